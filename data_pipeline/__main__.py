@@ -1,0 +1,119 @@
+"""python -m data_pipeline prepare | inspect | report."""
+
+import logging
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from data_pipeline.contract.errors import InputError, run_command
+from data_pipeline.contract.recipe_file import load_recipe, parse_command_line
+from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
+from data_pipeline.recipe import DataRecipe
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Raw corpora to records. Does what is not done yet; run again after a stop, it goes on where it was."""
+
+    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
+    """configs/NAME.py or NAME; stands first."""
+    data: DataRecipe
+    run_dir: Path | None = None
+    """Folder of the run; None means runs/NAME."""
+    source: tuple[str, ...] = ()
+    """FORMAT:GLOB, instead of the recipe's sources; formats: text, lines, jsonl, jsonl.FIELD, petitions."""
+    benchmark: tuple[str, ...] = ()
+    """Benchmark files or folders, instead of the recipe's."""
+    workers: int | None = None
+    """Processes; None means one a core. The result does not depend on it."""
+
+
+@dataclass(frozen=True)
+class Inspect:
+    """Prints training rows as a person would read them: text, token boundaries, word starts, segments."""
+
+    run_dir: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    rows: int = 3
+    """Rows to print."""
+    start: int = 0
+    """First row."""
+    split: str = "train"
+    """train or evaluation."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Prints what went in, what was dropped and why, and how the vocabulary does."""
+
+    run_dir: tyro.conf.Positional[Path]
+    """Folder of the run."""
+    examples: int = 3
+    """Examples of each reason."""
+
+
+def _prepare(arguments: list[str]) -> None:
+    from data_pipeline.engines.local import default_workers
+    from data_pipeline.prepare import prepare, with_command_line
+
+    name, recipe = _recipe(arguments)
+    command = parse_command_line(Prepare(name, recipe), arguments, "python -m data_pipeline prepare")
+    if command.workers is not None and command.workers < 1:
+        raise InputError(f"--workers {command.workers}: must be at least 1")
+    data = with_command_line(command.data, command.source, command.benchmark)
+    folder = RunFolder(command.run_dir or Path("runs") / name)
+    prepare(folder, name, data, command.workers or default_workers())
+
+
+def _recipe(arguments: list[str]) -> tuple[str, DataRecipe]:
+    if arguments and arguments[0] in ("-h", "--help"):
+        return "RECIPE", DataRecipe(sources=())
+    if not arguments or arguments[0].startswith("-"):
+        raise InputError("the recipe stands first: python -m data_pipeline prepare RECIPE ...")
+    return load_recipe(arguments[0], "data", DataRecipe)
+
+
+def _inspect(arguments: list[str]) -> None:
+    from data_pipeline.inspect import print_rows
+
+    command = tyro.cli(Inspect, args=arguments, prog="python -m data_pipeline inspect")
+    print_rows(existing_run_folder(command.run_dir), command.split, command.start, command.rows)
+
+
+def _report(arguments: list[str]) -> None:
+    from data_pipeline.report import print_report
+
+    command = tyro.cli(Report, args=arguments, prog="python -m data_pipeline report")
+    print_report(existing_run_folder(command.run_dir), command.examples)
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {"prepare": _prepare, "inspect": _inspect, "report": _report}
+USAGE = """usage: python -m data_pipeline COMMAND ...
+
+  prepare RECIPE     raw corpora to records
+  inspect RUN_DIR    training rows as a person would read them
+  report RUN_DIR     counts by stage and reason, examples of what was dropped
+
+python -m data_pipeline COMMAND --help lists every field."""
+
+
+def main() -> None:
+    """The command line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow Datasets tells of every file it opens
+    arguments = sys.argv[1:]
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        sys.exit(0 if arguments else 2)
+    if arguments[0] not in COMMANDS:
+        print(f"error: {arguments[0]}: no such command\n{USAGE}", file=sys.stderr)
+        sys.exit(2)
+    run_command(lambda: COMMANDS[arguments[0]](arguments[1:]))
+
+
+if __name__ == "__main__":
+    main()

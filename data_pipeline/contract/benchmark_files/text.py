@@ -1,0 +1,64 @@
+"""What every benchmark reader yields, and how every reader opens its file."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import open_input
+
+COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
+
+Kind = Literal["sentence", "question", "title", "utterance", "context"]
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkText:
+    """A piece of a benchmark's input that no model should be pretrained on.
+
+    - `text`: the text, without tags or markers.
+    - `benchmark`: `FOLDER/STEM` of its file, such as `klue-nli/klue-nli-v1.1_dev`.
+    - `location`: the benchmark's own id where it has one, else `FILE:LINE`.
+    - `kind`: `context` is a passage of several sentences; the others stand for themselves.
+    """
+
+    text: str
+    benchmark: str
+    location: str
+    kind: Kind
+
+
+def benchmark_name(path: Path) -> str:
+    """`FOLDER/STEM` of a benchmark file, without the suffixes of its format and its compression."""
+    path = path.resolve()
+    name = path.with_suffix("") if path.suffix in COMPRESSED else path
+    return f"{path.parent.name}/{name.stem}"
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Numbered lines (from 1) of a UTF-8 file without their line ends; a byte order mark is skipped.
+
+    Lines end at \\n or \\r\\n only: U+2028 and its like stand inside benchmark sentences. Bytes that are not UTF-8 are an
+    InputError naming the line.
+    """
+    with open_input(str(path)) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise InputError(f"{path}:{number}: not UTF-8 ({error.reason}); convert the file to UTF-8") from None
+            yield number, text.rstrip("\r\n")
+
+
+def read_json_file(path: Path) -> Any:
+    """The one JSON value of a UTF-8 file. Anything else is an InputError naming the line."""
+    with open_input(str(path)) as stream:
+        content = stream.read()
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 ({error.reason}); convert the file to UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: not readable as JSON ({error.msg}); restore the file") from None

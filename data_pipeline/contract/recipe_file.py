@@ -1,0 +1,107 @@
+"""configs/NAME.py: loading a recipe, changing it from the command line, writing it down resolved."""
+
+import dataclasses
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+from data_pipeline.contract.errors import InputError
+
+PACKAGED_CONFIGS = Path(__file__).parent.parent.parent / "configs"
+Recipe = TypeVar("Recipe")
+
+
+def recipe_path(name: str) -> Path:
+    """The file of a recipe given as `configs/NAME.py`, another path, or `NAME`; an InputError lists what there is."""
+    candidates = (
+        [Path(name)] if name.endswith(".py") else [Path("configs") / f"{name}.py", PACKAGED_CONFIGS / f"{name}.py"]
+    )
+    if name.startswith("configs/"):
+        candidates.append(PACKAGED_CONFIGS.parent / name)
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    known = ", ".join(sorted(path.stem for path in PACKAGED_CONFIGS.glob("*.py") if path.stem != "__init__"))
+    raise InputError(f"{name}: no such recipe; give configs/NAME.py or one of: {known}")
+
+
+def load_recipe(name: str, part: str, expected: type[Recipe]) -> tuple[str, Recipe]:
+    """Runs a recipe file and returns its name and its object `data` or `training`.
+
+    - `part`: `"data"` or `"training"`.
+    - `expected`: the class that object must have.
+    """
+    path = recipe_path(name)
+    specification = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
+    if specification is None or specification.loader is None:
+        raise InputError(f"{path}: not a Python file")
+    module = importlib.util.module_from_spec(specification)
+    try:
+        specification.loader.exec_module(module)
+    except SyntaxError as error:
+        raise InputError(f"{error.filename}:{error.lineno}: {error.msg}; mend the recipe") from None
+    except Exception as error:
+        raise InputError(f"{path}:{_line_in(path, error)}: {type(error).__name__}: {error}; mend the recipe") from None
+    recipe = getattr(module, part, None)
+    if not isinstance(recipe, expected):
+        raise InputError(f"{path}: must define {part} = {expected.__name__}(...)")
+    return path.stem, recipe
+
+
+def _line_in(path: Path, error: Exception) -> int:
+    """The last line of the recipe that was running when the error came."""
+    line, traceback = 1, error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == str(path):
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    return line
+
+
+def parse_command_line(default: Recipe, arguments: list[str], program: str) -> Recipe:
+    """Parses flags into a dataclass whose defaults are the recipe's values; a wrong flag or value ends with exit code 2."""
+    return tyro.cli(type(default), default=default, args=arguments, prog=program)
+
+
+def plain(value: Any) -> Any:
+    """A dataclass as JSON-ready data; members of a union carry their class name under `kind`."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"kind": type(value).__name__, **fields}
+    if isinstance(value, list | tuple):
+        return [plain(member) for member in value]
+    if isinstance(value, dict):
+        return {key: plain(member) for key, member in value.items()}
+    return value
+
+
+def differences(before: Any, after: Any, path: str = "") -> list[str]:
+    """The fields in which two plain recipes differ, as `optimizer.learning_rate: 0.0001 -> 0.0002`."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        found = []
+        for key in [*before, *(key for key in after if key not in before)]:
+            below = f"{path}.{key}" if path else key
+            if key not in before or key not in after:
+                found.append(f"{below}: {before.get(key, 'absent')} -> {after.get(key, 'absent')}")
+            else:
+                found += differences(before[key], after[key], below)
+        return found
+    return [] if before == after else [f"{path}: {before} -> {after}"]
+
+
+def from_plain(value: Any, classes: Sequence[type]) -> Any:
+    """The dataclass that `plain` wrote down.
+
+    - `classes`: every dataclass that may stand in it; found by the name under `kind`.
+    """
+    if isinstance(value, dict) and "kind" in value:
+        known = {cls.__name__: cls for cls in classes}
+        return known[value["kind"]](
+            **{name: from_plain(member, classes) for name, member in value.items() if name != "kind"}
+        )
+    if isinstance(value, list):
+        return tuple(from_plain(member, classes) for member in value)
+    return value

@@ -1,0 +1,203 @@
+"""Training records: fixed-length rows of tokens in ArrayRecord files with TFDS metadata, and a header that explains them.
+
+A record holds
+
+- `tokens`: uint16 (uint32 above 65,536 vocabulary rows) [length]; specials included, padding at the end.
+- `word_starts`: uint8 [length / 8]; bit i % 8 of byte i // 8 is set where token i starts a word.
+- `segment_starts`: uint8 [length / 8], the same for segments. Packed: the first token of each segment and the first
+  padding position. Sentence pairs: position 0 and the first token of B.
+- `label` (sentence pairs only): uint8, 0 where B follows A, 1 where B comes from elsewhere.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import tensorflow_datasets as tfds
+from array_record.python.array_record_module import ArrayRecordWriter
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import read_json, sync_file, sync_folder, write_json
+
+Layout = Literal["packed", "sentence_pairs"]
+Row = Mapping[str, np.ndarray]
+NAME = "korean_records"
+FILE_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+HEADER = "header.json"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class RecordsHeader:
+    """What training must know of the records; the owner of vocabulary size, length, special ids and layout.
+
+    - `reserved_ids`: specials and `[unusedN]` rows.
+    - `rows`, `tokens`: by split (`train`, `evaluation`); tokens without padding.
+    - `tokenizer_sha256`: hash of the tokenizer's files; `fingerprint`: hash of every record in order.
+    """
+
+    layout: Layout
+    length: int
+    vocabulary_size: int
+    token_dtype: str
+    pad_id: int
+    unk_id: int
+    cls_id: int
+    sep_id: int
+    mask_id: int
+    reserved_ids: tuple[int, ...]
+    word_unit: str
+    tokenizer_sha256: str
+    rows: dict[str, int]
+    tokens: dict[str, int]
+    fingerprint: str
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One ArrayRecord file: how many records, real tokens and bytes it holds, and the SHA-256 of its records in order."""
+
+    file: str
+    rows: int
+    tokens: int
+    bytes: int
+    sha256: str
+
+
+def features(layout: Layout, length: int, token_dtype: str) -> tfds.features.FeaturesDict:
+    """The TFDS features of a record. Raises InputError where the length is not a multiple of 8."""
+    if length % 8 or length < 16:
+        raise InputError(f"examples.length {length}: must be a multiple of 8 and at least 16")
+    bitmap = tfds.features.Tensor(shape=(length // 8,), dtype=np.uint8, encoding="bytes")
+    members = {
+        "tokens": tfds.features.Tensor(shape=(length,), dtype=np.dtype(token_dtype).type, encoding="bytes"),
+        "word_starts": bitmap,
+        "segment_starts": bitmap,
+    }
+    if layout == "sentence_pairs":
+        members["label"] = tfds.features.Scalar(np.uint8)
+    return tfds.features.FeaturesDict(members)
+
+
+def bitmap(flags: np.ndarray) -> np.ndarray:
+    """bool [length] -> uint8 [length / 8], bit i % 8 of byte i // 8."""
+    return np.packbits(flags, bitorder="little")
+
+
+def from_bitmap(packed: np.ndarray) -> np.ndarray:
+    """uint8 [..., length / 8] -> bool [..., length]."""
+    return np.unpackbits(packed, axis=-1, bitorder="little").astype(bool)
+
+
+def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_id: int, rows: Iterable[Row]) -> Shard:
+    """Writes rows to one ArrayRecord file, durably. The file is complete when the call returns; nobody may trust it before."""
+    serialise = features(layout, length, token_dtype).serialize_example
+    digest, count, tokens = hashlib.sha256(), 0, 0
+    writer = ArrayRecordWriter(str(path), "group_size:1")
+    try:
+        for row in rows:
+            record = serialise(dict(row))
+            digest.update(record)
+            writer.write(record)
+            count += 1
+            tokens += int(np.count_nonzero(row["tokens"] != pad_id))
+    finally:
+        writer.close()
+    sync_file(path)
+    return Shard(path.name, count, tokens, path.stat().st_size, digest.hexdigest())
+
+
+def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], header: RecordsHeader) -> None:
+    """Gives finished shards their TFDS names in a folder and writes the metadata, the header last.
+
+    - `written`: for each split its shard files in order, with what `write_shard` said of them.
+
+    Shards are linked, not copied: the originals may stay. Nothing is touched where the same records stand already.
+    """
+    if _is_published(folder, header, sum(map(len, written.values()))):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / HEADER).unlink(missing_ok=True)
+    for stale in [*folder.glob(f"{NAME}-*"), folder / "dataset_info.json", folder / "features.json"]:
+        stale.unlink(missing_ok=True)
+    splits = []
+    for split, shards in written.items():
+        template = tfds.core.ShardedFileTemplate(
+            dataset_name=NAME, data_dir=str(folder), split=split, filetype_suffix="array_record", template=FILE_TEMPLATE
+        )
+        for index, (path, _) in enumerate(shards):
+            os.link(path, folder / template.sharded_filepath(shard_index=index, num_shards=len(shards)).name)
+        splits.append(
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=[shard.rows for _, shard in shards],
+                num_bytes=sum(shard.bytes for _, shard in shards),
+                filename_template=template,
+            )
+        )
+    tfds.folder_dataset.write_metadata(
+        data_dir=str(folder),
+        features=features(header.layout, header.length, header.token_dtype),
+        split_infos=splits,
+        filename_template=FILE_TEMPLATE,
+        check_data=False,
+    )
+    sync_folder(folder)
+    write_json(folder / HEADER, asdict(header))
+
+
+def _is_published(folder: Path, header: RecordsHeader, shards: int) -> bool:
+    written = read_json(folder / HEADER)
+    same = written == json.loads(json.dumps(asdict(header)))
+    return same and len(list(folder.glob(f"{NAME}-*"))) == shards
+
+
+def read_header(folder: Path) -> RecordsHeader:
+    """The header of a folder of records; an InputError where they are missing, unfinished or of another format."""
+    value = read_json(folder / HEADER)
+    if value is None:
+        raise InputError(f"{folder}: holds no finished records; run `python -m data_pipeline prepare` first")
+    if value.get("format_version") != FORMAT_VERSION:
+        found = value.get("format_version")
+        raise InputError(f"{folder}: records of format {found}, this code reads {FORMAT_VERSION}; prepare them again")
+    value["reserved_ids"] = tuple(value["reserved_ids"])
+    return RecordsHeader(**value)
+
+
+class Records:
+    """Random access to the rows of one split.
+
+    Raises InputError where the folder holds no finished records, a shard is missing, or the split is empty.
+    """
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self.header = read_header(folder)
+        self.split = split
+        if not self.header.rows.get(split):
+            raise InputError(f"{folder}: the split {split!r} has no records (rows: {self.header.rows})")
+        try:
+            self._source = tfds.builder_from_directory(str(folder)).as_data_source(split)
+            length = len(self._source)
+        except Exception as error:
+            raise InputError(
+                f"{folder}: records cannot be opened ({error}); remove the folder and prepare again"
+            ) from None
+        if length != self.header.rows[split]:
+            raise InputError(
+                f"{folder}: {length} {split} records, the header says {self.header.rows[split]}; prepare again"
+            )
+
+    def __len__(self) -> int:
+        return self.header.rows[self.split]
+
+    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+        """The rows at these indices, stacked: `tokens` [n, length], `word_starts` and `segment_starts` [n, length / 8], `label` [n]."""
+        rows = self._source.__getitems__([int(index) for index in indices])
+        stacked = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
+        return {name: rows.astype(np.uint8) if name == "label" else rows for name, rows in stacked.items()}

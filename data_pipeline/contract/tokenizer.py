@@ -1,0 +1,248 @@
+"""Loading a vocabulary, tokenising text, and knowing which tokens start a word."""
+
+import json
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import tokenizers
+from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+
+from data_pipeline.contract.errors import InputError
+
+WordUnit = Literal["token", "bert_word", "eojeol", "morpheme"]
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+"""The specials of a vocabulary that we train, in the order of their ids 0..4."""
+ROLES = ("pad", "unk", "cls", "sep", "mask")
+ALTERNATIVE_NAMES = {
+    "pad": ("<pad>",),
+    "unk": ("<unk>",),
+    "cls": ("<s>", "[BOS]"),
+    "sep": ("</s>", "[EOS]"),
+    "mask": ("<mask>",),
+}
+Boundaries = Callable[[str], np.ndarray]
+"""text -> bool array, one per character: a unit starts here."""
+
+
+@dataclass(frozen=True)
+class SpecialIds:
+    """Ids of the five specials that pretraining needs."""
+
+    pad: int
+    unk: int
+    cls: int
+    sep: int
+    mask: int
+
+
+class Tokenizer:
+    """A vocabulary with its tokenizer, as training, packing and export use it.
+
+    - `folder`: holds `tokenizer.json`, or a WordPiece `vocab.txt` (with `tokenizer_config.json` for its flags).
+
+    Special tokens that stand literally in a text ("[MASK]") are tokenised as ordinary text. Raises InputError where the
+    folder holds no tokenizer or lacks one of the five specials.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.backend = _load_backend(folder)
+        self.backend.encode_special_tokens = True
+        self.backend.no_padding()
+        self.backend.no_truncation()
+        self.size: int = self.backend.get_vocab_size(with_added_tokens=True)
+        self.special = self._special_ids()
+        pieces = [self.backend.id_to_token(index) or "" for index in range(self.size)]
+        self.pieces = pieces
+        added = {index for index, token in self.backend.get_added_tokens_decoder().items() if token.special}
+        unused = {index for index, piece in enumerate(pieces) if piece.startswith("[unused") or not piece}
+        self.reserved_ids: tuple[int, ...] = tuple(
+            sorted(added | unused | {getattr(self.special, role) for role in ROLES})
+        )
+        """Specials and `[unusedN]` rows: never a prediction target, never a random replacement."""
+        self._is_word_piece = isinstance(self.backend.model, models.WordPiece)
+        self.continues = np.array([piece.startswith("##") for piece in pieces])
+
+    def _special_ids(self) -> SpecialIds:
+        vocabulary = self.backend.get_vocab(with_added_tokens=True)
+        named = _named_specials(self.folder)
+        ids = {}
+        for role, name in zip(ROLES, SPECIAL_TOKENS, strict=True):
+            names = [named[role]] if role in named else [name, *ALTERNATIVE_NAMES[role]]
+            found = [vocabulary[candidate] for candidate in names if candidate in vocabulary]
+            if not found:
+                raise InputError(f"{self.folder}: the vocabulary has no {name} token (looked for {', '.join(names)})")
+            ids[role] = found[0]
+        return SpecialIds(**ids)
+
+    @property
+    def token_dtype(self) -> np.dtype[Any]:
+        """uint16, or uint32 for vocabularies above 65,536 rows."""
+        return np.dtype(np.uint16 if self.size <= 2**16 else np.uint32)
+
+    def encode(
+        self, texts: Sequence[str], unit: WordUnit, morpheme_starts: Boundaries | None = None
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Tokenises texts without adding specials.
+
+        - `unit`: what counts as a word.
+        - `morpheme_starts`: needed for the unit `morpheme`: a text's morpheme starts, one bool a character.
+
+        Returns for each text its token ids (`token_dtype`) and as many bools: the token starts a word.
+        """
+        if unit == "token" or (unit == "bert_word" and self._is_word_piece):
+            # WordPiece runs inside BertPreTokenizer's words, so ## alone tells where they go on; offsets cost half the speed.
+            encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
+            ids = [np.array(encoding.ids, self.token_dtype) for encoding in encodings]
+            if unit == "token":
+                return [(row, np.ones(len(row), bool)) for row in ids]
+            return [(row, ~self.continues[row]) for row in ids]
+        boundaries: Boundaries = {"bert_word": bert_word_starts, "eojeol": eojeol_starts}.get(unit) or _given(
+            morpheme_starts
+        )
+        encoded = []
+        for text, encoding in zip(texts, self.backend.encode_batch(list(texts), add_special_tokens=False), strict=True):
+            starts = np.concatenate([[0], np.cumsum(boundaries(text))])
+            offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
+            # A token starts a word where a boundary lies inside it: SentencePiece tokens carry the blank before their word.
+            encoded.append((np.array(encoding.ids, self.token_dtype), starts[offsets[:, 1]] > starts[offsets[:, 0]]))
+        return encoded
+
+
+def _given(boundaries: Boundaries | None) -> Boundaries:
+    if boundaries is None:
+        raise ValueError("the unit morpheme needs morpheme_starts")
+    return boundaries
+
+
+def eojeol_starts(text: str) -> np.ndarray:
+    """bool [characters]: an eojeol (what stands between blanks) starts here."""
+    blank = np.array([character.isspace() for character in text] or [], bool)
+    return ~blank & np.concatenate([[True], blank[:-1]])[: len(text)]
+
+
+def bert_word_starts(text: str) -> np.ndarray:
+    """bool [characters]: a word of BertPreTokenizer starts here; punctuation marks and Han characters are words of their own."""
+    kinds = np.array([_bert_kind(character) for character in text], np.int8)
+    before = np.concatenate([[0], kinds[:-1]])[: len(text)]
+    return (kinds == 2) | ((kinds == 1) & (before != 1))
+
+
+@lru_cache(maxsize=100_000)
+def _bert_kind(character: str) -> int:
+    """0 blank, 1 inside a word, 2 a word by itself (BERT's _is_punctuation and _is_chinese_char)."""
+    if character.isspace():
+        return 0
+    code = ord(character)
+    ascii_mark = 33 <= code <= 47 or 58 <= code <= 64 or 91 <= code <= 96 or 123 <= code <= 126
+    return 2 if ascii_mark or unicodedata.category(character).startswith("P") or is_han(character) else 1
+
+
+def is_han(character: str) -> bool:
+    """Whether BERT's normaliser puts blanks around the character (CJK ideographs; neither Hangul nor Kana)."""
+    code = ord(character)
+    return (
+        0x4E00 <= code <= 0x9FFF or 0x3400 <= code <= 0x4DBF or 0x20000 <= code <= 0x2CEAF
+        or 0xF900 <= code <= 0xFAFF or 0x2F800 <= code <= 0x2FA1F
+    )  # fmt: skip
+
+
+def is_isolated(character: str) -> bool:
+    """Whether BertPreTokenizer makes the character a word of its own, so that it never stands after `##`."""
+    return _bert_kind(character) == 2
+
+
+def normalizer(lowercase: bool) -> normalizers.Normalizer:
+    """BERT's normaliser with every flag explicit: strip_accents left to None with lower-casing splits Hangul into jamo."""
+    return normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=lowercase
+    )
+
+
+def build_word_piece(vocabulary: Sequence[str], lowercase: bool) -> tokenizers.Tokenizer:
+    """A BERT tokenizer of these rows: BertNormalizer, BertPreTokenizer, WordPiece, `[CLS] A [SEP] B [SEP]`.
+
+    Raises InputError where a special is missing.
+    """
+    ids = {piece: index for index, piece in enumerate(vocabulary)}
+    missing = [token for token in SPECIAL_TOKENS if token not in ids]
+    if missing:
+        raise InputError(f"the vocabulary has no {', '.join(missing)} (found {len(ids)} rows); add the missing rows")
+    backend = tokenizers.Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    backend.normalizer = normalizer(lowercase)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece(prefix="##")
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
+    )
+    backend.add_special_tokens(
+        [tokenizers.AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
+    )
+    return backend
+
+
+def read_vocabulary_file(path: Path) -> list[str]:
+    """The rows of a vocab.txt; duplicates and empty rows are an InputError with the line."""
+    rows = path.read_text(encoding="utf-8").split("\n")
+    rows = rows[:-1] if rows[-1] == "" else rows
+    seen: dict[str, int] = {}
+    for number, row in enumerate(rows, 1):
+        row = row.rstrip("\r")
+        if row in seen:
+            raise InputError(f"{path}:{number}: the row {row!r} stands already at line {seen[row]}")
+        seen[row] = number
+    return list(seen)
+
+
+def hugging_face_files(vocabulary: Sequence[str], lowercase: bool) -> dict[str, str]:
+    """The four files by which every transformers release loads the same tokenizer: name -> content."""
+    configuration = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": lowercase,
+        "do_basic_tokenize": True,
+        "strip_accents": False,
+        "tokenize_chinese_chars": True,
+        "clean_up_tokenization_spaces": True,
+    }
+    specials = {f"{role}_token": token for role, token in zip(ROLES, SPECIAL_TOKENS, strict=True)}
+    return {
+        "vocab.txt": "\n".join(vocabulary) + "\n",
+        "tokenizer.json": build_word_piece(vocabulary, lowercase).to_str(pretty=True) + "\n",
+        "tokenizer_config.json": json.dumps({**configuration, **specials}, ensure_ascii=False, indent=2) + "\n",
+        "special_tokens_map.json": json.dumps(specials, ensure_ascii=False, indent=2) + "\n",
+    }
+
+
+def _load_backend(folder: Path) -> tokenizers.Tokenizer:
+    if (folder / "tokenizer.json").exists():
+        try:
+            return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        except Exception as error:
+            raise InputError(f"{folder / 'tokenizer.json'}: not a tokenizer ({error})") from None
+    if (folder / "vocab.txt").exists():
+        flags = _configuration(folder)
+        return build_word_piece(read_vocabulary_file(folder / "vocab.txt"), bool(flags.get("do_lower_case", False)))
+    raise InputError(f"{folder}: holds neither tokenizer.json nor vocab.txt")
+
+
+def _configuration(folder: Path) -> dict[str, Any]:
+    path = folder / "tokenizer_config.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _named_specials(folder: Path) -> dict[str, str]:
+    """Specials that a Hugging Face folder names, by role."""
+    names = {}
+    for role in ROLES:
+        value = _configuration(folder).get(f"{role}_token")
+        value = value.get("content") if isinstance(value, dict) else value
+        if isinstance(value, str):
+            names[role] = value
+    return names

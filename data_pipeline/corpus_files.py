@@ -1,0 +1,81 @@
+"""The corpus inside a run folder: parts of documents and of sentences, as zstd-compressed JSON Lines."""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import zstandard
+
+from data_pipeline.document import Document, Sentence
+
+Split = Literal["train", "evaluation"]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitDocument:
+    """A document that survived every step: its sentences, and whether it trains or is held out."""
+
+    id: str
+    source: str
+    split: Split
+    sentences: tuple[Sentence, ...]
+
+    def runs(self) -> list[tuple[Sentence, ...]]:
+        """Its sentences cut where something was removed: nothing may be learnt across such a break."""
+        runs: list[list[Sentence]] = []
+        for sentence in self.sentences:
+            if sentence.after_break or not runs:
+                runs.append([])
+            runs[-1].append(sentence)
+        return [tuple(run) for run in runs]
+
+
+class PartWriter(AbstractContextManager["PartWriter"]):
+    """Writes a part; `bytes` counts what went in, before compression."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)
+        self._stream = zstandard.ZstdCompressor(level=1).stream_writer(self._file)
+        self.bytes = 0
+
+    def write_document(self, document: Document) -> None:
+        self._write([document.id, document.source, document.text])
+
+    def write_sentences(self, document: SplitDocument) -> None:
+        rows = [[sentence.text, sentence.blanks, int(sentence.after_break)] for sentence in document.sentences]
+        self._write([document.id, document.source, document.split, rows])
+
+    def _write(self, row: list[object]) -> None:
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self.bytes += len(line)
+        self._stream.write(line)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stream.close()
+        self._file.close()
+
+
+def read_documents(path: str) -> Iterator[Document]:
+    """The documents of a part written by `write_document`, in order."""
+    for line in _lines(path):
+        yield Document(*json.loads(line))
+
+
+def read_sentences(path: str) -> Iterator[SplitDocument]:
+    """The documents of a part written by `write_sentences`, in order."""
+    for line in _lines(path):
+        identifier, source, split, rows = json.loads(line)
+        sentences = tuple(Sentence(text, blanks, bool(after_break)) for text, blanks, after_break in rows)
+        yield SplitDocument(identifier, source, split, sentences)
+
+
+def _lines(path: str) -> Iterator[str]:
+    with open(path, "rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
+        yield from io.TextIOWrapper(stream, encoding="utf-8", newline="\n")

@@ -1,0 +1,58 @@
+"""The one type that flows through the corpus steps."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence and the blanks that followed it in its document.
+
+    - `text`: the sentence, without blanks at its ends.
+    - `blanks`: the blanks between it and the next sentence, as they stood (may be empty; "\\n" ends a paragraph).
+    - `after_break`: something was removed between this sentence and the one before it, so that no sentence pair and
+      no attention segment may cross.
+    """
+
+    text: str
+    blanks: str = ""
+    after_break: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A sentence that a step took out of a document that lives on."""
+
+    text: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document on its way through the steps.
+
+    - `id`: where it came from, `FILE:LINE` or `FILE:LINE-LINE`; unique in a corpus.
+    - `source`: the name of its source in the recipe.
+    - `text`: the whole text; `None` for `sentences` means that it was not split yet. Once it was,
+      `"".join(s.text + s.blanks for s in sentences)` is the text as long as no sentence was removed.
+    - `removed`: the sentences taken out so far, with their reasons.
+    """
+
+    id: str
+    source: str
+    text: str
+    sentences: tuple[Sentence, ...] | None = None
+    removed: tuple[Removed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A document that ends here, and why. `detail` is for people: the value that fell under the threshold, the match."""
+
+    document: Document
+    reason: str
+    detail: str = ""
+
+
+Step = Callable[[Document], Document | Dropped]

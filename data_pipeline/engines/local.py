@@ -1,0 +1,69 @@
+"""Shard tasks on this machine: a pool of processes that survives the death of a worker."""
+
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from data_pipeline.contract.errors import WorkError
+from data_pipeline.shard_task import Done, ShardTask, finished, run_task
+
+MOST_DEATHS = 3
+"""Deaths of a worker over one task after which the task is at fault (memory, a crash in a library)."""
+
+
+def default_workers() -> int:
+    """One worker for each core that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_tasks(tasks: Sequence[ShardTask], workers: int, on_done: Callable[[Done], None]) -> list[Done]:
+    """Runs what is not done yet and returns all done tasks in the order given.
+
+    - `on_done`: called in this process as each task finishes.
+
+    Raises the first InputError or WorkError of a task; what others finished stays done.
+    """
+    done: dict[str, Done] = {}
+    for task in tasks:
+        earlier = finished(task)
+        if earlier is not None:
+            done[task.name] = earlier
+            on_done(earlier)
+    deaths: Counter[str] = Counter()
+    while remaining := [task for task in tasks if task.name not in done]:
+        if workers == 1 or len(remaining) == 1:
+            for task in remaining:
+                done[task.name] = run_task(task)
+                on_done(done[task.name])
+            break
+        try:
+            _run_pool(remaining, workers, done, on_done)
+        except BrokenProcessPool:
+            suspects = [task for task in remaining if task.name not in done][:workers]
+            deaths.update(task.name for task in suspects)
+            worst = max(suspects, key=lambda task: deaths[task.name])
+            if deaths[worst.name] >= MOST_DEATHS:
+                raise WorkError(
+                    f"{worst.stage}/{worst.name}: a worker died {MOST_DEATHS} times over this task (out of memory?); "
+                    "run again with fewer --workers or a smaller --data.part-megabytes"
+                ) from None
+    return [done[task.name] for task in tasks]
+
+
+def _run_pool(tasks: Sequence[ShardTask], workers: int, done: dict[str, Done], on_done: Callable[[Done], None]) -> None:
+    # forkserver: a fork of this process would copy its threads' locks, a spawn would import everything for each worker.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["data_pipeline.prepare"])
+    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+        futures = {pool.submit(run_task, task): task for task in tasks}
+        try:
+            for future in as_completed(futures):
+                result = future.result()
+                done[futures[future].name] = result
+                on_done(result)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

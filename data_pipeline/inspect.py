@@ -1,0 +1,60 @@
+"""inspect: training rows as a person would read them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.tokenizer import Tokenizer
+
+LEGEND = "tokens of one word are joined by ·, words stand apart"
+
+
+def print_rows(folder: RunFolder, split: str, start: int, number: int) -> None:
+    """Prints rows of a split, segment by segment: the text, then its tokens with their word boundaries."""
+    records = Records(folder.examples, split)
+    if not 0 <= start < len(records):
+        raise InputError(f"--start {start}: the {split} split has rows 0 to {len(records) - 1}")
+    tokenizer, header = Tokenizer(folder.vocabulary), records.header
+    print(
+        f"{len(records):,} {split} rows of {header.length} tokens, {header.layout}, word unit {header.word_unit}; {LEGEND}"
+    )
+    rows = records.read(range(start, min(start + number, len(records))))
+    for index in range(len(rows["tokens"])):
+        tokens = rows["tokens"][index]
+        padding = int(np.count_nonzero(tokens == header.pad_id))
+        label = (
+            f", label {rows['label'][index]} ({('B follows A', 'B is random')[rows['label'][index]]})"
+            if "label" in rows
+            else ""
+        )
+        print(f"\nrow {start + index}: {header.length - padding} tokens, {padding} padding{label}")
+        word_starts, segment_starts = (from_bitmap(rows[name][index]) for name in ("word_starts", "segment_starts"))
+        for segment in segments(tokens, segment_starts, header):
+            print(f"  text    {tokenizer.backend.decode(tokens[segment].tolist())}")
+            print(f"  tokens  {' '.join(words(tokens[segment], word_starts[segment], tokenizer))}")
+
+
+def segments(tokens: np.ndarray, segment_starts: np.ndarray, header: RecordsHeader) -> Iterator[slice]:
+    """The segments of one row without its padding."""
+    end = int(np.count_nonzero(tokens != header.pad_id))
+    starts = [int(start) for start in np.flatnonzero(segment_starts) if start < end]
+    for start, after in zip(starts, [*starts[1:], end], strict=True):
+        yield slice(start, after)
+
+
+def words(tokens: np.ndarray, word_starts: np.ndarray, tokenizer: Tokenizer) -> list[str]:
+    """Tokens as text, those of a word joined by `·`; specials are words of their own."""
+    special = {tokenizer.special.cls, tokenizer.special.sep, tokenizer.special.pad}
+    joined: list[str] = []
+    after_special = True
+    for token, starts in zip(tokens.tolist(), word_starts.tolist(), strict=True):
+        piece = tokenizer.pieces[token]
+        if starts or after_special or token in special:
+            joined.append(piece)
+        else:
+            joined[-1] += "·" + piece
+        after_special = token in special
+    return joined

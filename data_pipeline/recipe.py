@@ -1,0 +1,155 @@
+"""DataRecipe: what configs/*.py declare about text, vocabulary and records. Plain data; every field can be overridden on the command line."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from tyro.conf import AvoidSubcommands, Suppress
+
+Unit = Literal["sentence", "paragraph", "document"]
+
+
+@dataclass(frozen=True)
+class LengthFilter:
+    """Drops text that is too short. Set per source where one corpus needs another rule than the rest."""
+
+    min_chars: int = 10
+    """Shortest text kept, in characters (blanks count)."""
+    unit: Unit = "document"
+    """What is measured and dropped: sentence, paragraph (between line breaks) or document."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One corpus: a format, a glob of files, and what the report and the model card say of it."""
+
+    format: str
+    """One of data_pipeline.sources.FORMATS: text, lines, jsonl, petitions."""
+    glob: str
+    """Files of the corpus; .gz, .xz and .zst are decompressed on the way. Relative to the working directory."""
+    name: str = ""
+    """Name in reports; empty means the format's name."""
+    text_field: str = "text"
+    """jsonl only: the field that holds the text."""
+    licence: str = "unknown"
+    """Licence of the text, as the model card will print it."""
+    length: LengthFilter | None = None
+    """Length rule of this source; None means the recipe's."""
+    evaluation_fraction: float | None = None
+    """Share of this source's documents held out for evaluation, 0 to 1; None means the recipe's."""
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Noise removal. HTML entities, NFC and characters that break later tools are always mended; the rest are switches."""
+
+    html_tags: bool = True
+    """Remove tags with a known HTML element name (<br>, not <그것이 알고싶다>)."""
+    hashtags: bool = True
+    """Remove hashtags such as #맛집 (not #1 and not C#)."""
+    empty_brackets: bool = True
+    """Remove brackets with nothing in them."""
+
+
+@dataclass(frozen=True)
+class SentenceSplit:
+    """Sentence splitting."""
+
+    splitter: Literal["kss"] = "kss"
+    """kss is KSS 1.3.1, the C++ release that KLUE used."""
+    max_chars: int = 1000
+    """A sentence longer than this many characters is split again with its quotes masked."""
+
+
+@dataclass(frozen=True)
+class KoreanFilter:
+    """Removes sentences that are not Korean, and documents without a Hangul letter."""
+
+    min_hangul_share: float = 0.3
+    """Smallest share of Hangul (syllables and loose jamo) among a sentence's letters, 0 to 1. Sentences without letters pass."""
+    max_han_kana: int = 10
+    """Most Han and Kana characters a sentence may hold."""
+
+
+@dataclass(frozen=True)
+class Decontamination:
+    """Removal of benchmark text by BM25 over character bigrams."""
+
+    benchmarks: tuple[str, ...] = ()
+    """Benchmark files or folders whose sentences must not be trained on. Empty switches the step off."""
+    threshold: float = 0.5
+    """Remove a sentence whose symmetric score 2 s(q,d) / (s(q,q) + s(d,d)) with any benchmark sentence reaches this, 0 to 1."""
+    embedded_threshold: float = 0.7
+    """Remove a sentence that holds a benchmark sentence: s(q,d) / s(d,d) reaches this, 0 to 1."""
+    ngram: int = 2
+    """Characters per term, counted over letters and digits only (blanks do not matter)."""
+    min_chars: int = 12
+    """Shorter sentences, in letters and digits, are not compared."""
+    on_contaminated: Unit = "sentence"
+    """What goes when a sentence matches: the sentence, its paragraph or its document."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The WordPiece vocabulary: trained on morpheme counts, or given."""
+
+    size: int = 32_000
+    """Rows of vocab.txt, exactly; specials and [unusedN] included."""
+    unused: int = 500
+    """Rows [unused0]...; kept free for later domain words."""
+    scheme: Literal["klue", "continuation"] = "klue"
+    """klue: every morpheme is counted as a word of its own. continuation: a morpheme inside an eojeol carries ##."""
+    character_coverage: float = 0.9999
+    """Share of the corpus' characters that the alphabet covers, 0 to 1; rarer characters become [UNK]."""
+    min_count: int = 2
+    """Morphemes counted less often are left out of the training of merges."""
+    lowercase: bool = False
+    """Lower-case the text (accents and Hangul are never decomposed)."""
+    given: str = ""
+    """Path of a vocab.txt or a Hugging Face folder to use instead of training one; its size then wins over `size`."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Rows filled with segments `[CLS] ... [SEP]` of several documents; attention stays inside a segment."""
+
+    length: int = 512
+    """Tokens a row; a multiple of 8."""
+
+
+@dataclass(frozen=True)
+class SentencePairs:
+    """Rows `[CLS] A [SEP] B [SEP]` for next-sentence prediction; label 0 means that B follows A, 1 that B is from elsewhere."""
+
+    length: int = 512
+    """Tokens a row; a multiple of 8."""
+    random_next: float = 0.5
+    """Share of rows whose B comes from another document, 0 to 1."""
+    short_share: float = 0.1
+    """Share of rows that aim at a random shorter length, 0 to 1 (BERT, appendix A.2)."""
+
+
+@dataclass(frozen=True)
+class DataRecipe:
+    """Raw corpora to records."""
+
+    sources: Suppress[tuple[Source, ...]]
+    """The corpora, in order of priority (of equal documents the first stays). --source FORMAT:GLOB replaces them."""
+    evaluation_fraction: float = 0.01
+    """Share of documents held out for evaluation, 0 to 1; chosen by the hash of their text."""
+    clean: Clean = field(default_factory=Clean)
+    drop_duplicates: bool = True
+    """Drop documents whose cleaned text stood before."""
+    sentences: SentenceSplit = field(default_factory=SentenceSplit)
+    korean: KoreanFilter = field(default_factory=KoreanFilter)
+    length: LengthFilter = field(default_factory=LengthFilter)
+    decontamination: Decontamination = field(default_factory=Decontamination)
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    examples: AvoidSubcommands[Packed | SentencePairs] = field(default_factory=Packed)
+    word_unit: Literal["token", "bert_word", "eojeol", "morpheme"] = "bert_word"
+    """What whole-word masking masks as one: token, bert_word (BertPreTokenizer's words), eojeol or morpheme."""
+    seed: int = 0
+    """Seed of sentence pairs."""
+    part_megabytes: int = 64
+    """Megabytes of clean text in one unit of parallel work."""
+    max_bad_records: int = 0
+    """Unreadable records (file and line are reported) after which the work fails."""

@@ -1,0 +1,98 @@
+"""report: what went in, what was dropped and why, what the vocabulary and the records are like."""
+
+from itertools import accumulate
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import RecordsHeader, read_header
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import read_json
+from data_pipeline.prepare import REPORT
+
+
+def print_report(folder: RunFolder, examples: int) -> None:
+    """Prints the report of a prepared run folder.
+
+    - `examples`: how many of each reason to show.
+    """
+    stages = read_json(folder.corpus / REPORT)
+    if stages is None:
+        raise InputError(f"{folder.path}: prepare has not finished here; run the same prepare command again")
+    console = Console(highlight=False, soft_wrap=True)
+    _flow(console, stages)
+    _drops(console, stages)
+    if stages.get("benchmarks"):
+        texts = stages["benchmarks"]["texts"]
+        console.print(
+            f"\nbenchmark texts compared with: {', '.join(f'{name} {number:,}' for name, number in texts.items())}"
+        )
+    _vocabulary(console, read_json(folder.vocabulary / REPORT))
+    _records(console, read_header(folder.examples), stages["records"])
+    _examples(console, stages, examples)
+
+
+def _flow(console: Console, stages: dict[str, Any]) -> None:
+    documents, sentences = stages["documents"], stages["sentences"]
+    table = Table(title="from raw text to records", title_justify="left")
+    for column in ("stage", "in", "out", "lost"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    rows = [
+        ("read and cleaned (documents)", documents["records"], documents["documents"]),
+        ("deduplicated, filtered (documents)", sentences["documents_in"], sentences["documents"]),
+        ("split, filtered (sentences)", sentences["sentences_in"], sentences["sentences"]),
+    ]
+    for stage, taken, passed in rows:
+        table.add_row(stage, f"{taken:,}", f"{passed:,}", f"{taken - passed:,}")
+    console.print(table)
+    held_out = sentences.get("evaluation_documents", 0)
+    console.print(f"held out for evaluation: {held_out:,} of {sentences['documents']:,} documents")
+
+
+def _drops(console: Console, stages: dict[str, Any]) -> None:
+    table = Table(title="dropped", title_justify="left")
+    for column in ("stage", "what", "source", "reason", "number"):
+        table.add_column(column, justify="right" if column == "number" else "left")
+    for stage in ("documents", "sentences"):
+        if bad := stages[stage].get("bad"):
+            table.add_row(stage, "records", "", "unreadable", f"{bad:,}")
+        for kind, sources in stages[stage]["dropped"].items():
+            for source, reasons in sources.items():
+                for reason, number in reasons.items():
+                    table.add_row(stage, kind, source, reason, f"{number:,}")
+    console.print(table if table.row_count else "nothing was dropped")
+
+
+def _vocabulary(console: Console, report: dict[str, Any]) -> None:
+    console.print(
+        f"\nvocabulary: {report['rows']:,} rows, {report['hangul_initial']:,} word-initial and "
+        f"{report['hangul_continuing']:,} ## Hangul pieces ({report['initial_to_continuing']:.1f} to 1)\n"
+        f"on this corpus: [UNK] {report['unknown_rate']:.3%} of tokens, {report['tokens_per_eojeol']:.3f} tokens an eojeol, "
+        f"{report['characters_per_token']:.2f} characters a token, ## {report['continuing_share']:.1%} of tokens"
+    )
+
+
+def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) -> None:
+    for split, rows in header.rows.items():
+        padding = 1 - header.tokens[split] / (rows * header.length)
+        console.print(
+            f"records, {split}: {rows:,} rows of {header.length} tokens ({header.layout}), padding {padding:.2%}"
+        )
+    if lengths := counts.get("segment_lengths"):
+        longer = list(accumulate(reversed(lengths)))[::-1]  # longer[n]: segments of at least n tokens
+        shown = sorted({0, *(header.length * tenth // 10 - 1 for tenth in range(1, 11))})
+        shares = ", ".join(f"{position}: {longer[position + 1] / max(1, longer[1]):.1%}" for position in shown)
+        console.print(f"positions trained, share of segments that reach them: {shares}")
+
+
+def _examples(console: Console, stages: dict[str, Any], number: int) -> None:
+    if number == 0:
+        return
+    for stage in ("documents", "sentences"):
+        for reason, found in stages[stage]["examples"].items():
+            console.print(f"\n{reason}")
+            for example in found[:number]:
+                detail = f"\n      {example['detail']}" if example.get("detail") else ""
+                console.print(f"  - {example['id']}: {example['text']}{detail}", markup=False)

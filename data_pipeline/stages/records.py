@@ -1,0 +1,102 @@
+"""Stage 6: the sentences of a part are tokenised once and become rows in one ArrayRecord file for each split."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.contract.records import write_shard
+from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
+from data_pipeline.corpus_files import SplitDocument, read_sentences
+from data_pipeline.document import Sentence
+from data_pipeline.examples import Packer, Tokens, joined, sentence_pairs
+from data_pipeline.shard_task import ShardTask
+from data_pipeline.tally import Tally
+from data_pipeline.vocabulary.morphemes import morpheme_boundaries
+
+SHARDS = "shards.json"
+DOCUMENTS_PER_BATCH = 256
+Run = list[Tokens]
+
+
+def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Writes `train.array_record` and `evaluation.array_record`, each only if it has rows, and what they hold as JSON."""
+    parameters = task.parameters
+    tokenizer = Tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
+    dtype = str(tokenizer.token_dtype)
+    tally, shards = Tally(), {}
+    counts: dict[str, Any] = {}
+    for split in ("train", "evaluation"):
+        [part] = task.inputs["part"]
+        documents = (document for document in read_sentences(part.path) if document.split == split)
+        runs = _tokenised(documents, tokenizer, parameters["word_unit"], tally)
+        layout, length = parameters["layout"], parameters["examples"]["length"]
+        if layout == "packed":
+            packer = Packer(length, tokenizer.special)
+            rows = _packed(runs, packer)
+        else:
+            recipe = {name: value for name, value in parameters["examples"].items() if name != "length"}
+            seed = f"{parameters['seed']} {task.name} {split}"
+            rows = sentence_pairs(list(runs), length, tokenizer.special, seed=seed, **recipe)
+        path = folder / f"{split}.array_record"
+        shard = write_shard(path, layout, length, dtype, tokenizer.special.pad, rows)
+        if layout == "packed" and split == "train":
+            counts["segment_lengths"] = packer.segment_lengths
+        if shard.rows:
+            shards[split] = asdict(shard)
+        else:
+            path.unlink()
+    (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
+    return {**tally.counts(), **counts}
+
+
+def _packed(runs: Iterator[Run], packer: Packer) -> Iterator[dict[str, np.ndarray]]:
+    for run in runs:
+        yield from packer.add(joined(run))
+    yield from packer.finish()
+
+
+def _tokenised(documents: Iterator[SplitDocument], tokenizer: Tokenizer, unit: WordUnit, tally: Tally) -> Iterator[Run]:
+    """The runs of documents, sentence by sentence as tokens; and the counts that the vocabulary's report is made of."""
+    encode = _encoder(tokenizer, unit)
+    while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
+        runs = [run for document in batch for run in document.runs()]
+        sentences = [sentence for run in runs for sentence in run]
+        encoded = iter(encode(sentences))
+        tally.add("documents", len(batch))
+        tally.add("sentences", len(sentences))
+        tally.add("eojeols", sum(len(sentence.text.split()) for sentence in sentences))
+        tally.add("characters", sum(len(sentence.text) for sentence in sentences))
+        for run in runs:
+            tokens = [next(encoded) for _ in run]
+            if unit == "eojeol":
+                _join_eojeols(run, tokens)
+            for sentence in tokens:
+                tally.add("tokens", len(sentence))
+                tally.add("unknown", int(np.count_nonzero(sentence.ids == tokenizer.special.unk)))
+                tally.add("continuing", int(np.count_nonzero(tokenizer.continues[sentence.ids])))
+            # A sentence may hold nothing that the tokenizer sees (a lone variation selector); a row needs tokens.
+            kept = [sentence for sentence in tokens if len(sentence)]
+            if kept:
+                yield kept
+
+
+def _join_eojeols(run: Sequence[Sentence], tokens: Run) -> None:
+    """A sentence that begins without a blank before it goes on inside the eojeol of the one before."""
+    for before, sentence in zip(run, tokens[1:], strict=False):
+        if not before.blanks and len(sentence):
+            sentence.starts[0] = False
+
+
+def _encoder(tokenizer: Tokenizer, unit: WordUnit) -> Callable[[Sequence[Sentence]], list[Tokens]]:
+    boundaries = morpheme_boundaries() if unit == "morpheme" else None
+
+    def encode(sentences: Sequence[Sentence]) -> list[Tokens]:
+        encoded = tokenizer.encode([sentence.text for sentence in sentences], unit, boundaries)
+        return [Tokens(ids, starts) for ids, starts in encoded]
+
+    return encode

@@ -1,0 +1,93 @@
+"""Stage 3: documents without duplicates become filtered, decontaminated sentences; and the benchmark index they are compared with."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
+from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_documents
+from data_pipeline.document import Document, Dropped, Step
+from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, SentenceSplit
+from data_pipeline.shard_task import ShardTask
+from data_pipeline.stages.documents import document_key
+from data_pipeline.stages.duplicates import duplicates_of_part
+from data_pipeline.steps.bm25 import Bm25Index, build_index
+from data_pipeline.steps.decontamination import decontaminator
+from data_pipeline.steps.korean_filter import korean_filter
+from data_pipeline.steps.length_filter import length_filter
+from data_pipeline.steps.split_sentences import sentence_splitter
+from data_pipeline.tally import Tally
+
+
+def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Builds the BM25 index of all benchmark files; its files are the outputs."""
+    texts: dict[str, int] = {}
+
+    def counted() -> Iterator[BenchmarkText]:
+        for file in task.inputs["files"]:
+            for text in read_benchmark(file.path):
+                texts[text.benchmark] = texts.get(text.benchmark, 0) + 1
+                yield text
+
+    build_index(counted(), task.parameters["ngram"], task.parameters["min_chars"], folder)
+    return {"texts": texts}
+
+
+def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out."""
+    tally = Tally()
+    skipped = duplicates_of_part([file.path for file in task.inputs["duplicates"]], task.parameters["part"])
+    steps = _steps(task)
+    fraction = task.parameters["evaluation_fraction"]
+    [part] = task.inputs["part"]
+    with PartWriter(folder / "part.zst") as writer:
+        for position, document in enumerate(read_documents(part.path)):
+            tally.add("documents_in")
+            if position in skipped:
+                tally.drop_document(Dropped(document, "duplicate"))
+                continue
+            result = _run(document, steps, tally)
+            if isinstance(result, Dropped):
+                tally.drop_document(result)
+                continue
+            tally.remove_sentences(result)
+            sentences = result.sentences or ()
+            split = split_of(document.text, fraction)
+            writer.write_sentences(SplitDocument(document.id, document.source, split, sentences))
+            tally.add("documents")
+            tally.add(f"{split}_documents")
+            tally.add("sentences", len(sentences))
+            tally.add("characters", sum(len(sentence.text) for sentence in sentences))
+    return tally.counts()
+
+
+def split_of(text: str, evaluation_fraction: float) -> Split:
+    """Whether a document is held out: decided by its text alone, so that it stays so in every run and order."""
+    share = int.from_bytes(document_key(text)[-8:]) / 2**64
+    return "evaluation" if share < evaluation_fraction else "train"
+
+
+def _run(document: Document, steps: Sequence[Step], tally: Tally) -> Document | Dropped:
+    for number, step in enumerate(steps):
+        result = step(document)
+        if number == 0:
+            split = result.document if isinstance(result, Dropped) else result
+            tally.add("sentences_in", len(split.sentences or ()))
+        if isinstance(result, Dropped):
+            return result
+        document = result
+    return document
+
+
+def _steps(task: ShardTask) -> list[Step]:
+    parameters = task.parameters
+    steps: list[Step] = [
+        sentence_splitter(SentenceSplit(**parameters["sentences"])),
+        korean_filter(KoreanFilter(**parameters["korean"])),
+        length_filter(LengthFilter(**parameters["length"])),
+    ]
+    if task.inputs["index"]:
+        index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
+        recipe = {**parameters["decontamination"], "benchmarks": ()}
+        steps.append(decontaminator(Decontamination(**recipe), index))
+    return steps

@@ -1,0 +1,65 @@
+"""Stages 4 and 5: morpheme counts of each part, then one vocabulary; or the given one, copied."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import zstandard
+
+from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
+from data_pipeline.corpus_files import read_sentences
+from data_pipeline.recipe import Vocabulary
+from data_pipeline.shard_task import ShardTask
+from data_pipeline.vocabulary.morphemes import count_morphemes
+from data_pipeline.vocabulary.trainer import train_vocabulary
+
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+
+
+def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Writes `counts.tsv.zst`: the morphemes of the part's training documents and their counts, sorted."""
+    [part] = task.inputs["part"]
+    recipe = Vocabulary(**task.parameters["vocabulary"])
+
+    def texts() -> Iterator[str]:
+        for document in read_sentences(part.path):
+            if document.split == "train":
+                # Runs, not sentences: Mecab sees its context, and ends of sentences lose their blanks to nobody.
+                for run in document.runs():
+                    yield "".join(sentence.text + sentence.blanks for sentence in run)
+
+    counts = count_morphemes(texts(), recipe.scheme, recipe.lowercase)
+    lines = "".join(f"{morpheme}\t{number}\n" for morpheme, number in sorted(counts.items()))
+    (folder / "counts.tsv.zst").write_bytes(zstandard.compress(lines.encode(), 3))
+    return {"morphemes": sum(counts.values()), "types": len(counts)}
+
+
+def make_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Adds up the counts of all parts, trains, and writes the tokenizer's files."""
+    recipe = Vocabulary(**task.parameters["vocabulary"])
+    total: Counter[str] = Counter()
+    for file in task.inputs["counts"]:
+        for line in zstandard.decompress(Path(file.path).read_bytes()).decode().split("\n")[:-1]:
+            morpheme, number = line.split("\t")
+            total[morpheme] += int(number)
+    rows = train_vocabulary(total, recipe)
+    for name, content in hugging_face_files(rows, recipe.lowercase).items():
+        (folder / name).write_text(content, encoding="utf-8")
+    return {"rows": len(rows), "types": len(total), "morphemes": sum(total.values())}
+
+
+def copy_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Brings a given vocabulary in: a folder's tokenizer files as they are, a lone vocab.txt with files made for it."""
+    recipe = Vocabulary(**task.parameters["vocabulary"])
+    for file in task.inputs["given"]:
+        shutil.copyfile(file.path, folder / Path(file.path).name)
+    if not (folder / "tokenizer.json").exists():
+        flags = folder / "tokenizer_config.json"
+        lowercase = bool(json.loads(flags.read_text())["do_lower_case"]) if flags.exists() else recipe.lowercase
+        rows = Tokenizer(folder).pieces
+        for name, content in hugging_face_files(rows, lowercase).items():
+            (folder / name).write_text(content, encoding="utf-8")
+    return {"rows": Tokenizer(folder).size}

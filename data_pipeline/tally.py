@@ -1,0 +1,77 @@
+"""Counts of what a stage did, kept so that they reconcile: in = out + dropped + bad, for documents and for sentences."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from data_pipeline.document import Document, Dropped
+
+EXAMPLES_PER_REASON = 5
+EXAMPLE_CHARS = 300
+
+
+class Tally:
+    """Counts by kind, drops by source and reason, and the first few examples of each reason."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._dropped: Counter[tuple[str, str, str]] = Counter()
+        self._examples: dict[str, list[dict[str, str]]] = {}
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Adds to a plain count."""
+        self._counts[name] += number
+
+    def drop_document(self, dropped: Dropped) -> None:
+        """Books a document that ended; its sentences that stood until then ended with it, for the same reason."""
+        document = dropped.document
+        self._drop("documents", document.source, dropped.reason, document.id, document.text, dropped.detail)
+        self.remove_sentences(document)
+        if document.sentences:
+            self._dropped["sentences", document.source, dropped.reason] += len(document.sentences)
+
+    def remove_sentences(self, document: Document) -> None:
+        """Books the sentences that were taken out of a document."""
+        for removed in document.removed:
+            self._drop("sentences", document.source, removed.reason, document.id, removed.text, removed.detail)
+
+    def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
+        self._dropped[kind, source, reason] += 1
+        examples = self._examples.setdefault(f"{kind}: {reason}", [])
+        if len(examples) < EXAMPLES_PER_REASON:
+            examples.append({"id": identifier, "text": text[:EXAMPLE_CHARS], "detail": detail})
+
+    def counts(self) -> dict[str, Any]:
+        """Everything, JSON-ready."""
+        dropped: dict[str, dict[str, dict[str, int]]] = {}
+        for (kind, source, reason), number in sorted(self._dropped.items()):
+            dropped.setdefault(kind, {}).setdefault(source, {})[reason] = number
+        return {**self._counts, "dropped": dropped, "examples": self._examples}
+
+
+def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The counts of several tasks as one: numbers are added, lists of examples joined up to the limit."""
+    total: dict[str, Any] = {}
+    for counts in all_counts:
+        for key, value in counts.items():
+            if isinstance(value, dict):
+                total[key] = merged([total.get(key, {}), value])
+            elif isinstance(value, list) and value and not isinstance(value[0], dict):
+                before = total.get(key, [0] * len(value))
+                total[key] = [a + b for a, b in zip(before, value, strict=True)]
+            elif isinstance(value, list):
+                total[key] = (total.get(key, []) + value)[:EXAMPLES_PER_REASON]
+            else:
+                total[key] = total.get(key, 0) + value
+    return total
+
+
+def total_dropped(counts: dict[str, Any], kind: str) -> int:
+    """Documents or sentences dropped, over all sources and reasons."""
+    return sum(sum(reasons.values()) for reasons in counts["dropped"].get(kind, {}).values())
+
+
+def reconcile(stage: str, taken_in: int, passed_on: int, dropped: int, bad: int = 0) -> None:
+    """Stops the work where a stage lost or doubled something: that is a bug, never the user's fault."""
+    if taken_in != passed_on + dropped + bad:
+        raise RuntimeError(f"{stage}: {taken_in} in, but {passed_on} out + {dropped} dropped + {bad} bad")

@@ -1,0 +1,34 @@
+"""What a vocabulary is like: its rows by kind, and how it does on the corpus that was tokenised with it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from data_pipeline.contract.tokenizer import Tokenizer
+
+_HANGUL = re.compile("[가-힣]")
+
+
+def vocabulary_report(tokenizer: Tokenizer, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Rates on the tokenised corpus and the make-up of the rows.
+
+    - `counts`: of the records stage: tokens, unknown, continuing, eojeols, characters.
+
+    `initial_to_continuing` is the fingerprint of the published Korean vocabularies: word-initial Hangul pieces for each
+    Hangul ## piece (about 6 for KLUE's method, about 2 for plain WordPiece).
+    """
+    hangul = [piece for piece in tokenizer.pieces if _HANGUL.search(piece)]
+    continuing = [piece for piece in hangul if piece.startswith("##")]
+    tokens, eojeols = max(1, counts.get("tokens", 0)), max(1, counts.get("eojeols", 0))
+    return {
+        "rows": tokenizer.size,
+        "unused_rows": sum(piece.startswith("[unused") for piece in tokenizer.pieces),
+        "hangul_initial": len(hangul) - len(continuing),
+        "hangul_continuing": len(continuing),
+        "initial_to_continuing": (len(hangul) - len(continuing)) / max(1, len(continuing)),
+        "unknown_rate": counts.get("unknown", 0) / tokens,
+        "tokens_per_eojeol": tokens / eojeols,
+        "characters_per_token": counts.get("characters", 0) / tokens,
+        "continuing_share": counts.get("continuing", 0) / tokens,
+        "longest_pieces": sorted(tokenizer.pieces, key=lambda piece: (-len(piece), piece))[:20],
+    }

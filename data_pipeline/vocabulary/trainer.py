@@ -1,0 +1,119 @@
+"""Morpheme counts -> WordPiece vocabulary. Merges never cross a morpheme, so the counts are all that is needed."""
+
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import sentencepiece
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, is_isolated
+from data_pipeline.recipe import Vocabulary
+from data_pipeline.vocabulary.morphemes import CONTINUES
+
+FIRST_PRIVATE = 0xF0000
+"""Plane 15 stands in for the first character of a word while merges are learnt: BPE then tells 회- from -회 by itself."""
+LONGEST_PIECE = 16
+SPACE_SYMBOL = "\u2581"
+"""Reserved by sentencepiece; a morpheme that holds it teaches no merges."""
+
+
+def train_vocabulary(counts: Mapping[str, int], recipe: Vocabulary) -> list[str]:
+    """The rows of vocab.txt, exactly `recipe.size`: specials, `[unusedN]`, the alphabet in both forms, then merges by rank.
+
+    - `counts`: from `count_morphemes`.
+
+    Every kept character stands alone and, unless it is always a word by itself (punctuation, Han), also after ##: a
+    missing one would turn the whole word into [UNK]. Raises InputError where the size is too small for the alphabet or
+    the corpus too small for the size.
+    """
+    if not counts:
+        raise InputError(
+            "no morpheme was counted: the corpus is empty after the filters; see `python -m data_pipeline report`"
+        )
+    reserved = [*SPECIAL_TOKENS, *(f"[unused{index}]" for index in range(recipe.unused))]
+    letters = alphabet(counts, recipe.character_coverage)
+    rows = [*reserved, *letters, *(CONTINUES + letter for letter in letters if not is_isolated(letter))]
+    wanted = recipe.size - len(rows)
+    if wanted < 0:
+        raise InputError(
+            f"--data.vocabulary.size {recipe.size}: too small for {len(letters)} characters in both forms and "
+            f"{len(reserved)} reserved rows; at least {len(rows)} are needed, or a lower --data.vocabulary.character-coverage"
+        )
+    merges = _learn_merges(counts, set(letters), recipe.min_count, wanted)
+    if len(merges) < wanted:
+        raise InputError(
+            f"--data.vocabulary.size {recipe.size}: the corpus yields only {len(rows) + len(merges)} rows; "
+            "lower the size to that or give more text"
+        )
+    return rows + merges[:wanted]
+
+
+def alphabet(counts: Mapping[str, int], coverage: float) -> list[str]:
+    """The most frequent characters that together make up this share of all characters; by count, then code point."""
+    characters: Counter[str] = Counter()
+    for morpheme, number in counts.items():
+        for character in morpheme.removeprefix(CONTINUES):
+            characters[character] += number
+    ordered = sorted(characters.items(), key=lambda item: (-item[1], item[0]))
+    needed, covered, kept = coverage * sum(characters.values()), 0, list[str]()
+    for character, number in ordered:
+        if covered >= needed:
+            break
+        kept.append(character)
+        covered += number
+    return kept
+
+
+def _learn_merges(counts: Mapping[str, int], letters: set[str], min_count: int, wanted: int) -> list[str]:
+    """At most `wanted` merged pieces in the order they were learnt, word-initial ones plain, others with ##."""
+    first: dict[str, str] = {}
+    lines, symbols = [], set[str]()
+    for morpheme, number in sorted(counts.items()):
+        text = morpheme.removeprefix(CONTINUES)
+        if number < min_count or len(text) < 2 or not letters.issuperset(text) or SPACE_SYMBOL in text:
+            continue
+        if text == morpheme:
+            text = first.setdefault(text[0], chr(FIRST_PRIVATE + len(first))) + text[1:]
+        lines.append(f"{text}\t{number}\n")
+        symbols.update(text)
+    if not lines or wanted == 0:
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        table, model = Path(folder) / "counts.tsv", Path(folder) / "merges"
+        table.write_text("".join(lines), encoding="utf-8")
+        _train_bpe(table, model, len(symbols) + 1, wanted)
+        scored = [line.split("\t")[0] for line in model.with_suffix(".vocab").read_text(encoding="utf-8").splitlines()]
+    restore = {private: letter for letter, private in first.items()}
+    merges = []
+    for piece in scored:
+        if len(piece) > 1 and piece != "<unk>":
+            initial = piece[0] in restore
+            merges.append(restore[piece[0]] + piece[1:] if initial else CONTINUES + piece)
+    return merges
+
+
+def _train_bpe(table: Path, model: Path, base: int, wanted: int) -> None:
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(table),
+        input_format="tsv",
+        model_prefix=str(model),
+        model_type="bpe",
+        vocab_size=base + wanted,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        normalization_rule_name="identity",
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        split_by_unicode_script=False,
+        split_by_number=False,
+        split_by_whitespace=False,
+        max_sentencepiece_length=LONGEST_PIECE,
+        unk_id=0,
+        bos_id=-1,
+        eos_id=-1,
+        pad_id=-1,
+        num_threads=1,
+        minloglevel=2,
+    )

@@ -1,0 +1,296 @@
+"""Checkpoints that are known to be whole: orbax writes them in the background, a manifest of hashes makes them valid.
+
+    checkpoints/00000200/params/...     parameters (orbax)
+    checkpoints/00000200/training/...   optimizer state and step (orbax)
+    checkpoints/00000200/manifest.json  written last and atomically: size and SHA-256 of every file, and the facts of the run
+    checkpoints/committed.json          the newest step that ever got its manifest
+
+Orbax restores a flipped bit without a word, so nothing is restored before its manifest has been compared with the files.
+"""
+
+import dataclasses
+import hashlib
+import json
+import logging
+import shutil
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+from jax.sharding import SingleDeviceSharding
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.recipe_file import differences, plain
+from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
+from pretrain.models.layers import Parameters
+from pretrain.recipe import FREE, TrainingRecipe
+
+log = logging.getLogger(__name__)
+MANIFEST = "manifest.json"
+COMMITTED = "committed.json"
+UNFINISHED = ".orbax-checkpoint-tmp"
+Facts = dict[str, Any]
+
+
+def step_folder(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"{step:08d}"
+
+
+def list_steps(folder: Path) -> list[int]:
+    """The steps that have a folder, valid or not, ascending."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
+
+
+def fault(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's folder, in words; None where every file is as its manifest says."""
+    try:
+        manifest = read_json(checkpoint / MANIFEST)
+    except InputError:
+        return f"{MANIFEST} is not readable"
+    if manifest is None:
+        return f"it has no {MANIFEST}, so it was never finished"
+    if not isinstance(manifest, dict) or manifest.get("sha256") != _content_hash(manifest):
+        return f"{MANIFEST} differs from its own hash"
+    for name, expected in manifest["files"].items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != expected["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, {MANIFEST} says {expected['bytes']}"
+        if sha256_of_file(path) != expected["sha256"]:
+            return f"{name} differs from its hash in {MANIFEST}"
+    return None
+
+
+def _content_hash(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's content, so that a changed manifest is noticed too."""
+    content = json.dumps([manifest.get("facts"), manifest.get("files")], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def facts_of(checkpoint: Path) -> Facts:
+    """The facts that were saved with a valid checkpoint."""
+    facts: Facts = read_json(checkpoint / MANIFEST)["facts"]
+    return facts
+
+
+def newest_valid(folder: Path) -> tuple[int, Facts] | None:
+    """The newest checkpoint that is what its manifest says, and its facts; None where nothing was ever committed.
+
+    Names every checkpoint that it skips. Raises WorkError where checkpoints were committed and none is valid.
+    """
+    steps = list_steps(folder)
+    for step in reversed(steps):
+        checkpoint = step_folder(folder, step)
+        problem = fault(checkpoint)
+        if problem is None:
+            return step, facts_of(checkpoint)
+        log.warning("%s: skipped: %s", checkpoint, problem)
+    if (folder / COMMITTED).exists() or any((step_folder(folder, step) / MANIFEST).exists() for step in steps):
+        raise WorkError(
+            f"{folder}: checkpoints were written here but none is valid; restore one from a copy, "
+            "or remove this folder to start again from step 0"
+        )
+    return None
+
+
+def restore_params(checkpoint: Path) -> Parameters:
+    """The parameters of a valid checkpoint as numpy arrays, without the optimizer's state and without an accelerator.
+
+    Raises WorkError where the checkpoint is not valid.
+    """
+    problem = fault(checkpoint)
+    if problem is not None:
+        raise WorkError(f"{checkpoint}: {problem}; choose another checkpoint or restore this one from a copy")
+    handlers = {
+        name: ocp.StandardCheckpointHandler() for name in ("params", "training")
+    }  # orbax warns of an item without
+    with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
+        on_host = SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
+        tree = checkpointer.metadata(checkpoint).item_metadata["params"].tree
+        abstract = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=on_host), tree)
+        arguments = ocp.args.Composite(params=ocp.args.StandardRestore(abstract))
+        params: Parameters = jax.tree.map(np.asarray, checkpointer.restore(checkpoint, args=arguments)["params"])
+    return params
+
+
+def refuse_other_run(saved: Facts, recipe: TrainingRecipe, fingerprint: str) -> None:
+    """Raises InputError, naming fields with old and new value, where a checkpoint belongs to another recipe or other records.
+
+    - `saved`: the facts of the checkpoint.
+    - `fingerprint`: that of the records now.
+
+    Fields marked FREE in `pretrain.recipe`, and all below them, may differ.
+    """
+    changed = differences(*_bound(saved["recipe"], plain(recipe), recipe))
+    if changed:
+        raise InputError(
+            f"the checkpoint of step {saved['step']} belongs to another recipe: {'; '.join(changed)}; "
+            "set these back, or choose another --run-dir for a new run"
+        )
+    if saved["records_fingerprint"] != fingerprint:
+        raise InputError(
+            f"the checkpoint of step {saved['step']} belongs to other records: fingerprint {saved['records_fingerprint'][:12]} "
+            f"-> {fingerprint[:12]}; restore the examples, or choose another --run-dir for a new run"
+        )
+
+
+def _bound(saved: Any, now: Any, recipe: Any) -> tuple[Any, Any]:
+    """Two plain recipes without what may differ when a run is resumed."""
+    if not dataclasses.is_dataclass(recipe) or not isinstance(saved, dict):
+        return saved, now
+    saved, now = dict(saved), dict(now)
+    for field in dataclasses.fields(recipe):
+        if field.metadata == FREE:
+            saved.pop(field.name, None)
+            now.pop(field.name)
+        elif field.name in saved:
+            below = _bound(saved[field.name], now[field.name], getattr(recipe, field.name))
+            saved[field.name], now[field.name] = below
+    return saved, now
+
+
+class Checkpoints:
+    """The checkpoints of one run: written in the background, hashed, and pruned to the newest.
+
+    - `folder`: absolute or relative; on several hosts all of them see the same folder.
+    - `keep`: newest checkpoints kept, 1 or more.
+    """
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        if keep < 1:
+            raise InputError(f"checkpoints.keep {keep}: must be 1 or more")
+        self.folder = folder.absolute()
+        self.keep = keep
+        self._writer = ocp.AsyncCheckpointer(
+            ocp.CompositeCheckpointHandler(
+                params=ocp.StandardCheckpointHandler(), training=ocp.StandardCheckpointHandler()
+            )
+        )
+        self._thread: threading.Thread | None = None
+        self._step = -1
+        self._error: Exception | None = None
+
+    def newest_valid(self) -> tuple[int, Facts] | None:
+        """`newest_valid` of the folder, the same answer on every process; leftovers of saves that were killed are removed."""
+        found = None
+        if jax.process_index() == 0:
+            found = newest_valid(self.folder)
+            self._remove_leftovers(nothing_committed=found is None)
+        if jax.process_count() == 1:
+            return found
+        step = int(multihost_utils.broadcast_one_to_all(np.int32(-1 if found is None else found[0])))
+        return None if step < 0 else (step, facts_of(step_folder(self.folder, step)))
+
+    def _remove_leftovers(self, nothing_committed: bool) -> None:
+        if not self.folder.is_dir():
+            return
+        for path in sorted(self.folder.iterdir()):
+            if path.is_dir() and (UNFINISHED in path.name or (nothing_committed and path.name.isdigit())):
+                log.warning("%s: removed: left behind by a save that did not finish", path)
+                shutil.rmtree(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Waits for the save in progress; where the block already failed, a failed save is only named."""
+        try:
+            self.finish()
+        except WorkError as failure:
+            if error is None:
+                raise
+            log.error("%s", failure)
+
+    def save(self, step: int, state: dict[str, Any], facts: Facts) -> None:
+        """Starts writing a checkpoint; the state may be donated as soon as this returns. Every process must call it.
+
+        - `state`: {"params", "optimizer", "step"}.
+        - `facts`: JSON-ready, kept in the manifest.
+
+        Raises WorkError naming the folder where this save, or the one before, could not be written.
+        """
+        self.finish()
+        self._step = step
+        training = {name: tree for name, tree in state.items() if name != "params"}
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # force: a folder of this step can only be one that was found invalid.
+            self._writer.save(
+                step_folder(self.folder, step),
+                args=ocp.args.Composite(
+                    params=ocp.args.StandardSave(state["params"]), training=ocp.args.StandardSave(training)
+                ),
+                force=True,
+            )
+        except Exception as error:
+            self._error = error
+            self.finish()
+        self._thread = threading.Thread(target=self._commit, args=(step, facts), name="checkpoint")
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Waits until the last save has its manifest. Raises WorkError naming the folder where it could not be written."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            raise WorkError(
+                f"{step_folder(self.folder, self._step)}: this checkpoint could not be written ({reason}); "
+                "free space or mend the folder, then run again to go on from the one before"
+            ) from error
+
+    def restore(self, step: int, abstract_state: dict[str, Any]) -> dict[str, Any]:
+        """The state of a step that `newest_valid` named, laid out as `abstract_state` says, on whatever mesh wrote it."""
+        training = {name: tree for name, tree in abstract_state.items() if name != "params"}
+        arguments = ocp.args.Composite(
+            params=ocp.args.StandardRestore(abstract_state["params"]), training=ocp.args.StandardRestore(training)
+        )
+        restored = self._writer.restore(step_folder(self.folder, step), args=arguments)
+        return {"params": restored["params"], **restored["training"]}
+
+    def _commit(self, step: int, facts: Facts) -> None:
+        """Waits for orbax, then writes the manifest, notes the commit and removes what is too old."""
+        try:
+            self._writer.wait_until_finished()
+            if jax.process_index() == 0:
+                self._write_manifest(step, facts)
+                write_json(self.folder / COMMITTED, {"newest_step": step})
+                self._prune(step)
+        except Exception as error:
+            self._error = error
+
+    def _write_manifest(self, step: int, facts: Facts) -> None:
+        checkpoint = step_folder(self.folder, step)
+        files = {}
+        for path in sorted(checkpoint.rglob("*")):
+            if path.is_file():
+                sync_file(path)
+                name = path.relative_to(checkpoint).as_posix()
+                files[name] = {"bytes": path.stat().st_size, "sha256": sha256_of_file(path)}
+            else:
+                sync_folder(path)
+        sync_folder(self.folder)
+        manifest = {"facts": {"step": step, **facts}, "files": files}
+        write_json(checkpoint / MANIFEST, {"sha256": _content_hash(manifest), **manifest})
+
+    def _prune(self, step: int) -> None:
+        """Keeps the newest checkpoints up to `step`. Later ones are invalid, or the run would have resumed from them."""
+        steps = list_steps(self.folder)
+        finished = [old for old in steps if old <= step and (step_folder(self.folder, old) / MANIFEST).exists()]
+        for old in set(steps) - set(finished[-self.keep :]):
+            # The manifest goes first: a removal that is killed leaves a folder that no reader takes for a checkpoint.
+            (step_folder(self.folder, old) / MANIFEST).unlink(missing_ok=True)
+            shutil.rmtree(step_folder(self.folder, old))

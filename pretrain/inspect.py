@@ -1,0 +1,107 @@
+"""inspect: the batch of a training step as the model sees it, with what it should say and what it says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import Records
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import read_json
+from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.batches import TrainingBatches
+from pretrain.checkpoints import newest_valid, restore_params, step_folder
+from pretrain.export import find_step
+from pretrain.models.layers import Parameters
+from pretrain.objective import MaskedLanguageModel, make_objective
+from pretrain.objectives.masked_lm import gather_positions
+from pretrain.recipe import Mesh, training_recipe_from_plain
+from pretrain.sharding import batch_sharding, make_mesh
+
+
+def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
+    """Prints the first rows of the batch that step `step` + 1 trains on, from the run's own recipe.
+
+    - `step`: steps done before; None means those of the newest valid checkpoint, or 0. Where a checkpoint of this step
+      exists, its predictions are shown beside the labels.
+
+    Raises InputError where training has not started here.
+    """
+    saved = read_json(folder.path / "training_recipe.json")
+    if saved is None:
+        raise InputError(f"{folder.path}: training has not started here; run `python -m pretrain train` first")
+    recipe = training_recipe_from_plain(saved)
+    records = Records(folder.examples, "train")
+    objective = make_objective(recipe, records.header)
+    newest = newest_valid(folder.checkpoints)
+    step, has_checkpoint = _step(folder, step, newest[0] if newest else None)
+    mesh = make_mesh(Mesh(data=1), jax.local_devices()[:1])
+    batches = TrainingBatches(
+        records,
+        seed=recipe.seed,
+        global_batch_size=recipe.global_batch_size,
+        accumulation=1,
+        sharding=batch_sharding(mesh),
+    )
+    masked = jax.jit(objective.training_masks)(batches(step), jnp.int32(step))
+    first = {name: values[0, :rows] for name, values in masked.items()}
+    predictions = None
+    if has_checkpoint:
+        params = restore_params(step_folder(folder.checkpoints, step))
+        predictions = np.asarray(jax.jit(lambda params, batch: _predictions(objective, params, batch))(params, first))
+    shown = {name: np.asarray(values) for name, values in first.items()}
+    _print(shown, predictions, Tokenizer(folder.vocabulary), records, step)
+
+
+def _step(folder: RunFolder, step: int | None, newest: int | None) -> tuple[int, bool]:
+    if step is None:
+        return newest or 0, newest is not None
+    if step < 0:
+        raise InputError(f"--step {step}: must be 0 or more")
+    try:
+        return find_step(folder, step), True
+    except InputError:
+        return step, False
+
+
+def _predictions(objective: MaskedLanguageModel, params: Parameters, batch: dict[str, jax.Array]) -> jax.Array:
+    """int32 [rows, K]: the likeliest token at each predicted position."""
+    hidden = objective.model.encode(
+        params,
+        batch["inputs"],
+        position_ids=batch["position_ids"],
+        token_type_ids=batch["token_type_ids"],
+        segments=batch["segments"],
+    )
+    return objective.model.masked_lm_logits(params, gather_positions(hidden, batch["positions"])).argmax(-1)
+
+
+def _print(
+    batch: dict[str, np.ndarray], predictions: np.ndarray | None, tokenizer: Tokenizer, records: Records, step: int
+) -> None:
+    pad = records.header.pad_id
+    print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch); {{label}} marks what is predicted")
+    for row in range(len(batch["inputs"])):
+        answers = {
+            int(position): (int(label), None if predictions is None else int(predictions[row, slot]))
+            for slot, (position, label, weight) in enumerate(
+                zip(batch["positions"][row], batch["labels"][row], batch["weights"][row], strict=True)
+            )
+            if weight
+        }
+        inputs = batch["inputs"][row]
+        real = int(np.count_nonzero(inputs != pad))
+        pair = f", next-sentence label {batch['label'][row]}" if "label" in batch else ""
+        print(f"\nrow {row}: {real} tokens, {len(answers)} predicted ({len(answers) / max(1, real):.1%}){pair}")
+        words, right = [], 0
+        for position in range(real):
+            piece = tokenizer.pieces[inputs[position]]
+            if position in answers:
+                label, predicted = answers[position]
+                guess = "" if predicted is None else f" -> {tokenizer.pieces[predicted]}"
+                right += label == predicted
+                piece = f"{piece}{{{tokenizer.pieces[label]}{guess}}}"
+            words.append(piece)
+        print("  " + " ".join(words))
+        if predictions is not None:
+            print(f"  right: {right} of {len(answers)}")

@@ -1,0 +1,195 @@
+"""What a run says of itself while it trains: the console, TensorBoard and metrics/metrics.jsonl, and MFU with its denominator."""
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.storage import write_atomically
+
+METRICS_FILE = "metrics.jsonl"
+
+PEAK_TFLOPS: tuple[tuple[str, float], ...] = (
+    # Google Cloud, "TPU versions" (cloud.google.com/tpu/docs/v2 and so on) gives bf16 peaks by chip: v2 45, v3 123, v4 275,
+    # v5e 197, v5p 459, v6e 918, TPU7x 2307. JAX exposes the two cores of v2 and v3, and the two chiplets of TPU7x, as devices.
+    ("TPU v2", 22.5),
+    ("TPU v3", 61.5),
+    ("TPU v4", 275.0),
+    ("TPU v5 lite", 197.0),
+    ("TPU v5e", 197.0),
+    ("TPU v5", 459.0),
+    ("TPU v6", 918.0),
+    ("TPU7x", 1153.5),
+    # NVIDIA's data sheets, "BFLOAT16 Tensor Core" without sparsity.
+    ("NVIDIA A100", 312.0),
+    ("NVIDIA H100 PCIe", 756.0),
+    ("NVIDIA H100 NVL", 835.0),
+    ("NVIDIA H100", 989.0),
+    ("NVIDIA H200 NVL", 835.0),
+    ("NVIDIA H200", 989.0),
+)
+"""Beginning of a JAX device kind -> dense bf16 peak of one JAX device in TFLOP/s. The first that fits counts."""
+
+
+def peak_tflops(device_kind: str) -> float | None:
+    """The dense bf16 peak of one JAX device in TFLOP/s; None where it is not known (a CPU, a device newer than the table)."""
+    return next((peak for beginning, peak in PEAK_TFLOPS if device_kind.startswith(beginning)), None)
+
+
+def model_flops_utilisation(flops_per_second: float, peak: float | None, devices: int) -> float | None:
+    """Model FLOPs of real tokens over the devices' peak, 0 to 1 (Chowdhery et al. 2022, arXiv 2204.02311, appendix B).
+
+    - `peak`: of one device, TFLOP/s; None gives None.
+    """
+    return None if peak is None else flops_per_second / (peak * 1e12 * devices)
+
+
+class MetricsWriter:
+    """Writes the metrics of a run, each step once.
+
+    - `folder`: the run's metrics folder.
+    - `step`: the step from which the run goes on. Lines and events after it belong to work that was lost, and are removed.
+
+    Raises InputError where metrics.jsonl is damaged elsewhere than in its last line.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        from tensorboardX import SummaryWriter  # here, because it takes two seconds
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / METRICS_FILE
+        cut_after(self.path, step)
+        self._lines = open(self.path, "ab")  # noqa: SIM115
+        self._tensorboard = SummaryWriter(str(folder), purge_step=step + 1)
+
+    def write(self, step: int, values: dict[str, float | None]) -> None:
+        """Writes one line and as many TensorBoard scalars, and makes them durable. A None is null, and no scalar."""
+        # Whole lines in one write, so that a process killed here leaves at most one torn line.
+        self._lines.write((json.dumps({"step": step, **values}) + "\n").encode())
+        self._lines.flush()
+        os.fsync(self._lines.fileno())
+        for name, value in values.items():
+            if value is not None:
+                self._tensorboard.add_scalar(name, value, step)
+        self._tensorboard.flush()
+
+    def close(self) -> None:
+        """Closes both files."""
+        self._lines.close()
+        self._tensorboard.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines of a metrics.jsonl, without a last line that was torn when the process died.
+
+    Raises InputError naming another line that is not JSON.
+    """
+    if not path.exists():
+        return []
+    *whole, _ = path.read_bytes().split(b"\n")
+    lines = []
+    for number, line in enumerate(whole, 1):
+        try:
+            lines.append(json.loads(line))
+        except ValueError:
+            raise InputError(f"{path}:{number}: not a line of JSON; remove the line and run again") from None
+    return lines
+
+
+def cut_after(path: Path, step: int) -> None:
+    """Removes, atomically, the lines of a metrics.jsonl that lie after a step."""
+    if not path.exists():
+        return
+    kept = [line for line in read_metrics(path) if line["step"] <= step]
+    content = "".join(json.dumps(line) + "\n" for line in kept).encode()
+    if content != path.read_bytes():
+        write_atomically(path, content)
+
+
+def console_line(
+    step: int, stop: int, values: dict[str, float | None], peak: float | None, devices: int, left: float
+) -> str:
+    """The line that a person reads.
+
+    - `values`: as `MetricsWriter.write` gets them.
+    - `peak`: of one device in TFLOP/s, the denominator of MFU.
+    - `left`: time to go in seconds.
+    """
+    utilisation = values["mfu"]
+    mfu = "n/a" if utilisation is None else f"{utilisation:.1%} of {devices} x {peak:g} TFLOP/s"
+    return (
+        f"step {step}/{stop}: loss {values['loss']:.4f}, masked accuracy {values['masked_accuracy']:.3f}, "
+        f"learning rate {values['learning_rate']:.2e}, {values['tokens_per_second']:,.0f} tokens/s, MFU {mfu}, "
+        f"data wait {values['data_wait']:.1%}, {_duration(left)} left"
+    )
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+class Window:
+    """The steps since the last log line: their tokens, their time, and whether their losses are numbers.
+
+    - `step`: steps done before the first one that is added.
+
+    Steps stay on the device until `settle`; `add` only keeps the host from running more than two steps ahead, so that the
+    time that it waits for data is time that the device would wait too.
+    """
+
+    def __init__(self, step: int) -> None:
+        self.first = self.step = step
+        self.tokens = 0.0
+        self._pending: list[dict[str, jax.Array]] = []
+        self._paused = 0.0
+        self._started = time.perf_counter()
+
+    def add(self, metrics: dict[str, jax.Array]) -> None:
+        """Takes the metrics of the next step, as `pretrain.step.train_step` returns them."""
+        self._pending.append(metrics)
+        if len(self._pending) > 1:
+            jax.block_until_ready(self._pending[-2])
+
+    def settle(self) -> dict[str, float]:
+        """Fetches what was added and returns the last step's metrics.
+
+        Raises WorkError naming the first step whose loss or gradient is not finite, and the steps that were looked at.
+        """
+        fetched = [{name: float(value) for name, value in metrics.items()} for metrics in jax.device_get(self._pending)]
+        for offset, metrics in enumerate(fetched, 1):
+            if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["grad_norm"])):
+                raise WorkError(
+                    f"the loss is {metrics['loss']} and the gradient norm {metrics['grad_norm']} at step {self.step + offset} "
+                    f"(steps {self.step + 1} to {self.step + len(fetched)} were checked); no checkpoint holds it: start a new run "
+                    "with a lower optimizer.learning_rate or a longer optimizer.warmup_steps"
+                )
+        self.step += len(fetched)
+        self.tokens += sum(metrics["real_tokens"] for metrics in fetched)
+        self._pending = []
+        return fetched[-1]
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the time inside the block (evaluation, checkpoint) out of the window's."""
+        started = time.perf_counter()
+        yield
+        self._paused += time.perf_counter() - started
+
+    @property
+    def seconds(self) -> float:
+        """Training time since the window began."""
+        return time.perf_counter() - self._started - self._paused

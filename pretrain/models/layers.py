@@ -1,0 +1,117 @@
+"""Pieces that every model family shares.
+
+An NNX module here is the one place where parameters get their name, shape and initial value. `parameters` turns a module into a
+nested dict of arrays once; everything after that is a pure function of such a dict, so that plain jax.jit, jax.lax.scan,
+sharding rules and the weight map all see the same tree. Parameters are float32; functions compute in the type they are given,
+LayerNorm always in float32.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax.typing import DTypeLike
+
+Parameters = dict[str, Any]
+"""A nested dict whose leaves are arrays (float32 where they are trained)."""
+
+
+class Linear(nnx.Module):
+    """Parameters of an affine map: `kernel` [*stack, inputs, outputs] from a normal distribution, `bias` [*stack, outputs] zero.
+
+    - `stack`: leading axes, one entry for each of several maps of the same shape: `(num_layers,)` for an encoder layer's.
+    - `initializer_range`: standard deviation of the kernel.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, initializer_range: float, rngs: nnx.Rngs, stack: tuple[int, ...] = ()
+    ) -> None:
+        self.kernel = nnx.Param(initializer_range * jax.random.normal(rngs.params(), (*stack, inputs, outputs)))
+        self.bias = nnx.Param(jnp.zeros((*stack, outputs)))
+
+
+class Embedding(nnx.Module):
+    """Parameters of a lookup table: `embedding` [rows + padding_rows, width], normal, zero in the padding rows.
+
+    The values of the real rows do not depend on `padding_rows`.
+    """
+
+    def __init__(
+        self, rows: int, width: int, *, initializer_range: float, rngs: nnx.Rngs, padding_rows: int = 0
+    ) -> None:
+        table = initializer_range * jax.random.normal(rngs.params(), (rows, width))
+        self.embedding = nnx.Param(jnp.pad(table, ((0, padding_rows), (0, 0))))
+
+
+class LayerNorm(nnx.Module):
+    """Parameters of a layer normalisation: `scale` [*stack, width] one, `bias` [*stack, width] zero."""
+
+    def __init__(self, width: int, *, stack: tuple[int, ...] = ()) -> None:
+        self.scale = nnx.Param(jnp.ones((*stack, width)))
+        self.bias = nnx.Param(jnp.zeros((*stack, width)))
+
+
+def parameters(module: nnx.Module) -> Parameters:
+    """Returns a module's parameters as a nested dict of arrays, keyed by attribute names."""
+    _, state = nnx.split(module)
+    return nnx.to_pure_dict(state)
+
+
+def linear(params: Parameters, inputs: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """Applies an affine map to [..., inputs] in `dtype` and returns [..., outputs] in `dtype`."""
+    return inputs.astype(dtype) @ params["kernel"].astype(dtype) + params["bias"].astype(dtype)
+
+
+def embed(params: Parameters, ids: jax.Array) -> jax.Array:
+    """Looks up `ids` [...] (any integer type) and returns float32 [..., width].
+
+    An id beyond the table gives NaN, which stops a run; clamping it would train on in silence.
+    """
+    return jnp.take(params["embedding"], ids, axis=0, mode="fill")
+
+
+def embed_few(params: Parameters, ids: jax.Array) -> jax.Array:
+    """`embed` for a table of a few rows: a product with one-hot rows, whose gradient is a product and not a contended scatter."""
+    table = params["embedding"]
+    one_hot = jax.nn.one_hot(ids, table.shape[0], dtype=table.dtype)
+    return jnp.matmul(one_hot, table, precision=jax.lax.Precision.HIGHEST)
+
+
+def layer_norm(params: Parameters, inputs: jax.Array, *, epsilon: float, dtype: DTypeLike) -> jax.Array:
+    """Normalises the last axis of `inputs` in float32 and returns the result in `dtype` (Ba et al. 2016, arXiv 1607.06450)."""
+
+    def normalise(inputs: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
+        wide = inputs.astype(jnp.float32)
+        centred = wide - wide.mean(axis=-1, keepdims=True)
+        variance = jnp.square(centred).mean(axis=-1, keepdims=True)
+        return (centred * jax.lax.rsqrt(variance + epsilon) * scale + bias).astype(dtype)
+
+    return _recomputed(normalise)(inputs, params["scale"], params["bias"])
+
+
+def gelu(inputs: jax.Array) -> jax.Array:
+    """The exact (erf) Gaussian error linear unit, in the inputs' type (Hendrycks and Gimpel 2016, arXiv 1606.08415)."""
+    return _recomputed(functools.partial(jax.nn.gelu, approximate=False))(inputs)
+
+
+def dropout(inputs: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
+    """Zeroes a share `rate` of the inputs and scales the rest by 1 / (1 - rate); without a key the inputs come back as they are.
+
+    The key's own implementation (threefry or rbg) draws the bits.
+    """
+    if key is None or rate == 0.0:
+        return inputs
+
+    def apply(keep: jax.Array, inputs: jax.Array) -> jax.Array:
+        # Scaled in float32: 0.9 is 0.898 in bfloat16.
+        return jnp.where(keep, inputs.astype(jnp.float32) / (1.0 - rate), 0.0).astype(inputs.dtype)
+
+    return _recomputed(apply)(jax.random.bernoulli(key, 1.0 - rate, inputs.shape), inputs)
+
+
+def _recomputed(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Lets the backward pass keep an elementwise function's inputs only, and not each step in between, often in float32."""
+    return jax.checkpoint(function, prevent_cse=False)

@@ -1,0 +1,172 @@
+"""BERT's pretraining objective as the step sees it: mask a batch, say how much there is to predict, sum the losses."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import RecordsHeader
+from pretrain.batches import Batch
+from pretrain.models.bert.model import BertForPreTraining
+from pretrain.models.layers import Parameters
+from pretrain.objectives.masked_lm import gather_positions, masked_lm_sums
+from pretrain.objectives.masking import mask_rows
+from pretrain.objectives.rows import expand_rows
+from pretrain.objectives.sentence_pair import next_sentence_sums
+from pretrain.recipe import Masking, TrainingRecipe
+
+INIT, MASKS, DROPOUT, EVALUATION_MASKS = range(4)
+"""What a key of the run is for, folded into the key of the seed so that the streams never meet."""
+
+
+@dataclass(frozen=True)
+class MaskedLanguageModel:
+    """Masked language modelling, with next-sentence prediction where the records hold sentence pairs.
+
+    - `model`: made by `make_model`.
+    - `masking`: rates and shares.
+    - `header`: the records' header.
+    - `seed`, `dropout_rng`: see `TrainingRecipe`.
+
+    All methods are pure and run under jax.jit. Arrays of a batch are [accumulation, microbatch, ...].
+    """
+
+    model: BertForPreTraining
+    masking: Masking
+    header: RecordsHeader
+    seed: int
+    dropout_rng: str
+
+    @property
+    def max_predictions(self) -> int:
+        """Predictions a row, K: as the recipe says, or rate x length rounded up."""
+        return self.masking.max_predictions or math.ceil(self.masking.rate * self.header.length)
+
+    def key(self, purpose: int, implementation: str = "threefry2x32") -> jax.Array:
+        """The run's key for one of INIT, MASKS, DROPOUT, EVALUATION_MASKS."""
+        return jax.random.fold_in(jax.random.key(self.seed, impl=implementation), purpose)
+
+    def init(self) -> Parameters:
+        """The parameters at step 0."""
+        return self.model.init(self.key(INIT))
+
+    def training_masks(self, batch: Batch, step: jax.Array) -> dict[str, jax.Array]:
+        """`masked` with the masks of a training step (integer scalar)."""
+        return self.masked(batch, jax.random.fold_in(self.key(MASKS), step))
+
+    def evaluation_masks(self, batch: Batch) -> dict[str, jax.Array]:
+        """`masked` with masks that never change."""
+        return self.masked(batch, self.key(EVALUATION_MASKS))
+
+    def dropout_key(self, step: jax.Array, microbatch: jax.Array | int) -> jax.Array:
+        """The dropout key of one microbatch of a step, of the recipe's implementation."""
+        implementation = {"threefry": "threefry2x32", "rbg": "rbg"}[self.dropout_rng]
+        return jax.random.fold_in(jax.random.fold_in(self.key(DROPOUT, implementation), step), microbatch)
+
+    def masked(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """Expands the rows and hides some of their tokens.
+
+        Returns, each [accumulation, microbatch, ...]: `inputs`, `position_ids`, `token_type_ids`, `segments` [..., L];
+        `positions`, `labels`, `weights` [..., K]; `row_weights` (0 for rows of padding only), `real_tokens` [...]; and `label` for pairs.
+        """
+        header = self.header
+        rows = expand_rows(batch, header.layout, header.pad_id)
+        specials = (header.pad_id, header.unk_id, header.cls_id, header.sep_id, header.mask_id)
+        ordinary = jnp.asarray(np.setdiff1d(np.arange(header.vocabulary_size), header.reserved_ids), jnp.int32)
+
+        def mask_microbatch(tokens: jax.Array, word_starts: jax.Array, row_ids: jax.Array) -> Any:
+            return mask_rows(
+                tokens,
+                word_starts,
+                key=key,
+                row_ids=row_ids,
+                rate=self.masking.rate,
+                max_predictions=self.max_predictions,
+                mask_share=self.masking.mask_share,
+                random_share=self.masking.random_share,
+                mask_id=header.mask_id,
+                special_ids=specials,
+                ordinary_ids=ordinary,
+            )
+
+        hidden = jax.vmap(mask_microbatch)(rows.tokens, rows.word_starts, batch["row_ids"])
+        real_tokens = (rows.tokens != header.pad_id).sum(-1)
+        labels = {"label": batch["label"]} if "label" in batch else {}
+        return {
+            **hidden._asdict(),
+            "position_ids": rows.position_ids,
+            "token_type_ids": rows.token_type_ids,
+            "segments": rows.segments,
+            "row_weights": (real_tokens > 0).astype(jnp.float32),
+            "real_tokens": real_tokens,
+            **labels,
+        }
+
+    def totals(self, masked: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        """The weight of each part of the loss in a whole masked batch: float32 scalars, by the names of `loss_sums`."""
+        totals = {"masked_lm": masked["weights"].sum()}
+        if self.model.next_sentence:
+            totals["next_sentence"] = masked["row_weights"].sum()
+        return totals
+
+    def loss_sums(
+        self, params: Parameters, masked: dict[str, jax.Array], dropout_key: jax.Array | None
+    ) -> dict[str, dict[str, jax.Array]]:
+        """Runs the model on one microbatch.
+
+        - `masked`: the arrays of `masked`, without their first axis.
+        - `dropout_key`: None switches dropout off.
+
+        Returns `masked_lm` and, for pairs, `next_sentence`, each with float32 `loss_sum`, `correct_sum`, `weight_sum`.
+        """
+        hidden = self.model.encode(
+            params,
+            masked["inputs"],
+            position_ids=masked["position_ids"],
+            token_type_ids=masked["token_type_ids"],
+            segments=masked["segments"],
+            dropout_key=dropout_key,
+        )
+        logits = self.model.masked_lm_logits(params, gather_positions(hidden, masked["positions"]))
+        sums = {"masked_lm": masked_lm_sums(logits, masked["labels"], masked["weights"])}
+        if self.model.next_sentence:
+            pair_logits = self.model.next_sentence_logits(params, hidden)
+            sums["next_sentence"] = next_sentence_sums(pair_logits, masked["label"], masked["row_weights"])
+        return sums
+
+
+def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLanguageModel:
+    """The objective of a recipe on records.
+
+    Raises InputError where the two contradict each other: vocabulary size, length, token types.
+    """
+    model = recipe.model
+    if model.vocab_size not in (None, header.vocabulary_size):
+        raise InputError(
+            f"model.vocab_size {model.vocab_size}: the records have {header.vocabulary_size}; leave model.vocab_size unset"
+        )
+    if header.length > model.max_position_embeddings:
+        raise InputError(
+            f"model.max_position_embeddings {model.max_position_embeddings}: the records' rows have {header.length} tokens; "
+            f"set it to {header.length} or more, or prepare shorter examples"
+        )
+    pairs = header.layout == "sentence_pairs"
+    if pairs and model.type_vocab_size < 2:
+        raise InputError(f"model.type_vocab_size {model.type_vocab_size}: sentence pairs need 2 token types")
+    if recipe.dropout_rng not in ("threefry", "rbg"):
+        raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be threefry or rbg")
+    if not 0 <= recipe.seed < 2**32:
+        raise InputError(f"seed {recipe.seed}: must be 0 to {2**32 - 1}")
+    bert = BertForPreTraining(
+        model,
+        header.vocabulary_size,
+        next_sentence=pairs,
+        compute_dtype=jnp.dtype(recipe.compute_dtype),
+        remat=recipe.remat,
+        scan_unroll=recipe.scan_unroll,
+    )
+    return MaskedLanguageModel(bert, recipe.masking, header, recipe.seed, recipe.dropout_rng)

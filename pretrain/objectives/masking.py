@@ -1,0 +1,185 @@
+"""Whole-word masking on the device: what is hidden depends on (seed, step, row) and on nothing else."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from data_pipeline.contract.errors import InputError
+
+
+class MaskedRows(NamedTuple):
+    """Rows with some tokens hidden, and what stood there.
+
+    - `inputs`: int32 [B, L], the tokens that the model sees.
+    - `positions`: int32 [B, K], the predicted positions in rising order; 0 in an empty slot.
+    - `labels`: int32 [B, K], the tokens that stood there; 0 in an empty slot.
+    - `weights`: float32 [B, K], 1 for a prediction, 0 for an empty slot.
+    """
+
+    inputs: jax.Array
+    positions: jax.Array
+    labels: jax.Array
+    weights: jax.Array
+
+
+def mask_rows(
+    tokens: jax.Array,
+    word_starts: jax.Array,
+    *,
+    key: jax.Array,
+    row_ids: jax.Array,
+    rate: float,
+    max_predictions: int,
+    mask_share: float,
+    random_share: float,
+    mask_id: int,
+    special_ids: Sequence[int],
+    ordinary_ids: jax.Array,
+) -> MaskedRows:
+    """Chooses whole words in random order up to a budget of tokens and hides them (Devlin et al. 2019, section 3.1, and
+    the whole-word rule of google-research/bert, create_pretraining_data.py).
+
+    A row's budget is min(K, max(1, round(rate x maskable tokens))). A word that would exceed what is left of it is
+    skipped and later, shorter ones are still tried, so a row may stay below its budget but never above, and where each
+    word is longer than the budget nothing is masked. 80/10/10 is drawn for each token on its own.
+
+    - `tokens`: int [B, L], before masking.
+    - `word_starts`: bool [B, L], true where a token starts a word. A maskable token after one that is not, or at the
+      row's start, starts a word in any case: a document may go on in the middle of a word.
+    - `key`: one threefry key of the step. Other implementations are refused: under vmap their bits may depend on the
+      other rows and on the topology.
+    - `row_ids`: integer [B], the number of each row within the step; with `key` it decides the row's mask, wherever the
+      row stands in whatever batch.
+    - `rate`: share of a row's maskable tokens to predict, 0 to 1.
+    - `max_predictions`: K, slots a row; static, 1 to L.
+    - `mask_share`, `random_share`: shares of the predicted tokens that become `mask_id` or a random token; the rest stays.
+    - `special_ids`: ids, padding among them, that are never masked and do not count as maskable.
+    - `ordinary_ids`: int [N], the ids that random replacements are drawn from, each alike.
+
+    Raises InputError where rate, shares or max_predictions are out of range, ValueError for a key that is not threefry.
+    """
+    length = tokens.shape[-1]
+    if not 1 <= max_predictions <= length:
+        raise InputError(f"masking.max_predictions {max_predictions}: must be 1 to {length}, the tokens of a row")
+    if not 0 < rate <= 1:
+        raise InputError(f"masking.rate {rate}: must be above 0 and at most 1")
+    if min(mask_share, random_share) < 0 or mask_share + random_share > 1:
+        raise InputError(
+            f"masking.mask_share {mask_share} and masking.random_share {random_share}: must be at least 0 and sum to at most 1"
+        )
+    if str(jax.random.key_impl(key)) != "threefry2x32":
+        raise ValueError(f"masks need a threefry2x32 key, not {jax.random.key_impl(key)}")
+    mask_row = partial(
+        _mask_row,
+        budgets=token_budgets(length, rate, max_predictions),
+        max_predictions=max_predictions,
+        mask_share=mask_share,
+        random_share=random_share,
+        mask_id=mask_id,
+        special_ids=special_ids,
+        ordinary_ids=ordinary_ids,
+    )
+    row_keys = jax.vmap(lambda row_id: jax.random.fold_in(key, row_id))(row_ids)
+    return jax.vmap(mask_row)(tokens.astype(jnp.int32), word_starts, row_keys)
+
+
+def token_budgets(length: int, rate: float, max_predictions: int) -> np.ndarray:
+    """int32 [length + 1]: the tokens to predict in a row with 0, 1, ... maskable tokens.
+
+    A table, because the product rounds differently in the device's float32 (and on a TPU differs again).
+    """
+    budgets = [min(max_predictions, max(1, round(rate * maskable))) for maskable in range(length + 1)]
+    return np.array([0, *budgets[1:]], np.int32)
+
+
+def _mask_row(
+    tokens: jax.Array,
+    word_starts: jax.Array,
+    key: jax.Array,
+    *,
+    budgets: np.ndarray,
+    max_predictions: int,
+    mask_share: float,
+    random_share: float,
+    mask_id: int,
+    special_ids: Sequence[int],
+    ordinary_ids: jax.Array,
+) -> MaskedRows:
+    """`mask_rows` for one row, tokens [L]."""
+    (length,) = tokens.shape
+    order_bits, action_bits, ordinary_bits = jax.random.bits(key, (3, length), jnp.uint32)
+    maskable = ~(tokens[:, None] == jnp.asarray(special_ids, jnp.int32)).any(-1)
+    budget = jnp.asarray(budgets)[maskable.sum()]
+    chosen = _choose_words(maskable, word_starts, _word_scores(order_bits), budget)
+
+    # The remainder prefers low ids by one part in 2**32 / N, which is below 0.01 % for any vocabulary.
+    ordinary = ordinary_ids[ordinary_bits % jnp.uint32(ordinary_ids.shape[0])].astype(jnp.int32)
+    action = (action_bits >> 8).astype(jnp.float32) / 2**24
+    replacement = jnp.where(
+        action < mask_share, mask_id, jnp.where(action < mask_share + random_share, ordinary, tokens)
+    )
+
+    # The chosen positions keep their index as key, so sorting brings them to the front.
+    index = jnp.arange(length, dtype=jnp.int32)
+    positions = jnp.sort(jnp.where(chosen, index, length))[:max_predictions]
+    filled = positions < length
+    positions = jnp.where(filled, positions, 0)
+    return MaskedRows(
+        inputs=jnp.where(chosen, replacement, tokens),
+        positions=positions,
+        labels=jnp.where(filled, tokens[positions], 0),
+        weights=filled.astype(jnp.float32),
+    )
+
+
+def _word_scores(bits: jax.Array) -> jax.Array:
+    """uint32 [L] below 2**31, all different, from random uint32 [L]: words are tried in rising order of the score at their
+    first token.
+
+    The lowest bits are the position, for then one sorted array tells the order: sorting with a payload takes ten times as
+    long on a CPU. That leaves 22 random bits at length 512; of equals the earlier goes first.
+    """
+    (length,) = bits.shape
+    position_bits = (length - 1).bit_length()
+    return bits >> (1 + position_bits) << position_bits | jnp.arange(length, dtype=jnp.uint32)
+
+
+def _choose_words(maskable: jax.Array, word_starts: jax.Array, scores: jax.Array, budget: jax.Array) -> jax.Array:
+    """bool [L]: the tokens of the words that the order of `_word_scores` puts within the budget of tokens."""
+    (length,) = maskable.shape
+    index = jnp.arange(length, dtype=jnp.int32)
+    after_maskable = jnp.concatenate([jnp.zeros(1, bool), maskable[:-1]])
+    starts = maskable & (word_starts | ~after_maskable)
+    # A word is kept at its first token, as its length: it ends where the next word or special begins.
+    boundary = starts | ~maskable
+    here_or_later = jax.lax.cummin(jnp.where(boundary, index, length), reverse=True)
+    end = jnp.concatenate([here_or_later[1:], jnp.full(1, length, jnp.int32)])
+    word_length = jnp.where(starts, end - index, 0)
+
+    position_mask = (1 << (length - 1).bit_length()) - 1
+    not_a_word = jnp.uint32(1 << 31)
+    in_order = jnp.sort(jnp.where(starts, scores, scores | not_a_word))
+    first_token = (in_order & position_mask).astype(jnp.int32)
+    taken = _first_fit(word_length[first_token], budget)
+    # Back to the order of the row. Sorting again instead of a scatter, which runs one by one on a TPU.
+    taken_at = jnp.sort(first_token << 1 | taken.astype(jnp.int32)) & 1
+    # The running maximum carries the lowest bit of the last boundary over the word that it opens.
+    return (jax.lax.cummax(jnp.where(boundary, index << 1 | taken_at, 0)) & 1).astype(bool)
+
+
+def _first_fit(word_lengths: jax.Array, budget: jax.Array) -> jax.Array:
+    """bool [W]: which words are taken when each, in turn, is taken if it still fits in the budget. Length 0 is no word.
+
+    All W turns are taken: a loop that ends when the budgets of all rows are spent would need a collective.
+    """
+
+    def turn(left: jax.Array, word_length: jax.Array) -> tuple[jax.Array, jax.Array]:
+        fits = (word_length > 0) & (word_length <= left)
+        return left - jnp.where(fits, word_length, 0), fits
+
+    # A turn is one comparison a row, so that starting it is the whole cost on a GPU or TPU: eight are compiled into one.
+    return jax.lax.scan(turn, budget, word_lengths, unroll=8)[1]

@@ -1,0 +1,60 @@
+"""From a record, as the host sends it, to what a model reads: bits, segments and positions, expanded on the device."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+if TYPE_CHECKING:
+    from data_pipeline.contract.records import Layout
+
+
+class Rows(NamedTuple):
+    """What a model reads, every field [..., L].
+
+    - `tokens`: int32.
+    - `word_starts`: bool, true where a token starts a word.
+    - `segments`: int32; a token attends to the tokens of its own segment.
+    - `position_ids`, `token_type_ids`: int32, rows of those embedding tables.
+    """
+
+    tokens: jax.Array
+    word_starts: jax.Array
+    segments: jax.Array
+    position_ids: jax.Array
+    token_type_ids: jax.Array
+
+
+def expand_rows(record: Mapping[str, jax.Array], layout: "Layout", pad_id: int) -> Rows:
+    """Expands the bitmaps of records (`data_pipeline.contract.records`) into the arrays that a model reads.
+
+    - `record`: `tokens` uint16 or uint32 [..., L]; `word_starts` and `segment_starts` uint8 [..., L / 8].
+    - `layout`: `packed`: segments count from 1, the padding is a segment of its own, positions restart in each, token
+      types are 0. `sentence_pairs`: the row is segment 1, its padding segment 0, positions run through, token types
+      are 0 in A and 1 from B on.
+    - `pad_id`: the token that pads a row; it never stands for text.
+
+    Raises ValueError for another layout.
+    """
+    tokens = record["tokens"].astype(jnp.int32)
+    starts = unpack_bits(record["segment_starts"])
+    index = jnp.broadcast_to(jnp.arange(tokens.shape[-1], dtype=jnp.int32), tokens.shape)
+    count = jnp.cumsum(starts, axis=-1, dtype=jnp.int32)
+    if layout == "packed":
+        segments = count
+        position_ids = index - jax.lax.cummax(jnp.where(starts, index, 0), axis=tokens.ndim - 1)
+        token_type_ids = jnp.zeros_like(tokens)
+    elif layout == "sentence_pairs":
+        segments = (tokens != pad_id).astype(jnp.int32)
+        position_ids = index
+        token_type_ids = count - 1
+    else:
+        raise ValueError(f"layout {layout!r}: must be 'packed' or 'sentence_pairs'")
+    return Rows(tokens, unpack_bits(record["word_starts"]), segments, position_ids, token_type_ids)
+
+
+def unpack_bits(packed: jax.Array) -> jax.Array:
+    """uint8 [..., N] -> bool [..., 8 N]: bit i % 8 of byte i // 8, as `numpy.unpackbits(bitorder="little")`."""
+    bits = packed[..., None] >> jnp.arange(8, dtype=jnp.uint8) & 1
+    return bits.reshape(*packed.shape[:-1], 8 * packed.shape[-1]).astype(bool)

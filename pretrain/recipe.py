@@ -1,0 +1,119 @@
+"""TrainingRecipe: what configs/*.py declare about model and training. Plain data, no JAX; every field can be overridden on the command line."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from data_pipeline.contract.recipe_file import from_plain
+from pretrain.models.bert.config import BertConfig
+
+FREE = {"resume": "free"}
+"""Metadata of a field that may differ when a run is resumed; every other field must stay, or the run is another run."""
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Whole-word masking (Devlin et al. 2019, section 3.1; the word unit belongs to the records)."""
+
+    rate: float = 0.15
+    """Share of a row's tokens to predict, 0 to 1."""
+    max_predictions: int | None = None
+    """Most predictions a row; None means rate x length, rounded up."""
+    mask_share: float = 0.8
+    """Share of predicted tokens replaced by [MASK], 0 to 1."""
+    random_share: float = 0.1
+    """Share of predicted tokens replaced by a random token, 0 to 1; the rest stays."""
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """AdamW with decoupled weight decay (none on biases and LayerNorm), linear warmup and linear decay to zero."""
+
+    learning_rate: float = 1e-4
+    """Peak learning rate."""
+    warmup_steps: int = 10_000
+    """Steps of linear warmup from zero."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay."""
+    beta1: float = 0.9
+    """Adam's first decay rate."""
+    beta2: float = 0.999
+    """Adam's second decay rate."""
+    epsilon: float = 1e-6
+    """Adam's epsilon (1e-6 in Google's BERT code)."""
+    clip_norm: float = 1.0
+    """Largest global gradient norm; 0 switches clipping off."""
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Devices along each axis; one may be -1, which takes what is left."""
+
+    data: int = -1
+    """Data parallelism: rows are split, parameters are copied."""
+    fsdp: int = 1
+    """Fully sharded data parallelism: rows and parameters are split."""
+    tensor: int = 1
+    """Tensor parallelism: heads, feed-forward and vocabulary are split."""
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """When checkpoints are written and how many stay."""
+
+    every_steps: int = field(default=1000, metadata=FREE)
+    """Steps between checkpoints; 0 means only by minutes and at the end."""
+    every_minutes: float = field(default=30.0, metadata=FREE)
+    """Minutes between checkpoints; 0 means only by steps and at the end."""
+    keep: int = field(default=3, metadata=FREE)
+    """Newest checkpoints kept."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Loss and masked accuracy on held-out records, with masks that never change."""
+
+    every_steps: int = field(default=1000, metadata=FREE)
+    """Steps between evaluations; 0 means only at the end."""
+    rows: int = field(default=4096, metadata=FREE)
+    """Most held-out rows used."""
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Records to checkpoints."""
+
+    model: BertConfig = field(default_factory=BertConfig)
+    masking: Masking = field(default_factory=Masking)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    mesh: Mesh = field(default_factory=Mesh, metadata=FREE)
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    global_batch_size: int = 256
+    """Rows a step, over all devices and microbatches."""
+    accumulation: int = field(default=1, metadata=FREE)
+    """Microbatches a step; each holds global_batch_size / accumulation rows."""
+    max_steps: int = 100_000
+    """Steps of the whole run; the learning rate reaches zero here."""
+    stop_at_step: int | None = field(default=None, metadata=FREE)
+    """Stop early, after this step, with the schedule of the whole run; None means max_steps."""
+    seed: int = 0
+    """Seed of initialisation, order of rows, masks and dropout."""
+    compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """Type of activations and matrix products; parameters, LayerNorm, softmax and loss are float32."""
+    dropout_rng: Literal["threefry", "rbg"] = "threefry"
+    """Generator of dropout bits; rbg is faster on TPU but its bits change with the topology. Masks always use threefry."""
+    remat: Literal["none", "full", "dots"] = field(default="none", metadata=FREE)
+    """Rematerialisation of each layer in the backward pass: none, full (keep only the layer's input), dots (keep matrix products)."""
+    scan_unroll: int = field(default=1, metadata=FREE)
+    """Encoder layers unrolled in each turn of the scan over layers; never changes parameters or checkpoints."""
+    log_every_steps: int = field(default=50, metadata=FREE)
+    """Steps between log lines."""
+    peak_tflops_per_device: float | None = field(default=None, metadata=FREE)
+    """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/metrics.py."""
+
+
+def training_recipe_from_plain(value: Any) -> TrainingRecipe:
+    """The recipe that `data_pipeline.contract.recipe_file.plain` wrote down."""
+    classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation)
+    recipe: TrainingRecipe = from_plain(value, classes)
+    return recipe

@@ -1,0 +1,139 @@
+"""One optimizer step and one evaluation step: pure functions of (state, batch), compiled once.
+
+The state is {"params", "optimizer", "step"}. Loss and gradients are sums over sums of the whole batch, in float32, so that
+accumulation, devices and hosts change neither. With dropout, accumulation changes the bits (each microbatch has its own key).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from pretrain.batches import Batch
+from pretrain.models.layers import Parameters
+from pretrain.objective import MaskedLanguageModel
+from pretrain.sharding import Rules, batch_sharding, replicated, shardings
+
+State = dict[str, Any]
+Metrics = dict[str, jax.Array]
+
+
+class CompiledSteps(NamedTuple):
+    """The functions that a run calls, jitted for one mesh, and the shape and sharding of its state.
+
+    - `init`: () -> state at step 0.
+    - `train`: jitted (state, batch) -> (state, metrics); the state given is donated.
+    - `evaluate`: (params, batch) -> sums.
+    - `abstract_state`: a tree of jax.ShapeDtypeStruct with shardings.
+    """
+
+    init: Callable[[], State]
+    train: jax.stages.Wrapped
+    evaluate: Callable[[Parameters, Batch], dict[str, dict[str, jax.Array]]]
+    abstract_state: State
+
+
+def initial_state(objective: MaskedLanguageModel, optimizer: optax.GradientTransformation) -> State:
+    """The state at step 0."""
+    params = objective.init()
+    return {"params": params, "optimizer": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
+
+
+def train_step(
+    state: State, batch: Batch, *, objective: MaskedLanguageModel, optimizer: optax.GradientTransformation
+) -> tuple[State, Metrics]:
+    """Takes one optimizer step.
+
+    - `state`: {"params", "optimizer", "step"}; step counts the steps done, int32 scalar.
+    - `batch`: see `pretrain.batches`; its first axis is the accumulation.
+
+    Returns the new state and float32 scalars: `loss` (nats a prediction, plus the next-sentence loss), `masked_accuracy`,
+    `next_sentence_loss` and `next_sentence_accuracy` (pairs only), `grad_norm` (before clipping), `predictions`, `real_tokens`.
+    """
+    masked = objective.training_masks(batch, state["step"])
+    totals = objective.totals(masked)
+
+    def loss_of(params: Parameters, microbatch: dict[str, jax.Array], index: jax.Array | int) -> tuple[jax.Array, Any]:
+        sums = objective.loss_sums(params, microbatch, objective.dropout_key(state["step"], index))
+        return sum_of_losses(sums, totals), sums
+
+    gradients_of = jax.grad(loss_of, has_aux=True)
+    accumulation = batch["tokens"].shape[0]
+    if accumulation == 1:
+        gradients, sums = gradients_of(state["params"], jax.tree.map(lambda array: array[0], masked), 0)
+    else:
+
+        def add_microbatch(so_far: Any, turn: tuple[dict[str, jax.Array], jax.Array]) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, so_far, gradients_of(state["params"], *turn)), None
+
+        turns = (masked, jnp.arange(accumulation))
+        shapes = jax.eval_shape(gradients_of, state["params"], *jax.tree.map(lambda array: array[0], turns))
+        zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
+        (gradients, sums), _ = jax.lax.scan(add_microbatch, zeros, turns)
+
+    updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
+    params = optax.apply_updates(state["params"], updates)
+    metrics = {
+        **loss_metrics(sums),
+        "grad_norm": optax.tree.norm(gradients),
+        "predictions": totals["masked_lm"],
+        "real_tokens": masked["real_tokens"].sum().astype(jnp.float32),
+    }
+    return {"params": params, "optimizer": optimizer_state, "step": state["step"] + 1}, metrics
+
+
+def eval_step(params: Parameters, batch: Batch, *, objective: MaskedLanguageModel) -> dict[str, dict[str, jax.Array]]:
+    """The sums of `objective.loss_sums` over one batch, without dropout and with masks that never change."""
+    masked = objective.evaluation_masks(batch)
+    return objective.loss_sums(params, jax.tree.map(lambda array: array[0], masked), None)
+
+
+def sum_of_losses(sums: dict[str, dict[str, jax.Array]], totals: dict[str, jax.Array]) -> jax.Array:
+    """Each part's loss over its total weight, added up. A total of 0 counts as 1: nothing to predict is no loss."""
+    return sum((sums[part]["loss_sum"] / jnp.maximum(totals[part], 1.0) for part in totals), jnp.float32(0))
+
+
+def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
+    """`loss`, `masked_accuracy` and, for pairs, `next_sentence_loss` and `next_sentence_accuracy`, from sums of all microbatches."""
+    totals = {part: jnp.maximum(of_part["weight_sum"], 1.0) for part, of_part in sums.items()}
+    metrics = {
+        "loss": sum_of_losses(sums, totals),
+        "masked_accuracy": sums["masked_lm"]["correct_sum"] / totals["masked_lm"],
+    }
+    if "next_sentence" in sums:
+        metrics["next_sentence_loss"] = sums["next_sentence"]["loss_sum"] / totals["next_sentence"]
+        metrics["next_sentence_accuracy"] = sums["next_sentence"]["correct_sum"] / totals["next_sentence"]
+    return metrics
+
+
+def make_steps(
+    objective: MaskedLanguageModel, optimizer: optax.GradientTransformation, rules: Rules, mesh: jax.sharding.Mesh
+) -> CompiledSteps:
+    """Jits the steps for a mesh; nothing compiles before the first call.
+
+    Raises InputError where a parameter has no sharding rule or cannot be divided (`pretrain.sharding.shardings`).
+    """
+
+    def init() -> State:
+        return initial_state(objective, optimizer)
+
+    def train(state: State, batch: Batch) -> tuple[State, Metrics]:
+        return train_step(state, batch, objective=objective, optimizer=optimizer)
+
+    def evaluate(params: Parameters, batch: Batch) -> dict[str, dict[str, jax.Array]]:
+        return eval_step(params, batch, objective=objective)
+
+    shapes = jax.eval_shape(init)
+    placed = shardings(shapes, rules, mesh)
+    abstract = jax.tree.map(
+        lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding), shapes, placed
+    )
+    rows, everywhere = batch_sharding(mesh), replicated(mesh)
+    return CompiledSteps(
+        init=jax.jit(init, out_shardings=placed),
+        train=jax.jit(train, in_shardings=(placed, rows), out_shardings=(placed, everywhere), donate_argnums=0),
+        evaluate=jax.jit(evaluate, in_shardings=(placed["params"], rows), out_shardings=everywhere),
+        abstract_state=abstract,
+    )

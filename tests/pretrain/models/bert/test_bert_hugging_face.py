@@ -1,0 +1,234 @@
+"""Parity with transformers: names, logits, gradients, round trip, config.json."""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from data_pipeline.contract.errors import InputError
+from pretrain.models.bert.config import BertConfig
+from pretrain.models.bert.hugging_face import TIED, from_hugging_face, hugging_face_config, to_hugging_face
+from pretrain.models.bert.model import BertForPreTraining
+
+CONFIG = BertConfig(
+    num_hidden_layers=2,
+    hidden_size=32,
+    num_attention_heads=4,
+    intermediate_size=64,
+    max_position_embeddings=40,
+    hidden_dropout_prob=0.0,
+    initializer_range=0.15,
+)
+VOCAB = 150
+
+quick_jit = functools.partial(
+    jax.jit, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+)
+"""Compiling is nearly all that these tests do; this halves it."""
+
+HIDDEN, INNER, POSITIONS = 32, 64, 40
+
+LAYER = {
+    "attention.self.query.weight": (HIDDEN, HIDDEN),
+    "attention.self.query.bias": (HIDDEN,),
+    "attention.self.key.weight": (HIDDEN, HIDDEN),
+    "attention.self.key.bias": (HIDDEN,),
+    "attention.self.value.weight": (HIDDEN, HIDDEN),
+    "attention.self.value.bias": (HIDDEN,),
+    "attention.output.dense.weight": (HIDDEN, HIDDEN),
+    "attention.output.dense.bias": (HIDDEN,),
+    "attention.output.LayerNorm.weight": (HIDDEN,),
+    "attention.output.LayerNorm.bias": (HIDDEN,),
+    "intermediate.dense.weight": (INNER, HIDDEN),
+    "intermediate.dense.bias": (INNER,),
+    "output.dense.weight": (HIDDEN, INNER),
+    "output.dense.bias": (HIDDEN,),
+    "output.LayerNorm.weight": (HIDDEN,),
+    "output.LayerNorm.bias": (HIDDEN,),
+}
+MASKED_LM = {
+    "bert.embeddings.word_embeddings.weight": (VOCAB, HIDDEN),
+    "bert.embeddings.position_embeddings.weight": (POSITIONS, HIDDEN),
+    "bert.embeddings.token_type_embeddings.weight": (2, HIDDEN),
+    "bert.embeddings.LayerNorm.weight": (HIDDEN,),
+    "bert.embeddings.LayerNorm.bias": (HIDDEN,),
+    **{f"bert.encoder.layer.{i}.{name}": shape for i in range(2) for name, shape in LAYER.items()},
+    "cls.predictions.bias": (VOCAB,),
+    "cls.predictions.transform.dense.weight": (HIDDEN, HIDDEN),
+    "cls.predictions.transform.dense.bias": (HIDDEN,),
+    "cls.predictions.transform.LayerNorm.weight": (HIDDEN,),
+    "cls.predictions.transform.LayerNorm.bias": (HIDDEN,),
+}
+PRETRAINING = MASKED_LM | {
+    "bert.pooler.dense.weight": (HIDDEN, HIDDEN),
+    "bert.pooler.dense.bias": (HIDDEN,),
+    "cls.seq_relationship.weight": (2, HIDDEN),
+    "cls.seq_relationship.bias": (2,),
+}
+"""state_dict names and shapes of transformers 4.57.6 and 5.23.0, without the tied cls.predictions.decoder."""
+
+
+def built(next_sentence: bool) -> tuple[BertForPreTraining, Any]:
+    """A model whose biases and scales are random too, so that none of them can be lost without a difference."""
+    model = BertForPreTraining(CONFIG, VOCAB, next_sentence=next_sentence, compute_dtype="float32")
+    random = np.random.default_rng(1)
+
+    def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        return (random.normal(0, CONFIG.initializer_range, leaf.shape) + (path[-1].key == "scale")).astype(np.float32)
+
+    params = jax.tree.map_with_path(draw, jax.eval_shape(model.init, jax.random.key(0)))
+    params["bert"]["embeddings"]["word_embeddings"]["embedding"][VOCAB:] = 0
+    params["cls"]["predictions"]["bias"][VOCAB:] = 0
+    return model, params
+
+
+@pytest.mark.parametrize(("next_sentence", "expected"), [(True, PRETRAINING), (False, MASKED_LM)])
+def test_tensors_have_hugging_faces_names_and_shapes(next_sentence: bool, expected: dict[str, Any]) -> None:
+    _, params = built(next_sentence)
+    tensors = to_hugging_face(params, CONFIG, VOCAB)
+    assert {name: tensor.shape for name, tensor in tensors.items()} == expected
+    assert all(tensor.dtype == np.float32 and tensor.flags.c_contiguous for tensor in tensors.values())
+
+
+@pytest.mark.parametrize("next_sentence", [True, False])
+def test_round_trip_is_exact(next_sentence: bool) -> None:
+    _, params = built(next_sentence)
+    back = from_hugging_face(to_hugging_face(params, CONFIG, VOCAB), CONFIG, VOCAB, next_sentence=next_sentence)
+    # Refuses trees of different structure.
+    jax.tree.map(np.testing.assert_array_equal, back, params)
+
+
+def test_old_names_tied_copies_and_unwanted_heads_are_understood() -> None:
+    _, params = built(True)
+    tensors = {
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
+        for name, tensor in to_hugging_face(params, CONFIG, VOCAB).items()
+    }
+    tensors |= {name: np.zeros(1) for name in (*TIED, "bert.embeddings.position_ids")}
+    back = from_hugging_face(tensors, CONFIG, VOCAB, next_sentence=False)
+    assert "pooler" not in back["bert"]
+    np.testing.assert_array_equal(
+        back["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
+        params["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
+    )
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_by_tensor() -> None:
+    _, params = built(False)
+    tensors = to_hugging_face(params, CONFIG, VOCAB)
+    name = "bert.encoder.layer.1.output.dense.weight"
+    with pytest.raises(InputError, match=f"no tensor {name}"):
+        from_hugging_face({k: v for k, v in tensors.items() if k != name}, CONFIG, VOCAB, next_sentence=False)
+    with pytest.raises(InputError, match=f"{name} is"):
+        from_hugging_face(tensors | {name: tensors[name].T}, CONFIG, VOCAB, next_sentence=False)
+    surplus = {"bert.encoder.layer.2.output.dense.weight": tensors[name]}
+    with pytest.raises(InputError, match=r"layer\.2"):
+        from_hugging_face(tensors | surplus, CONFIG, VOCAB, next_sentence=False)
+    with pytest.raises(InputError, match="holds 2 layers but the model has 3"):
+        to_hugging_face(params, BertConfig(**(vars(CONFIG) | {"num_hidden_layers": 3})), VOCAB)
+
+
+def saved_and_loaded(params: Any, next_sentence: bool, folder: Path) -> Any:
+    """Writes config.json and model.safetensors and loads them with the class that config.json names."""
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    from safetensors.numpy import save_file
+
+    save_file(to_hugging_face(params, CONFIG, VOCAB), folder / "model.safetensors", metadata={"format": "pt"})
+    config = hugging_face_config(CONFIG, VOCAB, pad_token_id=0, next_sentence=next_sentence)
+    (folder / "config.json").write_text(json.dumps(config))
+    cls = getattr(transformers, config["architectures"][0])
+    model, info = cls.from_pretrained(folder, output_loading_info=True)
+    assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
+    return model
+
+
+def compare(next_sentence: bool, folder: Path) -> dict[str, float]:
+    """Largest absolute differences from transformers of logits and gradients, over rows with padding and two token types."""
+    model, params = built(next_sentence)
+    theirs = saved_and_loaded(params, next_sentence, folder)
+    import torch
+
+    random = np.random.default_rng(2)
+    rows, length, lengths = 3, 20, np.array([20, 13, 7])
+    real = np.arange(length) < lengths[:, None]
+    ids = np.where(real, random.integers(1, VOCAB, (rows, length)), 0)
+    types = np.where(real & (np.arange(length) >= 5), 1, 0)
+    positions, labels = np.array([[1, 4, 9], [2, 3, 12], [0, 5, 6]]), random.integers(0, VOCAB, (rows, 3))
+    follows = np.array([0, 1, 0])
+    row = np.arange(rows)[:, None]
+
+    def loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array | None]]:
+        hidden = model.encode(
+            params,
+            jnp.asarray(ids),
+            position_ids=jnp.broadcast_to(jnp.arange(length), ids.shape),
+            token_type_ids=jnp.asarray(types),
+            segments=jnp.asarray(real.astype(np.int32)),
+        )
+        logits = model.masked_lm_logits(params, hidden)
+        total = -jax.nn.log_softmax(logits[row, positions])[row, jnp.arange(3), labels].mean()
+        pair = model.next_sentence_logits(params, hidden) if next_sentence else None
+        if pair is not None:
+            total -= jax.nn.log_softmax(pair)[jnp.arange(rows), follows].mean()
+        return total, (logits[..., :VOCAB], pair)
+
+    with jax.default_matmul_precision("highest"):
+        (total, (logits, pair)), gradients = quick_jit(jax.value_and_grad(loss, has_aux=True))(params)
+
+    output = theirs.eval()(
+        input_ids=torch.tensor(ids), attention_mask=torch.tensor(real.astype(int)), token_type_ids=torch.tensor(types)
+    )
+    their_logits = output.prediction_logits if next_sentence else output.logits
+    chosen = their_logits[torch.tensor(row), torch.tensor(positions)]
+    their_total = torch.nn.functional.cross_entropy(chosen.reshape(-1, VOCAB), torch.tensor(labels).reshape(-1))
+    differences = {"logits": abs(np.asarray(logits) - their_logits.detach().numpy())[real].max()}
+    if next_sentence:
+        their_pair = output.seq_relationship_logits
+        their_total = their_total + torch.nn.functional.cross_entropy(their_pair, torch.tensor(follows))
+        differences["next_sentence_logits"] = abs(np.asarray(pair) - their_pair.detach().numpy()).max()
+    their_total.backward()
+    differences["loss"] = abs(float(total) - their_total.item())
+
+    their_gradients = {name: parameter.grad.numpy() for name, parameter in theirs.named_parameters()}
+    our_gradients = to_hugging_face(gradients, CONFIG, VOCAB)
+    assert our_gradients.keys() == their_gradients.keys() - set(TIED)
+    differences["gradients"] = max(abs(our_gradients[name] - their_gradients[name]).max() for name in our_gradients)
+    differences["gradients_relative"] = max(
+        float(np.linalg.norm(our_gradients[name] - their_gradients[name]) / np.linalg.norm(their_gradients[name]))
+        for name in our_gradients
+        if "self.key.bias" not in name  # exactly zero in theory: softmax does not see what all keys share
+    )
+    differences["logits_scale"] = float(their_logits.detach().numpy()[real].std())
+    differences["gradients_scale"] = max(abs(gradient).max() for gradient in their_gradients.values())
+    return {name: float(value) for name, value in differences.items()}
+
+
+@pytest.mark.parametrize("next_sentence", [True, False])
+def test_logits_and_gradients_equal_transformers(next_sentence: bool, tmp_path: Path) -> None:
+    differences = compare(next_sentence, tmp_path)
+    assert differences["logits"] < 1e-4
+    assert differences.get("next_sentence_logits", 0.0) < 1e-4
+    assert differences["loss"] < 1e-5
+    assert differences["gradients"] < 1e-4
+    assert differences["gradients_relative"] < 1e-4
+    # Logits and gradients of this model are large enough for such a tolerance to mean something.
+    assert differences["logits_scale"] > 0.5
+    assert differences["gradients_scale"] > 0.05
+
+
+def test_config_json_says_what_transformers_reads(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    written = hugging_face_config(CONFIG, VOCAB, pad_token_id=3, next_sentence=True, dtype="bfloat16")
+    (tmp_path / "config.json").write_text(json.dumps(written))
+    read = transformers.AutoConfig.from_pretrained(tmp_path)
+    assert type(read).__name__ == "BertConfig"
+    for name in written.keys() - {"torch_dtype", "position_embedding_type"}:
+        assert getattr(read, name) == written[name], name
+    assert read.dtype in (torch.bfloat16, "bfloat16")

@@ -1,0 +1,70 @@
+"""Rows expand on the device to what the records' bitmaps say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from pretrain.objectives.rows import expand_rows, unpack_bits
+
+PAD, CLS, SEP = 0, 2, 3
+
+
+def record(tokens: list[int], word_starts: list[int], segment_starts: list[int]) -> dict[str, jax.Array]:
+    """A batch of one row; the starts are given as positions."""
+
+    def bitmap(positions: list[int]) -> jax.Array:
+        flags = np.zeros(len(tokens), bool)
+        flags[positions] = True
+        return jnp.asarray(np.packbits(flags, bitorder="little"))[None]
+
+    return {
+        "tokens": jnp.asarray([tokens], jnp.uint16),
+        "word_starts": bitmap(word_starts),
+        "segment_starts": bitmap(segment_starts),
+    }
+
+
+@settings(max_examples=30, deadline=None)
+@given(hnp.arrays(np.uint8, st.sampled_from([(3,), (2, 4), (2, 3, 2)])))
+def test_bits_unpack_as_numpy_does(packed: np.ndarray) -> None:
+    bits = unpack_bits(jnp.asarray(packed))
+    assert bits.dtype == bool
+    np.testing.assert_array_equal(bits, np.unpackbits(packed, axis=-1, bitorder="little").astype(bool))
+
+
+def test_packed_positions_restart_and_segments_count() -> None:
+    tokens = [CLS, 10, 11, SEP, CLS, 12, SEP, CLS, 13, 14, 15, SEP, PAD, PAD, PAD, PAD]
+    rows = expand_rows(record(tokens, [1, 5, 8, 10], [0, 4, 7, 12]), "packed", PAD)
+    np.testing.assert_array_equal(rows.tokens, [tokens])
+    assert np.flatnonzero(rows.word_starts).tolist() == [1, 5, 8, 10]
+    np.testing.assert_array_equal(rows.segments, [[1, 1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 4, 4, 4, 4]])
+    np.testing.assert_array_equal(rows.position_ids, [[0, 1, 2, 3, 0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2, 3]])
+    np.testing.assert_array_equal(rows.token_type_ids, [[0] * 16])
+    assert {rows.tokens.dtype, rows.segments.dtype, rows.position_ids.dtype, rows.token_type_ids.dtype} == {
+        jnp.dtype("int32")
+    }
+
+
+def test_sentence_pair_types_change_at_b_and_padding_is_no_segment() -> None:
+    tokens = [CLS, 10, 11, SEP, 12, 13, 14, SEP, PAD, PAD, PAD, PAD, PAD, PAD, PAD, PAD]
+    rows = expand_rows(record(tokens, [1, 4, 6], [0, 4]), "sentence_pairs", PAD)
+    np.testing.assert_array_equal(rows.segments, [[1] * 8 + [0] * 8])
+    np.testing.assert_array_equal(rows.token_type_ids[:, :8], [[0, 0, 0, 0, 1, 1, 1, 1]])
+    np.testing.assert_array_equal(rows.position_ids, [list(range(16))])
+
+
+def test_leading_axes_change_nothing() -> None:
+    tokens = [CLS, 10, 11, SEP, CLS, 12, SEP, PAD]
+    flat = record(tokens, [1, 5], [0, 4, 7])
+    deep = {name: jnp.broadcast_to(rows, (3, 2, *rows.shape[1:])) for name, rows in flat.items()}
+    for once, many in zip(expand_rows(flat, "packed", PAD), expand_rows(deep, "packed", PAD), strict=True):
+        np.testing.assert_array_equal(np.broadcast_to(once, many.shape), many)
+
+
+def test_another_layout_is_refused() -> None:
+    with pytest.raises(ValueError, match="causal"):
+        expand_rows(record([PAD] * 8, [], []), "causal", PAD)  # type: ignore[arg-type]

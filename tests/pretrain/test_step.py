@@ -1,0 +1,135 @@
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from conftest import LENGTH, TINY, VOCABULARY, changed
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import Records
+from pretrain.batches import EvaluationBatches, TrainingBatches
+from pretrain.models.bert.model import SHARDING_RULES
+from pretrain.objective import make_objective
+from pretrain.optimizer import make_optimizer
+from pretrain.recipe import Mesh, TrainingRecipe
+from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.step import CompiledSteps, initial_state, make_steps
+
+FAST_TO_COMPILE = {"xla_backend_optimization_level": 0}
+PADDED_VOCABULARY = 256
+
+
+@cache
+def first_state(folder: Path, recipe: TrainingRecipe) -> Any:
+    objective = make_objective(recipe, Records(folder, "train").header)
+    return jax.device_get(initial_state(objective, make_optimizer(recipe)))
+
+
+def steps_on(folder: Path, recipe: TrainingRecipe, devices: int) -> tuple[CompiledSteps, Any, TrainingBatches]:
+    """The steps on so many devices, the state at step 0, and the batches."""
+    records = Records(folder, "train")
+    mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
+    steps = make_steps(make_objective(recipe, records.header), make_optimizer(recipe), SHARDING_RULES, mesh)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, steps.abstract_state)
+    start = first_state(folder, changed(recipe, mesh={"data": -1, "fsdp": 1, "tensor": 1}, accumulation=1))
+    batches = TrainingBatches(
+        records,
+        seed=0,
+        global_batch_size=16,
+        accumulation=recipe.accumulation,
+        sharding=batch_sharding(mesh),
+    )
+    return steps, jax.device_put(start, shardings), batches
+
+
+def compiled(steps: CompiledSteps, batches: TrainingBatches) -> jax.stages.Compiled:
+    return steps.train.lower(steps.abstract_state, batches(0)).compile(compiler_options=FAST_TO_COMPILE)
+
+
+@cache
+def losses(folder: Path, recipe: TrainingRecipe, devices: int) -> np.ndarray:
+    """Losses and gradient norms of the first four steps."""
+    steps, state, batches = steps_on(folder, recipe, devices)
+    train = compiled(steps, batches)
+    found = []
+    for step in range(4):
+        state, metrics = train(state, batches(step))
+        found.append([float(metrics["loss"]), float(metrics["grad_norm"])])
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("mesh", "accumulation", "devices"),
+    [
+        pytest.param(Mesh(8, 1, 1), 1, 8, id="data"),
+        pytest.param(Mesh(2, 2, 2), 1, 8, id="data-fsdp-tensor"),
+        pytest.param(Mesh(1, 1, 1), 4, 1, id="accumulated"),
+        pytest.param(Mesh(2, 4, 1), 2, 8, id="fsdp-accumulated", marks=pytest.mark.slow),
+    ],
+)
+def test_neither_mesh_nor_accumulation_changes_the_losses(
+    records_folder: Path, mesh: Mesh, accumulation: int, devices: int
+) -> None:
+    one_device = losses(records_folder, TINY, 1)
+    there = losses(records_folder, changed(TINY, accumulation=accumulation, mesh=vars(mesh)), devices)
+    np.testing.assert_allclose(there, one_device, rtol=1e-5)
+    assert one_device[0, 0] == pytest.approx(np.log(VOCABULARY), abs=0.1)
+    assert one_device[3, 0] < one_device[0, 0] - 0.05
+
+
+def test_threefry_dropout_does_not_depend_on_the_mesh(pairs_folder: Path) -> None:
+    """On sentence pairs, so that the next-sentence loss is held to the same."""
+    recipe = changed(TINY, model={"hidden_dropout_prob": 0.1})
+    sharded = changed(recipe, mesh={"data": 2, "fsdp": 4})
+    one_device = losses(pairs_folder, recipe, 1)
+    np.testing.assert_allclose(losses(pairs_folder, sharded, 8), one_device, rtol=1e-5)
+    assert one_device[0, 0] == pytest.approx(np.log(VOCABULARY) + np.log(2), abs=0.15)
+
+
+def test_the_compiled_step_donates_its_state_and_never_makes_logits_of_a_whole_row(records_folder: Path) -> None:
+    steps, state, batches = steps_on(records_folder, TINY, 1)
+    train = compiled(steps, batches)
+    parameter_bytes = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    memory = train.memory_analysis()
+    assert memory is not None
+    assert memory.alias_size_in_bytes >= parameter_bytes
+    shapes = {tuple(map(int, found.split(","))) for found in re.findall(r"f32\[([\d,]+)\]", train.as_text())}
+    predictions = 5
+    assert any({16 * predictions, PADDED_VOCABULARY} <= {np.prod(shape[:-1]), shape[-1]} for shape in shapes)
+    assert max(np.prod(shape) for shape in shapes if shape[-1] in (VOCABULARY, PADDED_VOCABULARY)) < 16 * LENGTH * VOCABULARY
+    train(state, batches(0))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state["params"]))
+
+
+def test_evaluation_does_not_depend_on_the_batch_it_is_done_in(pairs_folder: Path) -> None:
+    held_out = Records(pairs_folder, "evaluation")
+    found = []
+    for devices, microbatch in ((1, 11), (8, 8)):
+        steps, state, _ = steps_on(pairs_folder, TINY, devices)
+        sharding = batch_sharding(make_mesh(Mesh(), jax.devices()[:devices]))
+        batches = EvaluationBatches(held_out, rows=100, microbatch=microbatch, sharding=sharding)
+        evaluate = steps.evaluate.lower(steps.abstract_state["params"], batches(0)).compile(  # type: ignore[attr-defined]
+            compiler_options=FAST_TO_COMPILE
+        )
+        sums = [evaluate(state["params"], batches(index)) for index in range(len(batches))]
+        found.append(jax.tree.map(lambda *parts: float(sum(parts)), *sums))
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-5), *found)
+    assert found[0]["next_sentence"]["weight_sum"] == 11
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model": {"vocab_size": 300}}, "model.vocab_size 300: the records have 200"),
+        ({"model": {"max_position_embeddings": 16}}, "max_position_embeddings 16: the records' rows have 32"),
+        ({"seed": -1}, "seed -1"),
+    ],
+)
+def test_a_recipe_that_contradicts_the_records_is_refused(
+    records_folder: Path, fields: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        make_objective(changed(TINY, **fields), Records(records_folder, "train").header)

@@ -1,0 +1,176 @@
+"""The main job, through the public commands: text in, a Hugging Face BERT out."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_pipeline.contract.records import Records
+from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.fill import ExportedBert
+
+RECIPE = """
+from data_pipeline.recipe import DataRecipe, Decontamination, {layout}, Source, Vocabulary
+from pretrain.models.bert.config import BertConfig
+from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
+from configs.quickstart import data as sample
+
+data = DataRecipe(
+    sources=sample.sources,
+    decontamination=sample.decontamination,
+    vocabulary=Vocabulary(size=3000, unused=10, character_coverage=0.995),
+    examples={layout}(length=64),
+)
+training = TrainingRecipe(
+    model=BertConfig(2, 32, 2, 64, max_position_embeddings=64),
+    optimizer=Optimizer(learning_rate=1e-3, warmup_steps=2),
+    checkpoints=Checkpoints(every_steps=4),
+    evaluation=Evaluation(every_steps=4, rows=16),
+    global_batch_size=16,
+    max_steps=6,
+    compute_dtype="float32",
+    log_every_steps=1,
+)
+"""
+TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
+LOAD = """
+import json, sys
+import numpy as np, torch, transformers
+from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForPreTraining, AutoTokenizer, pipeline
+
+folder, texts = sys.argv[1], json.loads(sys.argv[2])
+tokenizer = AutoTokenizer.from_pretrained(folder)
+rows = tokenizer(texts, padding=True, return_tensors="pt")
+found = {"version": transformers.__version__, "ids": tokenizer(texts)["input_ids"], "length": tokenizer.model_max_length}
+for auto in (AutoModel, AutoModelForMaskedLM, AutoModelForPreTraining):
+    model, info = auto.from_pretrained(folder, output_loading_info=True)
+    found[auto.__name__] = {name: sorted(info[name]) for name in ("missing_keys", "mismatched_keys")}
+    if auto is AutoModelForMaskedLM:
+        with torch.no_grad():
+            np.save(sys.argv[3], model.eval()(**rows).logits.numpy())
+found["fills"] = [fill["token_str"] for fill in pipeline("fill-mask", model=folder)(texts[0])]
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    folder: Path
+    recipe: Path
+    pairs: bool
+
+
+@pytest.fixture(scope="module", params=["Packed", "SentencePairs"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run folder after prepare, train and export."""
+    here = tmp_path_factory.mktemp("main_job")
+    recipe = here / "tiny.py"
+    recipe.write_text(RECIPE.format(layout=request.param), encoding="utf-8")
+    folder = here / "run"
+    command("data_pipeline", "prepare", recipe, "--run-dir", folder, "--workers", "1")
+    command("pretrain", "train", recipe, "--run-dir", folder)
+    command("pretrain", "export", folder)
+    return Run(folder, recipe, request.param == "SentencePairs")
+
+
+def command(*arguments: str | Path) -> str:
+    """What `python -m ...` prints; it must succeed."""
+    done = subprocess.run([sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def texts(run: Run) -> list[str]:
+    """Real text of the held-out rows, one of them with a mask."""
+    tokenizer = Tokenizer(run.folder / "vocabulary")
+    rows = Records(run.folder / "examples", "evaluation").read(range(4))
+    decoded = [tokenizer.backend.decode(tokens.tolist()[:30]) for tokens in rows["tokens"]]
+    return ["오늘은 날씨가 [MASK] 좋다.", *decoded]
+
+
+@pytest.mark.parametrize("generation", ["4", "5"])
+def test_export_loads_in_transformers_with_our_tokens_and_logits(run: Run, generation: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    if generation == "4" and not TRANSFORMERS_4.exists():
+        pytest.skip("transformers 4 is not installed beside the current one; run_tests.sh does that")
+    environment = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_VERBOSITY": "error", "PATH": "", "HOME": str(tmp_path)}
+    if generation == "4":
+        environment["PYTHONPATH"] = str(TRANSFORMERS_4)
+    theirs_file = tmp_path / "logits.npy"
+    sentences = texts(run)
+    loaded = subprocess.run(
+        [sys.executable, "-c", LOAD, run.folder / "export", json.dumps(sentences), theirs_file],
+        capture_output=True, text=True, env=environment, timeout=300,
+    )  # fmt: skip
+    assert loaded.returncode == 0, loaded.stderr
+    found = json.loads(loaded.stdout.splitlines()[-1])
+    assert found["version"].split(".")[0] == generation
+
+    ours = ExportedBert(run.folder / "export")
+    encoded = ours.tokenizer.backend.encode_batch(sentences)
+    assert found["ids"] == [row.ids for row in encoded]
+    assert found["length"] == 64
+    longest = max(len(row.ids) for row in encoded)
+    ids, attends = np.zeros((len(encoded), longest), int), np.zeros((len(encoded), longest), int)
+    for index, row in enumerate(encoded):
+        ids[index, : len(row.ids)], attends[index, : len(row.ids)] = row.ids, 1
+    logits = ours.masked_lm_logits(ids, np.zeros_like(ids), attends)
+    assert np.abs(np.load(theirs_file) - logits)[attends == 1].max() < 1e-4
+
+    assert found["AutoModelForMaskedLM"] == {"missing_keys": [], "mismatched_keys": []}
+    assert len(found["fills"]) == 5
+    if run.pairs:
+        assert found["AutoModelForPreTraining"] == {"missing_keys": [], "mismatched_keys": []}
+        assert found["AutoModel"] == {"missing_keys": [], "mismatched_keys": []}
+    else:
+        # Nothing but the pooler is new, and the card says so.
+        assert set(found["AutoModel"]["missing_keys"]) == {"pooler.dense.weight", "pooler.dense.bias"}
+        assert "No pooler was trained" in (run.folder / "export" / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_commands_do_nothing_twice(run: Run) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*") if path.is_file() and "done" in path.parts}
+    metrics = (run.folder / "metrics" / "metrics.jsonl").read_bytes()
+    command("data_pipeline", "prepare", run.recipe, "--run-dir", run.folder)
+    assert "nothing to train" in command("pretrain", "train", run.recipe, "--run-dir", run.folder)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (run.folder / "metrics" / "metrics.jsonl").read_bytes() == metrics
+
+
+def test_export_of_an_earlier_step_elsewhere(run: Run, tmp_path: Path) -> None:
+    command("pretrain", "export", run.folder, "--step", "4", "--to", tmp_path / "early")
+    early, late = (ExportedBert(folder) for folder in (tmp_path / "early", run.folder / "export"))
+    name = "word_embeddings"
+    assert not np.array_equal(
+        early.params["bert"]["embeddings"][name]["embedding"], late.params["bert"]["embeddings"][name]["embedding"]
+    )
+    assert "exported at step 4" in (tmp_path / "early" / "README.md").read_text(encoding="utf-8")
+
+
+def test_inspect_shows_labels_and_predictions(run: Run) -> None:
+    shown = command("pretrain", "inspect", run.folder, "--rows", "2")
+    assert "the batch of step 7" in shown
+    assert "right: " in shown
+    before_training = command("pretrain", "inspect", run.folder, "--step", "3", "--rows", "1")
+    assert "the batch of step 4" in before_training
+    assert "right: " not in before_training
+    assert ("next-sentence label" in shown) == run.pairs
+
+
+def test_fill_prints_five_words(run: Run) -> None:
+    lines = command("pretrain", "fill", run.folder, "--text", "오늘은 [MASK] 좋다.").splitlines()
+    assert len([line for line in lines if "%" in line]) == 5
+
+
+def test_model_card_tells_what_the_run_knows(run: Run) -> None:
+    card = (run.folder / "export" / "README.md").read_text(encoding="utf-8")
+    for expected in ("language: ko", "license: apache-2.0", 'mask_token: "[MASK]"', "KSS 1.3.1", "6 of 6 steps", "1 x cpu"):
+        assert expected in card
+    for section in ("Training text", "Preprocessing", "Tokenizer", "Hardware", "Intended use", "Risks", "Citation"):
+        assert f"## {section}" in card
+    assert "estimated carbon: unknown" in card
