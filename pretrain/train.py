@@ -181,8 +181,9 @@ def _train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, term
 
                 # ---- Checkpoint
                 if save_now:
+                    saved_now = facts(done)
                     with jax.transfer_guard("allow"):
-                        checkpoints.save(done, state, facts(done))
+                        checkpoints.save(done, state, saved_now)
                     last_save = time.perf_counter()
             if stopping:
                 break
@@ -190,7 +191,7 @@ def _train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, term
     # ---- End
     if writer:
         writer.close()
-    record(run_folder, recipe_name, {"step": done, **facts(done)})
+    record(run_folder, recipe_name, {"step": done, **saved_now})
     if done < stop:
         raise WorkError(f"stopped by SIGTERM at step {done}, which is saved: run again to go on to step {stop}")
     log.info("%s: step %d of %d is done", run_folder.path, done, stop)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from data_pipeline.contract.records import RecordsHeader, bitmap, publish, write_shard
+from data_pipeline.contract.records import Layout, RecordsHeader, bitmap, publish, write_shard
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
@@ -28,6 +28,16 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         patch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
         yield
     jax.config.update("jax_compilation_cache_dir", before)
+
+
+@pytest.fixture(scope="module")
+def fast_to_compile() -> Iterator[None]:
+    """XLA compiles in a third of the time; here and, by the environment, in child processes."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        yield
+    jax.config.update("jax_disable_most_optimizations", False)
 
 
 def packed_row(random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -53,10 +63,12 @@ def pair_row(random: np.random.Generator) -> dict[str, np.ndarray]:
     starts = np.zeros(LENGTH, bool)
     starts[[0, ends[0] + 1]] = True
     row["tokens"][ends[0] + 1] = 5
-    return {**row, "segment_starts": bitmap(starts), "label": np.uint8(random.integers(2))}
+    return {**row, "segment_starts": bitmap(starts), "label": np.array(random.integers(2), np.uint8)}
 
 
-def write_records(folder: Path, layout: str = "packed", train: int = 50, evaluation: int = 11, seed: int = 0) -> RecordsHeader:
+def write_records(
+    folder: Path, layout: Layout = "packed", train: int = 50, evaluation: int = 11, seed: int = 0
+) -> RecordsHeader:
     """Publishes random records and returns their header."""
     random = np.random.default_rng(seed)
     make = packed_row if layout == "packed" else pair_row

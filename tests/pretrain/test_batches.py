@@ -95,11 +95,11 @@ def test_an_error_in_the_reading_thread_reaches_the_loop() -> None:
             raise OSError("disk gone")
         return {}
 
-    seen = []
-    with Prefetched(make, 1, 9) as prefetched, pytest.raises(OSError, match="disk gone"):
-        for step, _ in prefetched:
-            seen.append(step)
-    assert seen == [1, 2]
+    with Prefetched(make, 1, 9) as prefetched:
+        loop = iter(prefetched)
+        assert [next(loop)[0], next(loop)[0]] == [1, 2]
+        with pytest.raises(OSError, match="disk gone"):
+            next(loop)
 
 
 def test_a_loop_that_stops_early_leaves_no_thread_behind() -> None:

@@ -43,7 +43,9 @@ def write(folder: Path, *steps: int, keep: int = 9) -> Checkpoints:
 
 
 def data_file(checkpoint: Path) -> Path:
-    return max((path for path in (checkpoint / "params").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+    return max(
+        (path for path in (checkpoint / "params").rglob("*") if path.is_file()), key=lambda path: path.stat().st_size
+    )
 
 
 def flip_bit(path: Path) -> None:
@@ -55,7 +57,9 @@ def flip_bit(path: Path) -> None:
 def test_a_checkpoint_comes_back_bit_for_bit_on_another_mesh(tmp_path: Path) -> None:
     checkpoints = write(tmp_path, 3)
     fsdp = NamedSharding(make_mesh(Mesh(2, 2, 2)), PartitionSpec("fsdp", "tensor"))
-    abstract = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state_at(0))
+    abstract = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding), state_at(0)
+    )
     abstract["params"]["a"]["table"] = dataclass_with(abstract["params"]["a"]["table"], fsdp)
     restored = checkpoints.restore(3, abstract)
     assert restored["params"]["a"]["table"].sharding == fsdp
@@ -84,7 +88,7 @@ def test_parameters_are_restored_without_the_optimizer(tmp_path: Path) -> None:
     np.testing.assert_array_equal(params["a"]["table"], state_at(5)["params"]["a"]["table"])
 
 
-DAMAGE: dict[str, Callable[[Path], None]] = {
+DAMAGE: dict[str, Callable[[Path], Any]] = {
     "differs from its hash": lambda checkpoint: flip_bit(data_file(checkpoint)),
     "bytes": lambda checkpoint: data_file(checkpoint).write_bytes(data_file(checkpoint).read_bytes()[:-1]),
     "is missing": lambda checkpoint: data_file(checkpoint).unlink(),
@@ -147,11 +151,11 @@ def test_a_save_that_finds_no_room_names_the_folder(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     checkpoints = write(tmp_path, 1)
     try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, hard))
         random = np.random.default_rng(0).random((8, 200_000), np.float32)
         state = {**state_at(2), "params": {"a": {"table": jnp.asarray(random)}}}
+        checkpoints.save(2, state, {})
         with pytest.raises(WorkError, match="00000002: this checkpoint could not be written"):
-            checkpoints.save(2, state, {})
             checkpoints.finish()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -173,7 +177,13 @@ def test_another_recipe_is_refused_with_the_fields_old_and_new() -> None:
 
 def test_what_may_change_on_resume_is_not_refused() -> None:
     free = changed(
-        TINY, mesh={"fsdp": 2}, accumulation=4, checkpoints={"keep": 1}, evaluation={"rows": 3}, remat="full", stop_at_step=5
+        TINY,
+        mesh={"fsdp": 2},
+        accumulation=4,
+        checkpoints={"keep": 1},
+        evaluation={"rows": 3},
+        remat="full",
+        stop_at_step=5,
     )
     refuse_other_run(facts(TINY), free, "a" * 64)
     assert dataclasses.asdict(free) != dataclasses.asdict(TINY)

@@ -18,7 +18,14 @@ from pretrain.metrics import (
 
 @pytest.mark.parametrize(
     ("kind", "peak"),
-    [("TPU v3", 61.5), ("TPU v5 lite", 197), ("TPU v5p", 459), ("TPU v6 lite", 918), ("NVIDIA H200", 989), ("cpu", None)],
+    [
+        ("TPU v3", 61.5),
+        ("TPU v5 lite", 197),
+        ("TPU v5p", 459),
+        ("TPU v6 lite", 918),
+        ("NVIDIA H200", 989),
+        ("cpu", None),
+    ],
 )
 def test_the_peak_is_that_of_one_jax_device(kind: str, peak: float | None) -> None:
     assert peak_tflops(kind) == peak
@@ -30,7 +37,7 @@ def test_utilisation_is_unknown_where_the_peak_is() -> None:
 
 
 def test_the_console_line_names_the_denominator() -> None:
-    values = {
+    values: dict[str, float | None] = {
         "loss": 2.5,
         "masked_accuracy": 0.5,
         "learning_rate": 1e-4,
@@ -46,7 +53,9 @@ def test_the_console_line_names_the_denominator() -> None:
 
 def test_a_resumed_run_says_each_step_once_and_drops_a_torn_line(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    path.write_text('{"step": 2, "loss": 0.1}\n{"step": 2, "evaluation_loss": 1}\n{"step": 3, "loss": 9}\n{"step": 4, "lo')
+    path.write_text(
+        '{"step": 2, "loss": 0.1}\n{"step": 2, "evaluation_loss": 1}\n{"step": 3, "loss": 9}\n{"step": 4, "lo'
+    )
     writer = MetricsWriter(tmp_path, 2)
     writer.write(3, {"loss": 1 / 3, "mfu": None})
     writer.close()

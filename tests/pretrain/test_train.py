@@ -18,11 +18,12 @@ from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain import train as training
 from pretrain.checkpoints import Checkpoints, fault, list_steps, step_folder
-from pretrain.metrics import read_metrics
+from pretrain.metrics import MetricsWriter, read_metrics
 from pretrain.recipe import TrainingRecipe
 from pretrain.train import train
 
 RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1})
+pytestmark = pytest.mark.usefixtures("fast_to_compile")
 TIMES = ("tokens_per_second", "data_wait", "mfu")
 
 
@@ -32,8 +33,8 @@ def untimed(run: RunFolder) -> list[dict[str, Any]]:
     return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, fast_to_compile: None) -> RunFolder:
     """A run of six steps that nobody interrupted."""
     run = RunFolder(tmp_path_factory.mktemp("finished"))
     write_records(run.examples)
@@ -116,9 +117,9 @@ def test_a_finished_run_is_explained_by_its_folder(finished: RunFolder) -> None:
     assert section["tokens_seen"] == sum(line.get("real_tokens", 0) for line in lines)
     assert section["metrics"]["loss"] == [line["loss"] for line in lines if "loss" in line][-1]
     assert section["metrics"]["evaluation_loss"] == lines[-1]["evaluation_loss"]
-    assert [(part["device_kind"], part["devices"], part["start_step"], part["stop_step"]) for part in section["parts"]] == [
-        ("cpu", 8, 0, 6)
-    ]
+    assert [
+        (part["device_kind"], part["devices"], part["start_step"], part["stop_step"]) for part in section["parts"]
+    ] == [("cpu", 8, 0, 6)]
     assert json.loads((finished.path / "training_recipe.json").read_text())["model"]["vocab_size"] == 200
     assert [line["step"] for line in lines] == [1, 2, 2, 3, 4, 4, 5, 6, 6]
 
@@ -163,7 +164,7 @@ def test_sigterm_saves_the_step_and_the_next_run_goes_on(
     finished: RunFolder, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run()
-    write = training.MetricsWriter.write
+    write = MetricsWriter.write
 
     def write_and_terminate(self: Any, step: int, values: dict[str, float | None]) -> None:
         write(self, step, values)
@@ -172,7 +173,7 @@ def test_sigterm_saves_the_step_and_the_next_run_goes_on(
 
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
-        patch.setattr(training.MetricsWriter, "write", write_and_terminate)
+        patch.setattr(MetricsWriter, "write", write_and_terminate)
         with pytest.raises(WorkError, match="stopped by SIGTERM at step 3, which is saved"):
             train(run, "tiny", RECIPE)
     assert signal.getsignal(signal.SIGTERM) == before
