@@ -1,7 +1,6 @@
 """export: a checkpoint as a Hugging Face folder, written without torch, then proven."""
 
 import importlib.util
-import json
 import logging
 import math
 import shutil
@@ -15,11 +14,12 @@ from safetensors.numpy import save
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap, read_header
-from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.checkpoints import facts_of, list_steps, newest_valid, restore_params, step_folder
+from pretrain.checkpoints import facts_of, fault, list_steps, newest_valid, restore_params, step_folder
 from pretrain.fill import ExportedBert
+from pretrain.metrics import METRICS_FILE, read_metrics
 from pretrain.model_card import model_card
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
@@ -39,6 +39,9 @@ def export(folder: RunFolder, step: int | None, to: Path) -> None:
     Raises InputError where there is no such checkpoint or `to` is something else, WorkError where the proof fails.
     """
     step = find_step(folder, step)
+    if _stands_already(folder, step, to):
+        logger.info("%s: BERT of step %d stands there already, proven; nothing to do", to, step)
+        return
     checkpoint = step_folder(folder.checkpoints, step)
     recipe = training_recipe_from_plain(facts_of(checkpoint)["recipe"])
     header = read_header(folder.examples)
@@ -58,8 +61,14 @@ def export(folder: RunFolder, step: int | None, to: Path) -> None:
         raise WorkError(f"{to}: cannot be written ({error.strerror}); free space or choose another --to") from None
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    files = {path.name: sha256_of_file(path) for path in sorted(to.iterdir())}
-    folder.record("export", {"step": step, "to": str(to), "facts": facts, "proof": proof, "files": files})
+    record = {
+        "step": step,
+        "checkpoint": _checkpoint_hash(folder, step),
+        "facts": facts,
+        "proof": proof,
+        "files": _hashes(to),
+    }
+    folder.record("export", record)
     logger.info("%s: BERT of step %d, %s parameters; %s", to, step, f"{facts['parameters']:,}", proof)
 
 
@@ -69,6 +78,8 @@ def find_step(folder: RunFolder, step: int | None) -> int:
     if step is not None:
         if step not in steps:
             raise InputError(f"--step {step}: no such checkpoint; there are {', '.join(map(str, steps)) or 'none'}")
+        if problem := fault(step_folder(folder.checkpoints, step)):
+            raise WorkError(f"{step_folder(folder.checkpoints, step)}: {problem}; choose another --step")
         return step
     found = newest_valid(folder.checkpoints)
     if found is None:
@@ -78,14 +89,24 @@ def find_step(folder: RunFolder, step: int | None) -> int:
 
 def evaluation_at(folder: RunFolder, step: int) -> dict[str, Any] | None:
     """The held-out figures that training logged at a step or last before it; None where it logged none."""
-    found = None
-    path = folder.metrics / "metrics.jsonl"
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            values = json.loads(line)
-            if "evaluation_loss" in values and values["step"] <= step:
-                found = values
-    return found
+    lines = read_metrics(folder.metrics / METRICS_FILE)
+    evaluations = [line for line in lines if "evaluation_loss" in line and line["step"] <= step]
+    return evaluations[-1] if evaluations else None
+
+
+def _stands_already(folder: RunFolder, step: int, to: Path) -> bool:
+    """Whether the last export was of this very checkpoint, by this code, and its files are still as they were written."""
+    last = folder.manifest().get("export", {})
+    same = last.get("checkpoint") == _checkpoint_hash(folder, step) and last.get("software") == software_versions()
+    return same and to.is_dir() and last["files"] == _hashes(to)
+
+
+def _hashes(to: Path) -> dict[str, str]:
+    return {path.name: sha256_of_file(path) for path in sorted(to.iterdir()) if path.is_file()}
+
+
+def _checkpoint_hash(folder: RunFolder, step: int) -> str:
+    return sha256_of_file(step_folder(folder.checkpoints, step) / "manifest.json")
 
 
 def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, header: RecordsHeader) -> dict[str, Any]:

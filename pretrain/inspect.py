@@ -10,7 +10,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.batches import TrainingBatches
-from pretrain.checkpoints import newest_valid, restore_params, step_folder
+from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
 from pretrain.export import find_step
 from pretrain.models.layers import Parameters
 from pretrain.objective import MaskedLanguageModel, make_objective
@@ -58,10 +58,7 @@ def _step(folder: RunFolder, step: int | None, newest: int | None) -> tuple[int,
         return newest or 0, newest is not None
     if step < 0:
         raise InputError(f"--step {step}: must be 0 or more")
-    try:
-        return find_step(folder, step), True
-    except InputError:
-        return step, False
+    return step, step in list_steps(folder.checkpoints) and find_step(folder, step) == step
 
 
 def _predictions(objective: MaskedLanguageModel, params: Parameters, batch: dict[str, jax.Array]) -> jax.Array:

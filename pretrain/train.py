@@ -79,7 +79,10 @@ def _train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, term
     if first_process:
         write_json(run_folder.path / RECIPE_FILE, plain(recipe))
     if start >= stop:
-        record(run_folder, recipe_name, saved)
+        if (
+            run_folder.manifest().get("train", {}).get("step") != start
+        ):  # killed between its last checkpoint and its last line
+            record(run_folder, recipe_name, saved)
         log.info("%s: complete: step %d of %d is done; nothing to train", run_folder.path, start, stop)
         return
 

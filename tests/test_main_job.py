@@ -134,12 +134,15 @@ def test_export_loads_in_transformers_with_our_tokens_and_logits(run: Run, gener
 
 
 def test_the_commands_do_nothing_twice(run: Run) -> None:
-    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*") if path.is_file() and "done" in path.parts}
+    before = {
+        path: path.stat().st_mtime_ns for path in run.folder.rglob("*") if path.is_file() and "done" in path.parts
+    }
     metrics = (run.folder / "metrics" / "metrics.jsonl").read_bytes()
     command("data_pipeline", "prepare", run.recipe, "--run-dir", run.folder)
     assert "nothing to train" in command("pretrain", "train", run.recipe, "--run-dir", run.folder)
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (run.folder / "metrics" / "metrics.jsonl").read_bytes() == metrics
+    assert "nothing to do" in command("pretrain", "export", run.folder)
 
 
 def test_export_of_an_earlier_step_elsewhere(run: Run, tmp_path: Path) -> None:
@@ -169,7 +172,14 @@ def test_fill_prints_five_words(run: Run) -> None:
 
 def test_model_card_tells_what_the_run_knows(run: Run) -> None:
     card = (run.folder / "export" / "README.md").read_text(encoding="utf-8")
-    for expected in ("language: ko", "license: apache-2.0", 'mask_token: "[MASK]"', "KSS 1.3.1", "6 of 6 steps", "1 x cpu"):
+    for expected in (
+        "language: ko",
+        "license: apache-2.0",
+        'mask_token: "[MASK]"',
+        "KSS 1.3.1",
+        "6 of 6 steps",
+        "1 x cpu",
+    ):
         assert expected in card
     for section in ("Training text", "Preprocessing", "Tokenizer", "Hardware", "Intended use", "Risks", "Citation"):
         assert f"## {section}" in card

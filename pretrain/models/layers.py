@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.sharding import PartitionSpec
 from jax.typing import DTypeLike
 
 Parameters = dict[str, Any]
@@ -110,6 +111,17 @@ def dropout(inputs: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
         return jnp.where(keep, inputs.astype(jnp.float32) / (1.0 - rate), 0.0).astype(inputs.dtype)
 
     return _recomputed(apply)(jax.random.bernoulli(key, 1.0 - rate, inputs.shape), inputs)
+
+
+def split_rows(activations: jax.Array) -> jax.Array:
+    """Says that the first axis of [B, ...] lies split over the mesh axes "data" and "fsdp", and the others are whole.
+
+    Without it XLA may take the parameters' split over into the activations and sum these over all devices, where gathering the
+    parameters moves far less. Does nothing where no mesh with these axes is set (`jax.set_mesh`).
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    axes = tuple(axis for axis in ("data", "fsdp") if axis in mesh.axis_names)
+    return jax.lax.with_sharding_constraint(activations, PartitionSpec(axes)) if axes else activations
 
 
 def _recomputed(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import pytest
 from conftest import TINY, changed, write_records
 
+from data_pipeline.contract import run_folder
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain import train as training
@@ -143,11 +144,20 @@ def test_a_complete_run_says_so_and_compiles_nothing(
     finished: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(training, "make_steps", lambda *_: pytest.fail("a complete run was built again"))
+    monkeypatch.setattr(run_folder, "code_version", lambda: "newer code, which trained nothing of this")
     before = finished.manifest()
     with caplog.at_level(logging.INFO):
         train(finished, "tiny", RECIPE)
     assert "complete: step 6 of 6" in caplog.text
     assert json.dumps(finished.manifest(), indent=1) == json.dumps(before, indent=1)
+
+
+def test_a_run_killed_after_its_last_checkpoint_still_gets_its_section(finished: RunFolder) -> None:
+    before = finished.manifest()
+    finished.manifest_path.unlink()
+    train(finished, "tiny", RECIPE)
+    assert finished.manifest()["train"]["seconds"] == before["train"]["seconds"]
+    assert finished.manifest()["train"]["tokens_seen"] == before["train"]["tokens_seen"]
 
 
 def test_another_recipe_or_other_records_in_the_same_folder_are_refused(finished: RunFolder, new_run: Any) -> None:
