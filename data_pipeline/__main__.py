@@ -2,8 +2,8 @@
 
 import logging
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,8 @@ import tyro
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.recipe_file import load_recipe, parse_command_line
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
-from data_pipeline.recipe import DataRecipe
+from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.sources import FORMATS
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,39 @@ class Report:
 
 def _prepare(arguments: list[str]) -> None:
     from data_pipeline.engines.local import default_workers
-    from data_pipeline.prepare import prepare, with_command_line
+    from data_pipeline.prepare import prepare
 
     name, recipe = _recipe(arguments)
     command = parse_command_line(Prepare(name, recipe), arguments, "python -m data_pipeline prepare")
     if command.workers is not None and command.workers < 1:
         raise InputError(f"--workers {command.workers}: must be at least 1")
-    data = with_command_line(command.data, command.source, command.benchmark)
+    data = with_sources(command.data, command.source, command.benchmark)
     folder = RunFolder(command.run_dir or Path("runs") / name)
     prepare(folder, name, data, command.workers or default_workers())
+
+
+def with_sources(recipe: DataRecipe, sources: Sequence[str], benchmarks: Sequence[str]) -> DataRecipe:
+    """The recipe with its sources and benchmarks replaced by those of --source FORMAT:GLOB and --benchmark PATH."""
+    if sources:
+        parsed: list[Source] = []
+        for source in map(parse_source, sources):
+            before = sum(other.format == source.format for other in parsed)
+            parsed.append(replace(source, name=f"{source.format}-{before + 1}") if before else source)
+        recipe = replace(recipe, sources=tuple(parsed))
+    if benchmarks:
+        recipe = replace(recipe, decontamination=replace(recipe.decontamination, benchmarks=tuple(benchmarks)))
+    return recipe
+
+
+def parse_source(text: str) -> Source:
+    """FORMAT:GLOB, where jsonl may name its text field: jsonl.FIELD:GLOB."""
+    name, separator, glob = text.partition(":")
+    format_name, _, text_field = name.partition(".")
+    if not separator or not glob or format_name not in FORMATS or (text_field and format_name != "jsonl"):
+        raise InputError(
+            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)} or jsonl.FIELD"
+        )
+    return Source(format_name, glob, text_field=text_field or "text")
 
 
 def _recipe(arguments: list[str]) -> tuple[str, DataRecipe]:

@@ -55,11 +55,15 @@ class PartWriter(AbstractContextManager["PartWriter"]):
         self.bytes += len(line)
         self._stream.write(line)
 
+    def close(self) -> None:
+        """Ends the part; nothing is in the file for sure before."""
+        self._stream.close()
+        self._file.close()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._stream.close()
-        self._file.close()
+        self.close()
 
 
 def read_documents(path: str) -> Iterator[Document]:

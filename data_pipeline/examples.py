@@ -147,8 +147,12 @@ def _write_segment(
     return end + 1
 
 
+Run = Sequence[Tokens]
+"""The sentences of a document, or of a part of one between breaks, tokenised; none is empty."""
+
+
 def sentence_pairs(
-    runs: Sequence[Sequence[Tokens]],
+    documents: Sequence[Sequence[Run]],
     length: int,
     special: SpecialIds,
     random_next: float,
@@ -157,42 +161,42 @@ def sentence_pairs(
 ) -> Iterator[dict[str, np.ndarray]]:
     """Rows `[CLS] A [SEP] B [SEP]`, as Google's create_pretraining_data.py makes them.
 
-    - `runs`: the sentences of each run of text (a document, or a part of one between breaks), tokenised.
-    - `random_next`: share of rows whose B comes from another run (label 1); otherwise B follows A (label 0).
+    - `documents`: the runs of each; none is empty.
+    - `random_next`: share of rows whose B comes from another document (label 1); otherwise B follows A (label 0).
     - `short_share`: share of rows that aim at a random shorter length.
 
     A run of a single sentence can only be A of a random pair. Too long pairs lose tokens at a random end of the longer
-    side. Without a second run there are no random pairs, and single sentences give no row.
+    side. Without a second document there are no random pairs, and runs of a single sentence give no row.
     """
     generator = random.Random(seed)
     most = length - 3
-    for number, run in enumerate(runs):
+    can_be_random = len(documents) > 1
+    for number, run in ((number, run) for number, document in enumerate(documents) for run in document):
         target = generator.randint(2, most) if generator.random() < short_share else most
         chunk: list[Tokens] = []
         position = 0
         while position < len(run):
             chunk.append(run[position])
-            if position + 1 == len(run) or sum(map(len, chunk)) >= target:
+            is_full = position + 1 == len(run) or sum(map(len, chunk)) >= target
+            if is_full and (len(chunk) > 1 or can_be_random):
                 first_end = generator.randint(1, len(chunk) - 1) if len(chunk) > 1 else 1
                 first = joined(chunk[:first_end])
-                is_random = len(runs) > 1 and (len(chunk) == 1 or generator.random() < random_next)
+                is_random = can_be_random and (len(chunk) == 1 or generator.random() < random_next)
                 if is_random:
-                    second = _random_sentences(runs, number, target - len(first), generator)
+                    second = _random_sentences(documents, number, target - len(first), generator)
                     position -= len(chunk) - first_end  # what was not used stands first in the next chunk
-                elif len(chunk) > 1:
-                    second = joined(chunk[first_end:])
                 else:
-                    return
+                    second = joined(chunk[first_end:])
                 first, second = _truncated(first, second, most, generator)
                 yield _pair_row(first, second, is_random, length, special)
                 chunk = []
             position += 1
 
 
-def _random_sentences(runs: Sequence[Sequence[Tokens]], number: int, room: int, generator: random.Random) -> Tokens:
-    """Sentences in a row from another run, from a random start, until the room is filled."""
-    other = generator.randrange(len(runs) - 1)
-    run = runs[other if other < number else other + 1]
+def _random_sentences(documents: Sequence[Sequence[Run]], number: int, room: int, generator: random.Random) -> Tokens:
+    """Sentences in a row from another document, from a random start, until the room is filled."""
+    other = generator.randrange(len(documents) - 1)
+    run = generator.choice(documents[other if other < number else other + 1])
     start = generator.randrange(len(run))
     end, total = start + 1, len(run[start])
     while end < len(run) and total < room:

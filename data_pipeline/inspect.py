@@ -14,6 +14,8 @@ LEGEND = "tokens of one word are joined by ·, words stand apart"
 
 def print_rows(folder: RunFolder, split: str, start: int, number: int) -> None:
     """Prints rows of a split, segment by segment: the text, then its tokens with their word boundaries."""
+    if number < 1:
+        raise InputError(f"--rows {number}: must be at least 1")
     records = Records(folder.examples, split)
     if not 0 <= start < len(records):
         raise InputError(f"--start {start}: the {split} split has rows 0 to {len(records) - 1}")

@@ -11,15 +11,15 @@ from typing import Any
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
-from data_pipeline.contract.records import RecordsHeader, Shard, publish
+from data_pipeline.contract.records import RecordsHeader, Shard, is_published, publish, withdraw
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import InputFile, find_input_files, read_json, write_atomically, write_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.engines import local
 from data_pipeline.progress import StageProgress
-from data_pipeline.recipe import DataRecipe, Packed, Source
+from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.recipe_checks import check, given_files, layout_of
 from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
-from data_pipeline.sources import FORMATS
 from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.records import SHARDS
 from data_pipeline.stages.vocabulary import TOKENIZER_FILES
@@ -37,7 +37,7 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
     Raises InputError for a source, benchmark or field that is wrong, WorkError where the machine fails.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the pool is the parallelism
-    _check(recipe)
+    check(recipe)
     with folder.locked():
         run = _Run(folder, recipe, workers)
         documents = run.documents()
@@ -50,41 +50,6 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
         folder.record("prepare", _facts(recipe_name, recipe, run, header))
 
 
-def with_command_line(recipe: DataRecipe, sources: Sequence[str], benchmarks: Sequence[str]) -> DataRecipe:
-    """The recipe with its sources and benchmarks replaced by those of --source FORMAT:GLOB and --benchmark PATH."""
-    if sources:
-        recipe = replace(recipe, sources=tuple(_parse_source(text) for text in sources))
-    if benchmarks:
-        recipe = replace(recipe, decontamination=replace(recipe.decontamination, benchmarks=tuple(benchmarks)))
-    return recipe
-
-
-def _parse_source(text: str) -> Source:
-    """FORMAT:GLOB, where jsonl may name its text field: jsonl.FIELD:GLOB."""
-    name, separator, glob = text.partition(":")
-    format_name, _, text_field = name.partition(".")
-    if not separator or not glob or format_name not in FORMATS or (text_field and format_name != "jsonl"):
-        raise InputError(
-            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)} or jsonl.FIELD"
-        )
-    return Source(format_name, glob, text_field=text_field or "text")
-
-
-def _check(recipe: DataRecipe) -> None:
-    if not recipe.sources:
-        raise InputError("the recipe names no source; give --source FORMAT:GLOB")
-    names = [source.name or source.format for source in recipe.sources]
-    for source in recipe.sources:
-        if source.format not in FORMATS:
-            raise InputError(f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMATS)}")
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two sources are named {name!r}; give each a name of its own in the recipe")
-    fractions = [recipe.evaluation_fraction, *(source.evaluation_fraction or 0.0 for source in recipe.sources)]
-    if not all(0 <= fraction <= 1 for fraction in fractions):
-        raise InputError(f"evaluation_fraction must lie between 0 and 1 (found {fractions})")
-
-
 class _Run:
     """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
 
@@ -93,7 +58,7 @@ class _Run:
         self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
         self.inputs: list[InputFile] = []
         self.report: dict[str, Any] = {}
-        self._part_sources: list[Source] = []
+        self._source_of_file: list[Source] = []
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
         with StageProgress(stage, len(tasks), unit) as progress:
@@ -103,35 +68,51 @@ class _Run:
         return done
 
     def _task(
-        self, stage: str, name: str, operation: str, inputs: dict[str, Any], parameters: dict[str, Any]
+        self,
+        stage: str,
+        name: str,
+        operation: str,
+        inputs: dict[str, Any],
+        parameters: dict[str, Any],
+        limits: dict[str, Any] | None = None,
     ) -> ShardTask:
         place = f"data_pipeline.stages.{operation}"
-        return ShardTask(stage, name, place, str(self.folder.corpus), inputs, parameters)
+        return ShardTask(stage, name, place, str(self.folder.corpus), inputs, parameters, limits or {})
 
     def documents(self) -> list[Done]:
-        tasks, self._files_source = [], []
+        tasks = []
+        limits = {"bad_records": self.recipe.max_bad_records}
         for number, source in enumerate(self.sources):
             for index, file in enumerate(find_input_files(source.glob)):
                 self.inputs.append(file)
-                self._files_source.append(source)
+                self._source_of_file.append(source)
                 parameters = {
-                    "source": {**plain_fields(source), "length": None},
+                    # Only what shapes the documents: another licence or share of evaluation must not read all again.
+                    "source": {
+                        "format": source.format,
+                        "glob": "",
+                        "name": source.name,
+                        "text_field": source.text_field,
+                    },
                     "clean": plain_fields(self.recipe.clean),
                     "part_bytes": self.recipe.part_megabytes * 1_000_000,
-                    "max_bad_records": self.recipe.max_bad_records,
                 }
                 name = f"{number:03d}-{index:06d}"
-                tasks.append(self._task("documents", name, "documents:make_documents", {"file": (file,)}, parameters))
+                inputs = {"file": (file,)}
+                tasks.append(self._task("documents", name, "documents:make_documents", inputs, parameters, limits))
         done = self._stage("documents", tasks)
         counts = self.report["documents"]
-        records = counts.get("records", 0)
-        if counts["bad"] > self.recipe.max_bad_records:
+        records, bad = counts.get("records", 0), counts.get("bad", 0)
+        if bad > self.recipe.max_bad_records:
+            first = counts["examples"]["records: unreadable"][0]
             raise InputError(
-                f"{counts['bad']} bad records, {self.recipe.max_bad_records} allowed (--data.max-bad-records)"
+                f"{bad} bad records, --data.max-bad-records allows {self.recipe.max_bad_records}; "
+                f"the first: {first['id']}: {first['text']}"
             )
-        reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), counts["bad"])
+        reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
         if not counts.get("documents"):
-            raise InputError(f"no document in {', '.join(source.glob for source in self.sources)}: the files are empty")
+            globs, reasons = ", ".join(source.glob for source in self.sources), _drop_reasons(counts)
+            raise InputError(f"no document in {globs}: {records} records, dropped by source and reason: {reasons}")
         return done
 
     def duplicates(self, documents: list[Done]) -> list[Done]:
@@ -155,19 +136,20 @@ class _Run:
 
     def sentences(self, documents: list[Done], duplicates: list[Done], index: list[Done]) -> list[Done]:
         later, index_files = _outputs(duplicates, ".npy"), _outputs(index, "")
-        tasks = []
-        for done, source in zip(documents, self._files_source, strict=True):
+        tasks: list[ShardTask] = []
+        for done, source in zip(documents, self._source_of_file, strict=True):
             for part in _outputs([done], ".zst"):
                 fraction = source.evaluation_fraction
+                decontamination = plain_fields(self.recipe.decontamination)
+                del decontamination["benchmarks"]  # their content is in the index
                 parameters = {
                     "part": len(tasks),
                     "sentences": plain_fields(self.recipe.sentences),
                     "korean": plain_fields(self.recipe.korean),
                     "length": plain_fields(source.length or self.recipe.length),
-                    "decontamination": plain_fields(self.recipe.decontamination),
+                    "decontamination": decontamination,
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
-                parameters["decontamination"].pop("benchmarks")
                 inputs = {"part": (part,), "duplicates": later, "index": index_files}
                 tasks.append(
                     self._task("sentences", f"{len(tasks):06d}", "sentences:make_sentences", inputs, parameters)
@@ -178,39 +160,31 @@ class _Run:
         lost = total_dropped(counts, "sentences")
         reconcile("sentences", counts.get("sentences_in", 0), counts.get("sentences", 0), lost)
         if not counts.get("train_documents"):
-            reasons = json.dumps(counts["dropped"].get("documents", {}), ensure_ascii=False)
-            raise InputError(f"no document is left to train on; dropped by source and reason: {reasons}")
+            raise InputError(f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}")
         return done_tasks
 
     def vocabulary(self, sentences: list[Done]) -> Done:
-        parameters = {"vocabulary": plain_fields(self.recipe.vocabulary)}
-        given = self.recipe.vocabulary.given
-        if given:
-            files = _given_files(given)
+        recipe = self.recipe.vocabulary
+        parameters = {"vocabulary": plain_fields(recipe)}
+        if recipe.given:
+            files = given_files(recipe.given)
             self.inputs += files
             task = self._task("vocabulary", "given", "vocabulary:copy_vocabulary", {"given": files}, parameters)
         else:
+            how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
             counting = [
-                self._task(
-                    "morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], "")}, parameters
-                )
+                self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], "")}, how)
                 for done in sentences
             ]
             counts = _outputs(self._stage("morphemes", counting, "morphemes"), "")
             task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", {"counts": counts}, parameters)
         [done] = self._stage("vocabulary", [task], "rows")
-        for name in TOKENIZER_FILES:
-            target = self.folder.vocabulary / name
-            if name in done.outputs:
-                write_atomically(target, Path(done.outputs[name].path).read_bytes())
-            else:
-                target.unlink(missing_ok=True)
         return done
 
     def records(self, sentences: list[Done], vocabulary: Done) -> list[Done]:
         parameters = {
             "examples": plain_fields(self.recipe.examples),
-            "layout": _layout(self.recipe),
+            "layout": layout_of(self.recipe),
             "word_unit": self.recipe.word_unit,
             "seed": self.recipe.seed,
         }
@@ -241,10 +215,18 @@ class _Run:
                 "the text gives not a single training row; give more text or a shorter --data.examples.length"
             )
         header = _header(self.recipe, vocabulary, shards)
+        if not is_published(self.folder.examples, header):
+            withdraw(self.folder.examples)  # before the vocabulary that they may not fit stands beside them
+        for name in TOKENIZER_FILES:
+            target = self.folder.vocabulary / name
+            if name in vocabulary.outputs:
+                write_atomically(target, Path(vocabulary.outputs[name].path).read_bytes())
+            else:
+                target.unlink(missing_ok=True)
         publish(self.folder.examples, shards, header)
-        write_json(self.folder.corpus / REPORT, self.report)
         report = vocabulary_report(Tokenizer(self.folder.vocabulary), self.report["records"])
         write_json(self.folder.vocabulary / REPORT, report)
+        write_json(self.folder.corpus / REPORT, self.report)
         return header
 
 
@@ -255,33 +237,19 @@ def plain_fields(recipe: Any) -> dict[str, Any]:
     return fields
 
 
-def _layout(recipe: DataRecipe) -> str:
-    return "packed" if isinstance(recipe.examples, Packed) else "sentence_pairs"
+def _drop_reasons(counts: dict[str, Any]) -> str:
+    return json.dumps(counts["dropped"].get("documents", {}), ensure_ascii=False)
 
 
 def _outputs(done: Sequence[Done], ending: str) -> tuple[Output, ...]:
     return tuple(output for task in done for name, output in task.outputs.items() if name.endswith(ending))
 
 
-def _given_files(given: str) -> tuple[InputFile, ...]:
-    path = Path(given)
-    if path.is_file():
-        if path.name != "vocab.txt":
-            raise InputError(
-                f"--data.vocabulary.given {given}: must be a file named vocab.txt or a Hugging Face folder"
-            )
-        return tuple(find_input_files(given))
-    present = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
-    if not {"vocab.txt", "tokenizer.json"} & {file.name for file in present}:
-        raise InputError(f"--data.vocabulary.given {given}: holds neither tokenizer.json nor vocab.txt")
-    return tuple(file for name in present for file in find_input_files(str(name)))
-
-
 def _header(recipe: DataRecipe, vocabulary: Done, shards: dict[str, list[tuple[Path, Shard]]]) -> RecordsHeader:
     tokenizer = Tokenizer(Path(next(iter(vocabulary.outputs.values())).path).parent)
     identity = [[split, [shard.sha256 for _, shard in listed]] for split, listed in sorted(shards.items())]
     files = [[name, output.sha256] for name, output in sorted(vocabulary.outputs.items())]
-    layout: Any = _layout(recipe)
+    layout = layout_of(recipe)
     special = tokenizer.special
     return RecordsHeader(
         layout=layout,

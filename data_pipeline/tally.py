@@ -22,6 +22,11 @@ class Tally:
         """Adds to a plain count."""
         self._counts[name] += number
 
+    def add_bad(self, location: str, problem: str) -> None:
+        """Books a record that could not be read."""
+        self.add("bad")
+        self._add_example("records: unreadable", location, problem, "")
+
     def drop_document(self, dropped: Dropped) -> None:
         """Books a document that ended; its sentences that stood until then ended with it, for the same reason."""
         document = dropped.document
@@ -37,9 +42,14 @@ class Tally:
 
     def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
         self._dropped[kind, source, reason] += 1
-        examples = self._examples.setdefault(f"{kind}: {reason}", [])
+        self._add_example(f"{kind}: {reason}", identifier, text, detail)
+
+    def _add_example(self, heading: str, identifier: str, text: str, detail: str) -> None:
+        examples = self._examples.setdefault(heading, [])
         if len(examples) < EXAMPLES_PER_REASON:
-            examples.append({"id": identifier, "text": text[:EXAMPLE_CHARS], "detail": detail})
+            example = {"id": identifier, "text": text[:EXAMPLE_CHARS], "detail": detail}
+            # JSON may hold half a surrogate pair ("\\ud83d"), which no file can.
+            examples.append({name: value.encode(errors="replace").decode() for name, value in example.items()})
 
     def counts(self) -> dict[str, Any]:
         """Everything, JSON-ready."""

@@ -107,6 +107,7 @@ def restore_params(checkpoint: Path) -> Parameters:
 
     Raises WorkError where the checkpoint is not valid.
     """
+    checkpoint = checkpoint.absolute()  # orbax takes no other
     problem = fault(checkpoint)
     if problem is not None:
         raise WorkError(f"{checkpoint}: {problem}; choose another checkpoint or restore this one from a copy")

@@ -45,17 +45,23 @@ def train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe) -> No
     Raises InputError where recipe, records, devices and an earlier part of this run do not go together; WorkError where
     the loss is not a number, a checkpoint cannot be written, none is valid, or SIGTERM came (after saving).
     """
+    mesh = make_mesh(recipe.mesh)
     lock = run_folder.locked() if jax.process_index() == 0 else contextlib.nullcontext()
-    with lock, sigterm_noticed() as terminated:
-        _train(run_folder, recipe_name, recipe, terminated)
+    with lock, sigterm_noticed() as terminated, jax.set_mesh(mesh):
+        _train(run_folder, recipe_name, recipe, mesh, terminated)
 
 
-def _train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, terminated: threading.Event) -> None:
+def _train(
+    run_folder: RunFolder,
+    recipe_name: str,
+    recipe: TrainingRecipe,
+    mesh: jax.sharding.Mesh,
+    terminated: threading.Event,
+) -> None:
     began = time.perf_counter()
     first_process = jax.process_index() == 0
 
-    # ---- Mesh
-    mesh = make_mesh(recipe.mesh)
+    # ---- Machine
     kind = mesh.devices.flat[0].device_kind
     peak = recipe.peak_tflops_per_device or peak_tflops(kind)
     stop = check_sizes(recipe, mesh)

@@ -70,16 +70,17 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     here = tmp_path_factory.mktemp("main_job")
     recipe = here / "tiny.py"
     recipe.write_text(RECIPE.format(layout=request.param), encoding="utf-8")
-    folder = here / "run"
-    command("data_pipeline", "prepare", recipe, "--run-dir", folder, "--workers", "1")
-    command("pretrain", "train", recipe, "--run-dir", folder)
-    command("pretrain", "export", folder)
-    return Run(folder, recipe, request.param == "SentencePairs")
+    # Relative paths, as a person types them.
+    command("data_pipeline", "prepare", "tiny.py", "--run-dir", "run", "--workers", "1", cwd=here)
+    command("pretrain", "train", "tiny.py", "--run-dir", "run", cwd=here)
+    command("pretrain", "export", "run", cwd=here)
+    return Run(here / "run", recipe, request.param == "SentencePairs")
 
 
-def command(*arguments: str | Path) -> str:
+def command(*arguments: str | Path, cwd: Path | None = None) -> str:
     """What `python -m ...` prints; it must succeed."""
-    done = subprocess.run([sys.executable, "-m", *map(str, arguments)], capture_output=True, text=True, timeout=300)
+    line = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=cwd)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

@@ -12,7 +12,7 @@ A record holds
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
 
-from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.storage import read_json, sync_file, sync_folder, write_json
 
 Layout = Literal["packed", "sentence_pairs"]
@@ -96,7 +96,10 @@ def from_bitmap(packed: np.ndarray) -> np.ndarray:
 
 
 def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_id: int, rows: Iterable[Row]) -> Shard:
-    """Writes rows to one ArrayRecord file, durably. The file is complete when the call returns; nobody may trust it before."""
+    """Writes rows to one ArrayRecord file, durably. The file is complete when the call returns; nobody may trust it before.
+
+    Raises WorkError where the disk does not take it.
+    """
     serialise = features(layout, length, token_dtype).serialize_example
     digest, count, tokens = hashlib.sha256(), 0, 0
     writer = ArrayRecordWriter(str(path), "group_size:1")
@@ -104,13 +107,21 @@ def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_i
         for row in rows:
             record = serialise(dict(row))
             digest.update(record)
-            writer.write(record)
+            _on_disk(path, writer.write, record)
             count += 1
             tokens += int(np.count_nonzero(row["tokens"] != pad_id))
     finally:
-        writer.close()
+        _on_disk(path, writer.close)
     sync_file(path)
     return Shard(path.name, count, tokens, path.stat().st_size, digest.hexdigest())
+
+
+def _on_disk(path: Path, action: Callable[..., None], *arguments: bytes) -> None:
+    """ArrayRecord tells of a full disk by a RuntimeError of its own."""
+    try:
+        action(*arguments)
+    except RuntimeError as error:
+        raise WorkError(f"{path}: cannot be written ({error}); see to the disk and run again") from None
 
 
 def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], header: RecordsHeader) -> None:
@@ -118,29 +129,38 @@ def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], h
 
     - `written`: for each split its shard files in order, with what `write_shard` said of them.
 
-    Shards are linked, not copied: the originals may stay. Nothing is touched where the same records stand already.
+    Shards are linked, not copied: the originals may stay. Nothing is touched where the same records stand whole already.
     """
-    if _is_published(folder, header, sum(map(len, written.values()))):
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / HEADER).unlink(missing_ok=True)
-    for stale in [*folder.glob(f"{NAME}-*"), folder / "dataset_info.json", folder / "features.json"]:
-        stale.unlink(missing_ok=True)
-    splits = []
-    for split, shards in written.items():
-        template = tfds.core.ShardedFileTemplate(
+    templates = {
+        split: tfds.core.ShardedFileTemplate(
             dataset_name=NAME, data_dir=str(folder), split=split, filetype_suffix="array_record", template=FILE_TEMPLATE
         )
-        for index, (path, _) in enumerate(shards):
-            os.link(path, folder / template.sharded_filepath(shard_index=index, num_shards=len(shards)).name)
-        splits.append(
-            tfds.core.SplitInfo(
-                name=split,
-                shard_lengths=[shard.rows for _, shard in shards],
-                num_bytes=sum(shard.bytes for _, shard in shards),
-                filename_template=template,
-            )
+        for split in written
+    }
+    links = {
+        folder / templates[split].sharded_filepath(shard_index=index, num_shards=len(shards)).name: shard
+        for split, shards in written.items()
+        for index, shard in enumerate(shards)
+    }
+    if is_published(folder, header) and all(
+        path.is_file() and path.stat().st_size == shard.bytes for path, (_, shard) in links.items()
+    ):
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    withdraw(folder)
+    for stale in [*folder.glob(f"{NAME}-*"), folder / "dataset_info.json", folder / "features.json"]:
+        stale.unlink(missing_ok=True)
+    for link, (path, _) in links.items():
+        os.link(path, link)
+    splits = [
+        tfds.core.SplitInfo(
+            name=split,
+            shard_lengths=[shard.rows for _, shard in shards],
+            num_bytes=sum(shard.bytes for _, shard in shards),
+            filename_template=templates[split],
         )
+        for split, shards in written.items()
+    ]
     tfds.folder_dataset.write_metadata(
         data_dir=str(folder),
         features=features(header.layout, header.length, header.token_dtype),
@@ -152,10 +172,14 @@ def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], h
     write_json(folder / HEADER, asdict(header))
 
 
-def _is_published(folder: Path, header: RecordsHeader, shards: int) -> bool:
-    written = read_json(folder / HEADER)
-    same = written == json.loads(json.dumps(asdict(header)))
-    return same and len(list(folder.glob(f"{NAME}-*"))) == shards
+def is_published(folder: Path, header: RecordsHeader) -> bool:
+    """Whether a folder's records are the ones of this header."""
+    return read_json(folder / HEADER) == json.loads(json.dumps(asdict(header)))
+
+
+def withdraw(folder: Path) -> None:
+    """Takes the header away: nobody reads the folder's records until they are published again."""
+    (folder / HEADER).unlink(missing_ok=True)
 
 
 def read_header(folder: Path) -> RecordsHeader:

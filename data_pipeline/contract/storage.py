@@ -1,6 +1,7 @@
 """Files: sources anywhere through fsspec, run folders on a local disk with atomic writes."""
 
 import hashlib
+import io
 import json
 import os
 import uuid
@@ -13,6 +14,8 @@ from typing import IO, Any
 import fsspec
 
 from data_pipeline.contract.errors import InputError
+
+READ_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ def find_input_files(glob: str) -> list[InputFile]:
     """The files that a glob or path (local or any fsspec URL) matches, sorted by path. No match is an InputError."""
     filesystem, pattern = fsspec.core.url_to_fs(os.path.expanduser(glob))
     try:
-        paths = sorted(filesystem.glob(pattern))
+        # A name that holds [ or * itself is meant as it stands.
+        paths = [pattern] if filesystem.isfile(pattern) else sorted(filesystem.glob(pattern))
     except PermissionError as error:
         raise InputError(f"{glob}: cannot be listed ({error.strerror}); check the permissions") from None
     files = []
@@ -36,8 +40,8 @@ def find_input_files(glob: str) -> list[InputFile]:
         information = filesystem.info(path)
         if information["type"] != "file":
             continue
-        stamp = str(information.get("etag") or information.get("mtime") or "")
-        files.append(InputFile(filesystem.unstrip_protocol(path), int(information["size"]), stamp))
+        stamp = str(information.get("etag") or information.get("ETag") or information.get("mtime") or "")
+        files.append(InputFile(filesystem.unstrip_protocol(path), int(information["size"] or 0), stamp))
     if not files:
         raise InputError(f"{glob}: no such file; check the path or the glob of --source or of the recipe")
     return [InputFile(file.path.removeprefix("file://"), file.size, file.stamp) for file in files]
@@ -45,9 +49,46 @@ def find_input_files(glob: str) -> list[InputFile]:
 
 @contextmanager
 def open_input(path: str) -> Iterator[IO[bytes]]:
-    """Opens a source file for reading bytes; .gz, .xz, .bz2 and .zst are decompressed on the way."""
-    with fsspec.open(path, "rb", compression="infer") as stream:
-        yield stream
+    """Opens a source file for reading bytes and lines; .gz, .xz, .bz2 and .zst are decompressed on the way.
+
+    A file that is cut off raises EOFError where it ends.
+    """
+    zstandard = path.endswith(".zst")
+    with fsspec.open(path, "rb", compression=None if zstandard else "infer") as stream:
+        yield io.BufferedReader(_ZstandardReader(stream), READ_BYTES) if zstandard else stream
+
+
+class _ZstandardReader(io.RawIOBase):
+    """Decompresses all frames of a stream.
+
+    zstandard's own reader stops after the first frame, takes a cut file for a whole one, and knows no lines.
+    """
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        import zstandard  # of the extra [data]; training reads no corpus
+
+        self._stream, self._new_frame = stream, zstandard.ZstdDecompressor().decompressobj
+        self._frame = self._new_frame()
+        self._inside_frame, self._waiting = False, memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._waiting:
+            compressed = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame, self._inside_frame = self._new_frame(), False
+            compressed = compressed or self._stream.read(READ_BYTES)
+            if not compressed:
+                if self._inside_frame:
+                    raise EOFError("the file ends inside a zstandard frame")
+                return 0
+            self._inside_frame = True
+            self._waiting = memoryview(self._frame.decompress(compressed))
+        taken, self._waiting = self._waiting[: len(buffer)], self._waiting[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -1,7 +1,6 @@
 """Loading a vocabulary, tokenising text, and knowing which tokens start a word."""
 
 import json
-import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,6 +12,7 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import read_json
 
 WordUnit = Literal["token", "bert_word", "eojeol", "morpheme"]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
@@ -55,7 +55,7 @@ class Tokenizer:
         self.backend.encode_special_tokens = True
         self.backend.no_padding()
         self.backend.no_truncation()
-        self.size: int = self.backend.get_vocab_size(with_added_tokens=True)
+        self.size: int = 1 + max(self.backend.get_vocab(with_added_tokens=True).values(), default=-1)
         self.special = self._special_ids()
         pieces = [self.backend.id_to_token(index) or "" for index in range(self.size)]
         self.pieces = pieces
@@ -65,7 +65,13 @@ class Tokenizer:
             sorted(added | unused | {getattr(self.special, role) for role in ROLES})
         )
         """Specials and `[unusedN]` rows: never a prediction target, never a random replacement."""
-        self._is_word_piece = isinstance(self.backend.model, models.WordPiece)
+        self._never_text = [self.special.pad, self.special.cls, self.special.sep, self.special.mask]
+        model = self.backend.model
+        self._is_bert = (
+            isinstance(model, models.WordPiece)
+            and model.continuing_subword_prefix == "##"
+            and isinstance(self.backend.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
+        )
         self.continues = np.array([piece.startswith("##") for piece in pieces])
 
     def _special_ids(self) -> SpecialIds:
@@ -95,10 +101,10 @@ class Tokenizer:
 
         Returns for each text its token ids (`token_dtype`) and as many bools: the token starts a word.
         """
-        if unit == "token" or (unit == "bert_word" and self._is_word_piece):
+        if unit == "token" or (unit == "bert_word" and self._is_bert):
             # WordPiece runs inside BertPreTokenizer's words, so ## alone tells where they go on; offsets cost half the speed.
             encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
-            ids = [np.array(encoding.ids, self.token_dtype) for encoding in encodings]
+            ids = [self._as_text(encoding.ids) for encoding in encodings]
             if unit == "token":
                 return [(row, np.ones(len(row), bool)) for row in ids]
             return [(row, ~self.continues[row]) for row in ids]
@@ -107,11 +113,19 @@ class Tokenizer:
         )
         encoded = []
         for text, encoding in zip(texts, self.backend.encode_batch(list(texts), add_special_tokens=False), strict=True):
-            starts = np.concatenate([[0], np.cumsum(boundaries(text))])
-            offsets = np.array(encoding.offsets, np.int64).reshape(-1, 2)
-            # A token starts a word where a boundary lies inside it: SentencePiece tokens carry the blank before their word.
-            encoded.append((np.array(encoding.ids, self.token_dtype), starts[offsets[:, 1]] > starts[offsets[:, 0]]))
+            words_before = np.concatenate([[0], np.cumsum(boundaries(text))])
+            ends = np.array([end for _, end in encoding.offsets], np.int64)
+            # A token starts a word where a boundary lies between the end of the token before and its own end: tokens of
+            # SentencePiece carry the blank before their word, the first byte of a character stands for all of it, and
+            # the first character of a word may be one that the normaliser drops.
+            words = words_before[np.maximum.accumulate(ends)]
+            encoded.append((self._as_text(encoding.ids), np.diff(words, prepend=0) > 0))
         return encoded
+
+    def _as_text(self, ids: Sequence[int]) -> np.ndarray:
+        """Ids as an array, without specials: some models find their own "<s>" in a text that holds it literally."""
+        row = np.array(ids, self.token_dtype)
+        return np.where(np.isin(row, self._never_text), self.token_dtype.type(self.special.unk), row)
 
 
 def _given(boundaries: Boundaries | None) -> Boundaries:
@@ -129,32 +143,23 @@ def eojeol_starts(text: str) -> np.ndarray:
 def bert_word_starts(text: str) -> np.ndarray:
     """bool [characters]: a word of BertPreTokenizer starts here; punctuation marks and Han characters are words of their own."""
     kinds = np.array([_bert_kind(character) for character in text], np.int8)
-    before = np.concatenate([[0], kinds[:-1]])[: len(text)]
-    return (kinds == 2) | ((kinds == 1) & (before != 1))
+    before = np.concatenate([[BLANK], kinds[:-1]])[: len(text)]
+    return (kinds == ISOLATED) | ((kinds == INSIDE) & (before != INSIDE))
+
+
+BLANK, INSIDE, ISOLATED = 0, 1, 2
 
 
 @lru_cache(maxsize=100_000)
 def _bert_kind(character: str) -> int:
-    """0 blank, 1 inside a word, 2 a word by itself (BERT's _is_punctuation and _is_chinese_char)."""
-    if character.isspace():
-        return 0
-    code = ord(character)
-    ascii_mark = 33 <= code <= 47 or 58 <= code <= 64 or 91 <= code <= 96 or 123 <= code <= 126
-    return 2 if ascii_mark or unicodedata.category(character).startswith("P") or is_han(character) else 1
-
-
-def is_han(character: str) -> bool:
-    """Whether BERT's normaliser puts blanks around the character (CJK ideographs; neither Hangul nor Kana)."""
-    code = ord(character)
-    return (
-        0x4E00 <= code <= 0x9FFF or 0x3400 <= code <= 0x4DBF or 0x20000 <= code <= 0x2CEAF
-        or 0xF900 <= code <= 0xFAFF or 0x2F800 <= code <= 0x2FA1F
-    )  # fmt: skip
+    """Whether the character is a blank, part of a word, or a word by itself to BERT, whose Unicode tables are not Python's."""
+    words = pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalizer(False).normalize_str(f"a{character}b"))
+    return {1: INSIDE, 2: BLANK, 3: ISOLATED}[len(words)]
 
 
 def is_isolated(character: str) -> bool:
     """Whether BertPreTokenizer makes the character a word of its own, so that it never stands after `##`."""
-    return _bert_kind(character) == 2
+    return _bert_kind(character) == ISOLATED
 
 
 def normalizer(lowercase: bool) -> normalizers.Normalizer:
@@ -189,12 +194,16 @@ def build_word_piece(vocabulary: Sequence[str], lowercase: bool) -> tokenizers.T
 
 
 def read_vocabulary_file(path: Path) -> list[str]:
-    """The rows of a vocab.txt; duplicates and empty rows are an InputError with the line."""
-    rows = path.read_text(encoding="utf-8").split("\n")
-    rows = rows[:-1] if rows[-1] == "" else rows
+    """The rows of a vocab.txt; duplicates, empty rows and other encodings than UTF-8 are an InputError with the line."""
+    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
     seen: dict[str, int] = {}
-    for number, row in enumerate(rows, 1):
-        row = row.rstrip("\r")
+    for number, line in enumerate(lines, 1):
+        try:
+            row = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r")
+        except UnicodeDecodeError:
+            raise InputError(f"{path}:{number}: not UTF-8; convert the file") from None
+        if not row:
+            raise InputError(f"{path}:{number}: the row is empty; every line holds one piece")
         if row in seen:
             raise InputError(f"{path}:{number}: the row {row!r} stands already at line {seen[row]}")
         seen[row] = number
@@ -233,8 +242,7 @@ def _load_backend(folder: Path) -> tokenizers.Tokenizer:
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
-    path = folder / "tokenizer_config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(folder / "tokenizer_config.json") or {}
 
 
 def _named_specials(folder: Path) -> dict[str, str]:

@@ -2,16 +2,18 @@
 
 import multiprocessing
 import os
-from collections import Counter
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.shard_task import Done, ShardTask, finished, run_task
 
 MOST_DEATHS = 3
-"""Deaths of a worker over one task after which the task is at fault (memory, a crash in a library)."""
+"""Deaths of a worker over one task, all but the first while it ran alone, after which the task is at fault."""
 
 
 def default_workers() -> int:
@@ -32,32 +34,40 @@ def run_tasks(tasks: Sequence[ShardTask], workers: int, on_done: Callable[[Done]
         if earlier is not None:
             done[task.name] = earlier
             on_done(earlier)
-    deaths: Counter[str] = Counter()
-    while remaining := [task for task in tasks if task.name not in done]:
-        if workers == 1 or len(remaining) == 1:
-            for task in remaining:
-                done[task.name] = run_task(task)
-                on_done(done[task.name])
-            break
+    remaining = [task for task in tasks if task.name not in done]
+    if workers == 1 or len(remaining) == 1:
+        for task in remaining:
+            done[task.name] = run_task(task)
+            on_done(done[task.name])
+        remaining = []
+    while remaining:
         try:
             _run_pool(remaining, workers, done, on_done)
         except BrokenProcessPool:
             suspects = [task for task in remaining if task.name not in done][:workers]
-            deaths.update(task.name for task in suspects)
-            worst = max(suspects, key=lambda task: deaths[task.name])
-            if deaths[worst.name] >= MOST_DEATHS:
-                raise WorkError(
-                    f"{worst.stage}/{worst.name}: a worker died {MOST_DEATHS} times over this task (out of memory?); "
-                    "run again with fewer --workers or a smaller --data.part-megabytes"
-                ) from None
+            for suspect in suspects:
+                _run_alone(suspect, done, on_done)
+        remaining = [task for task in remaining if task.name not in done]
     return [done[task.name] for task in tasks]
+
+
+def _run_alone(task: ShardTask, done: dict[str, Done], on_done: Callable[[Done], None]) -> None:
+    """Runs a task that may have killed a worker in a pool of its own: it has all the memory, and nobody else is to blame."""
+    for _ in range(MOST_DEATHS - 1):
+        with suppress(BrokenProcessPool):
+            _run_pool([task], 1, done, on_done)
+            return
+    raise WorkError(
+        f"{task.stage}/{task.name}: a worker died {MOST_DEATHS} times over this task (out of memory?); "
+        "free memory, or run again with a smaller --data.part-megabytes"
+    )
 
 
 def _run_pool(tasks: Sequence[ShardTask], workers: int, done: dict[str, Done], on_done: Callable[[Done], None]) -> None:
     # forkserver: a fork of this process would copy its threads' locks, a spawn would import everything for each worker.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["data_pipeline.prepare"])
-    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_end_with_parent) as pool:
         futures = {pool.submit(run_task, task): task for task in tasks}
         try:
             for future in as_completed(futures):
@@ -67,3 +77,16 @@ def _run_pool(tasks: Sequence[ShardTask], workers: int, done: dict[str, Done], o
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would finish its task beside the next run, and then wait for tasks for ever."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends a worker without a traceback

@@ -30,7 +30,7 @@ def _read(stream: IO[bytes], file: str, source: Source, fields: tuple[str, ...])
         location = f"{file}:{number}"
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield Unreadable(location, f"not JSON ({error})")
             continue
         problem = _problem(value, fields)

@@ -9,23 +9,26 @@ from data_pipeline.sources.lines import Unreadable, decoded_lines
 
 
 def read_blocks(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
-    """One document for each run of non-blank lines; its lines are its paragraphs."""
+    """One document for each run of non-blank lines; its lines are its paragraphs. An unreadable line ends one too."""
     block: list[str] = []
-    first = last = 0
+    first = 0
     for item in decoded_lines(stream, file):
-        if isinstance(item, Unreadable):
-            yield item
-            continue
-        number, line = item
+        number, line = (0, "") if isinstance(item, Unreadable) else item
         if line.strip():
             first = first if block else number
-            last = number
             block.append(line)
-        elif block:
-            yield Document(f"{file}:{first}-{last}", source.name, "\n".join(block))
+            continue
+        if block:
+            yield _block(file, first, source, block)
             block = []
+        if isinstance(item, Unreadable):
+            yield item
     if block:
-        yield Document(f"{file}:{first}-{last}", source.name, "\n".join(block))
+        yield _block(file, first, source, block)
+
+
+def _block(file: str, first: int, source: Source, lines: list[str]) -> Document:
+    return Document(f"{file}:{first}-{first + len(lines) - 1}", source.name, "\n".join(lines))
 
 
 def read_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:

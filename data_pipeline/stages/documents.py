@@ -3,7 +3,10 @@
 import hashlib
 import lzma
 import zlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -12,7 +15,7 @@ import zstandard
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.storage import open_input
 from data_pipeline.corpus_files import PartWriter
-from data_pipeline.document import Dropped
+from data_pipeline.document import Document, Dropped
 from data_pipeline.recipe import Clean, Source
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.sources import FORMATS, Unreadable
@@ -29,49 +32,77 @@ def document_key(text: str) -> bytes:
 
 
 def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Reads one source file; writes `part-NNNNN.zst` and `part-NNNNN.keys.npy` (key and position, sorted by key)."""
+    """Reads one source file; writes `part-NNNNN.zst` and `part-NNNNN.keys.npy` (key and position, sorted by key).
+
+    Raises InputError where the file is damaged, or holds more bad records than `task.limits["bad_records"]`.
+    """
     source, clean = Source(**task.parameters["source"]), Clean(**task.parameters["clean"])
     [file] = task.inputs["file"]
-    step, tally, bad = cleaner(clean), Tally(), list[str]()
-    part, writer, keys = 0, PartWriter(folder / "part-00000.zst"), list[bytes]()
-
-    def finish_part() -> None:
-        writer.__exit__(None, None, None)
-        table = np.array([(key, index) for index, key in enumerate(keys)], KEY_TABLE)
-        np.save(folder / f"part-{part:05d}.keys.npy", np.sort(table, order=("key", "index")))
-
-    try:
-        with open_input(file.path) as stream:
-            for item in FORMATS[source.format](stream, Path(file.path).name, source):
-                tally.add("records")
-                if isinstance(item, Unreadable):
-                    _note_bad(bad, item, task.parameters["max_bad_records"])
-                    continue
-                tally.add("characters", len(item.text))
-                result = step(item)
-                if isinstance(result, Dropped):
-                    tally.drop_document(result)
-                    continue
-                if writer.bytes >= task.parameters["part_bytes"]:
-                    finish_part()
-                    part, keys = part + 1, []
-                    writer = PartWriter(folder / f"part-{part:05d}.zst")
-                writer.write_document(result)
-                keys.append(document_key(result.text))
+    step, tally, bad = cleaner(clean), Tally(), 0
+    with _Parts(folder, task.parameters["part_bytes"]) as parts:
+        for item in _records(file.path, source):
+            tally.add("records")
+            if isinstance(item, Unreadable):
+                bad += 1
+                tally.add_bad(item.location, item.problem)
+                if bad > task.limits["bad_records"]:
+                    place = file.path.removesuffix(Path(file.path).name) + item.location
+                    raise InputError(
+                        f"{place}: {item.problem}; mend the file, or allow more than {bad - 1} bad records with "
+                        "--data.max-bad-records"
+                    )
+                continue
+            tally.add("characters", len(item.text))
+            result = step(item)
+            if isinstance(result, Dropped):
+                tally.drop_document(result)
+            else:
+                parts.write(result)
                 tally.add("documents")
+    return tally.counts()
+
+
+class _Parts(AbstractContextManager["_Parts"]):
+    """Writes documents to parts of about `part_bytes`, and the table of keys beside each."""
+
+    def __init__(self, folder: Path, part_bytes: int) -> None:
+        self._folder, self._part_bytes = folder, part_bytes
+        self._number = 0
+        self._open()
+
+    def write(self, document: Document) -> None:
+        if self._writer.bytes >= self._part_bytes:
+            self._close()
+            self._number += 1
+            self._open()
+        self._writer.write_document(document)
+        self._keys.append(document_key(document.text))
+
+    def _open(self) -> None:
+        self._keys: list[bytes] = []
+        self._writer = PartWriter(self._folder / f"part-{self._number:05d}.zst")
+
+    def _close(self) -> None:
+        self._writer.close()
+        table = np.array([(key, index) for index, key in enumerate(self._keys)], KEY_TABLE)
+        np.save(self._folder / f"part-{self._number:05d}.keys.npy", np.sort(table, order=("key", "index")))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._close()
+
+
+def _records(path: str, source: Source) -> Iterator[Document | Unreadable]:
+    """The records of a source file; what is wrong with the file as a whole becomes an error for the user."""
+    try:
+        with open_input(path) as stream:
+            yield from FORMATS[source.format](stream, Path(path).name, source)
     except (EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
-        raise InputError(f"{file.path}: cannot be decompressed ({error}); fetch it again") from None
+        raise InputError(f"{path}: cannot be decompressed ({error}); fetch it again") from None
     except FileNotFoundError:
-        raise WorkError(f"{file.path}: vanished while the work ran; restore it and run again") from None
-    finally:
-        writer.__exit__(None, None, None)
-    finish_part()
-    return {**tally.counts(), "bad": len(bad), "bad_records": [{"id": "", "text": line} for line in bad]}
-
-
-def _note_bad(bad: list[str], item: Unreadable, most: int) -> None:
-    bad.append(f"{item.location}: {item.problem}")
-    if len(bad) > most:
-        raise InputError(
-            f"{bad[0] if most == 0 else bad[-1]}; mend the file, or allow bad records with --data.max-bad-records"
-        )
+        raise WorkError(f"{path}: vanished while the work ran; restore it and run again") from None
+    except OSError as error:
+        if error.errno is None:  # how gzip and bz2 tell that a file is damaged
+            raise InputError(f"{path}: cannot be decompressed ({error}); fetch it again") from None
+        raise WorkError(f"{path}: cannot be read ({error.strerror}); see to it and run again") from None

@@ -13,14 +13,13 @@ from data_pipeline.contract.records import write_shard
 from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.document import Sentence
-from data_pipeline.examples import Packer, Tokens, joined, sentence_pairs
+from data_pipeline.examples import Packer, Run, Tokens, joined, sentence_pairs
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.tally import Tally
 from data_pipeline.vocabulary.morphemes import morpheme_boundaries
 
 SHARDS = "shards.json"
 DOCUMENTS_PER_BATCH = 256
-Run = list[Tokens]
 
 
 def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
@@ -32,16 +31,16 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     counts: dict[str, Any] = {}
     for split in ("train", "evaluation"):
         [part] = task.inputs["part"]
-        documents = (document for document in read_sentences(part.path) if document.split == split)
-        runs = _tokenised(documents, tokenizer, parameters["word_unit"], tally)
+        chosen = (document for document in read_sentences(part.path) if document.split == split)
+        documents = _tokenised(chosen, tokenizer, parameters["word_unit"], tally)
         layout, length = parameters["layout"], parameters["examples"]["length"]
         if layout == "packed":
             packer = Packer(length, tokenizer.special)
-            rows = _packed(runs, packer)
+            rows = _packed(documents, packer)
         else:
             recipe = {name: value for name, value in parameters["examples"].items() if name != "length"}
             seed = f"{parameters['seed']} {task.name} {split}"
-            rows = sentence_pairs(list(runs), length, tokenizer.special, seed=seed, **recipe)
+            rows = sentence_pairs(list(documents), length, tokenizer.special, seed=seed, **recipe)
         path = folder / f"{split}.array_record"
         shard = write_shard(path, layout, length, dtype, tokenizer.special.pad, rows)
         if layout == "packed" and split == "train":
@@ -54,35 +53,40 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     return {**tally.counts(), **counts}
 
 
-def _packed(runs: Iterator[Run], packer: Packer) -> Iterator[dict[str, np.ndarray]]:
-    for run in runs:
-        yield from packer.add(joined(run))
+def _packed(documents: Iterator[list[Run]], packer: Packer) -> Iterator[dict[str, np.ndarray]]:
+    for document in documents:
+        for run in document:
+            yield from packer.add(joined(run))
     yield from packer.finish()
 
 
-def _tokenised(documents: Iterator[SplitDocument], tokenizer: Tokenizer, unit: WordUnit, tally: Tally) -> Iterator[Run]:
-    """The runs of documents, sentence by sentence as tokens; and the counts that the vocabulary's report is made of."""
+def _tokenised(
+    documents: Iterator[SplitDocument], tokenizer: Tokenizer, unit: WordUnit, tally: Tally
+) -> Iterator[list[Run]]:
+    """The runs of each document, sentence by sentence as tokens; and the counts that the vocabulary's report is made of."""
     encode = _encoder(tokenizer, unit)
     while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
-        runs = [run for document in batch for run in document.runs()]
-        sentences = [sentence for run in runs for sentence in run]
+        sentences = [sentence for document in batch for sentence in document.sentences]
         encoded = iter(encode(sentences))
         tally.add("documents", len(batch))
         tally.add("sentences", len(sentences))
         tally.add("eojeols", sum(len(sentence.text.split()) for sentence in sentences))
         tally.add("characters", sum(len(sentence.text) for sentence in sentences))
-        for run in runs:
-            tokens = [next(encoded) for _ in run]
-            if unit == "eojeol":
-                _join_eojeols(run, tokens)
-            for sentence in tokens:
-                tally.add("tokens", len(sentence))
-                tally.add("unknown", int(np.count_nonzero(sentence.ids == tokenizer.special.unk)))
-                tally.add("continuing", int(np.count_nonzero(tokenizer.continues[sentence.ids])))
-            # A sentence may hold nothing that the tokenizer sees (a lone variation selector); a row needs tokens.
-            kept = [sentence for sentence in tokens if len(sentence)]
-            if kept:
-                yield kept
+        for document in batch:
+            runs: list[Run] = []
+            for run in document.runs():
+                tokens = list(islice(encoded, len(run)))
+                if unit == "eojeol":
+                    _join_eojeols(run, tokens)
+                for sentence in tokens:
+                    tally.add("tokens", len(sentence))
+                    tally.add("unknown", int(np.count_nonzero(sentence.ids == tokenizer.special.unk)))
+                    tally.add("continuing", int(np.count_nonzero(tokenizer.continues[sentence.ids])))
+                # A sentence may hold nothing that the tokenizer sees (a lone variation selector); a row needs tokens.
+                if kept := [sentence for sentence in tokens if len(sentence)]:
+                    runs.append(kept)
+            if runs:
+                yield runs
 
 
 def _join_eojeols(run: Sequence[Sentence], tokens: Run) -> None:

@@ -1,6 +1,5 @@
 """Stages 4 and 5: morpheme counts of each part, then one vocabulary; or the given one, copied."""
 
-import json
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from typing import Any
 
 import zstandard
 
+from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
 from data_pipeline.corpus_files import read_sentences
 from data_pipeline.recipe import Vocabulary
@@ -22,7 +22,6 @@ TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "spec
 def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `counts.tsv.zst`: the morphemes of the part's training documents and their counts, sorted."""
     [part] = task.inputs["part"]
-    recipe = Vocabulary(**task.parameters["vocabulary"])
 
     def texts() -> Iterator[str]:
         for document in read_sentences(part.path):
@@ -31,7 +30,7 @@ def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
                 for run in document.runs():
                     yield "".join(sentence.text + sentence.blanks for sentence in run)
 
-    counts = count_morphemes(texts(), recipe.scheme, recipe.lowercase)
+    counts = count_morphemes(texts(), **task.parameters)
     lines = "".join(f"{morpheme}\t{number}\n" for morpheme, number in sorted(counts.items()))
     (folder / "counts.tsv.zst").write_bytes(zstandard.compress(lines.encode(), 3))
     return {"morphemes": sum(counts.values()), "types": len(counts)}
@@ -57,8 +56,8 @@ def copy_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
     for file in task.inputs["given"]:
         shutil.copyfile(file.path, folder / Path(file.path).name)
     if not (folder / "tokenizer.json").exists():
-        flags = folder / "tokenizer_config.json"
-        lowercase = bool(json.loads(flags.read_text())["do_lower_case"]) if flags.exists() else recipe.lowercase
+        configuration = read_json(folder / "tokenizer_config.json") or {"do_lower_case": recipe.lowercase}
+        lowercase = bool(configuration.get("do_lower_case", False))
         rows = Tokenizer(folder).pieces
         for name, content in hugging_face_files(rows, lowercase).items():
             (folder / name).write_text(content, encoding="utf-8")

@@ -4,8 +4,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from conftest import LENGTH
 from jax.sharding import NamedSharding, PartitionSpec
+from tiny_run import LENGTH
 
 from data_pipeline.contract.records import Records
 from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches, local_rows

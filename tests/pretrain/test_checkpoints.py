@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import TINY, changed
 from jax.sharding import NamedSharding, PartitionSpec
+from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.recipe_file import plain

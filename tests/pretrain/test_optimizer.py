@@ -2,7 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import VOCABULARY, changed
+from tiny_run import VOCABULARY, changed
 
 from data_pipeline.contract.errors import InputError
 from pretrain.models.bert.model import BertForPreTraining

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from conftest import LENGTH, TINY, VOCABULARY, changed
+from tiny_run import LENGTH, TINY, VOCABULARY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import pytest
-from conftest import TINY, changed, write_records
+from tiny_run import TINY, changed, write_records
 
 from data_pipeline.contract import run_folder
 from data_pipeline.contract.errors import InputError, WorkError
@@ -50,7 +50,7 @@ CHILD = """
     os.environ["JAX_PLATFORMS"] = "cpu"
     jax.config.update("jax_num_cpu_devices", 8)
     sys.path.insert(0, sys.argv[1])
-    from conftest import TINY, changed
+    from tiny_run import TINY, changed
     from data_pipeline.contract import storage
     from data_pipeline.contract.run_folder import RunFolder
     from pretrain import checkpoints, metrics

@@ -9,11 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
 
 from data_pipeline.contract.errors import InputError
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.model import PADDED_LOGIT, ROW_MULTIPLE, SHARDING_RULES, BertForPreTraining
 from pretrain.models.layers import Embedding, parameters
+from pretrain.recipe import Mesh
+from pretrain.sharding import make_mesh, shardings
 
 TINY = BertConfig(
     num_hidden_layers=2,
@@ -274,7 +277,21 @@ def test_every_parameter_has_a_sharding_rule_that_fits(next_sentence: bool) -> N
         if "encoder/layer/" in path:
             assert leaf.shape[0] == 12
             assert not axes or axes[0] is None
-    assert used == set(SHARDING_RULES) if next_sentence else True
+    # A rule that nothing meets first is a mistake; the pooler is the only optional part and shares its rule.
+    assert used == set(SHARDING_RULES)
+
+
+def test_devices_change_nothing_and_rows_stay_split() -> None:
+    model = tiny()
+    inputs = {name: jnp.tile(array, (2, 1)) for name, array in batch().items()}
+    expected = quick_jit(model.encode)(drawn(), **inputs)
+    mesh = make_mesh(Mesh(data=2, fsdp=2, tensor=2))
+    params = jax.device_put(drawn(), shardings(drawn(), SHARDING_RULES, mesh))
+    rows = NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+    with jax.set_mesh(mesh):
+        hidden = quick_jit(model.encode)(params, **jax.device_put(inputs, rows))
+    assert hidden.sharding.is_equivalent_to(rows, hidden.ndim)
+    np.testing.assert_allclose(hidden, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(

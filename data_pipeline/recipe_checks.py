@@ -1,0 +1,88 @@
+"""What is wrong with a data recipe is said before the work starts, not hours into it."""
+
+from pathlib import Path
+
+from data_pipeline.contract.benchmark_files import benchmark_paths
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import Layout, features
+from data_pipeline.contract.storage import InputFile, find_input_files
+from data_pipeline.recipe import DataRecipe, SentencePairs
+from data_pipeline.sources import FORMATS
+from data_pipeline.stages.vocabulary import TOKENIZER_FILES
+from data_pipeline.steps.split_sentences import sentence_splitter
+from data_pipeline.vocabulary.morphemes import surface_parser
+
+NO_LIMIT = float("inf")
+
+
+def check(recipe: DataRecipe) -> None:
+    """Raises an InputError for the first field that cannot work, and for an analyser that is needed and not installed."""
+    _check_sources(recipe)
+    for field, value, least, most in _bounds(recipe):
+        if not least <= value <= most:
+            limits = f"at least {least}" if most == NO_LIMIT else f"between {least} and {most}"
+            raise InputError(f"--data.{field} {value}: must be {limits}")
+    features(layout_of(recipe), recipe.examples.length, "uint16")
+    if recipe.decontamination.benchmarks:
+        benchmark_paths(recipe.decontamination.benchmarks)
+    sentence_splitter(recipe.sentences)
+    if recipe.vocabulary.given:
+        given_files(recipe.vocabulary.given)
+    if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
+        surface_parser()
+
+
+def layout_of(recipe: DataRecipe) -> Layout:
+    """The records' name of what `recipe.examples` is."""
+    return "sentence_pairs" if isinstance(recipe.examples, SentencePairs) else "packed"
+
+
+def given_files(given: str) -> tuple[InputFile, ...]:
+    """The tokenizer files of `vocabulary.given`: a vocab.txt, or those in a Hugging Face folder."""
+    path = Path(given).expanduser()
+    if path.is_file():
+        if path.name != "vocab.txt":
+            raise InputError(
+                f"--data.vocabulary.given {given}: must be a file named vocab.txt or a Hugging Face folder"
+            )
+        return tuple(find_input_files(str(path)))
+    present = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
+    if not {"vocab.txt", "tokenizer.json"} & {file.name for file in present}:
+        raise InputError(f"--data.vocabulary.given {given}: holds neither tokenizer.json nor vocab.txt")
+    return tuple(file for name in present for file in find_input_files(str(name)))
+
+
+def _check_sources(recipe: DataRecipe) -> None:
+    if not recipe.sources:
+        raise InputError("the recipe names no source; give --source FORMAT:GLOB")
+    names = [source.name or source.format for source in recipe.sources]
+    for name, source in zip(names, recipe.sources, strict=True):
+        if source.format not in FORMATS:
+            raise InputError(f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMATS)}")
+        if names.count(name) > 1:
+            raise InputError(f"two sources are named {name!r}; give each a name of its own in the recipe")
+        fraction = source.evaluation_fraction
+        if fraction is not None and not 0 <= fraction <= 1:
+            raise InputError(f"source {name}: evaluation_fraction {fraction}: must be between 0 and 1")
+
+
+def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
+    """Field, value, smallest and largest value allowed."""
+    bounds: list[tuple[str, float, float, float]] = [
+        ("evaluation-fraction", recipe.evaluation_fraction, 0, 1),
+        ("part-megabytes", recipe.part_megabytes, 1, NO_LIMIT),
+        ("max-bad-records", recipe.max_bad_records, 0, NO_LIMIT),
+        ("sentences.max-chars", recipe.sentences.max_chars, 1, NO_LIMIT),
+        ("korean.min-hangul-share", recipe.korean.min_hangul_share, 0, 1),
+        ("korean.max-han-kana", recipe.korean.max_han_kana, 0, NO_LIMIT),
+        ("decontamination.ngram", recipe.decontamination.ngram, 1, NO_LIMIT),
+        ("vocabulary.unused", recipe.vocabulary.unused, 0, NO_LIMIT),
+        ("vocabulary.character-coverage", recipe.vocabulary.character_coverage, 0, 1),
+        ("vocabulary.min-count", recipe.vocabulary.min_count, 1, NO_LIMIT),
+    ]
+    if isinstance(recipe.examples, SentencePairs):
+        bounds += [
+            ("examples.random-next", recipe.examples.random_next, 0, 1),
+            ("examples.short-share", recipe.examples.short_share, 0, 1),
+        ]
+    return bounds

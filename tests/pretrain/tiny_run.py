@@ -1,0 +1,100 @@
+"""Records and recipes small enough that a training test takes seconds."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data_pipeline.contract.records import Layout, RecordsHeader, bitmap, publish, write_shard
+from pretrain.models.bert.config import BertConfig
+from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
+
+LENGTH, VOCABULARY = 32, 200
+SPECIALS = {"pad_id": 0, "unk_id": 1, "cls_id": 2, "sep_id": 3, "mask_id": 4}
+
+
+def packed_row(random: np.random.Generator) -> dict[str, np.ndarray]:
+    """Two segments `[CLS] ... [SEP]` of random tokens, then padding."""
+    tokens, words, segments = np.zeros(LENGTH, np.uint16), np.zeros(LENGTH, bool), np.zeros(LENGTH, bool)
+    position = 0
+    for size in random.integers(8, LENGTH // 2, 2):
+        # Small ids are common, so that there is something to learn.
+        tokens[position : position + size] = 5 + (VOCABULARY - 5) * random.random(size) ** 3
+        tokens[position], tokens[position + size - 1] = SPECIALS["cls_id"], SPECIALS["sep_id"]
+        words[position : position + size] = random.random(size) < 0.7
+        segments[position] = True
+        position += size
+    if position < LENGTH:
+        segments[position] = True
+    return {"tokens": tokens, "word_starts": bitmap(words), "segment_starts": bitmap(segments)}
+
+
+def pair_row(random: np.random.Generator) -> dict[str, np.ndarray]:
+    """`[CLS] A [SEP] B [SEP]`, then padding."""
+    row = packed_row(random)
+    ends = np.flatnonzero(row["tokens"] == SPECIALS["sep_id"])
+    starts = np.zeros(LENGTH, bool)
+    starts[[0, ends[0] + 1]] = True
+    row["tokens"][ends[0] + 1] = 5
+    return {**row, "segment_starts": bitmap(starts), "label": np.array(random.integers(2), np.uint8)}
+
+
+def write_records(
+    folder: Path, layout: Layout = "packed", train: int = 50, evaluation: int = 11, seed: int = 0
+) -> RecordsHeader:
+    """Publishes random records and returns their header."""
+    random = np.random.default_rng(seed)
+    make = packed_row if layout == "packed" else pair_row
+    written = {}
+    for split, count in {"train": train, "evaluation": evaluation}.items():
+        if count:
+            path = folder.parent / f"{folder.name}-{split}.shard"
+            path.unlink(missing_ok=True)
+            rows = [make(random) for _ in range(count)]
+            written[split] = [(path, write_shard(path, layout, LENGTH, "uint16", SPECIALS["pad_id"], rows))]
+    header = RecordsHeader(
+        layout=layout,
+        length=LENGTH,
+        vocabulary_size=VOCABULARY,
+        token_dtype="uint16",
+        **SPECIALS,
+        reserved_ids=tuple(range(5)),
+        word_unit="bert_word",
+        tokenizer_sha256="0" * 64,
+        rows={split: shards[0][1].rows for split, shards in written.items()},
+        tokens={split: shards[0][1].tokens for split, shards in written.items()},
+        fingerprint=written["train"][0][1].sha256,
+    )
+    publish(folder, written, header)
+    return header
+
+
+TINY = TrainingRecipe(
+    model=BertConfig(
+        num_hidden_layers=2,
+        hidden_size=32,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=LENGTH,
+        hidden_dropout_prob=0.0,
+    ),
+    optimizer=Optimizer(learning_rate=1e-2, warmup_steps=2),
+    checkpoints=Checkpoints(every_steps=2, every_minutes=0),
+    evaluation=Evaluation(every_steps=2, rows=11),
+    global_batch_size=16,
+    max_steps=6,
+    compute_dtype="float32",
+    log_every_steps=1,
+)
+
+
+def changed(recipe: Any, **fields: Any) -> Any:
+    """A recipe with some fields replaced; `optimizer={"learning_rate": 1}` replaces fields below."""
+    return dataclasses.replace(
+        recipe,
+        **{
+            name: changed(getattr(recipe, name), **value) if isinstance(value, dict) else value
+            for name, value in fields.items()
+        },
+    )
