@@ -36,15 +36,17 @@ def joined(pieces: Sequence[Tokens]) -> Tokens:
 class Packer:
     """Fills rows of `length` tokens with segments `[CLS] ... [SEP]`: best fit first, and what never fits is poured.
 
-    A run of text longer than a row is cut before a word; each piece becomes a segment, and goes into the open row with
-    the least room that holds it. When many rows stay open, because no piece fits their room, their pieces are poured
+    A run of text longer than a row is cut before a word, and not between a word and the marks that close it; each piece
+    becomes a segment, and goes into the open row with the least room that holds it. When many rows stay open, because no piece fits their room, their pieces are poured
     one after another into new rows and cut where a row ends, so that padding stays small whatever the lengths.
     Deterministic: rows depend on what is added, in its order, alone.
     `segment_lengths[n]` counts the segments of n tokens: position p is trained by every segment longer than p.
+
+    - `closing`: bool [vocabulary], the pieces that close what stands before them (`Tokenizer.closing`); None means none.
     """
 
-    def __init__(self, length: int, special: SpecialIds) -> None:
-        self.length, self.special = length, special
+    def __init__(self, length: int, special: SpecialIds, closing: np.ndarray | None = None) -> None:
+        self.length, self.special, self.closing = length, special, closing
         self.segment_lengths = [0] * (length + 1)
         self._open: dict[int, list[list[Tokens]]] = {}
         self._rooms = 0  # bit r is set while a row with r tokens of room is open
@@ -53,7 +55,7 @@ class Packer:
     def add(self, run: Tokens) -> Iterator[dict[str, np.ndarray]]:
         """Places one run of text; yields the rows that are finished by it."""
         while len(run):
-            end = _end_of_piece(run, self.length - 2)
+            end = self._end_of_piece(run, self.length - 2)
             piece, run = run[:end], run[end:]
             yield from self._place(piece)
         if self._count > MOST_OPEN_ROWS:
@@ -91,7 +93,7 @@ class Packer:
         row, room = list[Tokens](), self.length
         for piece in pieces:
             while len(piece):
-                end = _end_of_piece(piece, room - 2)
+                end = self._end_of_piece(piece, room - 2)
                 cuts_word = end < len(piece) and not piece.starts[end]
                 if not (row and cuts_word):
                     row.append(piece[:end])
@@ -102,6 +104,17 @@ class Packer:
                     row, room = [], self.length
         if row:
             yield from self._put_back(row, room)
+
+    def _end_of_piece(self, run: Tokens, most: int) -> int:
+        """Where to cut a run: before the last word that would not fit whole; inside a word only if it alone is too long."""
+        if len(run) <= most:
+            return len(run)
+        starts = run.starts[1 : most + 1]
+        if self.closing is not None:
+            opening = starts & ~self.closing[run.ids[1 : most + 1]]
+            starts = opening if opening.any() else starts
+        places = np.flatnonzero(starts)
+        return int(places[-1]) + 1 if len(places) else most
 
     def _take(self, room: int) -> list[Tokens]:
         rows = self._open[room]
@@ -123,14 +136,6 @@ class Packer:
         if position < self.length:
             segment_starts[position] = True
         return {"tokens": tokens, "word_starts": bitmap(word_starts), "segment_starts": bitmap(segment_starts)}
-
-
-def _end_of_piece(run: Tokens, most: int) -> int:
-    """Where to cut a run: before the last word that would not fit whole; inside a word only if it alone is too long."""
-    if len(run) <= most:
-        return len(run)
-    starts = np.flatnonzero(run.starts[1 : most + 1])
-    return int(starts[-1]) + 1 if len(starts) else most
 
 
 def _write_segment(

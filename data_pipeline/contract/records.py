@@ -197,7 +197,7 @@ def read_header(folder: Path) -> RecordsHeader:
 class Records:
     """Random access to the rows of one split.
 
-    Raises InputError where the folder holds no finished records, a shard is missing, or the split is empty.
+    Raises InputError where the folder holds no finished records, a shard is missing or cut, or the split is empty.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -206,12 +206,18 @@ class Records:
         if not self.header.rows.get(split):
             raise InputError(f"{folder}: the split {split!r} has no records (rows: {self.header.rows})")
         try:
-            self._source = tfds.builder_from_directory(str(folder)).as_data_source(split)
+            builder = tfds.builder_from_directory(str(folder))
+            self._source = builder.as_data_source(split)
             length = len(self._source)
+            # ArrayRecord opens a shard when a row of it is read: hours into training, perhaps.
+            found = sum(Path(path).stat().st_size for path in builder.info.splits[split].filepaths)
+            expected = builder.info.splits[split].num_bytes
         except Exception as error:
             raise InputError(
                 f"{folder}: records cannot be opened ({error}); remove the folder and prepare again"
             ) from None
+        if found != expected:
+            raise InputError(f"{folder}: the {split} shards hold {found} bytes instead of {expected}; prepare again")
         if length != self.header.rows[split]:
             raise InputError(
                 f"{folder}: {length} {split} records, the header says {self.header.rows[split]}; prepare again"

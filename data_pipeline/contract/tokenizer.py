@@ -1,6 +1,7 @@
 """Loading a vocabulary, tokenising text, and knowing which tokens start a word."""
 
 import json
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -73,6 +74,8 @@ class Tokenizer:
             and isinstance(self.backend.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
         )
         self.continues = np.array([piece.startswith("##") for piece in pieces])
+        self.closing = np.array([_closes(piece) for piece in pieces])
+        """bool [vocabulary]: marks that close what stands before them; a row should not begin with one."""
 
     def _special_ids(self) -> SpecialIds:
         vocabulary = self.backend.get_vocab(with_added_tokens=True)
@@ -155,6 +158,11 @@ def _bert_kind(character: str) -> int:
     """Whether the character is a blank, part of a word, or a word by itself to BERT, whose Unicode tables are not Python's."""
     words = pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normalizer(False).normalize_str(f"a{character}b"))
     return {1: INSIDE, 2: BLANK, 3: ISOLATED}[len(words)]
+
+
+def _closes(piece: str) -> bool:
+    """Whether a piece is a closing bracket or quote, or a mark like . , ! ? (Unicode's Pe, Pf, Po)."""
+    return bool(piece) and all(unicodedata.category(character) in ("Pe", "Pf", "Po") for character in piece)
 
 
 def is_isolated(character: str) -> bool:

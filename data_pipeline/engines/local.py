@@ -1,5 +1,6 @@
 """Shard tasks on this machine: a pool of processes that survives the death of a worker."""
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -9,8 +10,10 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 
-from data_pipeline.contract.errors import WorkError
+from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.shard_task import Done, ShardTask, finished, run_task
+
+logger = logging.getLogger("data_pipeline")
 
 MOST_DEATHS = 3
 """Deaths of a worker over one task, all but the first while it ran alone, after which the task is at fault."""
@@ -74,8 +77,13 @@ def _run_pool(tasks: Sequence[ShardTask], workers: int, done: dict[str, Done], o
                 result = future.result()
                 done[futures[future].name] = result
                 on_done(result)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+        except BaseException as error:
+            for future in futures:
+                future.cancel()
+            # The pool waits for what it is working on, so that it is kept, and so that the folder is idle when we go.
+            in_work = sum(future.running() for future in futures)
+            if in_work and isinstance(error, InputError | WorkError):
+                logger.info("%s\n%d tasks are still being worked on and will be kept; Ctrl-C ends them", error, in_work)
             raise
 
 

@@ -35,7 +35,7 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
         documents = _tokenised(chosen, tokenizer, parameters["word_unit"], tally)
         layout, length = parameters["layout"], parameters["examples"]["length"]
         if layout == "packed":
-            packer = Packer(length, tokenizer.special)
+            packer = Packer(length, tokenizer.special, tokenizer.closing)
             rows = _packed(documents, packer)
         else:
             recipe = {name: value for name, value in parameters["examples"].items() if name != "length"}

@@ -1,0 +1,211 @@
+"""Records come back as they were written, any TFDS reader opens them, and unfinished ones are refused."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.records import (
+    NAME,
+    Layout,
+    Records,
+    RecordsHeader,
+    Shard,
+    bitmap,
+    from_bitmap,
+    is_published,
+    publish,
+    read_header,
+    withdraw,
+    write_shard,
+)
+
+LENGTH = 16
+Row = dict[str, np.ndarray]
+
+
+def make_rows(number: int, layout: Layout, dtype: str = "uint16", seed: int = 0) -> list[Row]:
+    random = np.random.default_rng(seed)
+    rows = []
+    for index in range(number):
+        tokens = random.integers(5, 60_000, LENGTH).astype(dtype)
+        tokens[LENGTH - index % 4 :] = 0
+        row = {name: bitmap(random.random(LENGTH) < 0.3) for name in ("word_starts", "segment_starts")}
+        label = {"label": np.array(index % 2, np.uint8)} if layout == "sentence_pairs" else {}
+        rows.append({"tokens": tokens, **row, **label})
+    return rows
+
+
+def make_header(layout: Layout, rows: dict[str, int], dtype: str = "uint16") -> RecordsHeader:
+    return RecordsHeader(
+        layout=layout, length=LENGTH, vocabulary_size=60_000, token_dtype=dtype, pad_id=0, unk_id=1, cls_id=2, sep_id=3,
+        mask_id=4, reserved_ids=(0, 1, 2, 3, 4), word_unit="token", tokenizer_sha256="t", rows=rows,
+        tokens=dict.fromkeys(rows, 1), fingerprint="f",
+    )  # fmt: skip
+
+
+def write(
+    folder: Path, rows: list[Row], layout: Layout = "packed", dtype: str = "uint16", shards: int = 2
+) -> RecordsHeader:
+    written: dict[str, list[tuple[Path, Shard]]] = {"train": []}
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
+        path = folder.parent / f"shard-{index}.array_record"
+        written["train"].append((path, write_shard(path, layout, LENGTH, dtype, 0, [rows[row] for row in part])))
+    header = make_header(layout, {"train": len(rows)}, dtype)
+    publish(folder, written, header)
+    return header
+
+
+@pytest.mark.parametrize("layout", ["packed", "sentence_pairs"])
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_rows_come_back_as_written(tmp_path: Path, layout: Layout, dtype: str) -> None:
+    rows = make_rows(11, layout, dtype)
+    header = write(tmp_path / "examples", rows, layout, dtype)
+    records = Records(tmp_path / "examples", "train")
+    assert (len(records), records.header) == (11, header)
+    order = [10, 0, 5, 5, 6]
+    read = records.read(order)
+    assert set(read) == set(rows[0])
+    for name, values in read.items():
+        assert values.dtype == rows[0][name].dtype
+        assert np.array_equal(values, np.stack([rows[index][name] for index in order]))
+
+
+def test_bitmaps_number_their_bits_as_documented() -> None:
+    flags = np.zeros(24, bool)
+    flags[[0, 9, 23]] = True
+    packed = bitmap(flags)
+    assert packed.tolist() == [1, 2, 128]
+    assert np.array_equal(from_bitmap(packed), flags)
+
+
+def test_shards_tell_rows_tokens_bytes_and_content(tmp_path: Path) -> None:
+    rows = make_rows(5, "packed")
+    shard = write_shard(tmp_path / "a", "packed", LENGTH, "uint16", 0, rows)
+    assert (shard.rows, shard.bytes) == (5, (tmp_path / "a").stat().st_size)
+    assert shard.tokens == sum(int(np.count_nonzero(row["tokens"])) for row in rows)
+    again = write_shard(tmp_path / "b", "packed", LENGTH, "uint16", 0, rows)
+    assert again == replace(shard, file="b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert write_shard(tmp_path / "c", "packed", LENGTH, "uint16", 0, rows[::-1]).sha256 != shard.sha256
+
+
+def test_any_tfds_reader_opens_records_without_tensorflow(tmp_path: Path) -> None:
+    rows = make_rows(3, "packed")
+    write(tmp_path / "examples", rows)
+    code = """
+import sys
+import tensorflow_datasets as tfds
+source = tfds.builder_from_directory(sys.argv[1]).as_data_source("train")
+print(len(source), source[2]["tokens"].tolist())
+assert "tensorflow" not in sys.modules and "jax" not in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "examples")], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == f"3 {rows[2]['tokens'].tolist()}"
+
+
+def test_publishing_twice_touches_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+    header = write(folder, make_rows(4, "packed"))
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert is_published(folder, header)
+    write(folder, make_rows(4, "packed"))
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()}.keys() == before.keys()
+    assert (folder / "header.json").stat().st_mtime_ns == before[folder / "header.json"]
+
+
+def test_a_damaged_published_shard_is_published_again(tmp_path: Path) -> None:
+    rows = make_rows(4, "packed")
+    write(tmp_path / "examples", rows)
+    [first, _] = sorted((tmp_path / "examples").glob(f"{NAME}-*"))
+    content = first.read_bytes()
+    first.unlink()
+    first.write_bytes(content[:-10])
+    write(tmp_path / "examples", rows)
+    assert first.read_bytes() == content
+
+
+def test_other_records_replace_the_old_ones_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+    write(folder, make_rows(9, "packed"), shards=3)
+    write(folder, make_rows(4, "packed", seed=1), shards=2)
+    assert len(list(folder.glob(f"{NAME}-*"))) == 2
+    assert len(Records(folder, "train")) == 4
+
+
+def test_records_without_a_header_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "examples"
+    write(folder, make_rows(4, "packed"))
+
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", die)
+        with pytest.raises(KeyboardInterrupt):
+            write(folder, make_rows(6, "packed"))
+    with pytest.raises(InputError, match="holds no finished records; run `python -m data_pipeline prepare` first"):
+        Records(folder, "train")
+    write(folder, make_rows(6, "packed"))
+    assert len(Records(folder, "train")) == 6
+    withdraw(folder)
+    withdraw(folder)
+    with pytest.raises(InputError, match="holds no finished records"):
+        read_header(folder)
+
+
+def test_wrong_folders_and_splits_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+    write(folder, make_rows(4, "packed"))
+    with pytest.raises(InputError, match=r"the split 'evaluation' has no records \(rows: \{'train': 4\}\)"):
+        Records(folder, "evaluation")
+    header = (folder / "header.json").read_text(encoding="utf-8")
+    (folder / "header.json").write_text(header.replace('"train": 4', '"train": 5', 1), encoding="utf-8")
+    with pytest.raises(InputError, match="4 train records, the header says 5"):
+        Records(folder, "train")
+    (folder / "header.json").write_text(header.replace('"format_version": 1', '"format_version": 9'), encoding="utf-8")
+    with pytest.raises(InputError, match="records of format 9, this code reads 1"):
+        Records(folder, "train")
+    (folder / "header.json").write_text(header, encoding="utf-8")
+    shard = next(folder.glob(f"{NAME}-*"))
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"the train shards hold \d+ bytes instead of"):
+        Records(folder, "train")
+    shard.unlink()
+    with pytest.raises(InputError, match="records cannot be opened"):
+        Records(folder, "train")
+
+
+@pytest.mark.parametrize("length", [0, 8, 20])
+def test_lengths_that_no_bitmap_fits_are_refused(tmp_path: Path, length: int) -> None:
+    with pytest.raises(InputError, match=rf"examples\.length {length}: must be a multiple of 8 and at least 16"):
+        write_shard(tmp_path / "a", "packed", length, "uint16", 0, [])
+
+
+def test_a_disk_that_takes_no_more_is_a_work_error(tmp_path: Path) -> None:
+    """In a process of its own, whose files may not grow."""
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_records import LENGTH, make_rows, write_shard
+from data_pipeline.contract.errors import WorkError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+try:
+    write_shard(Path({str(tmp_path / "a")!r}), "packed", LENGTH, "uint16", 0, make_rows(500, "packed"))
+except WorkError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert "cannot be written" in done.stdout, done.stderr
+    assert issubclass(WorkError, Exception)

@@ -1,0 +1,105 @@
+"""The pool survives its workers, and its result does not depend on them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.engines.local import run_tasks
+from data_pipeline.shard_task import Done, ShardTask, finished
+
+
+def make_tasks(folder: Path, number: int, operation: str = "write_text") -> list[ShardTask]:
+    return [
+        ShardTask(
+            "stage",
+            f"{index:02d}",
+            f"shard_operations:{operation}",
+            str(folder / "corpus"),
+            parameters={"text": f"글 {index}" * index, "calls": str(folder / "calls")},
+        )
+        for index in range(number)
+    ]
+
+
+def texts(done: list[Done]) -> list[str]:
+    return [Path(each.outputs["text.txt"].path).read_text(encoding="utf-8") for each in done]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_results_come_in_the_order_given_whatever_the_workers(workers: int, tmp_path: Path) -> None:
+    tasks, seen = make_tasks(tmp_path, 6), list[str]()
+    done = run_tasks(tasks, workers, lambda each: seen.append(each.task.name))
+    assert [each.task for each in done] == tasks
+    assert texts(done) == [task.parameters["text"] for task in tasks]
+    assert sorted(seen) == [task.name for task in tasks]
+    assert run_tasks(tasks, workers, lambda each: None) == done
+    assert len((tmp_path / "calls").read_text(encoding="utf-8").splitlines()) == 6
+
+
+def test_the_pool_goes_on_after_the_death_of_a_worker(tmp_path: Path) -> None:
+    tasks = make_tasks(tmp_path, 5)
+    tasks[2] = make_tasks(tmp_path, 5, "die_once")[2]
+    tasks[4] = make_tasks(tmp_path, 5, "die_once")[4]
+    seen: list[str] = []
+    done = run_tasks(tasks, 2, lambda each: seen.append(each.task.name))
+    assert texts(done) == [task.parameters["text"] for task in tasks]
+    assert sorted(seen) == [task.name for task in tasks]
+
+
+def test_three_deaths_name_the_guilty_task_and_keep_the_rest(tmp_path: Path) -> None:
+    tasks = make_tasks(tmp_path, 4)
+    tasks[1] = make_tasks(tmp_path, 4, "die_always")[1]
+    with pytest.raises(WorkError, match=r"stage/01: a worker died 3 times over this task .*--data\.part-megabytes"):
+        run_tasks(tasks, 2, lambda each: None)
+    assert finished(tasks[0]) is not None
+    assert finished(tasks[1]) is None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_workers_input_error_is_the_commands_error(workers: int, tmp_path: Path) -> None:
+    tasks = make_tasks(tmp_path, 3)
+    tasks[1] = make_tasks(tmp_path, 3, "wrong_input")[1]
+    with pytest.raises(InputError, match=r"^corpus/part\.jsonl:3: not JSON$"):
+        run_tasks(tasks, workers, lambda each: None)
+    assert finished(tasks[0]) is not None
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    code = f"""
+import sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+from test_local_engine import Path, make_tasks, run_tasks
+if __name__ == "__main__":
+    run_tasks(make_tasks(Path({str(tmp_path)!r}), 3, "slow"), 2, print)
+"""
+    script = tmp_path / "script.py"
+    script.write_text(code, encoding="utf-8")
+    parent = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL)
+    marks = [tmp_path / "calls00", tmp_path / "calls01"]
+    wait_until(lambda: all(mark.exists() and mark.read_text(encoding="utf-8") for mark in marks))
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    workers = [int(mark.read_text(encoding="utf-8")) for mark in marks]
+    wait_until(lambda: not any(map(is_running, workers)))
+
+
+def wait_until(condition: object, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    assert callable(condition)
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return not Path(f"/proc/{process}/stat").exists() or Path(f"/proc/{process}/stat").read_text().split()[2] != "Z"
