@@ -54,23 +54,25 @@ accelerator_extra() {
 
 # Installs the package with the extras named, unless .venv/ holds them already for these very files.
 install() {
-  local wanted stamp installed extra missing=""
-  wanted="data $(accelerator_extra) $*"
+  local stamp installed extra accelerator list wanted=(data "$@") missing=()
+  accelerator=$(accelerator_extra)
+  if [ -n "$accelerator" ]; then wanted+=("$accelerator"); fi
   [ -x "$python" ] || make_venv
   stamp=$(cat "$root/setup.cfg" "$root/constraints.txt" | sha256sum | cut -d' ' -f1)
   installed=$(cat "$venv/.installed" 2>/dev/null || true)
   case $installed in "$stamp "*) ;; *) installed="" ;; esac
-  for extra in $wanted; do
-    case " $installed " in *" $extra "*) ;; *) missing="$missing $extra" ;; esac
+  for extra in "${wanted[@]}"; do
+    case " $installed " in *" $extra "*) ;; *) missing+=("$extra") ;; esac
   done
-  [ -n "$missing" ] || return 0
+  [ ${#missing[@]} -gt 0 ] || return 0
   command -v g++ >/dev/null || fail "g++ is missing (kss 1.3.1 is built with it); install it, e.g. apt-get install g++ python3-dev"
-  say "installing into .venv/:$missing (some minutes, once)"
+  say "installing into .venv/: ${missing[*]} (some minutes, once)"
   local pip=("$python" -m pip install --quiet --constraint "$root/constraints.txt")
   "${pip[@]}" cython setuptools wheel
   "${pip[@]}" --no-build-isolation kss==1.3.1
-  "${pip[@]}" --no-build-isolation --editable "$root[$(echo $wanted | tr ' ' ',')]"
-  echo "$stamp $(echo "${installed#* }" $wanted | tr ' ' '\n' | sort -u | tr '\n' ' ')" >"$venv/.installed"
+  list=$(IFS=, && echo "${wanted[*]}")
+  "${pip[@]}" --no-build-isolation --editable "${root}[$list]"
+  echo "$stamp ${installed#* } ${wanted[*]}" >"$venv/.installed"
 }
 
 if [ "${1:-}" = --install-only ]; then

@@ -32,7 +32,7 @@ class Removed:
 class Document:
     """A document on its way through the steps.
 
-    - `id`: where it came from, `FILE:LINE` or `FILE:LINE-LINE`; unique in a corpus.
+    - `id`: where it came from, `FILE:LINE` or `FILE:LINE-LINE`, with the name of the file alone; for people.
     - `source`: the name of its source in the recipe.
     - `text`: the whole text; `None` for `sentences` means that it was not split yet. Once it was,
       `"".join(s.text + s.blanks for s in sentences)` is the text as long as no sentence was removed.

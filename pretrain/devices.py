@@ -1,11 +1,16 @@
-"""python -m pretrain.devices: whether the devices answer, before any long work."""
+"""python -m pretrain.devices: whether the devices answer, before any long work; and where programs compiled for them are kept."""
 
+import logging
+import os
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
 from data_pipeline.contract.errors import WorkError, run_command
+
+log = logging.getLogger(__name__)
 
 
 def check_devices() -> str:
@@ -19,6 +24,16 @@ def check_devices() -> str:
     except RuntimeError as error:
         raise WorkError(f"no device answers ({str(error).splitlines()[0]}); is another process holding it?") from None
     return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), jax {jax.__version__}: each multiplied two matrices"
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled programs in a folder of the user (or JAX_COMPILATION_CACHE_DIR), so that a rerun starts fast."""
+    folder = jax.config.values["jax_compilation_cache_dir"]
+    if not folder:
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = str(Path(home) / "korean-pretrain" / "jax")
+        jax.config.update("jax_compilation_cache_dir", folder)
+    log.info("compiled programs are kept in %s", folder)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,10 @@
 import contextlib
 import dataclasses
 import logging
-import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jax
@@ -23,6 +21,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
 from pretrain.checkpoints import Checkpoints, Facts, refuse_other_run
+from pretrain.devices import use_compilation_cache
 from pretrain.metrics import MetricsWriter, Window, console_line, model_flops_utilisation, peak_tflops
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
@@ -276,16 +275,6 @@ def what_another_topology_means(recipe: TrainingRecipe, saved: Facts, shape: dic
     if dropout and (recipe.dropout_rng == "rbg" or saved["recipe"]["accumulation"] != recipe.accumulation):
         return f"{changed}: dropout draws other bits from here on, so losses agree statistically only"
     return f"{changed}: losses agree with those of the old mesh within rounding"
-
-
-def use_compilation_cache() -> None:
-    """Keeps compiled programs in a folder of the user (or JAX_COMPILATION_CACHE_DIR), so that a rerun starts fast."""
-    folder = jax.config.values["jax_compilation_cache_dir"]
-    if not folder:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = str(Path(home) / "korean-pretrain" / "jax")
-        jax.config.update("jax_compilation_cache_dir", folder)
-    log.info("compiled programs are kept in %s", folder)
 
 
 @contextlib.contextmanager

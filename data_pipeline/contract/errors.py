@@ -1,5 +1,6 @@
 """The two errors that a user sees. Everything else is a bug and keeps its traceback."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -22,6 +23,9 @@ def run_command(command: Callable[[], None]) -> None:
     except WorkError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
         sys.exit(1)

@@ -20,6 +20,7 @@ from typing import Literal
 import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordWriter
+from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.storage import read_json, sync_file, sync_folder, write_json
@@ -105,7 +106,8 @@ def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_i
     writer = ArrayRecordWriter(str(path), "group_size:1")
     try:
         for row in rows:
-            record = serialise(dict(row))
+            # TFDS leaves the order of the fields to protobuf's hash table, which differs from process to process.
+            record = tf_example_pb2.Example.FromString(serialise(dict(row))).SerializeToString(deterministic=True)
             digest.update(record)
             _on_disk(path, writer.write, record)
             count += 1

@@ -4,6 +4,7 @@ import fcntl
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +28,7 @@ class RunFolder:
     """
 
     def __init__(self, path: str | Path) -> None:
-        if "://" in str(path):
+        if re.match(r"\w+:/", str(path)):  # one slash: Path("gs://bucket") says gs:/bucket
             raise InputError(f"--run-dir {path}: run folders live on a local disk; copy the folder after the run")
         self.path = Path(path)
 

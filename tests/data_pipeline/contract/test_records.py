@@ -96,6 +96,24 @@ def test_shards_tell_rows_tokens_bytes_and_content(tmp_path: Path) -> None:
     assert write_shard(tmp_path / "c", "packed", LENGTH, "uint16", 0, rows[::-1]).sha256 != shard.sha256
 
 
+def test_other_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    """Protobuf's order of fields changes with the process."""
+    code = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_records import LENGTH, make_rows, write_shard
+print(write_shard(Path(sys.argv[1]), "packed", LENGTH, "uint16", 0, make_rows(3, "packed")).sha256)
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path / str(number))], stdout=subprocess.PIPE)
+        for number in range(3)
+    ]
+    printed = {process.communicate(timeout=120)[0] for process in processes}
+    assert len(printed) == 1
+    assert len({(tmp_path / str(number)).read_bytes() for number in range(3)}) == 1
+
+
 def test_any_tfds_reader_opens_records_without_tensorflow(tmp_path: Path) -> None:
     rows = make_rows(3, "packed")
     write(tmp_path / "examples", rows)

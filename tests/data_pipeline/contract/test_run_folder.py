@@ -15,12 +15,9 @@ from data_pipeline.contract.storage import read_json, write_atomically, write_js
 
 def test_a_folder_in_use_names_the_process(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    with (
-        folder.locked(),
-        pytest.raises(WorkError, match=rf"run: in use by process {os.getpid()}; wait for it, stop it"),
-    ):
-        with RunFolder(tmp_path / "run").locked():
-            pass
+    in_use = rf"run: in use by process {os.getpid()}; wait for it, stop it"
+    with folder.locked(), pytest.raises(WorkError, match=in_use), RunFolder(tmp_path / "run").locked():
+        pass
     with folder.locked():
         pass
 
@@ -54,8 +51,9 @@ def test_the_manifest_keeps_its_sections_and_its_time_stamp(tmp_path: Path) -> N
 
 
 def test_urls_and_strange_folders_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--run-dir gs://bucket/run: run folders live on a local disk"):
-        RunFolder("gs://bucket/run")
+    for url in ("gs://bucket/run", Path("gs://bucket/run")):
+        with pytest.raises(InputError, match=r"--run-dir gs:/+bucket/run: run folders live on a local disk"):
+            RunFolder(url)
     with pytest.raises(InputError, match=r"not a run folder \(it has no manifest\.json\)"):
         existing_run_folder(tmp_path)
 
