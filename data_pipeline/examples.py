@@ -37,8 +37,9 @@ class Packer:
     """Fills rows of `length` tokens with segments `[CLS] ... [SEP]`: best fit first, and what never fits is poured.
 
     A run of text longer than a row is cut before a word, and not between a word and the marks that close it; each piece
-    becomes a segment, and goes into the open row with the least room that holds it. When many rows stay open, because no piece fits their room, their pieces are poured
-    one after another into new rows and cut where a row ends, so that padding stays small whatever the lengths.
+    becomes a segment, and goes into the open row with the least room that holds it. When many rows stay open, because no
+    piece fits their room, their pieces are poured one after another into new rows and cut where a row ends, so that
+    padding stays small whatever the lengths.
     Deterministic: rows depend on what is added, in its order, alone.
     `segment_lengths[n]` counts the segments of n tokens: position p is trained by every segment longer than p.
 

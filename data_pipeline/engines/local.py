@@ -83,7 +83,7 @@ def _run_pool(tasks: Sequence[ShardTask], workers: int, done: dict[str, Done], o
             # The pool waits for what it is working on, so that it is kept, and so that the folder is idle when we go.
             in_work = sum(future.running() for future in futures)
             if in_work and isinstance(error, InputError | WorkError):
-                logger.info("%s\n%d tasks are still being worked on and will be kept; Ctrl-C ends them", error, in_work)
+                logger.info("%s\ntasks still in work, which will be kept: %d (Ctrl-C ends them)", error, in_work)
             raise
 
 

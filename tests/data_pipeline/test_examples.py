@@ -35,8 +35,8 @@ def segments(row: Row) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(row["tokens"][start:end], words[start:end]) for start, end in zip(starts, ends, strict=True)]
 
 
-def packed(runs: Sequence[Tokens], length: int) -> tuple[list[Row], Packer]:
-    packer = Packer(length, SPECIAL)
+def packed(runs: Sequence[Tokens], length: int, closing: np.ndarray | None = None) -> tuple[list[Row], Packer]:
+    packer = Packer(length, SPECIAL, closing)
     rows = [row for run in runs for row in packer.add(run)]
     return [*rows, *packer.finish()], packer
 
@@ -86,6 +86,27 @@ def test_only_words_longer_than_a_row_are_cut(run_lengths: list[int], word: int,
         for tokens, flags in segments(row):
             if tokens[0] == SPECIAL.cls:
                 assert flags[1]
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=60), st.integers(2, 6), LENGTHS)
+@settings(max_examples=40, deadline=None)
+def test_marks_stay_with_what_they_close(run_lengths: list[int], every: int, length: int) -> None:
+    """Every few tokens one closes the one before; runs may begin with one, and no row does otherwise."""
+    runs = numbered(run_lengths)
+    closing = np.arange(FIRST_ID + sum(run_lengths)) % every == 0
+    rows, _ = packed(runs, length, closing)
+    begin_runs = {int(run.ids[0]) for run in runs}
+    found = [tokens[1:-1].tolist() for row in rows for tokens, _ in segments(row) if tokens[0] == SPECIAL.cls]
+    assert all(piece[0] in begin_runs or not closing[piece[0]] for piece in found)
+    assert sorted(token for piece in found for token in piece) == [token for run in runs for token in run.ids]
+
+
+def test_a_row_of_nothing_but_marks_is_cut_all_the_same() -> None:
+    [run] = numbered([100])
+    rows, _ = packed([run], 16, np.ones(200, bool))
+    found = [tokens[1:-1] for row in rows for tokens, _ in segments(row) if tokens[0] == SPECIAL.cls]
+    assert np.array_equal(np.sort(np.concatenate(found)), run.ids)
+    assert len(found) == 8
 
 
 def test_an_overlong_word_is_cut_and_nothing_else() -> None:

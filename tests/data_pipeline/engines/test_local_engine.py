@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,28 +71,45 @@ def test_a_workers_input_error_is_the_commands_error(workers: int, tmp_path: Pat
     assert finished(tasks[0]) is not None
 
 
-def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
-    code = f"""
+SCRIPT = """
 import sys
-sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+sys.path[:0] = {folders!r}
+from data_pipeline.contract.errors import run_command
 from test_local_engine import Path, make_tasks, run_tasks
 if __name__ == "__main__":
-    run_tasks(make_tasks(Path({str(tmp_path)!r}), 3, "slow"), 2, print)
+    run_command(lambda: run_tasks(make_tasks(Path({root!r}), 3, "slow"), 2, print))
 """
-    script = tmp_path / "script.py"
-    script.write_text(code, encoding="utf-8")
-    parent = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL)
-    marks = [tmp_path / "calls00", tmp_path / "calls01"]
+
+
+def start_slow_tasks(folder: Path) -> tuple["subprocess.Popen[str]", list[int]]:
+    """A process with two workers that are busy, and their process ids."""
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+    script = folder / "script.py"
+    script.write_text(SCRIPT.format(folders=folders, root=str(folder)), encoding="utf-8")
+    parent = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    marks = [folder / "calls00", folder / "calls01"]
     wait_until(lambda: all(mark.exists() and mark.read_text(encoding="utf-8") for mark in marks))
+    return parent, [int(mark.read_text(encoding="utf-8")) for mark in marks]
+
+
+def test_workers_end_with_a_killed_parent(tmp_path: Path) -> None:
+    parent, workers = start_slow_tasks(tmp_path)
     parent.send_signal(signal.SIGKILL)
-    parent.wait()
-    workers = [int(mark.read_text(encoding="utf-8")) for mark in marks]
+    parent.communicate()
     wait_until(lambda: not any(map(is_running, workers)))
 
 
-def wait_until(condition: object, seconds: float = 30) -> None:
+def test_ctrl_c_ends_everything_with_one_line(tmp_path: Path) -> None:
+    parent, workers = start_slow_tasks(tmp_path)
+    os.killpg(parent.pid, signal.SIGINT)
+    _, printed = parent.communicate(timeout=30)
+    assert parent.returncode == 1
+    assert printed == "interrupted: run the same command again to go on from here\n"
+    wait_until(lambda: not any(map(is_running, workers)))
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     end = time.monotonic() + seconds
-    assert callable(condition)
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
