@@ -108,11 +108,12 @@ say "export"
 "$python" -m pretrain export "$run_dir"
 say "what it learnt"
 "$python" -m pretrain fill "$run_dir"
+shown=${python#"$PWD"/}
 cat <<TEXT
 
 next:
-  $python -m data_pipeline report $run_dir
-  $python -m data_pipeline inspect $run_dir
-  $python -m pretrain inspect $run_dir
+  $shown -m data_pipeline report $run_dir
+  $shown -m data_pipeline inspect $run_dir
+  $shown -m pretrain inspect $run_dir
   ./run_tpu.sh configs/petitions_small.py --source FORMAT:GLOB     your own text (formats: text, lines, jsonl, petitions)
 TEXT
