@@ -72,7 +72,8 @@ def test_a_workers_input_error_is_the_commands_error(workers: int, tmp_path: Pat
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
 sys.path[:0] = {folders!r}
 from data_pipeline.contract.errors import run_command
 from test_local_engine import Path, make_tasks, run_tasks
