@@ -13,7 +13,7 @@ from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
 from pretrain.export import find_step
 from pretrain.models.layers import Parameters
-from pretrain.objective import MaskedLanguageModel, make_objective
+from pretrain.objectives.bert_pretraining import MaskedLanguageModel, make_objective
 from pretrain.objectives.masked_lm import gather_positions
 from pretrain.recipe import Mesh, training_recipe_from_plain
 from pretrain.sharding import batch_sharding, make_mesh

@@ -13,7 +13,7 @@ import optax
 
 from pretrain.batches import Batch
 from pretrain.models.layers import Parameters
-from pretrain.objective import MaskedLanguageModel
+from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 from pretrain.sharding import Rules, batch_sharding, replicated, shardings
 
 State = dict[str, Any]

@@ -25,7 +25,7 @@ from pretrain.devices import use_compilation_cache
 from pretrain.metrics import MetricsWriter, Window, console_line, model_flops_utilisation, peak_tflops
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
-from pretrain.objective import make_objective
+from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import learning_rate, make_optimizer
 from pretrain.recipe import TrainingRecipe
 from pretrain.sharding import ROWS, batch_sharding, make_mesh

@@ -12,7 +12,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from pretrain.batches import EvaluationBatches, TrainingBatches
 from pretrain.models.bert.model import SHARDING_RULES
-from pretrain.objective import make_objective
+from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import make_optimizer
 from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.sharding import batch_sharding, make_mesh
