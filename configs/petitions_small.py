@@ -24,12 +24,14 @@ training = TrainingRecipe(
         num_attention_heads=4,
         intermediate_size=1024,
         max_position_embeddings=128,
+        hidden_dropout_prob=0.0,  # the first epochs learn faster without; set it for many epochs of little text
     ),
-    optimizer=Optimizer(learning_rate=1e-3, warmup_steps=200),
+    optimizer=Optimizer(learning_rate=1e-3, warmup_steps=100),
     checkpoints=Checkpoints(every_steps=500, every_minutes=10),
     evaluation=Evaluation(every_steps=250, rows=512),
     global_batch_size=32,
     max_steps=3000,
     compute_dtype="float32",
+    scan_unroll=4,  # a tenth faster on CPUs
     log_every_steps=25,
 )
