@@ -17,7 +17,7 @@ from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap, 
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.checkpoints import facts_of, fault, list_steps, newest_valid, restore_params, step_folder
+from pretrain.checkpoints import MANIFEST, facts_of, fault, list_steps, newest_valid, restore_params, step_folder
 from pretrain.fill import ExportedBert
 from pretrain.metrics import METRICS_FILE, read_metrics
 from pretrain.model_card import model_card
@@ -106,7 +106,7 @@ def _hashes(to: Path) -> dict[str, str]:
 
 
 def _checkpoint_hash(folder: RunFolder, step: int) -> str:
-    return sha256_of_file(step_folder(folder.checkpoints, step) / "manifest.json")
+    return sha256_of_file(step_folder(folder.checkpoints, step) / MANIFEST)
 
 
 def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, header: RecordsHeader) -> dict[str, Any]:

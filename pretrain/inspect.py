@@ -11,12 +11,11 @@ from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
-from pretrain.export import find_step
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel, make_objective
-from pretrain.objectives.masked_lm import gather_positions
 from pretrain.recipe import Mesh, training_recipe_from_plain
 from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.train import RECIPE_FILE
 
 
 def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
@@ -27,14 +26,13 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
 
     Raises InputError where training has not started here.
     """
-    saved = read_json(folder.path / "training_recipe.json")
+    saved = read_json(folder.path / RECIPE_FILE)
     if saved is None:
         raise InputError(f"{folder.path}: training has not started here; run `python -m pretrain train` first")
     recipe = training_recipe_from_plain(saved)
     records = Records(folder.examples, "train")
     objective = make_objective(recipe, records.header)
-    newest = newest_valid(folder.checkpoints)
-    step, has_checkpoint = _step(folder, step, newest[0] if newest else None)
+    step, has_checkpoint = _step(folder, step)
     mesh = make_mesh(Mesh(data=1), jax.local_devices()[:1])
     batches = TrainingBatches(
         records,
@@ -53,24 +51,19 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     _print(shown, predictions, Tokenizer(folder.vocabulary), records, step)
 
 
-def _step(folder: RunFolder, step: int | None, newest: int | None) -> tuple[int, bool]:
+def _step(folder: RunFolder, step: int | None) -> tuple[int, bool]:
+    """The step to show, and whether there is a checkpoint of it."""
     if step is None:
-        return newest or 0, newest is not None
+        newest = newest_valid(folder.checkpoints)
+        return (newest[0], True) if newest else (0, False)
     if step < 0:
         raise InputError(f"--step {step}: must be 0 or more")
-    return step, step in list_steps(folder.checkpoints) and find_step(folder, step) == step
+    return step, step in list_steps(folder.checkpoints)
 
 
 def _predictions(objective: MaskedLanguageModel, params: Parameters, batch: dict[str, jax.Array]) -> jax.Array:
     """int32 [rows, K]: the likeliest token at each predicted position."""
-    hidden = objective.model.encode(
-        params,
-        batch["inputs"],
-        position_ids=batch["position_ids"],
-        token_type_ids=batch["token_type_ids"],
-        segments=batch["segments"],
-    )
-    return objective.model.masked_lm_logits(params, gather_positions(hidden, batch["positions"])).argmax(-1)
+    return objective.masked_lm_logits(params, objective.encode(params, batch), batch).argmax(-1)
 
 
 def _print(

@@ -113,6 +113,23 @@ class MaskedLanguageModel:
             totals["next_sentence"] = masked["row_weights"].sum()
         return totals
 
+    def encode(
+        self, params: Parameters, masked: dict[str, jax.Array], dropout_key: jax.Array | None = None
+    ) -> jax.Array:
+        """The last hidden states [microbatch, L, H] of one microbatch; its arrays are those of `masked` without the first axis."""
+        return self.model.encode(
+            params,
+            masked["inputs"],
+            position_ids=masked["position_ids"],
+            token_type_ids=masked["token_type_ids"],
+            segments=masked["segments"],
+            dropout_key=dropout_key,
+        )
+
+    def masked_lm_logits(self, params: Parameters, hidden: jax.Array, masked: dict[str, jax.Array]) -> jax.Array:
+        """Scores of the vocabulary, float32 [microbatch, K, V], at the predicted positions only."""
+        return self.model.masked_lm_logits(params, gather_positions(hidden, masked["positions"]))
+
     def loss_sums(
         self, params: Parameters, masked: dict[str, jax.Array], dropout_key: jax.Array | None
     ) -> dict[str, dict[str, jax.Array]]:
@@ -123,15 +140,8 @@ class MaskedLanguageModel:
 
         Returns `masked_lm` and, for pairs, `next_sentence`, each with float32 `loss_sum`, `correct_sum`, `weight_sum`.
         """
-        hidden = self.model.encode(
-            params,
-            masked["inputs"],
-            position_ids=masked["position_ids"],
-            token_type_ids=masked["token_type_ids"],
-            segments=masked["segments"],
-            dropout_key=dropout_key,
-        )
-        logits = self.model.masked_lm_logits(params, gather_positions(hidden, masked["positions"]))
+        hidden = self.encode(params, masked, dropout_key)
+        logits = self.masked_lm_logits(params, hidden, masked)
         sums = {"masked_lm": masked_lm_sums(logits, masked["labels"], masked["weights"])}
         if self.model.next_sentence:
             pair_logits = self.model.next_sentence_logits(params, hidden)
