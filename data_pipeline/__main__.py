@@ -4,14 +4,17 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
+from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError, run_command
-from data_pipeline.contract.recipe_file import load_recipe, parse_command_line
+from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
+from data_pipeline.packages import require_packages
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.sources import FORMATS
 
@@ -25,9 +28,11 @@ class Prepare:
     data: DataRecipe
     run_dir: Path | None = None
     """Folder of the run; None means runs/NAME."""
-    source: tuple[str, ...] = ()
+    source: Annotated[
+        tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FORMAT:GLOB ...")
+    ] = ()
     """FORMAT:GLOB, instead of the recipe's sources; formats: text, lines, jsonl, jsonl.FIELD, petitions."""
-    benchmark: tuple[str, ...] = ()
+    benchmark: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH ...")] = ()
     """Benchmark files or folders, instead of the recipe's."""
     workers: int | None = None
     """Processes; None means one a core. The result does not depend on it."""
@@ -37,7 +42,7 @@ class Prepare:
 class Inspect:
     """Prints training rows as a person would read them: text, token boundaries, word starts, segments."""
 
-    run_dir: tyro.conf.Positional[Path]
+    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run."""
     rows: int = 3
     """Rows to print."""
@@ -51,22 +56,27 @@ class Inspect:
 class Report:
     """Prints what went in, what was dropped and why, and how the vocabulary does."""
 
-    run_dir: tyro.conf.Positional[Path]
+    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run."""
     examples: int = 3
     """Examples of each reason."""
 
 
 def _prepare(arguments: list[str]) -> None:
-    from data_pipeline.engines.local import default_workers
-    from data_pipeline.prepare import prepare
-
     name, recipe = _recipe(arguments)
     command = parse_command_line(Prepare(name, recipe), arguments, "python -m data_pipeline prepare")
     if command.workers is not None and command.workers < 1:
         raise InputError(f"--workers {command.workers}: must be at least 1")
-    data = with_sources(command.data, command.source, command.benchmark)
+    for flag, values in (("--source FORMAT:GLOB", command.source), ("--benchmark PATH", command.benchmark)):
+        if () in values:
+            raise InputError(f"{flag}: its value is missing; leave the flag out to take what the recipe says")
+    data = with_sources(command.data, [*chain(*command.source)], [*chain(*command.benchmark)])
     folder = RunFolder(command.run_dir or Path("runs") / name)
+    require_packages(data)
+    # Here, not above: these import what was asked for.
+    from data_pipeline.engines.local import default_workers
+    from data_pipeline.prepare import prepare
+
     prepare(folder, name, data, command.workers or default_workers())
 
 
@@ -105,14 +115,14 @@ def _recipe(arguments: list[str]) -> tuple[str, DataRecipe]:
 def _inspect(arguments: list[str]) -> None:
     from data_pipeline.inspect import print_rows
 
-    command = tyro.cli(Inspect, args=arguments, prog="python -m data_pipeline inspect")
+    command = parse_command_line(Inspect, arguments, "python -m data_pipeline inspect")
     print_rows(existing_run_folder(command.run_dir), command.split, command.start, command.rows)
 
 
 def _report(arguments: list[str]) -> None:
     from data_pipeline.report import print_report
 
-    command = tyro.cli(Report, args=arguments, prog="python -m data_pipeline report")
+    command = parse_command_line(Report, arguments, "python -m data_pipeline report")
     print_report(existing_run_folder(command.run_dir), command.examples)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,21 +13,20 @@ from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import RecordsHeader, Shard, is_published, publish, withdraw
-from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import InputFile, find_input_files, read_json, write_atomically, write_json
-from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.run_folder import REPORT, RunFolder
+from data_pipeline.contract.storage import find_input_files, read_json, write_atomically, write_json
+from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
 from data_pipeline.engines import local
 from data_pipeline.progress import StageProgress
-from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.recipe import DataRecipe
 from data_pipeline.recipe_checks import check, given_files, layout_of
 from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.records import SHARDS
-from data_pipeline.stages.vocabulary import TOKENIZER_FILES
 from data_pipeline.tally import merged, reconcile, total_dropped
 from data_pipeline.vocabulary.report import vocabulary_report
 
-REPORT = "report.json"
+logger = logging.getLogger("data_pipeline")
 
 
 def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: int) -> None:
@@ -40,9 +40,9 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
     check(recipe)
     with folder.locked():
         run = _Run(folder, recipe, workers)
+        index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
         documents = run.documents()
         duplicates = run.duplicates(documents)
-        index = run.benchmark_index()
         sentences = run.sentences(documents, duplicates, index)
         vocabulary = run.vocabulary(sentences)
         records = run.records(sentences, vocabulary)
@@ -56,9 +56,13 @@ class _Run:
     def __init__(self, folder: RunFolder, recipe: DataRecipe, workers: int) -> None:
         self.folder, self.recipe, self.workers = folder, recipe, workers
         self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
-        self.inputs: list[InputFile] = []
+        self._files = [
+            (source, number, index, file)
+            for number, source in enumerate(self.sources)
+            for index, file in enumerate(find_input_files(source.glob))
+        ]
+        self.inputs = [file for _, _, _, file in self._files]
         self.report: dict[str, Any] = {}
-        self._source_of_file: list[Source] = []
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
         with StageProgress(stage, len(tasks), unit) as progress:
@@ -82,25 +86,18 @@ class _Run:
     def documents(self) -> list[Done]:
         tasks = []
         limits = {"bad_records": self.recipe.max_bad_records}
-        for number, source in enumerate(self.sources):
-            for index, file in enumerate(find_input_files(source.glob)):
-                self.inputs.append(file)
-                self._source_of_file.append(source)
-                parameters = {
-                    # Only what shapes the documents: another licence or share of evaluation must not read all again.
-                    "source": {
-                        "format": source.format,
-                        "glob": "",
-                        "name": source.name,
-                        "text_field": source.text_field,
-                    },
-                    "clean": plain_fields(self.recipe.clean),
-                    "part_bytes": self.recipe.part_megabytes * 1_000_000,
-                }
-                name = f"{number:03d}-{index:06d}"
-                inputs = {"file": (file,)}
-                tasks.append(self._task("documents", name, "documents:make_documents", inputs, parameters, limits))
+        for source, number, index, file in self._files:
+            parameters = {
+                # Only what shapes the documents: another licence or share of evaluation must not read all again.
+                "source": {"format": source.format, "glob": "", "name": source.name, "text_field": source.text_field},
+                "clean": plain_fields(self.recipe.clean),
+                "part_bytes": self.recipe.part_megabytes * 1_000_000,
+            }
+            name = f"{number:03d}-{index:06d}"
+            inputs = {"file": (file,)}
+            tasks.append(self._task("documents", name, "documents:make_documents", inputs, parameters, limits))
         done = self._stage("documents", tasks)
+        self._tell_of_empty_files(done)
         counts = self.report["documents"]
         records, bad = counts.get("records", 0), counts.get("bad", 0)
         if bad > self.recipe.max_bad_records:
@@ -111,9 +108,19 @@ class _Run:
             )
         reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
         if not counts.get("documents"):
-            globs, reasons = ", ".join(source.glob for source in self.sources), _drop_reasons(counts)
-            raise InputError(f"no document in {globs}: {records} records, dropped by source and reason: {reasons}")
+            globs = ", ".join(source.glob for source in self.sources)
+            dropped = f", dropped by source and reason: {_drop_reasons(counts)}" if records else ""
+            raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
         return done
+
+    def _tell_of_empty_files(self, documents: list[Done]) -> None:
+        """No mistake for sure, but a download that failed looks like this."""
+        empty = [
+            file.path for (*_, file), done in zip(self._files, documents, strict=True) if not done.counts.get("records")
+        ]
+        if empty:
+            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+            logger.warning("files without a record: %s%s", ", ".join(empty[:3]), more)
 
     def duplicates(self, documents: list[Done]) -> list[Done]:
         keys = _outputs(documents, ".keys.npy")
@@ -137,7 +144,7 @@ class _Run:
     def sentences(self, documents: list[Done], duplicates: list[Done], index: list[Done]) -> list[Done]:
         later, index_files = _outputs(duplicates, ".npy"), _outputs(index, "")
         tasks: list[ShardTask] = []
-        for done, source in zip(documents, self._source_of_file, strict=True):
+        for done, (source, *_) in zip(documents, self._files, strict=True):
             for part in _outputs([done], ".zst"):
                 fraction = source.evaluation_fraction
                 decontamination = plain_fields(self.recipe.decontamination)
@@ -160,7 +167,10 @@ class _Run:
         lost = total_dropped(counts, "sentences")
         reconcile("sentences", counts.get("sentences_in", 0), counts.get("sentences", 0), lost)
         if not counts.get("train_documents"):
-            raise InputError(f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}")
+            raise InputError(
+                f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}; give Korean "
+                "text, or loosen the rules under --data.korean, --data.length and --data.evaluation-fraction"
+            )
         return done_tasks
 
     def vocabulary(self, sentences: list[Done]) -> Done:
@@ -220,7 +230,9 @@ class _Run:
         for name in TOKENIZER_FILES:
             target = self.folder.vocabulary / name
             if name in vocabulary.outputs:
-                write_atomically(target, Path(vocabulary.outputs[name].path).read_bytes())
+                content = Path(vocabulary.outputs[name].path).read_bytes()
+                if not target.is_file() or target.read_bytes() != content:
+                    write_atomically(target, content)
             else:
                 target.unlink(missing_ok=True)
         publish(self.folder.examples, shards, header)
@@ -248,7 +260,6 @@ def _outputs(done: Sequence[Done], ending: str) -> tuple[Output, ...]:
 def _header(recipe: DataRecipe, vocabulary: Done, shards: dict[str, list[tuple[Path, Shard]]]) -> RecordsHeader:
     tokenizer = Tokenizer(Path(next(iter(vocabulary.outputs.values())).path).parent)
     identity = [[split, [shard.sha256 for _, shard in listed]] for split, listed in sorted(shards.items())]
-    files = [[name, output.sha256] for name, output in sorted(vocabulary.outputs.items())]
     layout = layout_of(recipe)
     special = tokenizer.special
     return RecordsHeader(
@@ -263,7 +274,7 @@ def _header(recipe: DataRecipe, vocabulary: Done, shards: dict[str, list[tuple[P
         mask_id=special.mask,
         reserved_ids=tokenizer.reserved_ids,
         word_unit=recipe.word_unit,
-        tokenizer_sha256=_sha256(files),
+        tokenizer_sha256=tokenizer_sha256(tokenizer.folder),
         rows={split: sum(shard.rows for _, shard in listed) for split, listed in shards.items()},
         tokens={split: sum(shard.tokens for _, shard in listed) for split, listed in shards.items()},
         fingerprint=_sha256([layout, recipe.examples.length, identity]),

@@ -6,9 +6,9 @@ from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Layout, features
 from data_pipeline.contract.storage import InputFile, find_input_files
+from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, build_word_piece, read_vocabulary_file
 from data_pipeline.recipe import DataRecipe, SentencePairs
 from data_pipeline.sources import FORMATS
-from data_pipeline.stages.vocabulary import TOKENIZER_FILES
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import surface_parser
 
@@ -27,7 +27,7 @@ def check(recipe: DataRecipe) -> None:
         benchmark_paths(recipe.decontamination.benchmarks)
     sentence_splitter(recipe.sentences)
     if recipe.vocabulary.given:
-        given_files(recipe.vocabulary.given)
+        _check_given(recipe.vocabulary.given)
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         surface_parser()
 
@@ -48,8 +48,21 @@ def given_files(given: str) -> tuple[InputFile, ...]:
         return tuple(find_input_files(str(path)))
     present = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
     if not {"vocab.txt", "tokenizer.json"} & {file.name for file in present}:
-        raise InputError(f"--data.vocabulary.given {given}: holds neither tokenizer.json nor vocab.txt")
+        raise InputError(
+            f"--data.vocabulary.given {given}: holds neither tokenizer.json nor vocab.txt; give a Hugging Face folder, or "
+            "a file named vocab.txt"
+        )
     return tuple(file for name in present for file in find_input_files(str(name)))
+
+
+def _check_given(given: str) -> None:
+    """Reads the given vocabulary as the work will, hours later."""
+    given_files(given)
+    path = Path(given).expanduser()
+    if path.is_file():
+        build_word_piece(read_vocabulary_file(path), lowercase=False, file=path)
+    else:
+        Tokenizer(path)
 
 
 def _check_sources(recipe: DataRecipe) -> None:

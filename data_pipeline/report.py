@@ -8,9 +8,10 @@ from rich.table import Table
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader, read_header
-from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.prepare import REPORT
+from data_pipeline.cost import Cost, rate, total
+from data_pipeline.shard_task import stage_costs
 
 
 def print_report(folder: RunFolder, examples: int) -> None:
@@ -23,6 +24,7 @@ def print_report(folder: RunFolder, examples: int) -> None:
         raise InputError(f"{folder.path}: prepare has not finished here; run the same prepare command again")
     console = Console(highlight=False, soft_wrap=True)
     _flow(console, stages)
+    _costs(console, folder, stages)
     _drops(console, stages)
     if stages.get("benchmarks"):
         texts = stages["benchmarks"]["texts"]
@@ -49,6 +51,24 @@ def _flow(console: Console, stages: dict[str, Any]) -> None:
     console.print(table)
     held_out = sentences.get("evaluation_documents", 0)
     console.print(f"held out for evaluation: {held_out:,} of {sentences['documents']:,} documents")
+
+
+def _costs(console: Console, folder: RunFolder, stages: dict[str, Any]) -> None:
+    """What the stages cost, each task in the run that did it."""
+    table = Table(title="what it cost", title_justify="left")
+    for column in ("stage", "MB of text", "CPU s", "MB/s per core", "peak MB a worker"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+
+    def add(name: str, text_bytes: int, cost: Cost) -> None:
+        speed = (f"{text_bytes / 1e6:,.1f}", f"{rate(text_bytes, cost):,.2f}") if text_bytes else ("", "")
+        table.add_row(name, speed[0], f"{cost.cpu_seconds:,.1f}", speed[1], f"{cost.peak_megabytes:,.0f}")
+
+    paid = {stage: stage_costs(folder.corpus, stage) for stage in stages}
+    for stage, counts in stages.items():
+        add(stage, counts.get("text_bytes", 0), total(paid[stage]))
+    all_costs = [cost for costs in paid.values() for cost in costs]
+    add("all", stages["documents"].get("text_bytes", 0), total(all_costs))
+    console.print(table)
 
 
 def _drops(console: Console, stages: dict[str, Any]) -> None:

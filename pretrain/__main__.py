@@ -9,9 +9,10 @@ from typing import Annotated
 
 import tyro
 
+from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError, run_command
-from data_pipeline.contract.recipe_file import load_recipe, parse_command_line
-from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
+from data_pipeline.contract.recipe_file import load_recipe
+from data_pipeline.contract.run_folder import existing_run_folder
 from pretrain.recipe import TrainingRecipe
 
 
@@ -30,7 +31,7 @@ class Train:
 class Inspect:
     """Prints the batch of a step with its masks and labels, and the model's predictions where a checkpoint exists."""
 
-    run_dir: tyro.conf.Positional[Path]
+    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run."""
     step: int | None = None
     """Steps done before the batch; None means the newest checkpoint's."""
@@ -42,7 +43,7 @@ class Inspect:
 class Export:
     """Writes a checkpoint as a Hugging Face folder and proves it."""
 
-    run_dir: tyro.conf.Positional[Path]
+    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run."""
     step: int | None = None
     """Step of the checkpoint; None means the newest valid one."""
@@ -54,7 +55,7 @@ class Export:
 class Fill:
     """Prints the likeliest words for [MASK], from a run's export."""
 
-    run_dir: tyro.conf.Positional[Path]
+    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run, or an exported folder."""
     text: tuple[str, ...] = ()
     """Sentences with [MASK] in them; empty means two examples."""
@@ -79,14 +80,14 @@ def _recipe(arguments: list[str]) -> tuple[str, TrainingRecipe]:
 
 
 def _inspect(arguments: list[str]) -> None:
-    command = tyro.cli(Inspect, args=arguments, prog="python -m pretrain inspect")
+    command = parse_command_line(Inspect, arguments, "python -m pretrain inspect")
     from pretrain.inspect import print_batch
 
     print_batch(existing_run_folder(command.run_dir), command.step, command.rows)
 
 
 def _export(arguments: list[str]) -> None:
-    command = tyro.cli(Export, args=arguments, prog="python -m pretrain export")
+    command = parse_command_line(Export, arguments, "python -m pretrain export")
     from pretrain.export import export
 
     folder = existing_run_folder(command.run_dir)
@@ -94,11 +95,10 @@ def _export(arguments: list[str]) -> None:
 
 
 def _fill(arguments: list[str]) -> None:
-    command = tyro.cli(Fill, args=arguments, prog="python -m pretrain fill")
+    command = parse_command_line(Fill, arguments, "python -m pretrain fill")
     from pretrain.fill import print_fills
 
-    exported = RunFolder(command.run_dir).export
-    print_fills(exported if exported.exists() else command.run_dir, command.text, command.top)
+    print_fills(command.run_dir, command.text, command.top)
 
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
@@ -120,8 +120,10 @@ python -m pretrain COMMAND --help lists every field."""
 def main() -> None:
     """The command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for talkative in ("absl", "jax"):  # they tell of every file opened and every backend that is not there
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    logging.getLogger("jax").setLevel(logging.WARNING)  # it tells of every backend that is not there
+    for talkative in ("absl", "asyncio"):
+        # Orbax logs every file, and a failed save, which is raised anyway, as a hundred tracebacks of its threads and tasks.
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)

@@ -1,8 +1,9 @@
 """From (seed, step, records) to a global batch on the devices, without any state between steps.
 
-A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a record (`data_pipeline.contract.records`) and
-`row_ids` int32 [accumulation, microbatch], which decides each row's mask. Row j of step s stands at position
-s x global_batch_size + j of an endless sequence of shuffled epochs; neither accumulation nor devices change that.
+A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a record (`data_pipeline.contract.records`), and
+`record_ids` and `epochs`, int32 [accumulation, microbatch], which decide each row's mask: the record's number in its split and
+how often it has been read before. Row j of step s stands at position s x global_batch_size + j of an endless sequence of
+shuffled epochs; neither accumulation nor devices change that.
 """
 
 import queue
@@ -49,8 +50,11 @@ class TrainingBatches:
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""
         rows = local_rows(self.shape, self.sharding)
-        fields = self.records.read([int(index) for index in self.record_indices(step, rows)])
-        return place_rows({**fields, "row_ids": rows.astype(np.int32)}, rows, self.shape, self.sharding)
+        indices = self.record_indices(step, rows)
+        epochs = (step * self.shape[0] * self.shape[1] + rows) // len(self.records)
+        numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
+        fields = self.records.read([int(index) for index in indices])
+        return place_rows({**fields, **numbers}, rows, self.shape, self.sharding)
 
 
 class EvaluationBatches:
@@ -60,7 +64,7 @@ class EvaluationBatches:
     - `rows`: most rows used.
     - `microbatch`: rows a batch; the last batch is filled up with rows of padding, in which there is nothing to mask.
 
-    `row_ids` is the row's number in the split, so that its mask does not depend on the size of the microbatch.
+    `epochs` is 0 throughout: masks never change.
     """
 
     def __init__(self, records: Records, *, rows: int, microbatch: int, sharding: NamedSharding) -> None:
@@ -84,7 +88,8 @@ class EvaluationBatches:
             name: np.where(beyond.reshape(-1, *(1,) * (values.ndim - 1)), blank[name], values).astype(values.dtype)
             for name, values in fields.items()
         }
-        return place_rows({**fields, "row_ids": numbers.astype(np.int32)}, rows, self.shape, self.sharding)
+        numbered = {"record_ids": numbers.astype(np.int32), "epochs": np.zeros(len(rows), np.int32)}
+        return place_rows({**fields, **numbered}, rows, self.shape, self.sharding)
 
 
 def padding_row(header: RecordsHeader) -> Row:

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -22,9 +23,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
-from jax.sharding import SingleDeviceSharding
 
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import MACHINE, InputError, WorkError
 from data_pipeline.contract.recipe_file import differences, plain
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
 from pretrain.models.layers import Parameters
@@ -103,7 +103,7 @@ def newest_valid(folder: Path) -> tuple[int, Facts] | None:
 
 
 def restore_params(checkpoint: Path) -> Parameters:
-    """The parameters of a valid checkpoint as numpy arrays, without the optimizer's state and without an accelerator.
+    """The parameters of a valid checkpoint as numpy arrays, without the optimizer's state and without any device.
 
     Raises WorkError where the checkpoint is not valid.
     """
@@ -112,14 +112,13 @@ def restore_params(checkpoint: Path) -> Parameters:
     if problem is not None:
         raise WorkError(f"{checkpoint}: {problem}; choose another checkpoint or restore this one from a copy")
     handlers = {
-        name: ocp.StandardCheckpointHandler() for name in ("params", "training")
+        name: ocp.PyTreeCheckpointHandler() for name in ("params", "training")
     }  # orbax warns of an item without
     with ocp.Checkpointer(ocp.CompositeCheckpointHandler(**handlers)) as checkpointer:
-        on_host = SingleDeviceSharding(jax.local_devices(backend="cpu")[0])
         tree = checkpointer.metadata(checkpoint).item_metadata["params"].tree
-        abstract = jax.tree.map(lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=on_host), tree)
-        arguments = ocp.args.Composite(params=ocp.args.StandardRestore(abstract))
-        params: Parameters = jax.tree.map(np.asarray, checkpointer.restore(checkpoint, args=arguments)["params"])
+        on_host = jax.tree.map(lambda array: ocp.RestoreArgs(restore_type=np.ndarray, dtype=array.dtype), tree)
+        arguments = ocp.args.Composite(params=ocp.args.PyTreeRestore(restore_args=on_host))
+        params: Parameters = checkpointer.restore(checkpoint, args=arguments)["params"]
     return params
 
 
@@ -245,9 +244,14 @@ class Checkpoints:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raises, without waiting, what `finish` would raise for a save that is known to have failed."""
         if self._error is not None:
             error, self._error = self._error, None
-            reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            of_machine = (os.strerror(code) for code in MACHINE if os.strerror(code) in str(error))
+            reason = next(of_machine, str(error).strip().partition("\n")[0][:300] or type(error).__name__)
             raise WorkError(
                 f"{step_folder(self.folder, self._step)}: this checkpoint could not be written ({reason}); "
                 "free space or mend the folder, then run again to go on from the one before"

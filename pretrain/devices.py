@@ -1,29 +1,169 @@
-"""python -m pretrain.devices: whether the devices answer, before any long work; and where programs compiled for them are kept."""
+"""python -m pretrain.devices: whether the devices answer, before any long work; and where programs compiled for them are kept.
 
+Whoever needs devices takes them from `available_devices`, so that every command says the same where there are none.
+"""
+
+import fnmatch
+import glob
 import logging
 import os
+import re
 import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 
-from data_pipeline.contract.errors import WorkError, run_command
+from data_pipeline.contract.errors import InputError, WorkError, run_command
 
 log = logging.getLogger(__name__)
+DEVICE_NODES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*", "/dev/vfio/devices/vfio[0-9]*", "/dev/nvidia[0-9]*")
+"""What a process has open that computes on a TPU (v2 to v4; v5e and newer by VFIO) or on an NVIDIA GPU."""
+LOCK_FILES = (
+    f"{tempfile.gettempdir()}/libtpu_lockfile",
+    "/tmp/libtpu_lockfile",
+    "/tmp/libtpu_lock_*/libtpu_lockfile",
+    f"{Path.home()}/.libtpu_lockfile",
+)
+"""What libtpu holds locked while it runs (TryAcquireTpuLock in github.com/openxla/xla, tpu_initialize_util.cc)."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process, its command line, and the device node or lock file that it holds."""
+
+    pid: int
+    command: str
+    file: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} ({self.command}) holds {self.file}"
+
+
+def available_devices() -> list[jax.Device]:
+    """All devices of all processes.
+
+    Raises InputError where JAX_PLATFORMS names a platform that JAX does not know; WorkError where no device answers, naming
+    the processes that hold it, and where JAX would quietly take the CPU of a machine that has an accelerator.
+    """
+    try:
+        devices = jax.devices()
+    except (RuntimeError, AssertionError) as error:  # the assertion: JAX_PLATFORMS=cuda on a machine without a GPU
+        raise _explained(error) from None
+    nodes = existing(DEVICE_NODES)
+    if nodes and devices[0].platform == "cpu" and not platforms_asked_for():
+        raise WorkError(
+            f"this machine has {nodes[0]}, but JAX found the CPU only; install JAX for the accelerator "
+            "(./run_tpu.sh --install-only does), or set JAX_PLATFORMS=cpu to compute on the CPU"
+        )
+    return devices
+
+
+def platforms_asked_for() -> str:
+    """The platforms of JAX_PLATFORMS or of jax.config; empty where JAX chooses."""
+    return jax.config.values["jax_platforms"] or ""
 
 
 def check_devices() -> str:
-    """Runs one matrix product on every device and returns a line that names them; a WorkError where one does not answer."""
+    """Runs one matrix product on every device and returns a line that names them; errors as `available_devices`."""
+    devices = available_devices()
     try:
-        devices = jax.devices()
         for device in devices:
             product = jnp.ones((128, 128), device=device) @ jnp.ones((128, 128), device=device)
             if float(product[0, 0]) != 128.0:
                 raise WorkError(f"{device}: a matrix product came out wrong; restart the machine")
     except RuntimeError as error:
-        raise WorkError(f"no device answers ({str(error).splitlines()[0]}); is another process holding it?") from None
+        raise _explained(error) from None
     return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform}), jax {jax.__version__}: each multiplied two matrices"
+
+
+def _explained(error: Exception) -> InputError | WorkError:
+    """The user's error for what JAX raised, with who holds the device."""
+    platforms = platforms_asked_for()
+    if unknown := re.search(r"Backend '(.+?)' is not in the list of known backends: \[(.*?)\]", str(error)):
+        known = unknown[2].replace("'", "")
+        return InputError(
+            f"JAX_PLATFORMS={platforms}: the JAX installed here knows {known}, not {unknown[1]}; set JAX_PLATFORMS to one of "
+            "these, or install JAX for the accelerator (./run_tpu.sh --install-only does)"
+        )
+    lines = str(error).strip().splitlines() or [f"JAX found none for JAX_PLATFORMS={platforms}"]
+    reason = re.sub(r" \((set|you may need to) .*\)$", "", lines[0])[:300].rstrip(".")
+    holders, all_seen = find_holders((*DEVICE_NODES, *LOCK_FILES))
+    named = re.search(r"process with pid (\d+)", reason)  # libtpu looks for it, too
+    if named and not any(holder.pid == int(named[1]) for holder in holders):
+        holders.append(Holder(int(named[1]), command_of(int(named[1])), "the TPU"))
+    nodes = existing(DEVICE_NODES)
+    if holders:
+        what = (
+            f"{'; '.join(map(str, holders[:3]))}: wait for it or stop it, or set JAX_PLATFORMS=cpu to compute without"
+        )
+    elif not nodes:
+        what = "this machine has no TPU and no NVIDIA GPU; set JAX_PLATFORMS=cpu to compute on the CPU"
+    elif all_seen:
+        what = f"no process holds {nodes[0]}; restart the machine, or set JAX_PLATFORMS=cpu to compute without"
+    else:
+        what = f"no process of yours holds {nodes[0]}; `sudo lsof -w {nodes[0]}` shows those of other users"
+    return WorkError(f"no device answers ({reason}); {what}")
+
+
+def find_holders(patterns: Sequence[str]) -> tuple[list[Holder], bool]:
+    """The other processes that hold a file whose path fits a pattern, and whether every process could be looked at.
+
+    Open files of other users' processes cannot be seen without being root; locks can.
+    """
+    found: dict[int, Holder] = {}
+    all_seen = True
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            links = [_target(link) for link in (process / "fd").iterdir()]
+        except PermissionError:
+            all_seen = False
+            continue
+        except OSError:  # it ended meanwhile
+            continue
+        file = next((link for link in links if any(fnmatch.fnmatchcase(link, pattern) for pattern in patterns)), None)
+        if file is not None:
+            found[int(process.name)] = Holder(int(process.name), command_of(int(process.name)), file)
+    for pid, file in _locks(existing(patterns)):
+        found.setdefault(pid, Holder(pid, command_of(pid), file))
+    found.pop(os.getpid(), None)
+    return list(found.values()), all_seen
+
+
+def command_of(pid: int) -> str:
+    """The command line of a process, its first 200 characters."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return "its command cannot be seen"
+    return " ".join(words).strip()[:200] or "without a command line"
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
+    except OSError:  # closed meanwhile
+        return ""
+
+
+def existing(patterns: Sequence[str]) -> list[str]:
+    return [path for pattern in patterns for path in sorted(glob.glob(pattern))]
+
+
+def _locks(paths: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Process and file of every lock on one of these files."""
+    by_inode = {}
+    for path in filter(os.path.exists, paths):
+        status = os.stat(path)
+        by_inode[f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"] = path
+    locks = Path("/proc/locks")
+    for line in locks.read_text().splitlines() if by_inode and locks.exists() else ():
+        match = re.match(r"\d+: +\w+ +\w+ +\w+ +(\d+) +(\S+)", line)  # 1: POSIX  ADVISORY  WRITE 1234 08:01:131 0 EOF
+        if match and match[2] in by_inode:
+            yield int(match[1]), by_inode[match[2]]
 
 
 def use_compilation_cache() -> None:

@@ -1,10 +1,15 @@
 """export: a checkpoint as a Hugging Face folder, written without torch, then proven."""
 
+import fcntl
+import glob
 import importlib.util
 import logging
 import math
+import os
 import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +17,14 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save
 
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import InputError, WorkError, machine_error, machine_errors_at
 from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap, read_header
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
-from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints import MANIFEST, facts_of, fault, list_steps, newest_valid, restore_params, step_folder
-from pretrain.fill import ExportedBert
+from pretrain.devices import available_devices
+from pretrain.fill import CARD, ExportedBert, exports_of, hashes_of, name_of
 from pretrain.metrics import METRICS_FILE, read_metrics
 from pretrain.model_card import model_card
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
@@ -27,6 +33,8 @@ from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 logger = logging.getLogger("pretrain")
 TOLERANCE = 1e-4
 """Largest difference of a logit between transformers and this code, float32."""
+FILES = (CARD, "config.json", "model.safetensors", *TOKENIZER_FILES)
+"""What an exported folder may hold."""
 PROOF_TEXTS = 32
 
 
@@ -34,41 +42,41 @@ def export(folder: RunFolder, step: int | None, to: Path) -> None:
     """Writes the Hugging Face folder of a checkpoint and checks it; nothing stands at `to` before it is proven.
 
     - `step`: None means the newest valid checkpoint.
-    - `to`: the folder to write; one that this command wrote before is replaced.
+    - `to`: the folder to write; an earlier export of this run is replaced, anything else is refused.
 
-    Raises InputError where there is no such checkpoint or `to` is something else, WorkError where the proof fails.
+    Raises InputError where there is no such checkpoint, the vocabulary is not the records' or `to` holds something else;
+    WorkError where the proof fails or the disk does not take it.
     """
+    place = to.resolve()
+    header = read_header(folder.examples)
+    refuse_other_tokenizer(folder.vocabulary, header.tokenizer_sha256)
     step = find_step(folder, step)
-    if _stands_already(folder, step, to):
+    if _stands_already(folder, step, place):
         logger.info("%s: BERT of step %d stands there already, proven; nothing to do", to, step)
         return
+    _refuse_other_files(to)
+    available_devices()
     checkpoint = step_folder(folder.checkpoints, step)
     recipe = training_recipe_from_plain(facts_of(checkpoint)["recipe"])
-    header = read_header(folder.examples)
-    if to.exists() and any(to.iterdir()) and not (to / "model.safetensors").exists():
-        raise InputError(f"--to {to}: holds other files; choose an empty or a new folder")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    fresh = to.parent / f".{to.name}.{uuid.uuid4().hex[:8]}"
-    try:
-        fresh.mkdir()
-        facts = _write(fresh, folder, step, recipe, header)
+    with _new_folder(to) as fresh:
+        with machine_errors_at(to):
+            facts = _write(fresh, folder, step, recipe, header)
+        _refuse_other_card(folder, to, fresh)
         proof = _prove(fresh, folder, header)
-        for path in fresh.iterdir():
-            sync_file(path)
-        sync_folder(fresh)
-        _replace(to, fresh)
-    except OSError as error:
-        raise WorkError(f"{to}: cannot be written ({error.strerror}); free space or choose another --to") from None
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
+        with machine_errors_at(to):
+            for path in fresh.iterdir():
+                sync_file(path)
+            sync_folder(fresh)
+            _replace(place, fresh)
     record = {
         "step": step,
         "checkpoint": _checkpoint_hash(folder, step),
         "facts": facts,
         "proof": proof,
-        "files": _hashes(to),
+        "files": hashes_of(place),
+        "software": software_versions(),
     }
-    folder.record("export", record)
+    folder.record("export", {"folders": {**exports_of(folder), name_of(folder, place): record}})
     logger.info("%s: BERT of step %d, %s parameters; %s", to, step, f"{facts['parameters']:,}", proof)
 
 
@@ -94,15 +102,40 @@ def evaluation_at(folder: RunFolder, step: int) -> dict[str, Any] | None:
     return evaluations[-1] if evaluations else None
 
 
-def _stands_already(folder: RunFolder, step: int, to: Path) -> bool:
-    """Whether the last export was of this very checkpoint, by this code, and its files are still as they were written."""
-    last = folder.manifest().get("export", {})
+def _stands_already(folder: RunFolder, step: int, place: Path) -> bool:
+    """Whether the last export to this place was of this very checkpoint, by this code, and stands there as it was written.
+
+    The card counts in whatever state: it is there to be filled in.
+    """
+    last = exports_of(folder).get(name_of(folder, place), {})
     same = last.get("checkpoint") == _checkpoint_hash(folder, step) and last.get("software") == software_versions()
-    return same and to.is_dir() and last["files"] == _hashes(to)
+    return same and place.is_dir() and {**last["files"], CARD: ""} == {**hashes_of(place), CARD: ""}
 
 
-def _hashes(to: Path) -> dict[str, str]:
-    return {path.name: sha256_of_file(path) for path in sorted(to.iterdir()) if path.is_file()}
+def _refuse_other_files(to: Path) -> None:
+    """Raises InputError where the folder to write cannot be one, or holds what no export writes."""
+    if to.exists() and not to.is_dir():
+        raise InputError(f"--to {to}: is a file; choose an empty or a new folder")
+    other = sorted(path.name for path in to.iterdir() if path.name not in FILES) if to.exists() else []
+    if other:
+        raise InputError(f"--to {to}: holds other files ({', '.join(other[:3])}); choose an empty or a new folder")
+
+
+def _refuse_other_card(folder: RunFolder, to: Path, fresh: Path) -> None:
+    """Raises InputError where a model stands at `to` that this run did not export, or whose card was filled in since."""
+    if not to.exists() or not any(to.iterdir()):
+        return
+    last = exports_of(folder).get(name_of(folder, to.resolve()))
+    if (to / CARD).exists():
+        # Killed between the renaming and the manifest, an export has no record yet, but the very card that is written now.
+        cards = (last["files"].get(CARD) if last else None, sha256_of_file(fresh / CARD))
+        same = sha256_of_file(to / CARD) in cards
+    else:
+        same = last is not None
+    if not same:
+        raise InputError(
+            f"--to {to}: its {CARD} is not as this run exported it; move the folder away, or choose another --to"
+        )
 
 
 def _checkpoint_hash(folder: RunFolder, step: int) -> str:
@@ -119,9 +152,9 @@ def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, he
         recipe.model, header.vocabulary_size, pad_token_id=header.pad_id, next_sentence=next_sentence
     )
     write_json(fresh / "config.json", configuration)
-    for path in sorted(folder.vocabulary.iterdir()):
-        if path.name != "report.json":
-            shutil.copyfile(path, fresh / path.name)
+    for name in TOKENIZER_FILES:
+        if (folder.vocabulary / name).exists():
+            shutil.copyfile(folder.vocabulary / name, fresh / name)
     # Without model_max_length transformers takes 1e30 and never truncates.
     names = read_json(fresh / "tokenizer_config.json") or {}
     write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": recipe.model.max_position_embeddings})
@@ -135,18 +168,54 @@ def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, he
         "evaluation": evaluation_at(folder, step),
     }
     card = model_card(folder.manifest(), facts, f"{folder.path.resolve().name}-bert")
-    (fresh / "README.md").write_text(card, encoding="utf-8")
+    (fresh / CARD).write_text(card, encoding="utf-8")
     return facts
 
 
-def _replace(to: Path, fresh: Path) -> None:
-    """Puts the new folder in the place of the old one; a kill in between leaves the new one complete, under its own name."""
-    old = to.with_name(f".{to.name}.old")
+@contextmanager
+def _new_folder(to: Path) -> Iterator[Path]:
+    """A folder beside `to` that is gone afterwards, unless it was renamed; what killed exports left there is removed.
+
+    Raises InputError where none can be made there.
+    """
+    place = to.resolve()
+    fresh = place.parent / f".{place.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for left in place.parent.glob(f".{glob.escape(place.name)}.{'[0-9a-f]' * 8}"):
+            with suppress(BlockingIOError), _held(left):  # held by an export that is at work
+                shutil.rmtree(left)
+        fresh.mkdir()
+    except OSError as error:
+        raise machine_error(error, to) or InputError(
+            f"--to {to}: no folder can be made there ({error.strerror}); choose another"
+        ) from None
+    try:
+        with _held(fresh):
+            yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Locks a folder while the block runs or the process lives; BlockingIOError where another process does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _replace(place: Path, fresh: Path) -> None:
+    """Puts the new folder in the place of the old one; after a kill in between none stands there."""
+    old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)
-    if to.exists():
-        to.rename(old)
-    fresh.rename(to)
-    sync_folder(to.parent)
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    sync_folder(place.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -1,21 +1,28 @@
 """fill: the likeliest words for [MASK] in a sentence, from an exported folder alone."""
 
-import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import read_json, sha256_of_file
 from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.devices import available_devices
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.hugging_face import from_hugging_face
 from pretrain.models.bert.model import BertForPreTraining
 from pretrain.models.layers import Parameters
 
+CARD = "README.md"
+"""The model card of an exported folder: the one file that is there to be edited."""
 SENTENCES = ("아이들이 운동장에[MASK] 공을 차며 놀았다.", "이 문제는 정부가 반드시 [MASK]해야 합니다.")
 
 
@@ -30,15 +37,25 @@ class ExportedBert:
             raise InputError(
                 f"{folder}: holds no config.json and model.safetensors; run `python -m pretrain export` first"
             )
-        self.configuration = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        self.configuration = read_json(folder / "config.json")
         self.tokenizer = Tokenizer(folder)
         self.tokenizer.backend.encode_special_tokens = False  # here [MASK] in a text is meant
-        names = BertConfig.__dataclass_fields__.keys() - {"vocab_size"}
-        config = BertConfig(**{name: self.configuration[name] for name in names})
-        vocab_size = self.configuration["vocab_size"]
-        next_sentence = self.configuration["architectures"] == ["BertForPreTraining"]
+        try:
+            names = BertConfig.__dataclass_fields__.keys() - {"vocab_size"}
+            config = BertConfig(**{name: self.configuration[name] for name in names})
+            vocab_size = self.configuration["vocab_size"]
+            next_sentence = self.configuration["architectures"] == ["BertForPreTraining"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{folder / 'config.json'}: not the config of a BERT ({error}); export again") from None
+        if self.tokenizer.size > vocab_size:
+            raise InputError(
+                f"{folder}: the tokenizer has {self.tokenizer.size} rows, config.json says {vocab_size}; export again"
+            )
         self.model = BertForPreTraining(config, vocab_size, next_sentence=next_sentence, compute_dtype=jnp.float32)
-        tensors = load_file(folder / "model.safetensors")
+        try:
+            tensors = load_file(folder / "model.safetensors")
+        except SafetensorError as error:
+            raise InputError(f"{folder / 'model.safetensors'}: damaged ({error}); export again") from None
         self.params = from_hugging_face(tensors, config, vocab_size, next_sentence=next_sentence)
 
     def masked_lm_logits(self, token_ids: np.ndarray, token_type_ids: np.ndarray, attends: np.ndarray) -> np.ndarray:
@@ -79,10 +96,40 @@ def fill(exported: ExportedBert, text: str, top: int) -> list[tuple[str, float, 
     return filled
 
 
-def print_fills(folder: Path, texts: Sequence[str], top: int) -> None:
-    """Prints the fills of each text; `folder` is an exported folder."""
+def print_fills(run_or_export: Path, texts: Sequence[str], top: int) -> None:
+    """Prints the fills of each text.
+
+    - `run_or_export`: a run folder, whose export is taken, or an exported folder.
+
+    Raises InputError where the run's export is not as it was written, and where a text has no [MASK] or too many tokens.
+    """
+    if top < 1:
+        raise InputError(f"--top {top}: must be 1 or more")
+    run = RunFolder(run_or_export)
+    folder = run.export if run.export.exists() else run_or_export
+    found = hashes_of(folder) if folder.is_dir() else {}
+    for name, sha256 in exports_of(run).get(name_of(run, folder), {}).get("files", {}).items():
+        if name != CARD and found.get(name) != sha256:
+            raise InputError(f"{folder / name}: not as it was exported; run `python -m pretrain export` again")
+    available_devices()
     exported = ExportedBert(folder)
     for text in texts or SENTENCES:
         print(text)
         for piece, probability, filled in fill(exported, text, top):
             print(f"  {probability:6.1%}  {piece:<12} {filled}")
+
+
+def exports_of(run: RunFolder) -> dict[str, Any]:
+    """What the run's manifest says of each of its exports, by `name_of` the folder."""
+    exports: dict[str, Any] = run.manifest().get("export", {}).get("folders", {})
+    return exports
+
+
+def name_of(run: RunFolder, exported: Path) -> str:
+    """An exported folder as seen from the run's, so that both may be moved together."""
+    return os.path.relpath(exported.resolve(), run.path.resolve())
+
+
+def hashes_of(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of an exported folder, by name."""
+    return {path.name: sha256_of_file(path) for path in sorted(folder.iterdir()) if path.is_file()}

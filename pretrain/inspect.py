@@ -1,16 +1,16 @@
 """inspect: the batch of a training step as the model sees it, with what it should say and what it says."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
+from pretrain.devices import available_devices
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel, make_objective
 from pretrain.recipe import Mesh, training_recipe_from_plain
@@ -29,11 +29,14 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     saved = read_json(folder.path / RECIPE_FILE)
     if saved is None:
         raise InputError(f"{folder.path}: training has not started here; run `python -m pretrain train` first")
+    if rows < 1:
+        raise InputError(f"--rows {rows}: must be 1 or more")
     recipe = training_recipe_from_plain(saved)
     records = Records(folder.examples, "train")
+    refuse_other_tokenizer(folder.vocabulary, records.header.tokenizer_sha256)
     objective = make_objective(recipe, records.header)
     step, has_checkpoint = _step(folder, step)
-    mesh = make_mesh(Mesh(data=1), jax.local_devices()[:1])
+    mesh = make_mesh(Mesh(data=1), available_devices()[:1])
     batches = TrainingBatches(
         records,
         seed=recipe.seed,
@@ -41,7 +44,7 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
         accumulation=1,
         sharding=batch_sharding(mesh),
     )
-    masked = jax.jit(objective.training_masks)(batches(step), jnp.int32(step))
+    masked = jax.jit(objective.training_masks)(batches(step))
     first = {name: values[0, :rows] for name, values in masked.items()}
     predictions = None
     if has_checkpoint:

@@ -1,8 +1,11 @@
 """What a run says of itself while it trains: the console, TensorBoard and metrics/metrics.jsonl, and MFU with its denominator."""
 
+import io
 import json
 import math
 import os
+import socket
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +14,7 @@ from typing import Any
 
 import jax
 
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
 from data_pipeline.contract.storage import write_atomically
 
 METRICS_FILE = "metrics.jsonl"
@@ -57,33 +60,61 @@ class MetricsWriter:
     - `folder`: the run's metrics folder.
     - `step`: the step from which the run goes on. Lines and events after it belong to work that was lost, and are removed.
 
-    Raises InputError where metrics.jsonl is damaged elsewhere than in its last line.
+    Raises InputError where metrics.jsonl is damaged elsewhere than in its last line, WorkError where the disk takes no more.
     """
 
     def __init__(self, folder: Path, step: int) -> None:
-        from tensorboardX import SummaryWriter  # here, because it takes two seconds
+        # Imported here, because it takes two seconds. Its SummaryWriter is not used: that writes in a thread, which a full
+        # disk ends without a word to us, and then waits for the thread for ever.
+        from tensorboardX.proto.event_pb2 import Event, SessionLog
 
-        folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / METRICS_FILE
         cut_after(self.path, step)
-        self._lines = open(self.path, "ab")  # noqa: SIM115
-        self._tensorboard = SummaryWriter(str(folder), purge_step=step + 1)
+        with machine_errors_at(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Unbuffered: what did not get onto a full disk must not be tried again when the file is closed.
+            self._lines = open(self.path, "ab", buffering=0)  # noqa: SIM115
+            name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
+            self._events = open(folder / name, "ab", buffering=0)  # noqa: SIM115
+        self._write_events(
+            Event(wall_time=time.time(), file_version="brain.Event:2"),
+            Event(wall_time=time.time(), step=step + 1, session_log=SessionLog(status=SessionLog.START)),
+        )
 
     def write(self, step: int, values: dict[str, float | None]) -> None:
-        """Writes one line and as many TensorBoard scalars, and makes them durable. A None is null, and no scalar."""
+        """Writes one line and one TensorBoard event, and makes them durable. A None is null, and no scalar."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
         # Whole lines in one write, so that a process killed here leaves at most one torn line.
-        self._lines.write((json.dumps({"step": step, **values}) + "\n").encode())
-        self._lines.flush()
-        os.fsync(self._lines.fileno())
-        for name, value in values.items():
-            if value is not None:
-                self._tensorboard.add_scalar(name, value, step)
-        self._tensorboard.flush()
+        with machine_errors_at(self.path):
+            _append(self._lines, (json.dumps({"step": step, **values}) + "\n").encode())
+        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items() if value is not None]
+        self._write_events(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))
+
+    def _write_events(self, *events: Any) -> None:
+        """Events as TFRecords: length, its CRC, the event, its CRC."""
+        from tensorboardX.record_writer import masked_crc32c
+
+        records = b""
+        for event in events:
+            content = event.SerializeToString()
+            length = struct.pack("<Q", len(content))
+            checks = [struct.pack("<I", masked_crc32c(part)) for part in (length, content)]
+            records += length + checks[0] + content + checks[1]
+        with machine_errors_at(self._events.name):
+            _append(self._events, records)
 
     def close(self) -> None:
         """Closes both files."""
         self._lines.close()
-        self._tensorboard.close()
+        self._events.close()
+
+
+def _append(file: io.FileIO, content: bytes) -> None:
+    while content:  # a disk that is nearly full takes a part, and says that it is full at the next
+        content = content[file.write(content) :]
+    os.fsync(file.fileno())
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -97,9 +128,12 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     lines = []
     for number, line in enumerate(whole, 1):
         try:
-            lines.append(json.loads(line))
+            value = json.loads(line)
         except ValueError:
-            raise InputError(f"{path}:{number}: not a line of JSON; remove the line and run again") from None
+            value = None
+        if not isinstance(value, dict) or "step" not in value:
+            raise InputError(f"{path}:{number}: not a line of JSON with a step; remove the line and run again")
+        lines.append(value)
     return lines
 
 

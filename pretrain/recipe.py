@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import from_plain
 from pretrain.models.bert.config import BertConfig
 
@@ -22,6 +23,8 @@ class Masking:
     """Share of predicted tokens replaced by [MASK], 0 to 1."""
     random_share: float = 0.1
     """Share of predicted tokens replaced by a random token, 0 to 1; the rest stays."""
+    static_masks: int | None = None
+    """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,18 @@ class TrainingRecipe:
 
 
 def training_recipe_from_plain(value: Any) -> TrainingRecipe:
-    """The recipe that `data_pipeline.contract.recipe_file.plain` wrote down."""
+    """The recipe that `data_pipeline.contract.recipe_file.plain` wrote down.
+
+    Raises InputError where it is none, or one with fields that this code does not have.
+    """
     classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation)
-    recipe: TrainingRecipe = from_plain(value, classes)
+    try:
+        recipe = from_plain(value, classes)
+    except (KeyError, TypeError) as error:
+        recipe = error
+    if not isinstance(recipe, TrainingRecipe):
+        raise InputError(
+            f"the training recipe that this run wrote down is not one that this code knows ({recipe}); use the version of "
+            "the code that trained it (manifest.json: train, software, code), or train again"
+        )
     return recipe

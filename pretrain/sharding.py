@@ -9,6 +9,7 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from data_pipeline.contract.errors import InputError
+from pretrain.devices import available_devices
 from pretrain.recipe import Mesh
 
 AXES = ("data", "fsdp", "tensor")
@@ -24,9 +25,9 @@ def make_mesh(sizes: Mesh, devices: Sequence[jax.Device] | None = None) -> jax.s
     - `sizes`: devices along each axis; one may be -1 and takes what is left.
     - `devices`: None means all devices of all processes.
 
-    Raises InputError where the sizes do not make up the number of devices.
+    Raises InputError where the sizes do not make up the number of devices, and what `available_devices` raises.
     """
-    devices = jax.devices() if devices is None else devices
+    devices = available_devices() if devices is None else devices
     wanted = {axis: getattr(sizes, axis) for axis in AXES}
     wrong = [axis for axis, size in wanted.items() if size < 1 and size != -1]
     if wrong:

@@ -52,7 +52,7 @@ def train_step(
     Returns the new state and float32 scalars: `loss` (nats a prediction, plus the next-sentence loss), `masked_accuracy`,
     `next_sentence_loss` and `next_sentence_accuracy` (pairs only), `grad_norm` (before clipping), `predictions`, `real_tokens`.
     """
-    masked = objective.training_masks(batch, state["step"])
+    masked = objective.training_masks(batch)
     totals = objective.totals(masked)
 
     def loss_of(params: Parameters, microbatch: dict[str, jax.Array], index: jax.Array | int) -> tuple[jax.Array, Any]:

@@ -19,15 +19,18 @@ from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
+from data_pipeline.contract.tokenizer import refuse_other_tokenizer
 from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
 from pretrain.checkpoints import Checkpoints, Facts, refuse_other_run
 from pretrain.devices import use_compilation_cache
+from pretrain.host_memory import keep_freed_memory
 from pretrain.metrics import MetricsWriter, Window, console_line, model_flops_utilisation, peak_tflops
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import learning_rate, make_optimizer
 from pretrain.recipe import TrainingRecipe
+from pretrain.recipe_checks import check
 from pretrain.sharding import ROWS, batch_sharding, make_mesh
 from pretrain.step import CompiledSteps, loss_metrics, make_steps
 
@@ -44,6 +47,7 @@ def train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe) -> No
     Raises InputError where recipe, records, devices and an earlier part of this run do not go together; WorkError where
     the loss is not a number, a checkpoint cannot be written, none is valid, or SIGTERM came (after saving).
     """
+    check(recipe)
     mesh = make_mesh(recipe.mesh)
     lock = run_folder.locked() if jax.process_index() == 0 else contextlib.nullcontext()
     with lock, sigterm_noticed() as terminated, jax.set_mesh(mesh):
@@ -63,11 +67,14 @@ def _train(
     # ---- Machine
     kind = mesh.devices.flat[0].device_kind
     peak = recipe.peak_tflops_per_device or peak_tflops(kind)
+    if mesh.devices.flat[0].platform == "cpu":
+        keep_freed_memory()
     stop = check_sizes(recipe, mesh)
 
     # ---- Records and model
     records = Records(run_folder.examples, "train")
     header = records.header
+    refuse_other_tokenizer(run_folder.vocabulary, header.tokenizer_sha256)
     objective = make_objective(recipe, header)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, vocab_size=header.vocabulary_size))
     schedule = learning_rate(recipe)
@@ -81,8 +88,6 @@ def _train(
     start, saved = found or (0, nothing)
     if found:
         refuse_other_run(saved, recipe, header.fingerprint)
-    if first_process:
-        write_json(run_folder.path / RECIPE_FILE, plain(recipe))
     if start >= stop:
         if (
             run_folder.manifest().get("train", {}).get("step") != start
@@ -141,6 +146,8 @@ def _train(
 
     # ---- Loop
     writer = MetricsWriter(run_folder.metrics, start) if first_process else None
+    if first_process:
+        write_json(run_folder.path / RECIPE_FILE, plain(recipe))
     window, last, tokens_seen, last_save = Window(start), saved["metrics"], saved["tokens_seen"], time.perf_counter()
     with checkpoints, Prefetched(batches, start, stop) as prefetched, jax.transfer_guard("disallow"):
         for step, batch in prefetched:
@@ -156,6 +163,7 @@ def _train(
             save_now = due(done, recipe.checkpoints.every_steps, stop) or minutes_over or stopping
             if not (log_now or evaluate_now or save_now):
                 continue
+            checkpoints.raise_failure()
 
             # ---- Metrics
             latest = window.settle()
@@ -206,10 +214,12 @@ def _train(
 
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
-    """The step at which to stop. Raises InputError for steps and batch sizes that cannot be."""
-    for name in ("max_steps", "accumulation", "global_batch_size", "log_every_steps"):
-        if getattr(recipe, name) < 1:
-            raise InputError(f"{name} {getattr(recipe, name)}: must be 1 or more")
+    """The step at which to stop. Raises InputError for steps, heads and batch sizes that this mesh cannot have."""
+    heads, tensor = recipe.model.num_attention_heads, mesh.shape["tensor"]
+    if heads % tensor:
+        raise InputError(
+            f"model.num_attention_heads {heads} cannot be divided over mesh.tensor {tensor}; choose one that divides it"
+        )
     splits = mesh.shape["data"] * mesh.shape["fsdp"]
     if recipe.global_batch_size % (recipe.accumulation * splits):
         raise InputError(

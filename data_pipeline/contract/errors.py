@@ -1,8 +1,24 @@
 """The two errors that a user sees. Everything else is a bug and keeps its traceback."""
 
+import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+AGAIN = "and run the same command again"
+MACHINE: dict[int, str] = {
+    errno.ENOSPC: f"no space left on the disk; free some {AGAIN}",
+    errno.EDQUOT: f"no space left on the disk (the quota is reached); free some {AGAIN}",
+    errno.EROFS: f"the disk is read-only; make it writable {AGAIN}, or use another folder",
+    errno.EACCES: f"no permission; see to the owner and the mode of the path {AGAIN}, or use another folder",
+    errno.EPERM: f"not permitted; see to the owner and the mode of the path {AGAIN}, or use another folder",
+    errno.EIO: f"the disk cannot be read or written (input/output error); see to it {AGAIN}",
+    errno.EMFILE: f"too many open files; raise the limit (ulimit -n) {AGAIN}",
+    errno.ENFILE: f"too many open files on this machine; close some {AGAIN}",
+}
+"""What a machine may refuse although the program is right, and what to do about it. Any other OSError is a bug."""
 
 
 class InputError(Exception):
@@ -13,19 +29,55 @@ class WorkError(Exception):
     """The work failed although the input was right (exit code 1): one sentence of what, where, and what to do."""
 
 
+def machine_error(error: BaseException, place: str | Path | None = None) -> WorkError | None:
+    """An error as a sentence, if it is the machine's fault (MACHINE); None if it is another one.
+
+    - `error`: an OSError, or the RuntimeError by which C++ libraries tell of one: the system's own words stand in it.
+    - `place`: the file or folder to name; None means the one that the error names.
+    """
+    number = None
+    if isinstance(error, OSError) and error.errno is not None:
+        number, place = error.errno, place or error.filename
+    elif isinstance(error, OSError | RuntimeError):
+        number = next((code for code in MACHINE if os.strerror(code) in str(error)), None)
+    if number not in MACHINE:
+        return None
+    return WorkError(f"{place}: {MACHINE[number]}" if place else MACHINE[number])
+
+
+@contextmanager
+def machine_errors_at(place: str | Path) -> Iterator[None]:
+    """Turns what the machine refuses inside the block into a WorkError that names the place."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        known = machine_error(error, place)
+        if known is None:
+            raise
+        raise known from None
+
+
 def run_command(command: Callable[[], None]) -> None:
-    """Runs a command line's body and turns the two user errors into one line on stderr and the exit code."""
+    """Runs a command line's body and turns the errors that are no bug into one line on stderr and the exit code."""
     try:
         command()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(error, 2)
     except WorkError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _end(error, 1)
     except BrokenPipeError:
         # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        known = machine_error(error)
+        if known is None:
+            raise
+        _end(known, 1)
+
+
+def _end(error: Exception, code: int) -> None:
+    print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
+    sys.exit(code)

@@ -1,14 +1,15 @@
-"""configs/NAME.py: loading a recipe, changing it from the command line, writing it down resolved."""
+"""configs/NAME.py: loading a recipe, writing it down resolved, telling two apart."""
 
 import dataclasses
+import difflib
 import importlib.util
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import tyro
-
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_types import find_wrong_value, line_of
 
 PACKAGED_CONFIGS = Path(__file__).parent.parent.parent / "configs"
 Recipe = TypeVar("Recipe")
@@ -33,6 +34,9 @@ def load_recipe(name: str, part: str, expected: type[Recipe]) -> tuple[str, Reci
 
     - `part`: `"data"` or `"training"`.
     - `expected`: the class that object must have.
+
+    Raises InputError with the line where the file cannot be run, and with line and dotted name for a field that holds
+    what its type does not allow.
     """
     path = recipe_path(name)
     specification = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
@@ -42,28 +46,46 @@ def load_recipe(name: str, part: str, expected: type[Recipe]) -> tuple[str, Reci
     try:
         specification.loader.exec_module(module)
     except SyntaxError as error:
-        raise InputError(f"{error.filename}:{error.lineno}: {error.msg}; mend the recipe") from None
-    except Exception as error:
-        raise InputError(f"{path}:{_line_in(path, error)}: {type(error).__name__}: {error}; mend the recipe") from None
+        file = path if error.filename in (None, specification.origin) else error.filename
+        raise InputError(f"{file}:{error.lineno or 1}: {error.msg}; mend the recipe") from None
+    except (Exception, SystemExit) as error:
+        line, names = _frame(str(specification.origin), error)
+        near = _near(error, names)
+        what = f"{type(error).__name__}: {error}" + (f" (did you mean {near}?)" if near else "")
+        raise InputError(f"{path}:{line}: {what}; mend the recipe") from None
     recipe = getattr(module, part, None)
     if not isinstance(recipe, expected):
-        raise InputError(f"{path}: must define {part} = {expected.__name__}(...)")
+        found = f", found {recipe!r}" if hasattr(module, part) else ""
+        raise InputError(f"{path}: must define {part} = {expected.__name__}(...){found}")
+    wrong = find_wrong_value(recipe, expected)
+    if wrong:
+        line = line_of(path.read_text(encoding="utf-8"), part, wrong.steps)
+        raise InputError(f"{path}:{line}: {wrong.sentence(part)}; mend the recipe")
     return path.stem, recipe
 
 
-def _line_in(path: Path, error: Exception) -> int:
-    """The last line of the recipe that was running when the error came."""
-    line, traceback = 1, error.__traceback__
+def _frame(file: str, error: BaseException) -> tuple[int, dict[str, Any]]:
+    """The last line of the recipe that was running when the error came, and the names known there."""
+    found: tuple[int, dict[str, Any]] = (1, {})
+    traceback = error.__traceback__
     while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename == str(path):
-            line = traceback.tb_lineno
+        if traceback.tb_frame.f_code.co_filename == file:
+            found = traceback.tb_lineno, {**traceback.tb_frame.f_globals, **traceback.tb_frame.f_locals}
         traceback = traceback.tb_next
-    return line
+    return found
 
 
-def parse_command_line(default: Recipe, arguments: list[str], program: str) -> Recipe:
-    """Parses flags into a dataclass whose defaults are the recipe's values; a wrong flag or value ends with exit code 2."""
-    return tyro.cli(type(default), default=default, args=arguments, prog=program)
+def _near(error: BaseException, names: dict[str, Any]) -> str | None:
+    """The field or name that a misspelled one was probably meant to be."""
+    if isinstance(error, NameError) and error.name:
+        wrong, known = error.name, list(names)
+    else:
+        field = re.match(r"(\w+)\.__init__\(\) got an unexpected keyword argument '(\w+)'", str(error))
+        kind = names.get(field[1]) if field else None
+        if field is None or kind is None or not dataclasses.is_dataclass(kind):
+            return None
+        wrong, known = field[2], [each.name for each in dataclasses.fields(kind)]
+    return next(iter(difflib.get_close_matches(wrong, known, n=1)), None)
 
 
 def plain(value: Any) -> Any:

@@ -19,10 +19,10 @@ from typing import Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
-from array_record.python.array_record_module import ArrayRecordWriter
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 from tensorflow_datasets.proto import tf_example_pb2
 
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import InputError, WorkError, machine_error, machine_errors_at
 from data_pipeline.contract.storage import read_json, sync_file, sync_folder, write_json
 
 Layout = Literal["packed", "sentence_pairs"]
@@ -30,6 +30,7 @@ Row = Mapping[str, np.ndarray]
 NAME = "korean_records"
 FILE_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 HEADER = "header.json"
+METADATA = ("dataset_info.json", "features.json")
 FORMAT_VERSION = 1
 
 
@@ -101,13 +102,12 @@ def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_i
 
     Raises WorkError where the disk does not take it.
     """
-    serialise = features(layout, length, token_dtype).serialize_example
+    features(layout, length, token_dtype)
     digest, count, tokens = hashlib.sha256(), 0, 0
     writer = ArrayRecordWriter(str(path), "group_size:1")
     try:
         for row in rows:
-            # TFDS leaves the order of the fields to protobuf's hash table, which differs from process to process.
-            record = tf_example_pb2.Example.FromString(serialise(dict(row))).SerializeToString(deterministic=True)
+            record = _serialised(row)
             digest.update(record)
             _on_disk(path, writer.write, record)
             count += 1
@@ -115,7 +115,25 @@ def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_i
     finally:
         _on_disk(path, writer.close)
     sync_file(path)
+    found = ArrayRecordReader(str(path)).num_records()
+    if found != count:
+        raise WorkError(
+            f"{path}: {found} of {count} records reached the disk; see to it and run the same command again"
+        )
     return Shard(path.name, count, tokens, path.stat().st_size, digest.hexdigest())
+
+
+def _serialised(row: Row) -> bytes:
+    """A row as TFDS writes it by `features`, with the order of the fields fixed; TFDS itself takes seven times as long."""
+    example = tf_example_pb2.Example()
+    for name, value in row.items():
+        feature = example.features.feature[name]
+        if value.ndim:
+            feature.bytes_list.value.append(value.tobytes())
+        else:
+            feature.int64_list.value.append(int(value))
+    # Protobuf's hash table would give another order in another process.
+    return example.SerializeToString(deterministic=True)
 
 
 def _on_disk(path: Path, action: Callable[..., None], *arguments: bytes) -> None:
@@ -123,7 +141,8 @@ def _on_disk(path: Path, action: Callable[..., None], *arguments: bytes) -> None
     try:
         action(*arguments)
     except RuntimeError as error:
-        raise WorkError(f"{path}: cannot be written ({error}); see to the disk and run again") from None
+        unknown = WorkError(f"{path}: cannot be written ({error}); see to the disk and run the same command again")
+        raise machine_error(error, path) or unknown from None
 
 
 def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], header: RecordsHeader) -> None:
@@ -132,6 +151,7 @@ def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], h
     - `written`: for each split its shard files in order, with what `write_shard` said of them.
 
     Shards are linked, not copied: the originals may stay. Nothing is touched where the same records stand whole already.
+    Raises WorkError where the disk does not take it; there is no header then.
     """
     templates = {
         split: tfds.core.ShardedFileTemplate(
@@ -148,30 +168,33 @@ def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], h
         path.is_file() and path.stat().st_size == shard.bytes for path, (_, shard) in links.items()
     ):
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    withdraw(folder)
-    for stale in [*folder.glob(f"{NAME}-*"), folder / "dataset_info.json", folder / "features.json"]:
-        stale.unlink(missing_ok=True)
-    for link, (path, _) in links.items():
-        os.link(path, link)
-    splits = [
-        tfds.core.SplitInfo(
-            name=split,
-            shard_lengths=[shard.rows for _, shard in shards],
-            num_bytes=sum(shard.bytes for _, shard in shards),
-            filename_template=templates[split],
+    with machine_errors_at(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        withdraw(folder)
+        for stale in [*folder.glob(f"{NAME}-*"), *(folder / name for name in METADATA)]:
+            stale.unlink(missing_ok=True)
+        for link, (path, _) in links.items():
+            os.link(path, link)
+        splits = [
+            tfds.core.SplitInfo(
+                name=split,
+                shard_lengths=[shard.rows for _, shard in shards],
+                num_bytes=sum(shard.bytes for _, shard in shards),
+                filename_template=templates[split],
+            )
+            for split, shards in written.items()
+        ]
+        tfds.folder_dataset.write_metadata(
+            data_dir=str(folder),
+            features=features(header.layout, header.length, header.token_dtype),
+            split_infos=splits,
+            filename_template=FILE_TEMPLATE,
+            check_data=False,
         )
-        for split, shards in written.items()
-    ]
-    tfds.folder_dataset.write_metadata(
-        data_dir=str(folder),
-        features=features(header.layout, header.length, header.token_dtype),
-        split_infos=splits,
-        filename_template=FILE_TEMPLATE,
-        check_data=False,
-    )
-    sync_folder(folder)
-    write_json(folder / HEADER, asdict(header))
+        for name in METADATA:
+            sync_file(folder / name)
+        sync_folder(folder)
+        write_json(folder / HEADER, asdict(header))
 
 
 def is_published(folder: Path, header: RecordsHeader) -> bool:
@@ -181,7 +204,9 @@ def is_published(folder: Path, header: RecordsHeader) -> bool:
 
 def withdraw(folder: Path) -> None:
     """Takes the header away: nobody reads the folder's records until they are published again."""
-    (folder / HEADER).unlink(missing_ok=True)
+    if (folder / HEADER).exists():
+        (folder / HEADER).unlink()
+        sync_folder(folder)
 
 
 def read_header(folder: Path) -> RecordsHeader:
@@ -189,17 +214,20 @@ def read_header(folder: Path) -> RecordsHeader:
     value = read_json(folder / HEADER)
     if value is None:
         raise InputError(f"{folder}: holds no finished records; run `python -m data_pipeline prepare` first")
-    if value.get("format_version") != FORMAT_VERSION:
-        found = value.get("format_version")
+    found = value.get("format_version") if isinstance(value, dict) else None
+    if found != FORMAT_VERSION:
         raise InputError(f"{folder}: records of format {found}, this code reads {FORMAT_VERSION}; prepare them again")
-    value["reserved_ids"] = tuple(value["reserved_ids"])
-    return RecordsHeader(**value)
+    try:
+        return RecordsHeader(**{**value, "reserved_ids": tuple(value["reserved_ids"])})
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{folder / HEADER}: damaged ({error}); remove {folder} and prepare again") from None
 
 
 class Records:
     """Random access to the rows of one split.
 
-    Raises InputError where the folder holds no finished records, a shard is missing or cut, or the split is empty.
+    Raises InputError where the folder holds no finished records, a shard is missing or cut, or the split is empty; and,
+    when rows are read, naming the shard where they are not what was written.
     """
 
     def __init__(self, folder: Path, split: str) -> None:
@@ -211,15 +239,19 @@ class Records:
             builder = tfds.builder_from_directory(str(folder))
             self._source = builder.as_data_source(split)
             length = len(self._source)
+            self._shards = builder.info.splits[split]
             # ArrayRecord opens a shard when a row of it is read: hours into training, perhaps.
-            found = sum(Path(path).stat().st_size for path in builder.info.splits[split].filepaths)
-            expected = builder.info.splits[split].num_bytes
+            found = sum(Path(path).stat().st_size for path in self._shards.filepaths)
+            expected = int(self._shards.num_bytes)
         except Exception as error:
             raise InputError(
                 f"{folder}: records cannot be opened ({error}); remove the folder and prepare again"
             ) from None
         if found != expected:
-            raise InputError(f"{folder}: the {split} shards hold {found} bytes instead of {expected}; prepare again")
+            raise InputError(
+                f"{folder}: the {split} shards hold {found} bytes instead of {expected}; "
+                "run `python -m data_pipeline prepare` again"
+            )
         if length != self.header.rows[split]:
             raise InputError(
                 f"{folder}: {length} {split} records, the header says {self.header.rows[split]}; prepare again"
@@ -230,6 +262,26 @@ class Records:
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
         """The rows at these indices, stacked: `tokens` [n, length], `word_starts` and `segment_starts` [n, length / 8], `label` [n]."""
-        rows = self._source.__getitems__([int(index) for index in indices])
+        try:
+            rows = self._source.__getitems__([int(index) for index in indices])
+        except RuntimeError as error:  # ArrayRecord hashes each chunk: no flipped bit gets through
+            raise self._damage(indices, error) from None
         stacked = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
         return {name: rows.astype(np.uint8) if name == "label" else rows for name, rows in stacked.items()}
+
+    def _damage(self, indices: Sequence[int], error: RuntimeError) -> InputError | WorkError:
+        """What to say of rows that cannot be read, of which the library says neither row nor shard."""
+        ends = np.cumsum(self._shards.shard_lengths)
+        for index in indices:
+            try:
+                self._source.__getitems__([int(index)])
+            except RuntimeError as of_row:
+                shard = Path(self._shards.filepaths[int(np.searchsorted(ends, index, side="right"))])
+                reason = str(of_row).splitlines()[0]
+                mend = f"remove {shard.parent} and {shard.parent.parent / 'corpus' / 'records'}"
+                return machine_error(of_row, shard) or InputError(
+                    f"{shard}: damaged ({reason}); restore it from a copy, or {mend} and prepare again"
+                )
+        return WorkError(
+            f"{self._shards.filepaths[0]}: cannot be read at times ({error}); see to the disk and run again"
+        )

@@ -1,5 +1,6 @@
 """A run folder: everything of one run, so that it can be copied, resumed and explained."""
 
+import errno
 import fcntl
 import importlib.metadata
 import os
@@ -11,9 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.contract.storage import read_json, write_json
+from data_pipeline.contract.errors import InputError, WorkError, machine_error, machine_errors_at
+from data_pipeline.contract.storage import read_json, remove_unfinished, write_json
 
+REPORT = "report.json"
+"""What a stage or a vocabulary says of itself, in `corpus` and in `vocabulary`."""
 REPOSITORY = Path(__file__).parent.parent.parent
 EXPLAINING_PACKAGES = (
     "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "tensorflow-datasets", "array-record",
@@ -73,9 +76,20 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Holds the folder for one process; a second one fails with the holder's process id. Freed when the process ends."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        """Holds the folder for one process; a second one fails with the holder's process id. Freed when the process ends.
+
+        Raises InputError where no run folder can be made or written at this path, WorkError where it is in use.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise machine_error(error, self.path) or error from None
+            reason = "a file stands there" if self.path.is_file() else error.strerror
+            raise InputError(
+                f"--run-dir {self.path}: cannot be a run folder ({reason}); choose another, or see to its permissions"
+            ) from None
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -84,8 +98,12 @@ class RunFolder:
                 raise WorkError(
                     f"{self.path}: in use by process {holder}; wait for it, stop it, or choose another --run-dir"
                 ) from None
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+            with machine_errors_at(self.path):
+                remove_unfinished(self.path.glob(".*"))
+                for part in (self.corpus, self.vocabulary, self.examples):
+                    remove_unfinished(part.rglob(".*"))
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
             yield
         finally:
             os.close(descriptor)
@@ -95,6 +113,8 @@ def existing_run_folder(path: str | Path) -> RunFolder:
     """The run folder at a path; an InputError where there is none."""
     folder = RunFolder(path)
     if not folder.manifest_path.exists():
+        if folder.corpus.exists():
+            raise InputError(f"{path}: not prepared to the end; run `python -m data_pipeline prepare` again")
         raise InputError(
             f"{path}: not a run folder (it has no manifest.json); give the --run-dir of an earlier prepare"
         )

@@ -3,17 +3,22 @@
 import hashlib
 import io
 import json
+import lzma
 import os
+import re
 import uuid
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import fsspec
+import numpy as np
 
-from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
+from data_pipeline.contract.packages import needed
 
 READ_BYTES = 1 << 16
 
@@ -29,7 +34,12 @@ class InputFile:
 
 def find_input_files(glob: str) -> list[InputFile]:
     """The files that a glob or path (local or any fsspec URL) matches, sorted by path. No match is an InputError."""
-    filesystem, pattern = fsspec.core.url_to_fs(os.path.expanduser(glob))
+    try:
+        filesystem, pattern = fsspec.core.url_to_fs(os.path.expanduser(glob))
+    except (ImportError, ValueError) as error:  # a file system that wants a package, or that fsspec does not know
+        raise InputError(
+            f"{glob}: cannot be reached ({error}); copy the files here, or install what is missing"
+        ) from None
     try:
         # A name that holds [ or * itself is meant as it stands.
         paths = [pattern] if filesystem.isfile(pattern) else sorted(filesystem.glob(pattern))
@@ -43,6 +53,8 @@ def find_input_files(glob: str) -> list[InputFile]:
         stamp = str(information.get("etag") or information.get("ETag") or information.get("mtime") or "")
         files.append(InputFile(filesystem.unstrip_protocol(path), int(information["size"] or 0), stamp))
     if not files:
+        if paths:
+            raise InputError(f"{glob}: no such file, only a folder; name its files, as in {glob.rstrip('/')}/*")
         raise InputError(f"{glob}: no such file; check the path or the glob of --source or of the recipe")
     return [InputFile(file.path.removeprefix("file://"), file.size, file.stamp) for file in files]
 
@@ -58,6 +70,28 @@ def open_input(path: str) -> Iterator[IO[bytes]]:
         yield io.BufferedReader(_ZstandardReader(stream), READ_BYTES) if zstandard else stream
 
 
+@contextmanager
+def damage_named(path: str | Path) -> Iterator[None]:
+    """Turns what goes wrong while a source file is read into an error that names it: an InputError where the file is
+    damaged, a WorkError where the machine does not give it."""
+    try:
+        yield
+    except (EOFError, lzma.LZMAError, zlib.error) as error:
+        raise _damaged(path, error) from None
+    except FileNotFoundError:
+        raise WorkError(f"{path}: vanished while the work ran; restore it and run the same command again") from None
+    except OSError as error:
+        if error.errno is None:  # how gzip and bz2 tell that a file is damaged
+            raise _damaged(path, error) from None
+        raise WorkError(
+            f"{path}: cannot be read ({error.strerror}); see to it and run the same command again"
+        ) from None
+
+
+def _damaged(path: str | Path, error: Exception) -> InputError:
+    return InputError(f"{path}: cannot be decompressed ({error}); fetch it again")
+
+
 class _ZstandardReader(io.RawIOBase):
     """Decompresses all frames of a stream.
 
@@ -65,9 +99,9 @@ class _ZstandardReader(io.RawIOBase):
     """
 
     def __init__(self, stream: IO[bytes]) -> None:
-        import zstandard  # of the extra [data]; training reads no corpus
-
+        zstandard = needed("zstandard", "the reading of .zst files")  # of the extra [data]; training reads no corpus
         self._stream, self._new_frame = stream, zstandard.ZstdDecompressor().decompressobj
+        self._damaged = zstandard.ZstdError
         self._frame = self._new_frame()
         self._inside_frame, self._waiting = False, memoryview(b"")
 
@@ -85,26 +119,47 @@ class _ZstandardReader(io.RawIOBase):
                     raise EOFError("the file ends inside a zstandard frame")
                 return 0
             self._inside_frame = True
-            self._waiting = memoryview(self._frame.decompress(compressed))
+            try:
+                self._waiting = memoryview(self._frame.decompress(compressed))
+            except self._damaged as error:
+                raise OSError(str(error)) from None  # as gzip and bz2 do
         taken, self._waiting = self._waiting[: len(buffer)], self._waiting[len(buffer) :]
         buffer[: len(taken)] = taken
         return len(taken)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader sees the old one or the new one, also after a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+    """Writes a file so that a reader sees the old one or the new one, also after a power cut.
+
+    Raises WorkError where the machine does not take it: a full or read-only disk, no permission.
+    """
+    with machine_errors_at(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            with open(temporary, "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_folder(path.parent)
+
+
+def remove_unfinished(paths: Iterable[Path]) -> None:
+    """Deletes those of the files that a killed `write_atomically` left behind; nobody may be writing them."""
+    for path in paths:
+        if re.fullmatch(r"\..+\.[0-9a-f]{8}", path.name) and path.is_file():
+            path.unlink()
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Writes a .npy file atomically. (np.save tells of a disk that fills up without the system's error number.)"""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    write_atomically(path, content.getvalue())
 
 
 def sync_folder(folder: Path) -> None:

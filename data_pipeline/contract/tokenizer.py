@@ -1,10 +1,12 @@
 """Loading a vocabulary, tokenising text, and knowing which tokens start a word."""
 
+import hashlib
 import json
 import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +15,13 @@ import tokenizers
 from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.storage import read_json
+from data_pipeline.contract.storage import read_json, sha256_of_file
 
 WordUnit = Literal["token", "bert_word", "eojeol", "morpheme"]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """The specials of a vocabulary that we train, in the order of their ids 0..4."""
 ROLES = ("pad", "unk", "cls", "sep", "mask")
+TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 ALTERNATIVE_NAMES = {
     "pad": ("<pad>",),
     "unk": ("<unk>",),
@@ -85,7 +88,9 @@ class Tokenizer:
             names = [named[role]] if role in named else [name, *ALTERNATIVE_NAMES[role]]
             found = [vocabulary[candidate] for candidate in names if candidate in vocabulary]
             if not found:
-                raise InputError(f"{self.folder}: the vocabulary has no {name} token (looked for {', '.join(names)})")
+                raise InputError(
+                    f"{self.folder}: the vocabulary has no {name} token (looked for {', '.join(names)}); add it"
+                )
             ids[role] = found[0]
         return SpecialIds(**ids)
 
@@ -107,10 +112,12 @@ class Tokenizer:
         if unit == "token" or (unit == "bert_word" and self._is_bert):
             # WordPiece runs inside BertPreTokenizer's words, so ## alone tells where they go on; offsets cost half the speed.
             encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
-            ids = [self._as_text(encoding.ids) for encoding in encodings]
-            if unit == "token":
-                return [(row, np.ones(len(row), bool)) for row in ids]
-            return [(row, ~self.continues[row]) for row in ids]
+            # Together, not text by text: a call of numpy costs as much as a sentence.
+            parts = [encoding.ids for encoding in encodings]
+            tokens = self._as_text(list(chain.from_iterable(parts)))
+            starts = np.ones(len(tokens), bool) if unit == "token" else ~self.continues[tokens]
+            bounds = pairwise(accumulate(map(len, parts), initial=0))
+            return [(tokens[start:end], starts[start:end]) for start, end in bounds]
         boundaries: Boundaries = {"bert_word": bert_word_starts, "eojeol": eojeol_starts}.get(unit) or _given(
             morpheme_starts
         )
@@ -177,15 +184,18 @@ def normalizer(lowercase: bool) -> normalizers.Normalizer:
     )
 
 
-def build_word_piece(vocabulary: Sequence[str], lowercase: bool) -> tokenizers.Tokenizer:
+def build_word_piece(vocabulary: Sequence[str], lowercase: bool, file: Path | None = None) -> tokenizers.Tokenizer:
     """A BERT tokenizer of these rows: BertNormalizer, BertPreTokenizer, WordPiece, `[CLS] A [SEP] B [SEP]`.
+
+    - `file`: where the rows come from, for the error.
 
     Raises InputError where a special is missing.
     """
     ids = {piece: index for index, piece in enumerate(vocabulary)}
     missing = [token for token in SPECIAL_TOKENS if token not in ids]
     if missing:
-        raise InputError(f"the vocabulary has no {', '.join(missing)} (found {len(ids)} rows); add the missing rows")
+        place = f"{file}: " if file else ""
+        raise InputError(f"{place}the vocabulary has no {', '.join(missing)} (found {len(ids)} rows); add them")
     backend = tokenizers.Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
     backend.normalizer = normalizer(lowercase)
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -213,7 +223,7 @@ def read_vocabulary_file(path: Path) -> list[str]:
         if not row:
             raise InputError(f"{path}:{number}: the row is empty; every line holds one piece")
         if row in seen:
-            raise InputError(f"{path}:{number}: the row {row!r} stands already at line {seen[row]}")
+            raise InputError(f"{path}:{number}: the row {row!r} stands already at line {seen[row]}; remove one of them")
         seen[row] = number
     return list(seen)
 
@@ -237,16 +247,34 @@ def hugging_face_files(vocabulary: Sequence[str], lowercase: bool) -> dict[str, 
     }
 
 
+def tokenizer_sha256(folder: Path) -> str:
+    """Hash of the tokenizer's files in a folder, names included: the `tokenizer_sha256` of a records' header."""
+    files = [[name, sha256_of_file(folder / name)] for name in sorted(TOKENIZER_FILES) if (folder / name).is_file()]
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
+
+
+def refuse_other_tokenizer(folder: Path, sha256: str) -> None:
+    """Raises InputError where a folder's files are not the ones with which the records were made: ids would mean other words.
+
+    - `sha256`: the header's `tokenizer_sha256`.
+    """
+    if tokenizer_sha256(folder) != sha256:
+        raise InputError(
+            f"{folder}: not the tokenizer files with which the records were made; restore them from a copy, "
+            "or run `python -m data_pipeline prepare` again"
+        )
+
+
 def _load_backend(folder: Path) -> tokenizers.Tokenizer:
     if (folder / "tokenizer.json").exists():
         try:
             return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:
-            raise InputError(f"{folder / 'tokenizer.json'}: not a tokenizer ({error})") from None
+            raise InputError(f"{folder / 'tokenizer.json'}: not a tokenizer ({error}); restore the file") from None
     if (folder / "vocab.txt").exists():
-        flags = _configuration(folder)
-        return build_word_piece(read_vocabulary_file(folder / "vocab.txt"), bool(flags.get("do_lower_case", False)))
-    raise InputError(f"{folder}: holds neither tokenizer.json nor vocab.txt")
+        flags, path = _configuration(folder), folder / "vocab.txt"
+        return build_word_piece(read_vocabulary_file(path), bool(flags.get("do_lower_case", False)), path)
+    raise InputError(f"{folder}: holds neither tokenizer.json nor vocab.txt; prepare again, or restore them")
 
 
 def _configuration(folder: Path) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Stage 1: a source file becomes parts of clean documents, with a sorted table of their keys for deduplication."""
 
 import hashlib
-import lzma
-import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -10,10 +8,9 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-import zstandard
 
-from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.contract.storage import open_input
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import damage_named, open_input, write_array
 from data_pipeline.corpus_files import PartWriter
 from data_pipeline.document import Document, Dropped
 from data_pipeline.recipe import Clean, Source
@@ -47,12 +44,14 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                 tally.add_bad(item.location, item.problem)
                 if bad > task.limits["bad_records"]:
                     place = file.path.removesuffix(Path(file.path).name) + item.location
+                    another = ", read another field with --source jsonl.FIELD:GLOB" if source.format == "jsonl" else ""
                     raise InputError(
-                        f"{place}: {item.problem}; mend the file, or allow more than {bad - 1} bad records with "
+                        f"{place}: {item.problem}; mend the file{another}, or allow more than {bad - 1} bad records with "
                         "--data.max-bad-records"
                     )
                 continue
             tally.add("characters", len(item.text))
+            tally.add("text_bytes", len(item.text.encode(errors="surrogatepass")))
             result = step(item)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
@@ -85,7 +84,7 @@ class _Parts(AbstractContextManager["_Parts"]):
     def _close(self) -> None:
         self._writer.close()
         table = np.array([(key, index) for index, key in enumerate(self._keys)], KEY_TABLE)
-        np.save(self._folder / f"part-{self._number:05d}.keys.npy", np.sort(table, order=("key", "index")))
+        write_array(self._folder / f"part-{self._number:05d}.keys.npy", np.sort(table, order=("key", "index")))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -95,14 +94,5 @@ class _Parts(AbstractContextManager["_Parts"]):
 
 def _records(path: str, source: Source) -> Iterator[Document | Unreadable]:
     """The records of a source file; what is wrong with the file as a whole becomes an error for the user."""
-    try:
-        with open_input(path) as stream:
-            yield from FORMATS[source.format](stream, Path(path).name, source)
-    except (EOFError, lzma.LZMAError, zlib.error, zstandard.ZstdError) as error:
-        raise InputError(f"{path}: cannot be decompressed ({error}); fetch it again") from None
-    except FileNotFoundError:
-        raise WorkError(f"{path}: vanished while the work ran; restore it and run again") from None
-    except OSError as error:
-        if error.errno is None:  # how gzip and bz2 tell that a file is damaged
-            raise InputError(f"{path}: cannot be decompressed ({error}); fetch it again") from None
-        raise WorkError(f"{path}: cannot be read ({error.strerror}); see to it and run again") from None
+    with damage_named(path), open_input(path) as stream:
+        yield from FORMATS[source.format](stream, Path(path).name, source)

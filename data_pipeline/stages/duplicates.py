@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from data_pipeline.contract.storage import write_array
 from data_pipeline.shard_task import ShardTask
 
 KEYS_PER_TASK = 8_000_000
@@ -29,7 +30,7 @@ def find_duplicates(task: ShardTask, folder: Path) -> dict[str, Any]:
     order = np.lexsort((place[:, 1], place[:, 0], key))
     key, place = key[order], place[order]
     later = place[1:][key[1:] == key[:-1]]
-    np.save(folder / "later.npy", later[np.lexsort((later[:, 1], later[:, 0]))])
+    write_array(folder / "later.npy", later[np.lexsort((later[:, 1], later[:, 0]))])
     return {"keys": len(key), "duplicates": len(later)}
 
 

@@ -67,21 +67,23 @@ def _tokenised(
     encode = _encoder(tokenizer, unit)
     while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
         sentences = [sentence for document in batch for sentence in document.sentences]
-        encoded = iter(encode(sentences))
+        encoded = encode(sentences)
         tally.add("documents", len(batch))
         tally.add("sentences", len(sentences))
         tally.add("eojeols", sum(len(sentence.text.split()) for sentence in sentences))
         tally.add("characters", sum(len(sentence.text) for sentence in sentences))
+        tally.add("text_bytes", sum(len(sentence.text.encode()) for sentence in sentences))
+        ids = np.concatenate([np.empty(0, tokenizer.token_dtype), *(tokens.ids for tokens in encoded)])
+        tally.add("tokens", len(ids))
+        tally.add("unknown", int(np.count_nonzero(ids == tokenizer.special.unk)))
+        tally.add("continuing", int(np.count_nonzero(tokenizer.continues[ids])))
+        in_order = iter(encoded)
         for document in batch:
             runs: list[Run] = []
             for run in document.runs():
-                tokens = list(islice(encoded, len(run)))
+                tokens = list(islice(in_order, len(run)))
                 if unit == "eojeol":
                     _join_eojeols(run, tokens)
-                for sentence in tokens:
-                    tally.add("tokens", len(sentence))
-                    tally.add("unknown", int(np.count_nonzero(sentence.ids == tokenizer.special.unk)))
-                    tally.add("continuing", int(np.count_nonzero(tokenizer.continues[sentence.ids])))
                 # A sentence may hold nothing that the tokenizer sees (a lone variation selector); a row needs tokens.
                 if kept := [sentence for sentence in tokens if len(sentence)]:
                     runs.append(kept)

@@ -11,8 +11,6 @@ from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, Se
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.documents import document_key
 from data_pipeline.stages.duplicates import duplicates_of_part
-from data_pipeline.steps.bm25 import Bm25Index, build_index
-from data_pipeline.steps.decontamination import decontaminator
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
 from data_pipeline.steps.split_sentences import sentence_splitter
@@ -21,16 +19,21 @@ from data_pipeline.tally import Tally
 
 def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Builds the BM25 index of all benchmark files; its files are the outputs."""
+    from data_pipeline.steps.bm25 import build_index
+
     texts: dict[str, int] = {}
+    text_bytes = 0
 
     def counted() -> Iterator[BenchmarkText]:
+        nonlocal text_bytes
         for file in task.inputs["files"]:
             for text in read_benchmark(file.path):
                 texts[text.benchmark] = texts.get(text.benchmark, 0) + 1
+                text_bytes += len(text.text.encode(errors="surrogatepass"))
                 yield text
 
     build_index(counted(), task.parameters["ngram"], task.parameters["min_chars"], folder)
-    return {"texts": texts}
+    return {"texts": texts, "text_bytes": text_bytes}
 
 
 def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
@@ -43,6 +46,7 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     with PartWriter(folder / "part.zst") as writer:
         for position, document in enumerate(read_documents(part.path)):
             tally.add("documents_in")
+            tally.add("text_bytes", len(document.text.encode()))
             if position in skipped:
                 tally.drop_document(Dropped(document, "duplicate"))
                 continue
@@ -87,6 +91,10 @@ def _steps(task: ShardTask) -> list[Step]:
         length_filter(LengthFilter(**parameters["length"])),
     ]
     if task.inputs["index"]:
+        # Here, not above: without benchmarks nothing asks for numba.
+        from data_pipeline.steps.bm25 import Bm25Index
+        from data_pipeline.steps.decontamination import decontaminator
+
         index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
         recipe = {**parameters["decontamination"], "benchmarks": ()}
         steps.append(decontaminator(Decontamination(**recipe), index))

@@ -16,24 +16,26 @@ from data_pipeline.shard_task import ShardTask
 from data_pipeline.vocabulary.morphemes import count_morphemes
 from data_pipeline.vocabulary.trainer import train_vocabulary
 
-TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
-
 
 def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `counts.tsv.zst`: the morphemes of the part's training documents and their counts, sorted."""
     [part] = task.inputs["part"]
+    text_bytes = 0
 
     def texts() -> Iterator[str]:
+        nonlocal text_bytes
         for document in read_sentences(part.path):
             if document.split == "train":
                 # Runs, not sentences: Mecab sees its context, and ends of sentences lose their blanks to nobody.
                 for run in document.runs():
-                    yield "".join(sentence.text + sentence.blanks for sentence in run)
+                    text = "".join(sentence.text + sentence.blanks for sentence in run)
+                    text_bytes += len(text.encode())
+                    yield text
 
     counts = count_morphemes(texts(), **task.parameters)
     lines = "".join(f"{morpheme}\t{number}\n" for morpheme, number in sorted(counts.items()))
     (folder / "counts.tsv.zst").write_bytes(zstandard.compress(lines.encode(), 3))
-    return {"morphemes": sum(counts.values()), "types": len(counts)}
+    return {"morphemes": sum(counts.values()), "types": len(counts), "text_bytes": text_bytes}
 
 
 def make_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:

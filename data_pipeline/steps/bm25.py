@@ -1,7 +1,6 @@
 """A BM25 index over benchmark sentences: built once, memory-mapped by every worker."""
 
 import hashlib
-import io
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from data_pipeline.contract.benchmark_files import BenchmarkText
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.contract.storage import read_json, write_atomically, write_json
+from data_pipeline.contract.storage import read_json, write_array, write_json
 from data_pipeline.document import Document
 from data_pipeline.recipe import SentenceSplit
 from data_pipeline.steps.bm25_kernels import MAX_NGRAM, SYMBOLS, closest, ngrams
@@ -211,28 +210,28 @@ def build_index(texts: Iterable[BenchmarkText], ngram: int, min_chars: int, fold
         raise InputError(f"decontamination.ngram is {ngram}; it must be 1 to {MAX_NGRAM}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.json").unlink(missing_ok=True)
-    kept, codes, lengths = _distinct(_sentences(texts), ngram, max(min_chars, ngram))
-    if not kept:
+    records, chunks = list[bytes](), list[_TermCounts]()
+    for own_records, chunk in _distinct(_sentences(texts), ngram, max(min_chars, ngram)):
+        records += own_records
+        chunks.append(chunk)
+    if not records:
         raise InputError(
-            f"the benchmarks hold no text of {min_chars} letters and digits or more; check decontamination.benchmarks"
+            f"the benchmarks hold no text of {min_chars} letters and digits or more; check --benchmark or decontamination.benchmarks"
         )
-    arrays = _arrays(codes, lengths)
-    records = [json.dumps([t.text, t.benchmark, t.location, t.kind], ensure_ascii=False).encode() for t in kept]
+    arrays = _arrays(chunks)
     arrays["records"] = np.frombuffer(b"".join(records), np.uint8)
     arrays["record_ends"] = np.cumsum([len(record) for record in records], dtype=np.int64)
     for name in (*ARRAYS, *RECORD_ARRAYS):
-        content = io.BytesIO()
-        np.save(content, arrays[name], allow_pickle=False)
-        write_atomically(folder / f"{name}.npy", content.getvalue())
+        write_array(folder / f"{name}.npy", arrays[name])
     facts = {
         "format": FORMAT,
         "ngram": ngram,
         "min_chars": min_chars,
         "k1": K1,
         "b": B,
-        "texts": len(kept),
+        "texts": len(records),
         "terms": len(arrays["term_codes"]),
-        "mean_length": float(lengths.mean()),
+        "mean_length": float(arrays["text_lengths"].mean()),
     }
     write_json(folder / "index.json", facts)
 
@@ -251,7 +250,7 @@ def _sentences(texts: Iterable[BenchmarkText]) -> Iterator[BenchmarkText]:
         # Lone surrogates, which JSON can hold, stop KSS and UTF-8.
         composed = unicodedata.normalize("NFC", text.text).encode("utf-8", "ignore").decode()
         if text.kind != "context":
-            yield replace(text, text=composed)
+            yield text if composed == text.text else replace(text, text=composed)
         document = split(Document(text.location, text.benchmark, composed))
         sentences = sentences_of(document) if isinstance(document, Document) else ()
         if text.kind == "context" or len(sentences) > 1:
@@ -259,28 +258,51 @@ def _sentences(texts: Iterable[BenchmarkText]) -> Iterator[BenchmarkText]:
                 yield replace(text, text=sentence.text, kind="sentence")
 
 
-def _distinct(
-    texts: Iterator[BenchmarkText], ngram: int, min_chars: int
-) -> tuple[list[BenchmarkText], NDArray[np.int64], NDArray[np.int64]]:
-    """The texts that are long enough, the first of equal ones; the n-grams of all; and how many each has."""
-    kept: list[BenchmarkText] = []
-    codes: list[NDArray[np.int64]] = []
+@dataclass(frozen=True)
+class _TermCounts:
+    """The terms of some texts: P pairs of a text and one of its terms, by text and then by code.
+
+    - `codes`: int64, ascending, each once.
+    - `terms`: int32 [P], a place in `codes`; `counts`: int32 [P].
+    - `pairs`: int64 [texts], how many are each text's; `lengths`: int64 [texts], in n-grams.
+    """
+
+    codes: NDArray[np.int64]
+    terms: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    pairs: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+
+def _distinct(texts: Iterator[BenchmarkText], ngram: int, min_chars: int) -> Iterator[tuple[list[bytes], _TermCounts]]:
+    """The records of the texts that are long enough, the first of equal ones, and their terms; chunk by chunk."""
     seen: set[bytes] = set()
     while chunk := list(islice(texts, CHUNK)):
-        chunk_codes, ends, letters = _cut([text.text for text in chunk], ngram)
+        codes, ends, letters = _cut([text.text for text in chunk], ngram)
+        records, kept = list[bytes](), list[NDArray[np.int64]]()
         starts = ends - np.diff(ends, prepend=0)
         for text, start, end, length in zip(chunk, starts, ends, letters, strict=True):
-            own = chunk_codes[start:end]
+            own = codes[start:end]
             key = hashlib.blake2b(own.tobytes(), digest_size=16).digest()
             if length >= min_chars and key not in seen:
                 seen.add(key)
-                kept.append(text)
-                codes.append(own.copy())
-    lengths = np.array([len(own) for own in codes], np.int64)
-    return kept, np.concatenate(codes) if codes else np.empty(0, np.int64), lengths
+                fields = [text.text, text.benchmark, text.location, text.kind]
+                records.append(json.dumps(fields, ensure_ascii=False).encode())
+                kept.append(own)
+        if kept:
+            yield records, _counted(np.concatenate(kept), np.array([len(own) for own in kept], np.int64))
 
 
-def _arrays(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+def _counted(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> _TermCounts:
+    distinct, terms = np.unique(codes, return_inverse=True)
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    pairs, counts = np.unique(owners * len(distinct) + terms, return_counts=True)
+    pair_owners, pair_terms = np.divmod(pairs, len(distinct))
+    of_each = np.bincount(pair_owners, minlength=len(lengths))
+    return _TermCounts(distinct, pair_terms.astype(np.int32), counts.astype(np.int32), of_each, lengths)
+
+
+def _arrays(chunks: Sequence[_TermCounts]) -> dict[str, NDArray[Any]]:
     """The index proper; T terms, D texts, P pairs of a text and one of its terms.
 
     - `term_codes` int64 [T], ascending; `idf` float64 [T].
@@ -288,23 +310,30 @@ def _arrays(codes: NDArray[np.int64], lengths: NDArray[np.int64]) -> dict[str, N
     - `text_starts` int64 [D + 1], `text_terms` and `text_counts` int32 [P]: the terms of each text, ascending.
     - `text_lengths` int64 [D], in n-grams; `self_scores` float64 [D], s(d, d).
     """
-    term_codes, terms = np.unique(codes, return_inverse=True)
-    owners = np.repeat(np.arange(len(lengths)), lengths)
-    pairs, counts = np.unique(owners * len(term_codes) + terms, return_counts=True)
-    pair_texts, pair_terms = np.divmod(pairs, len(term_codes))
-    by_term = np.argsort(pair_terms, kind="stable")
-    frequencies = np.bincount(pair_terms, minlength=len(term_codes))
+    term_codes = np.unique(np.concatenate([chunk.codes for chunk in chunks]))
+    terms = [np.searchsorted(term_codes, chunk.codes).astype(np.int32)[chunk.terms] for chunk in chunks]
+    text_terms = np.concatenate(terms)
+    lengths = np.concatenate([chunk.lengths for chunk in chunks])
+    pairs = np.concatenate([chunk.pairs for chunk in chunks])
+    frequencies = np.zeros(len(term_codes), np.int64)
+    for own_terms in terms:
+        frequencies += np.bincount(own_terms, minlength=len(term_codes))
     idf = np.log1p((len(lengths) - frequencies + 0.5) / (frequencies + 0.5))
-    norms = K1 * (1 - B + B * lengths / lengths.mean())
-    weights = idf[pair_terms] * counts * (K1 + 1) / (counts + norms[pair_texts])
+    mean_length, self_scores = lengths.mean(), []
+    for chunk, own_terms in zip(chunks, terms, strict=True):
+        norms = K1 * (1 - B + B * chunk.lengths / mean_length)
+        owners = np.repeat(np.arange(len(chunk.lengths)), chunk.pairs)
+        weights = idf[own_terms] * chunk.counts * (K1 + 1) / (chunk.counts + norms[owners])
+        self_scores.append(np.bincount(owners, weights=weights, minlength=len(chunk.lengths)))
+    pair_texts = np.repeat(np.arange(len(lengths), dtype=np.int32), pairs)
     return {
         "term_codes": term_codes,
         "idf": idf,
         "posting_starts": np.concatenate([[0], np.cumsum(frequencies)]).astype(np.int64),
-        "posting_texts": pair_texts[by_term].astype(np.int32),
-        "text_starts": np.searchsorted(pair_texts, np.arange(len(lengths) + 1)).astype(np.int64),
-        "text_terms": pair_terms.astype(np.int32),
-        "text_counts": counts.astype(np.int32),
+        "posting_texts": pair_texts[np.argsort(text_terms, kind="stable")],
+        "text_starts": np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64),
+        "text_terms": text_terms,
+        "text_counts": np.concatenate([chunk.counts for chunk in chunks]),
         "text_lengths": lengths,
-        "self_scores": np.bincount(pair_texts, weights=weights, minlength=len(lengths)),
+        "self_scores": np.concatenate(self_scores),
     }

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from importlib import import_module, metadata
+from importlib import metadata
 
 from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.packages import install_command, needed
 from data_pipeline.document import Document, Dropped, Sentence, Step
 from data_pipeline.recipe import SentenceSplit
 
@@ -67,14 +68,16 @@ def sentence_splitter(recipe: SentenceSplit) -> Step:
 
 
 def _load_kss() -> Splitter:
-    mend = "install it with: pip install cython setuptools wheel && pip install --no-build-isolation kss==1.3.1"
     try:
         version = metadata.version("kss")
-    except metadata.PackageNotFoundError as error:
-        raise InputError(f"sentence splitting needs KSS {KSS_VERSION}, which is not installed; {mend}") from error
+    except metadata.PackageNotFoundError:
+        version = None
     if version != KSS_VERSION:
-        raise InputError(f"sentence splitting needs KSS {KSS_VERSION}, but kss {version} is installed; {mend}")
-    split: Splitter = import_module("kss").split_sentences
+        found = f"but kss {version} is installed" if version else "which is not installed"
+        raise InputError(
+            f"sentence splitting needs KSS {KSS_VERSION}, {found}; install it with `{install_command('kss')}`"
+        )
+    split: Splitter = needed("kss", "sentence splitting").split_sentences
     return split
 
 

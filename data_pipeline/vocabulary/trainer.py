@@ -1,13 +1,11 @@
 """Morpheme counts -> WordPiece vocabulary. Merges never cross a morpheme, so the counts are all that is needed."""
 
-import tempfile
+import io
 from collections import Counter
-from collections.abc import Mapping
-from pathlib import Path
-
-import sentencepiece
+from collections.abc import Mapping, Sequence
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.packages import needed
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, is_isolated
 from data_pipeline.recipe import Vocabulary
 from data_pipeline.vocabulary.morphemes import CONTINUES
@@ -76,29 +74,30 @@ def _learn_merges(counts: Mapping[str, int], letters: set[str], min_count: int, 
             continue
         if text == morpheme:
             text = first.setdefault(text[0], chr(FIRST_PRIVATE + len(first))) + text[1:]
-        lines.append(f"{text}\t{number}\n")
+        lines.append(f"{text}\t{number}")
         symbols.update(text)
     if not lines or wanted == 0:
         return []
-    with tempfile.TemporaryDirectory() as folder:
-        table, model = Path(folder) / "counts.tsv", Path(folder) / "merges"
-        table.write_text("".join(lines), encoding="utf-8")
-        _train_bpe(table, model, len(symbols) + 1, wanted)
-        scored = [line.split("\t")[0] for line in model.with_suffix(".vocab").read_text(encoding="utf-8").splitlines()]
     restore = {private: letter for letter, private in first.items()}
     merges = []
-    for piece in scored:
+    for piece in _train_bpe(lines, len(symbols) + 1, wanted):
         if len(piece) > 1 and piece != "<unk>":
             initial = piece[0] in restore
             merges.append(restore[piece[0]] + piece[1:] if initial else CONTINUES + piece)
     return merges
 
 
-def _train_bpe(table: Path, model: Path, base: int, wanted: int) -> None:
+def _train_bpe(lines: Sequence[str], base: int, wanted: int) -> list[str]:
+    """The pieces of a BPE model by rank, learnt from lines `TEXT tab COUNT`.
+
+    In memory: on a full disk sentencepiece writes its files short and says nothing.
+    """
+    sentencepiece = needed("sentencepiece", "the training of a vocabulary")
+    model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
-        input=str(table),
+        sentence_iterator=iter(lines),
         input_format="tsv",
-        model_prefix=str(model),
+        model_writer=model,
         model_type="bpe",
         vocab_size=base + wanted,
         hard_vocab_limit=False,
@@ -117,3 +116,5 @@ def _train_bpe(table: Path, model: Path, base: int, wanted: int) -> None:
         num_threads=1,
         minloglevel=2,
     )
+    learnt = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
+    return [learnt.id_to_piece(index) for index in range(learnt.get_piece_size())]

@@ -54,9 +54,11 @@ class MaskedLanguageModel:
         """The parameters at step 0."""
         return self.model.init(self.key(INIT))
 
-    def training_masks(self, batch: Batch, step: jax.Array) -> dict[str, jax.Array]:
-        """`masked` with the masks of a training step (integer scalar)."""
-        return self.masked(batch, jax.random.fold_in(self.key(MASKS), step))
+    def training_masks(self, batch: Batch) -> dict[str, jax.Array]:
+        """`masked` with new masks in each epoch, or with `masking.static_masks` of them in turn."""
+        static = self.masking.static_masks
+        epochs = batch["epochs"] % static if static else batch["epochs"]
+        return self.masked({**batch, "epochs": epochs}, self.key(MASKS))
 
     def evaluation_masks(self, batch: Batch) -> dict[str, jax.Array]:
         """`masked` with masks that never change."""
@@ -68,7 +70,7 @@ class MaskedLanguageModel:
         return jax.random.fold_in(jax.random.fold_in(self.key(DROPOUT, implementation), step), microbatch)
 
     def masked(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Expands the rows and hides some of their tokens.
+        """Expands the rows and hides some of their tokens; a row's mask is decided by `key`, its record and its epoch.
 
         Returns, each [accumulation, microbatch, ...]: `inputs`, `position_ids`, `token_type_ids`, `segments` [..., L];
         `positions`, `labels`, `weights` [..., K]; `row_weights` (0 for rows of padding only), `real_tokens` [...]; and `label` for pairs.
@@ -78,12 +80,14 @@ class MaskedLanguageModel:
         specials = (header.pad_id, header.unk_id, header.cls_id, header.sep_id, header.mask_id)
         ordinary = jnp.asarray(np.setdiff1d(np.arange(header.vocabulary_size), header.reserved_ids), jnp.int32)
 
-        def mask_microbatch(tokens: jax.Array, word_starts: jax.Array, row_ids: jax.Array) -> Any:
+        def row_key(record_id: jax.Array, epoch: jax.Array) -> jax.Array:
+            return jax.random.fold_in(jax.random.fold_in(key, epoch), record_id)
+
+        def mask_microbatch(tokens: jax.Array, word_starts: jax.Array, row_keys: jax.Array) -> Any:
             return mask_rows(
                 tokens,
                 word_starts,
-                key=key,
-                row_ids=row_ids,
+                row_keys=row_keys,
                 rate=self.masking.rate,
                 max_predictions=self.max_predictions,
                 mask_share=self.masking.mask_share,
@@ -93,7 +97,8 @@ class MaskedLanguageModel:
                 ordinary_ids=ordinary,
             )
 
-        hidden = jax.vmap(mask_microbatch)(rows.tokens, rows.word_starts, batch["row_ids"])
+        row_keys = jax.vmap(jax.vmap(row_key))(batch["record_ids"], batch["epochs"])
+        hidden = jax.vmap(mask_microbatch)(rows.tokens, rows.word_starts, row_keys)
         real_tokens = (rows.tokens != header.pad_id).sum(-1)
         labels = {"label": batch["label"]} if "label" in batch else {}
         return {

@@ -1,4 +1,4 @@
-"""Whole-word masking on the device: what is hidden depends on (seed, step, row) and on nothing else."""
+"""Whole-word masking on the device: what is hidden depends on the row's key and on nothing else."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,8 +30,7 @@ def mask_rows(
     tokens: jax.Array,
     word_starts: jax.Array,
     *,
-    key: jax.Array,
-    row_ids: jax.Array,
+    row_keys: jax.Array,
     rate: float,
     max_predictions: int,
     mask_share: float,
@@ -50,10 +49,8 @@ def mask_rows(
     - `tokens`: int [B, L], before masking.
     - `word_starts`: bool [B, L], true where a token starts a word. A maskable token after one that is not, or at the
       row's start, starts a word in any case: a document may go on in the middle of a word.
-    - `key`: one threefry key of the step. Other implementations are refused: under vmap their bits may depend on the
-      other rows and on the topology.
-    - `row_ids`: integer [B], the number of each row within the step; with `key` it decides the row's mask, wherever the
-      row stands in whatever batch.
+    - `row_keys`: threefry keys [B]; a row's key decides its mask, wherever the row stands in whatever batch. Other
+      implementations are refused: under vmap their bits may depend on the other rows and on the topology.
     - `rate`: share of a row's maskable tokens to predict, 0 to 1.
     - `max_predictions`: K, slots a row; static, 1 to L.
     - `mask_share`, `random_share`: shares of the predicted tokens that become `mask_id` or a random token; the rest stays.
@@ -71,8 +68,8 @@ def mask_rows(
         raise InputError(
             f"masking.mask_share {mask_share} and masking.random_share {random_share}: must be at least 0 and sum to at most 1"
         )
-    if str(jax.random.key_impl(key)) != "threefry2x32":
-        raise ValueError(f"masks need a threefry2x32 key, not {jax.random.key_impl(key)}")
+    if str(jax.random.key_impl(row_keys)) != "threefry2x32":
+        raise ValueError(f"masks need threefry2x32 keys, not {jax.random.key_impl(row_keys)}")
     mask_row = partial(
         _mask_row,
         budgets=token_budgets(length, rate, max_predictions),
@@ -83,7 +80,6 @@ def mask_rows(
         special_ids=special_ids,
         ordinary_ids=ordinary_ids,
     )
-    row_keys = jax.vmap(lambda row_id: jax.random.fold_in(key, row_id))(row_ids)
     return jax.vmap(mask_row)(tokens.astype(jnp.int32), word_starts, row_keys)
 
 

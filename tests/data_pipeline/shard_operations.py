@@ -19,6 +19,15 @@ def write_text(task: ShardTask, folder: Path) -> dict[str, Any]:
     return {"characters": len(task.parameters["text"]), "by_length": {"short": 1}}
 
 
+def work_hard(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Takes 0.2 s of the processor and 100 MB of memory."""
+    filled = b"x" * 100_000_000
+    start = time.process_time()
+    while time.process_time() - start < 0.2:
+        filled.count(b"y", 0, 1000)
+    return {**write_text(task, folder), "text_bytes": 1_000_000}
+
+
 def die_once(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Kills its own process the first time, after half of the output."""
     mark = Path(task.parameters["calls"] + task.name)

@@ -1,6 +1,9 @@
 """What a person types: help that names units, one sentence for a mistake, 2 for theirs and 1 for the machine's."""
 
+import json
+import logging
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +15,10 @@ import data_pipeline.__main__
 from data_pipeline.__main__ import parse_source, with_sources
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import read_json
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.shard_task import stage_costs
 
 RunMain = Callable[..., tuple[int, str, str]]
 
@@ -204,6 +209,45 @@ def test_report_shows_bad_records_and_drops(
         assert expected in out
     code, out, _ = main("report", tmp_path / "run", "--examples", "0")
     assert "a.jsonl:94" not in out
+
+
+COST = r"\(\d+\.\d CPU s, 0\.\d MB of text, \d+\.\d\d MB/s per core, peak \d+ MB a worker\)"
+
+
+def test_every_stage_tells_what_it_cost_in_the_run_that_did_it(
+    corpus: Path, tiny_recipe: Callable[..., DataRecipe], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="data_pipeline")
+    runs = []
+    for workers in (1, 2):
+        caplog.clear()
+        prepare(RunFolder(tmp_path), "tiny", tiny_recipe(corpus / "part-*.jsonl"), workers=workers)
+        runs.append({line.split()[0]: line for line in caplog.messages})
+    for stage in ("documents", "sentences", "morphemes", "records"):
+        assert re.search(COST, runs[0][stage])
+    for stage in ("duplicates", "vocabulary"):  # these read no text
+        assert re.search(r"\(\d+\.\d CPU s, peak \d+ MB a worker\)", runs[0][stage])
+    first, second = ({stage: line.partition("(")[2] for stage, line in run.items()} for run in runs)
+    assert first == second
+
+
+def test_report_tells_what_every_stage_cost(main: RunMain, prepared: Path, corpus: Path) -> None:
+    _, out, _ = main("report", prepared)
+    table = out[out.index("what it cost") : out.index("nothing was dropped")]
+    lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
+    rows = {line[0]: line[1:] for line in lines}
+    stages = ["documents", "duplicates", "sentences", "morphemes", "vocabulary", "records"]
+    assert list(rows) == [*stages, "all"]
+    paid = [cost for stage in stages for cost in stage_costs(prepared / "corpus", stage)]
+    assert len(paid) == 3 + 1 + 3 + 3 + 1 + 3
+    assert rows["all"][1] == f"{sum(cost.cpu_seconds for cost in paid):.1f}"
+    assert rows["all"][3] == f"{max(cost.peak_megabytes for cost in paid):,.0f}"
+    texts = [
+        json.loads(line)["text"] for file in corpus.glob("*.jsonl") for line in file.read_text("utf-8").splitlines()
+    ]
+    counts = read_json(prepared / "corpus" / "report.json")
+    assert counts["documents"]["text_bytes"] == sum(len(text.encode()) for text in texts)
+    assert counts["records"]["text_bytes"] <= counts["documents"]["text_bytes"]
 
 
 def test_inspect_shows_rows_with_words_and_padding(main: RunMain, prepared: Path) -> None:

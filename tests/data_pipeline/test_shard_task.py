@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.contract.storage import InputFile, read_json
-from data_pipeline.shard_task import Done, Output, ShardTask, finished, remove_leftovers, run_task
+from data_pipeline.contract.storage import InputFile, read_json, write_json
+from data_pipeline.shard_task import Done, Output, ShardTask, finished, remove_leftovers, run_task, stage_costs
 
 
 @pytest.fixture
@@ -126,6 +126,29 @@ def test_leftovers_go_and_done_tasks_stay(task: ShardTask) -> None:
     assert finished(other) is None
     assert len(attempts(task)) == 1
     remove_leftovers(Path(task.root), "a stage that never ran", [])
+
+
+def test_a_done_task_knows_what_it_cost(task: ShardTask) -> None:
+    hard = replace(task, operation="shard_operations:work_hard")
+    cost = run_task(hard).cost
+    assert 0.2 <= cost.cpu_seconds < 2
+    assert cost.seconds >= 0.2
+    assert 100 < cost.peak_megabytes < 4000
+    again = run_task(hard)
+    assert again.cost == cost  # of the run that did it, not of the one that found it done
+    assert stage_costs(Path(task.root), "stage") == [cost]
+
+
+def test_what_a_task_cost_does_not_make_it_another(task: ShardTask) -> None:
+    done = run_task(task)
+    record = read_json(task.done_path)
+    record["cost"]["cpu_seconds"] = 12345.0
+    write_json(task.done_path, record)
+    found = finished(task)
+    assert found is not None
+    assert found.cost == replace(done.cost, cpu_seconds=12345.0)
+    assert found.outputs == done.outputs
+    assert downstream(found).fingerprint() == downstream(done).fingerprint()
 
 
 def downstream(done: Done) -> ShardTask:

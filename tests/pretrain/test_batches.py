@@ -45,7 +45,9 @@ def test_accumulation_and_mesh_change_neither_rows_nor_their_numbers(records: Re
     plain = batches(records)(3)
     split = batches(records, accumulation=2, mesh=mesh)(3)
     assert split["tokens"].shape == (2, 8, LENGTH)
-    np.testing.assert_array_equal(split["row_ids"].reshape(-1), np.arange(16))
+    indices = batches(records).record_indices(3, np.arange(16))
+    np.testing.assert_array_equal(split["record_ids"].reshape(-1), indices)
+    np.testing.assert_array_equal(split["epochs"].reshape(-1), [0] * 2 + [1] * 14)  # 50 records, 48 before this step
     for name, values in split.items():
         np.testing.assert_array_equal(values.reshape(16, *values.shape[2:]), plain[name][0])
 
@@ -86,7 +88,8 @@ def test_evaluation_takes_the_first_rows_in_order_and_fills_up_with_padding(reco
     tokens = np.concatenate([made(index)["tokens"][0] for index in range(2)])
     np.testing.assert_array_equal(tokens[:10], held_out.read(range(10))["tokens"])
     assert not tokens[10:].any()
-    assert list(np.concatenate([made(index)["row_ids"][0] for index in range(2)])) == list(range(16))
+    assert list(np.concatenate([made(index)["record_ids"][0] for index in range(2)])) == list(range(16))
+    assert not any(made(index)["epochs"].any() for index in range(2))
 
 
 def test_an_error_in_the_reading_thread_reaches_the_loop() -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.records import Layout, RecordsHeader, bitmap, publish, write_shard
+from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files, tokenizer_sha256
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 
 LENGTH, VOCABULARY = 32, 200
 SPECIALS = {"pad_id": 0, "unk_id": 1, "cls_id": 2, "sep_id": 3, "mask_id": 4}
+PIECES = [*SPECIAL_TOKENS, *(chr(ord("가") + index) for index in range(VOCABULARY - len(SPECIAL_TOKENS)))]
 
 
 def packed_row(random: np.random.Generator) -> dict[str, np.ndarray]:
@@ -43,7 +45,11 @@ def pair_row(random: np.random.Generator) -> dict[str, np.ndarray]:
 def write_records(
     folder: Path, layout: Layout = "packed", train: int = 50, evaluation: int = 11, seed: int = 0
 ) -> RecordsHeader:
-    """Publishes random records and returns their header."""
+    """Publishes random records and returns their header; the vocabulary stands beside them, as in a run folder."""
+    vocabulary = folder.parent / "vocabulary"
+    vocabulary.mkdir(parents=True, exist_ok=True)
+    for name, content in hugging_face_files(PIECES, lowercase=False).items():
+        (vocabulary / name).write_text(content, encoding="utf-8")
     random = np.random.default_rng(seed)
     make = packed_row if layout == "packed" else pair_row
     written = {}
@@ -61,7 +67,7 @@ def write_records(
         **SPECIALS,
         reserved_ids=tuple(range(5)),
         word_unit="bert_word",
-        tokenizer_sha256="0" * 64,
+        tokenizer_sha256=tokenizer_sha256(vocabulary),
         rows={split: shards[0][1].rows for split, shards in written.items()},
         tokens={split: shards[0][1].tokens for split, shards in written.items()},
         fingerprint=written["train"][0][1].sha256,

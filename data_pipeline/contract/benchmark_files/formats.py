@@ -17,6 +17,7 @@ from data_pipeline.contract.errors import InputError
 
 logger = logging.getLogger(__name__)
 
+WHERE = "--benchmark or decontamination.benchmarks"
 HEAD_LINES = 100
 """Lines that tell the format: KLUE's tagged files begin with five lines of notes, CoNLL-U with comments."""
 
@@ -34,12 +35,12 @@ def benchmark_paths(paths: Iterable[str | Path]) -> list[Path]:
             inside = (file for file in path.rglob("*") if file.is_file())
             files = [file for file in inside if not any(part[0] == "." for part in file.relative_to(path).parts)]
             if not files:
-                raise InputError(f"{path}: no benchmark file in this folder; check decontamination.benchmarks")
+                raise InputError(f"{path}: no benchmark file in this folder; check {WHERE}")
             found.update(files)
         elif path.is_file():
             found.add(path)
         else:
-            raise InputError(f"{path}: no such benchmark file or folder; check decontamination.benchmarks")
+            raise InputError(f"{path}: no such benchmark file or folder; check {WHERE}")
     return sorted(found)
 
 
@@ -57,7 +58,7 @@ def read_benchmark(path: str | Path) -> Iterator[BenchmarkText]:
     head = [line for _, line in islice(read_lines(path), HEAD_LINES)]
     first = next((line for line in head if line.strip()), "")
     if not first:
-        raise InputError(f"{path}: the file is empty; restore it or take it out of decontamination.benchmarks")
+        raise InputError(f"{path}: the file is empty; restore it, or take it out of {WHERE}")
     if first.lstrip().startswith(("{", "[")):
         return _json_texts(path, first)
     if name := table_format(first):
@@ -107,4 +108,7 @@ def _is_text_file(path: Path) -> bool:
 
 
 def _unknown(path: Path, found: str) -> InputError:
-    return InputError(f"{path}: unknown benchmark format ({found}); known are {', '.join(KNOWN_FORMATS)}")
+    known = ", ".join(KNOWN_FORMATS)
+    return InputError(
+        f"{path}: unknown benchmark format ({found}); known are {known}; convert the file, or take it out of {WHERE}"
+    )

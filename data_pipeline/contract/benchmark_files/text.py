@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.storage import open_input
+from data_pipeline.contract.storage import damage_named, open_input
 
 COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 
@@ -43,7 +43,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     Lines end at \\n or \\r\\n only: U+2028 and its like stand inside benchmark sentences. Bytes that are not UTF-8 are an
     InputError naming the line.
     """
-    with open_input(str(path)) as stream:
+    with damage_named(path), open_input(str(path)) as stream:
         for number, line in enumerate(stream, start=1):
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -54,7 +54,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def read_json_file(path: Path) -> Any:
     """The one JSON value of a UTF-8 file. Anything else is an InputError naming the line."""
-    with open_input(str(path)) as stream:
+    with damage_named(path), open_input(str(path)) as stream:
         content = stream.read()
     try:
         return json.loads(content.decode("utf-8-sig"))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from array_record.python.array_record_module import ArrayRecordReader
+from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import (
@@ -17,6 +19,7 @@ from data_pipeline.contract.records import (
     RecordsHeader,
     Shard,
     bitmap,
+    features,
     from_bitmap,
     is_published,
     publish,
@@ -75,6 +78,15 @@ def test_rows_come_back_as_written(tmp_path: Path, layout: Layout, dtype: str) -
     for name, values in read.items():
         assert values.dtype == rows[0][name].dtype
         assert np.array_equal(values, np.stack([rows[index][name] for index in order]))
+
+
+@pytest.mark.parametrize("layout", ["packed", "sentence_pairs"])
+def test_a_record_is_what_tfds_itself_would_write(tmp_path: Path, layout: Layout) -> None:
+    rows = make_rows(3, layout)
+    write_shard(tmp_path / "a", layout, LENGTH, "uint16", 0, rows)
+    serialise = features(layout, LENGTH, "uint16").serialize_example
+    for row, record in zip(rows, ArrayRecordReader(str(tmp_path / "a")).read_all(), strict=True):
+        assert tf_example_pb2.Example.FromString(record) == tf_example_pb2.Example.FromString(serialise(row))
 
 
 def test_bitmaps_number_their_bits_as_documented() -> None:

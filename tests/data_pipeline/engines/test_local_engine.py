@@ -43,6 +43,15 @@ def test_results_come_in_the_order_given_whatever_the_workers(workers: int, tmp_
     assert len((tmp_path / "calls").read_text(encoding="utf-8").splitlines()) == 6
 
 
+def test_a_task_costs_what_its_own_worker_spent(tmp_path: Path) -> None:
+    held_here = b"x" * 1_000_000_000
+    done = run_tasks(make_tasks(tmp_path, 3, "work_hard"), 2, lambda each: None)
+    assert len(held_here) == 1_000_000_000
+    for each in done:
+        assert 0.2 <= each.cost.cpu_seconds < 0.6  # not that of the other tasks, in this worker or another
+        assert 100 < each.cost.peak_megabytes < 900
+
+
 def test_the_pool_goes_on_after_the_death_of_a_worker(tmp_path: Path) -> None:
     tasks = make_tasks(tmp_path, 5)
     tasks[2] = make_tasks(tmp_path, 5, "die_once")[2]

@@ -71,6 +71,18 @@ def kept_texts(result: Document | Dropped) -> list[str]:
     return [sentence.text for sentence in result.sentences]
 
 
+def test_the_index_does_not_depend_on_how_much_is_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*BENCHMARK, CLEAN[0], BENCHMARK[1], *CLEAN, "짧다"]
+    folders = []
+    for number, chunk in enumerate((1000, 3, 1)):
+        monkeypatch.setattr("data_pipeline.steps.bm25.CHUNK", chunk)
+        folders.append(make_index(texts, tmp_path / str(number)).folder)
+    names = {path.name for path in folders[0].iterdir()}
+    assert len(names) == 12
+    for other in folders[1:]:
+        assert all((other / name).read_bytes() == (folders[0] / name).read_bytes() for name in names)
+
+
 # --- the scores -----------------------------------------------------------------------------------------------------
 
 

@@ -1,4 +1,4 @@
-"""What whole-word masking promises: the rate, whole words, the budget, 80/10/10, and masks that only (seed, step, row) decide."""
+"""What whole-word masking promises: the rate, whole words, the budget, 80/10/10, and masks that only the row's key decides."""
 
 import re
 
@@ -34,12 +34,11 @@ def masked(
     rate: float = RATE,
     slots: int = SLOTS,
 ) -> MaskedRows:
-    """`mask_rows` with BERT's shares and the ids above."""
+    """`mask_rows` with BERT's shares and the ids above, and a key for each row made of one key and a number."""
     return mask_rows(
         tokens,
         word_starts,
-        key=key,
-        row_ids=row_ids,
+        row_keys=jax.vmap(lambda number: jax.random.fold_in(key, number))(row_ids),
         rate=rate,
         max_predictions=slots,
         mask_share=0.8,
@@ -267,8 +266,7 @@ def test_settings_out_of_range_are_named(change: dict[str, float], words: str) -
         mask_rows(
             jnp.zeros((1, 8), jnp.int32),
             jnp.zeros((1, 8), bool),
-            key=step_key(0),
-            row_ids=jnp.arange(1),
+            row_keys=step_key(0)[None],
             mask_id=MASK,
             special_ids=SPECIAL_IDS,
             ordinary_ids=jnp.asarray(ORDINARY_IDS),

@@ -1,0 +1,87 @@
+"""What can be known of a masked token without its context: the two baselines that a masked language model must pass."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from data_pipeline.contract.records import Records
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import read_json
+from pretrain.batches import EvaluationBatches
+from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.recipe import Masking, Mesh, training_recipe_from_plain
+from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.train import RECIPE_FILE
+
+
+@dataclass(frozen=True)
+class ContextFree:
+    """Losses in nats and accuracies over the held-out predictions of a run.
+
+    - `unigram_loss`, `unigram_accuracy`: each token by its frequency in the training records, whatever stands there.
+    - `loss`, `accuracy`: the best guess from the frequencies and the token that stands there.
+    - `predictions`: how many there are.
+    """
+
+    unigram_loss: float
+    unigram_accuracy: float
+    loss: float
+    accuracy: float
+    predictions: int
+
+
+def context_free(folder: RunFolder) -> ContextFree:
+    """The baselines of a trained run, on the very masks of its evaluation."""
+    recipe = training_recipe_from_plain(read_json(folder.path / RECIPE_FILE))
+    train, held_out = Records(folder.examples, "train"), Records(folder.examples, "evaluation")
+    header = train.header
+    objective = make_objective(recipe, header)
+    sharding = batch_sharding(make_mesh(Mesh(data=1), jax.devices()[:1]))
+    batches = EvaluationBatches(held_out, rows=recipe.evaluation.rows, microbatch=32, sharding=sharding)
+    mask = jax.jit(objective.evaluation_masks)
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for index in range(len(batches)):
+        masked = jax.device_get(mask(batches(index)))
+        stands = np.take_along_axis(masked["inputs"], masked["positions"], -1)
+        filled = masked["weights"] > 0
+        found.append((masked["labels"][filled], stands[filled]))
+    labels, stands = (np.concatenate(parts) for parts in zip(*found, strict=True))
+
+    counts = np.zeros(header.vocabulary_size)
+    for start in range(0, len(train), 1000):
+        tokens = train.read(range(start, min(start + 1000, len(train))))["tokens"]
+        counts += np.bincount(tokens.reshape(-1), minlength=len(counts))
+    counts += 1  # a token that training never shows still has a finite loss
+    counts[list(header.reserved_ids)] = 0
+    return baselines(labels, stands, counts / counts.sum(), recipe.masking, header.mask_id)
+
+
+def baselines(
+    labels: np.ndarray, stands: np.ndarray, frequency: np.ndarray, masking: Masking, mask_id: int
+) -> ContextFree:
+    """Both baselines.
+
+    - `labels`, `stands`: int [n], the hidden tokens and what the model sees in their place.
+    - `frequency`: float [V], of each token; 0 for those that are never hidden.
+
+    Of a token y with frequency p(y), a share `keep` is seen as itself and a share `random` as any of N tokens. Where x is seen
+    (and is not [MASK]), y = x has the weight keep p(x) + random p(x) / N, any other y the weight random p(y) / N.
+    """
+    top = int(frequency.argmax())
+    unigram = -np.log(frequency[labels])
+    keep = 1 - masking.mask_share - masking.random_share
+    by_chance = masking.random_share / np.count_nonzero(frequency)
+    weight_of_label = by_chance * frequency[labels] + keep * frequency[stands] * (labels == stands)
+    weight_of_all = by_chance + keep * frequency[stands]
+    hidden = stands == mask_id
+    stands_itself = (keep + by_chance) * frequency[stands] > by_chance * frequency[top]
+    guess = np.where(~hidden & stands_itself, stands, top)
+    losses = np.where(hidden, unigram, -np.log(weight_of_label / weight_of_all))
+    return ContextFree(
+        unigram_loss=float(unigram.mean()),
+        unigram_accuracy=float((labels == top).mean()),
+        loss=float(losses.mean()),
+        accuracy=float((guess == labels).mean()),
+        predictions=len(labels),
+    )

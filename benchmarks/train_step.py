@@ -1,0 +1,134 @@
+"""Training steps a second, ours against transformers' Trainer and a plain torch loop: same model, same rows, same machine.
+
+    python -m benchmarks.train_step --peer torch       writes benchmarks/results/train_step.md
+    python -m benchmarks.train_step --profile DIR      a trace of five of our steps and its longest lines
+
+Four minutes on two cores, and one and a half more the first time, when the records are made. The peers need torch,
+transformers, accelerate (the Trainer) and g++ (torch.compile).
+"""
+
+import dataclasses
+import importlib.util
+import logging
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from benchmarks.results_page import write_page
+from benchmarks.train_step_page import Measured, page
+from benchmarks.train_step_rounds import Contender, Setting, cpu_seconds
+from configs import petitions_small
+from data_pipeline.contract.errors import InputError, run_command
+from data_pipeline.contract.records import read_header
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.prepare import prepare
+from data_pipeline.recipe import Source
+from pretrain.recipe import Masking, TrainingRecipe
+
+log = logging.getLogger("benchmarks")
+THREADS = 2
+VOCABULARY = 32_000
+HIDDEN_DROPOUT = 0.1
+TITLE = "Training steps on two CPU cores against transformers: BERT-mini, 32 rows of 128 tokens, vocabulary 32,000"
+PACKAGES = ("jax", "jaxlib", "optax", "torch", "transformers", "accelerate")
+
+
+@dataclass(frozen=True)
+class Command:
+    """Training steps a second, ours against transformers' on the same model and machine."""
+
+    peer: Literal["torch"] | None = None
+    """The peer to measure against."""
+    profile: Path | None = None
+    """Instead: write a trace of five of our steps to this folder and print its longest lines."""
+    corpus: Path = Path("../shared/data/corpus")
+    """Folder of petitions_*.jsonl.gz, from which the records are made."""
+    run_dir: Path = Path(tempfile.gettempdir()) / "korean-pretrain-train-step"
+    """Folder where the records are kept for the next time."""
+    rounds: int = 5
+    """Rounds of each row, after one of warm-up."""
+    steps: int = 4
+    """Steps a round."""
+
+
+def training_recipe() -> TrainingRecipe:
+    """The model of configs/petitions_small.py with the dropout, the masking and the batch that BERT is trained with."""
+    recipe = petitions_small.training
+    return dataclasses.replace(
+        recipe,
+        model=dataclasses.replace(recipe.model, hidden_dropout_prob=HIDDEN_DROPOUT),
+        masking=Masking(),
+        global_batch_size=32,
+    )
+
+
+def make_records(corpus: Path, folder: RunFolder) -> None:
+    """Records of the petitions with a vocabulary of 32,000; does nothing where they stand already."""
+    if not list(corpus.glob("petitions_*.jsonl.gz")):
+        raise InputError(f"--corpus {corpus}: holds no petitions_*.jsonl.gz; give the folder that does")
+    data = dataclasses.replace(
+        petitions_small.data,
+        sources=(Source("petitions", str(corpus / "petitions_*.jsonl.gz")),),
+        vocabulary=dataclasses.replace(petitions_small.data.vocabulary, size=VOCABULARY),
+    )
+    prepare(folder, "petitions_small", data, THREADS)
+
+
+def measure(setting: Setting, rounds: int) -> Measured:
+    """Runs all rows round by round. They start one after another, and each waits while another works."""
+    with (
+        Contender("ours", "benchmarks.train_step_ours:train_ours", setting) as ours,
+        Contender("transformers.Trainer", "benchmarks.train_step_peers:train_with_trainer", setting) as trainer,
+        Contender("plain torch loop", "benchmarks.train_step_peers:train_gathered", setting) as gathered,
+    ):
+        contenders = (ours, trainer, gathered)
+        ready = {contender.row: contender.ready for contender in contenders}
+        seconds: dict[str, list[float]] = {contender.row: [] for contender in contenders}
+        for contender in contenders:
+            contender.round()
+        process_ids = [contender.process_id for contender in contenders]
+        began, (busy, own) = time.perf_counter(), cpu_seconds(process_ids)
+        for number in range(1, rounds + 1):
+            for contender in contenders:
+                seconds[contender.row].append(contender.round() / setting.steps)
+            log.info("round %d: %s", number, ", ".join(f"{row} {times[-1]:.3f} s" for row, times in seconds.items()))
+        busy_after, own_after = cpu_seconds(process_ids)
+        others = (busy_after - busy - own_after + own) / (THREADS * (time.perf_counter() - began))
+        told = {contender.row: contender.finish() for contender in contenders}
+    return Measured(setting, read_header(RunFolder(setting.folder).examples), seconds, others, ready, told)
+
+
+def run(command: Command) -> None:
+    """What the command line asks for."""
+    if (command.peer is None) == (command.profile is None):
+        raise InputError("give either --peer torch or --profile DIR")
+    if command.rounds < 1 or command.steps < 1:
+        raise InputError(f"--rounds {command.rounds} --steps {command.steps}: must be at least 1")
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < THREADS:
+        raise InputError(f"this process may use {len(cores)} core; the benchmark is of {THREADS}")
+    os.sched_setaffinity(0, cores[:THREADS])  # jax and torch take as many threads as they may use cores
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    setting = Setting(command.run_dir, training_recipe(), command.steps)
+    if command.peer:
+        missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+        if missing:
+            raise InputError(f"--peer torch needs {', '.join(missing)}; install with `pip install {' '.join(missing)}`")
+    make_records(command.corpus, RunFolder(command.run_dir))
+    if command.profile:
+        from benchmarks.train_step_profile import profile  # here, because it imports jax, which the peers must not meet
+
+        profile(setting, command.profile)
+    else:
+        write_page("train_step", TITLE, PACKAGES, page(measure(setting, command.rounds)))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("absl").setLevel(logging.WARNING)
+    run_command(lambda: run(tyro.cli(Command, prog="python -m benchmarks.train_step")))

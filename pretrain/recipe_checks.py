@@ -1,0 +1,80 @@
+"""What no training recipe can mean is said before any device is asked for; what depends on records or devices is said later."""
+
+from collections.abc import Callable
+from typing import Any
+
+from data_pipeline.contract.errors import InputError
+from pretrain.recipe import TrainingRecipe
+
+INFINITY = float("inf")
+LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
+    (
+        "1 or more",
+        lambda value: 1 <= value < INFINITY,
+        (
+            "model.num_hidden_layers",
+            "model.hidden_size",
+            "model.num_attention_heads",
+            "model.intermediate_size",
+            "model.max_position_embeddings",
+            "model.type_vocab_size",
+            "masking.max_predictions",
+            "masking.static_masks",
+            "global_batch_size",
+            "accumulation",
+            "max_steps",
+            "log_every_steps",
+            "scan_unroll",
+            "checkpoints.keep",
+        ),
+    ),
+    (
+        "0 or more",
+        lambda value: 0 <= value < INFINITY,
+        (
+            "model.initializer_range",
+            "optimizer.learning_rate",
+            "optimizer.warmup_steps",
+            "optimizer.weight_decay",
+            "optimizer.clip_norm",
+            "checkpoints.every_steps",
+            "checkpoints.every_minutes",
+            "evaluation.every_steps",
+            "evaluation.rows",
+        ),
+    ),
+    (
+        "above 0",
+        lambda value: 0 < value < INFINITY,
+        ("model.layer_norm_eps", "optimizer.epsilon", "peak_tflops_per_device"),
+    ),
+    ("above 0 and at most 1", lambda value: 0 < value <= 1, ("masking.rate",)),
+    ("0 to 1", lambda value: 0 <= value <= 1, ("masking.mask_share", "masking.random_share")),
+    (
+        "0 or more and below 1",
+        lambda value: 0 <= value < 1,
+        (
+            "model.hidden_dropout_prob",
+            "model.attention_probs_dropout_prob",
+            "optimizer.beta1",
+            "optimizer.beta2",
+        ),
+    ),
+)
+"""What a number must be, in words and as a test that NaN fails, and the fields that must be so."""
+
+
+def check(recipe: TrainingRecipe) -> None:
+    """Raises InputError, naming the field, for the first number that no recipe can hold."""
+    for words, holds, fields in LIMITS:
+        for field in fields:
+            value = value_of(recipe, field)
+            if value is not None and not holds(value):
+                raise InputError(f"{field} {value}: must be {words}")
+
+
+def value_of(recipe: Any, field: str) -> Any:
+    """The value of a field with dots in its name; None where this recipe has none (another family of models)."""
+    for name in field.split("."):
+        recipe = getattr(recipe, name, None)
+    return recipe
