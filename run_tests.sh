@@ -8,7 +8,7 @@ if [ "${1:-}" = --slow ]; then
   selection=()
   shift
 fi
-./run_tpu.sh --install-only export test
+./run_tpu.sh --install-only benchmarks export test
 old=.venv/transformers-4
 if [ ! -f $old/.installed ]; then
   # The last transformers 4 beside the current one: exports must load in both.
@@ -18,6 +18,6 @@ if [ ! -f $old/.installed ]; then
 fi
 .venv/bin/ruff check .
 .venv/bin/ruff format --check .
-.venv/bin/mypy --config-file setup.cfg data_pipeline pretrain configs
+.venv/bin/mypy --config-file setup.cfg data_pipeline pretrain configs benchmarks
 export JAX_PLATFORMS=cpu
 .venv/bin/python -m pytest -n auto --dist loadfile ${selection[@]+"${selection[@]}"} "$@"

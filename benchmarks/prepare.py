@@ -102,9 +102,10 @@ def stages_page(single: list[Run], double: Run) -> str:
 {documents:,} documents, {text_bytes / 1e6:.1f} MB of text (five months of petitions, then reviews), with the settings of
 `{RECIPE}`, compared with {sum(report["benchmarks"]["texts"].values()):,} benchmark texts. MB are 10^6 bytes of UTF-8;
 MB/s per core is text that goes into a stage for each second of CPU time. Times: medians of {len(single)} runs with one
-worker. Memory: the run with two workers, where most stages have processes of their own.
+worker. Memory: the most that a process held in the run with two workers, where stages of several tasks have processes of
+their own; the others run in the command's own process, which keeps the peak of the benchmarks' index.
 
-{table(("stage", "MB of text", "CPU s", "MB/s per core", "peak MB of a process"), rows)}
+{table(("stage", "MB of text", "CPU s", "MB/s per core", "peak MB"), rows)}
 
 By the clock: {statistics.median(run.spent.seconds for run in single):.1f} s with one worker, {double.spent.seconds:.1f} s with
 two. No process held more than {most:,.0f} MB. All runs gave the same records.

@@ -7,12 +7,15 @@ from typing import NamedTuple
 from benchmarks.results_page import table
 from benchmarks.train_step_floor import max_predictions, products
 from benchmarks.train_step_rounds import Facts, Setting
+from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.records import RecordsHeader
 
 OURS, TRAINER, LOOP = "ours", "transformers.Trainer", "plain torch loop"
 TARGETS = {TRAINER: 2.5, LOOP: 1.0}
 """How many of our steps a step of the peer shall cost at least."""
 
+TOLERANCE = 1e-4
+"""Largest difference of a logit between the peers and ours at step 0."""
 QUIET = 0.03
 """Share of the cores that other processes may take, 0 to 1."""
 
@@ -34,10 +37,24 @@ class Measured(NamedTuple):
 
 
 def page(measured: Measured) -> str:
-    """The body of the page, Markdown."""
+    """The body of the page, Markdown. Raises WorkError where the rows did not do the same work."""
+    _refuse_other_work(measured)
     return "\n\n".join(
         (_rows(measured), _rounds(measured), _what(measured), _same(measured), _parts(measured), _floor(measured))
     )
+
+
+def _refuse_other_work(measured: Measured) -> None:
+    parameters = {row: ready["parameters"] for row, ready in measured.ready.items()}
+    if len(set(parameters.values())) > 1:
+        raise WorkError(f"the rows train models of different sizes: {parameters} parameters")
+    for row, ready in measured.ready.items():
+        if ready.get("logits", 0.0) > TOLERANCE:
+            raise WorkError(f"{row}: logits differ from ours by {ready['logits']:.1e}, more than {TOLERANCE:g}")
+        if not measured.told[row]["loss"] < ready["loss"]:
+            raise WorkError(
+                f"{row}: the held-out loss went from {ready['loss']} to {measured.told[row]['loss']}: it does not train"
+            )
 
 
 def _rows(measured: Measured) -> str:
@@ -46,7 +63,7 @@ def _rows(measured: Measured) -> str:
     for row, seconds in measured.seconds.items():
         ratios = _ratios(measured, row)
         step = statistics.median(seconds)
-        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})" if row != OURS else ""
         target = TARGETS.get(row)
         verdict = "" if target is None else f">= {target}: {'met' if statistics.median(ratios) >= target else 'missed'}"
         lines.append((row, f"{1 / step:.3f}", f"{step * 1e3:,.0f}", f"{tokens / step:,.0f}", spread, verdict))
@@ -88,10 +105,11 @@ float32; dropout {model.hidden_dropout_prob:g} on hidden states and {model.atten
 - **{OURS}**: the compiled step of `pretrain.step.make_steps` in the loop of `pretrain.train` (prefetching from the records on disk, \
 metrics settled each round); whole-word masks drawn on the device; attention inside segments; head at {k} positions a row.
 - **{TRAINER}**: `Trainer.train()` with `DataCollatorForLanguageModeling(whole_word_mask=True)` and optimizer \
-`{ready[TRAINER]["optimizer"]}` (its default), dataloader in the process, rows ready in memory, no logging or saving; whole words masked, always by [MASK] (it can do nothing else); \
-rows are read as one text (no segments, which is less work than ours); head at all {header.length} positions, as `BertForMaskedLM` has it.
+`{ready[TRAINER]["optimizer"]}` (its default), dataloader in the process, rows ready in memory, no logging or saving; whole words \
+masked, always by [MASK] (with whole words the collator can do nothing else); rows are read as one text (no segments, which is less work than ours); head at all {header.length} positions, as `BertForMaskedLM` has it.
 - **{LOOP}**: `BertForMaskedLM`'s encoder (SDPA attention, inside segments as ours) and its head at {k} positions a row; single tokens \
-masked, which is less work than whole words; rows in memory; freed memory kept for the next step, as ours does (`pretrain.host_memory`). Ways tried before the rounds, ms a step: {others}; the rounds ran {fastest}."""
+masked, which is less work than whole words; rows in memory; freed memory kept for the next step, as ours \
+does (`pretrain.host_memory`). Ways tried before the rounds, ms a step: {others}; the rounds ran {fastest}."""
 
 
 def _same(measured: Measured) -> str:

@@ -74,6 +74,7 @@ def train_with_trainer(turns: Turns, setting: Setting) -> None:
         ),
         callbacks=[_InTurns(turns, setting.steps)],
     )
+    trainer.remove_callback(transformers.PrinterCallback)
     turns.tell({**facts, "optimizer": transformers.training_args.OptimizerNames(arguments.optim).value})
     trainer.train()
     turns.tell({"loss": held_out_loss(model, setting)})

@@ -7,7 +7,7 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 
 LEGEND = "tokens of one word are joined by ·, words stand apart"
 
@@ -19,7 +19,9 @@ def print_rows(folder: RunFolder, split: str, start: int, number: int) -> None:
     records = Records(folder.examples, split)
     if not 0 <= start < len(records):
         raise InputError(f"--start {start}: the {split} split has rows 0 to {len(records) - 1}")
-    tokenizer, header = Tokenizer(folder.vocabulary), records.header
+    header = records.header
+    refuse_other_tokenizer(folder.vocabulary, header.tokenizer_sha256)
+    tokenizer = Tokenizer(folder.vocabulary)
     print(
         f"{len(records):,} {split} rows of {header.length} tokens, {header.layout}, word unit {header.word_unit}; {LEGEND}"
     )

@@ -66,8 +66,10 @@ class Fill:
 def _train(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments)
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
+    from pretrain.checkpoints import tell_failed_saves_once
     from pretrain.train import train
 
+    tell_failed_saves_once()
     train(existing_run_folder(command.run_dir or Path("runs") / name), name, command.training)
 
 
@@ -121,9 +123,7 @@ def main() -> None:
     """The command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("jax").setLevel(logging.WARNING)  # it tells of every backend that is not there
-    for talkative in ("absl", "asyncio"):
-        # Orbax logs every file, and a failed save, which is raised anyway, as a hundred tracebacks of its threads and tasks.
-        logging.getLogger(talkative).setLevel(logging.CRITICAL)
+    logging.getLogger("absl").setLevel(logging.WARNING)  # of every file opened
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)

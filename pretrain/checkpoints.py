@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,24 @@ MANIFEST = "manifest.json"
 COMMITTED = "committed.json"
 UNFINISHED = ".orbax-checkpoint-tmp"
 Facts = dict[str, Any]
+
+
+def tell_failed_saves_once() -> None:
+    """Leaves the telling of a save that failed to the WorkError; for a whole process.
+
+    Orbax logs it as well, asyncio logs its tasks, and tensorstore prints that its threads find orbax's loop closed: hundreds
+    of lines of traceback around one full disk.
+    """
+    for name in ("absl", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    before = sys.unraisablehook
+
+    def hook(unraisable: Any) -> None:
+        trace = unraisable.exc_traceback
+        if trace is None or trace.tb_frame.f_code.co_name != "call_soon_threadsafe":
+            before(unraisable)
+
+    sys.unraisablehook = hook
 
 
 def step_folder(folder: Path, step: int) -> Path:

@@ -30,6 +30,10 @@ LOCK_FILES = (
 )
 """What libtpu holds locked while it runs (TryAcquireTpuLock in github.com/openxla/xla, tpu_initialize_util.cc)."""
 
+INSTALL = "install JAX for the accelerator (./run_tpu.sh --install-only does)"
+MOST_HOLDERS = 3
+"""Processes named in a sentence."""
+
 
 @dataclass(frozen=True)
 class Holder:
@@ -55,9 +59,11 @@ def available_devices() -> list[jax.Device]:
         raise _explained(error) from None
     nodes = existing(DEVICE_NODES)
     if nodes and devices[0].platform == "cpu" and not platforms_asked_for():
+        holders = find_holders((*DEVICE_NODES, *LOCK_FILES))[0]
+        held = f" ({'; '.join(map(str, holders[:MOST_HOLDERS]))})" if holders else ""
         raise WorkError(
-            f"this machine has {nodes[0]}, but JAX found the CPU only; install JAX for the accelerator "
-            "(./run_tpu.sh --install-only does), or set JAX_PLATFORMS=cpu to compute on the CPU"
+            f"this machine has {nodes[0]}, but JAX found the CPU only{held}; {INSTALL}, or set JAX_PLATFORMS=cpu to compute "
+            "on the CPU"
         )
     return devices
 
@@ -87,7 +93,7 @@ def _explained(error: Exception) -> InputError | WorkError:
         known = unknown[2].replace("'", "")
         return InputError(
             f"JAX_PLATFORMS={platforms}: the JAX installed here knows {known}, not {unknown[1]}; set JAX_PLATFORMS to one of "
-            "these, or install JAX for the accelerator (./run_tpu.sh --install-only does)"
+            f"these, or {INSTALL}"
         )
     lines = str(error).strip().splitlines() or [f"JAX found none for JAX_PLATFORMS={platforms}"]
     reason = re.sub(r" \((set|you may need to) .*\)$", "", lines[0])[:300].rstrip(".")
@@ -97,11 +103,12 @@ def _explained(error: Exception) -> InputError | WorkError:
         holders.append(Holder(int(named[1]), command_of(int(named[1])), "the TPU"))
     nodes = existing(DEVICE_NODES)
     if holders:
-        what = (
-            f"{'; '.join(map(str, holders[:3]))}: wait for it or stop it, or set JAX_PLATFORMS=cpu to compute without"
-        )
+        who = "; ".join(map(str, holders[:MOST_HOLDERS]))
+        what = f"{who}: wait for it or stop it, or set JAX_PLATFORMS=cpu to compute without"
     elif not nodes:
         what = "this machine has no TPU and no NVIDIA GPU; set JAX_PLATFORMS=cpu to compute on the CPU"
+    elif "cannot open shared object file" in reason:
+        what = INSTALL
     elif all_seen:
         what = f"no process holds {nodes[0]}; restart the machine, or set JAX_PLATFORMS=cpu to compute without"
     else:

@@ -24,7 +24,7 @@ from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file,
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints import MANIFEST, facts_of, fault, list_steps, newest_valid, restore_params, step_folder
 from pretrain.devices import available_devices
-from pretrain.fill import CARD, ExportedBert, exports_of, hashes_of, name_of
+from pretrain.fill import CARD, ExportedBert, exports_of, hashes_of, name_of, place_of
 from pretrain.metrics import METRICS_FILE, read_metrics
 from pretrain.model_card import model_card
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
@@ -47,7 +47,7 @@ def export(folder: RunFolder, step: int | None, to: Path) -> None:
     Raises InputError where there is no such checkpoint, the vocabulary is not the records' or `to` holds something else;
     WorkError where the proof fails or the disk does not take it.
     """
-    place = to.resolve()
+    place = place_of(to)
     header = read_header(folder.examples)
     refuse_other_tokenizer(folder.vocabulary, header.tokenizer_sha256)
     step = find_step(folder, step)
@@ -125,7 +125,7 @@ def _refuse_other_card(folder: RunFolder, to: Path, fresh: Path) -> None:
     """Raises InputError where a model stands at `to` that this run did not export, or whose card was filled in since."""
     if not to.exists() or not any(to.iterdir()):
         return
-    last = exports_of(folder).get(name_of(folder, to.resolve()))
+    last = exports_of(folder).get(name_of(folder, place_of(to)))
     if (to / CARD).exists():
         # Killed between the renaming and the manifest, an export has no record yet, but the very card that is written now.
         cards = (last["files"].get(CARD) if last else None, sha256_of_file(fresh / CARD))
@@ -178,7 +178,7 @@ def _new_folder(to: Path) -> Iterator[Path]:
 
     Raises InputError where none can be made there.
     """
-    place = to.resolve()
+    place = place_of(to)
     fresh = place.parent / f".{place.name}.{uuid.uuid4().hex[:8]}"
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -127,7 +127,12 @@ def exports_of(run: RunFolder) -> dict[str, Any]:
 
 def name_of(run: RunFolder, exported: Path) -> str:
     """An exported folder as seen from the run's, so that both may be moved together."""
-    return os.path.relpath(exported.resolve(), run.path.resolve())
+    return os.path.relpath(place_of(exported), place_of(run.path))
+
+
+def place_of(folder: Path) -> Path:
+    """The absolute path of a folder, or of the one that a link of this name leads to."""
+    return folder.resolve() if folder.is_symlink() else Path(os.path.abspath(folder))
 
 
 def hashes_of(folder: Path) -> dict[str, str]:

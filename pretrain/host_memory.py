@@ -20,5 +20,6 @@ def keep_freed_memory() -> None:
     libc = ctypes.CDLL(None)
     # One heap, grown by brk and never trimmed, for all threads.
     wishes = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, -1))
-    if not all([libc.mallopt(parameter, value) for parameter, value in wishes]):
+    refused = [parameter for parameter, value in wishes if not libc.mallopt(parameter, value)]
+    if refused:
         log.warning("glibc refuses to keep freed memory: steps on the CPU take about a fifth longer")

@@ -89,9 +89,8 @@ def _train(
     if found:
         refuse_other_run(saved, recipe, header.fingerprint)
     if start >= stop:
-        if (
-            run_folder.manifest().get("train", {}).get("step") != start
-        ):  # killed between its last checkpoint and its last line
+        # Killed between its last checkpoint and its last line
+        if run_folder.manifest().get("train", {}).get("step") != start:
             record(run_folder, recipe_name, saved)
         log.info("%s: complete: step %d of %d is done; nothing to train", run_folder.path, start, stop)
         return

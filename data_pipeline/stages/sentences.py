@@ -1,6 +1,7 @@
 """Stage 3: documents without duplicates become filtered, decontaminated sentences; and the benchmark index they are compared with."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.tally import Tally
+
+DOCUMENTS_PER_BATCH = 128
+"""Documents that go through a step before the next begins: a step's code and tables stay in the processor's caches."""
 
 
 def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
@@ -44,13 +48,7 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
     with PartWriter(folder / "part.zst") as writer:
-        for position, document in enumerate(read_documents(part.path)):
-            tally.add("documents_in")
-            tally.add("text_bytes", len(document.text.encode()))
-            if position in skipped:
-                tally.drop_document(Dropped(document, "duplicate"))
-                continue
-            result = _run(document, steps, tally)
+        for document, result in _results(part.path, skipped, steps, tally):
             if isinstance(result, Dropped):
                 tally.drop_document(result)
                 continue
@@ -71,16 +69,23 @@ def split_of(text: str, evaluation_fraction: float) -> Split:
     return "evaluation" if share < evaluation_fraction else "train"
 
 
-def _run(document: Document, steps: Sequence[Step], tally: Tally) -> Document | Dropped:
-    for number, step in enumerate(steps):
-        result = step(document)
-        if number == 0:
-            split = result.document if isinstance(result, Dropped) else result
-            tally.add("sentences_in", len(split.sentences or ()))
-        if isinstance(result, Dropped):
-            return result
-        document = result
-    return document
+def _results(
+    part: str, skipped: set[int], steps: Sequence[Step], tally: Tally
+) -> Iterator[tuple[Document, Document | Dropped]]:
+    """Each document of a part and what the steps make of it, in order."""
+    numbered = enumerate(read_documents(part))
+    while batch := list(islice(numbered, DOCUMENTS_PER_BATCH)):
+        tally.add("documents_in", len(batch))
+        tally.add("text_bytes", sum(len(document.text.encode()) for _, document in batch))
+        results: list[Document | Dropped] = [
+            Dropped(document, "duplicate") if position in skipped else document for position, document in batch
+        ]
+        for number, step in enumerate(steps):
+            results = [result if isinstance(result, Dropped) else step(result) for result in results]
+            if number == 0:
+                split = (result.document if isinstance(result, Dropped) else result for result in results)
+                tally.add("sentences_in", sum(len(document.sentences or ()) for document in split))
+        yield from zip((document for _, document in batch), results, strict=True)
 
 
 def _steps(task: ShardTask) -> list[Step]:

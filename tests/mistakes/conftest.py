@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from harness import (
@@ -114,10 +115,31 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("compiled")
 
 
+@pytest.fixture(scope="session")
+def remembered() -> dict[str, Any]:
+    """What `make_optimizer` and `make_steps` returned, by the function and all of its arguments."""
+    return {}
+
+
 @pytest.fixture(scope="module")
-def quick_jax(compiled_programs: Path) -> Iterator[None]:
-    """JAX compiles in a third of the time, and each program once; here and in processes, which get eight devices, too."""
+def quick_jax(compiled_programs: Path, remembered: dict[str, Any]) -> Iterator[None]:
+    """JAX compiles in a third of the time, and each program once; here and in processes, which get eight devices, too.
+
+    Here the jitted steps are also shared by all runs of a recipe: tracing them takes longer than four steps.
+    """
     import jax
+
+    from pretrain import train
+
+    def shared(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            # The optimizer, in the arguments of make_steps, shows its functions' addresses: those that this one made.
+            key = repr((function, arguments))
+            if key not in remembered:
+                remembered[key] = function(*arguments)
+            return remembered[key]
+
+        return call
 
     settings = {
         "jax_compilation_cache_dir": str(compiled_programs),
@@ -127,6 +149,8 @@ def quick_jax(compiled_programs: Path) -> Iterator[None]:
     before = {name: jax.config.values[name] for name in settings}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_NUM_CPU_DEVICES", "8")
+        patch.setattr(train, "make_optimizer", shared(train.make_optimizer))
+        patch.setattr(train, "make_steps", shared(train.make_steps))
         for name, value in settings.items():
             jax.config.update(name, value)
             patch.setenv(name.upper(), str(value))
@@ -135,10 +159,18 @@ def quick_jax(compiled_programs: Path) -> Iterator[None]:
         jax.config.update(name, value)
 
 
+@pytest.fixture(scope="session")
+def place_of_never_failed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("never_failed")
+
+
 @pytest.fixture(scope="module")
-def never_failed(unbroken: Path, quick_jax: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def never_failed(unbroken: Path, quick_jax: None, place_of_never_failed: Path) -> Path:
     """A workplace whose run is prepared, trained and exported in this process without any mistake; read only."""
-    folder = write_workplace(tmp_path_factory.mktemp("never_failed"))
+    folder = place_of_never_failed
+    if (folder / "run").exists():  # made for another module
+        return folder
+    write_workplace(folder)
     copy_run(unbroken, folder / "run")
     from pretrain.__main__ import main
 

@@ -172,19 +172,30 @@ def test_what_cannot_be_seen_is_said_with_the_command_that_shows_it(
     monkeypatch.setattr(devices, "find_holders", lambda _: ([], True))
     ending = f"no process holds {node}; restart the machine, or set JAX_PLATFORMS=cpu to compute without"
     assert sentence_of(monkeypatch, BUSY).endswith(ending)
+    not_installed = "Unable to initialize backend 'tpu': INTERNAL: Failed to open libtpu.so: libtpu.so: cannot open shared object file: No such file or directory"  # fmt: skip
+    assert sentence_of(monkeypatch, not_installed).endswith(
+        "; install JAX for the accelerator (./run_tpu.sh --install-only does)"
+    )
 
 
-def test_an_accelerator_is_not_quietly_left_idle(monkeypatch: pytest.MonkeyPatch, node: Path) -> None:
+def test_an_accelerator_is_not_quietly_left_idle(monkeypatch: pytest.MonkeyPatch, node: Path, hold: Hold) -> None:
     assert devices.available_devices()[0].platform == "cpu"  # JAX_PLATFORMS=cpu: it is meant
     monkeypatch.setattr(devices, "platforms_asked_for", lambda: "")
-    message = (
-        rf"this machine has {node}, but JAX found the CPU only; install JAX for the accelerator \(.*\), "
-        "or set JAX_PLATFORMS=cpu to compute on the CPU"
-    )
-    with pytest.raises(WorkError, match=message):
+    mend = r"; install JAX for the accelerator \(.*\), or set JAX_PLATFORMS=cpu to compute on the CPU"
+    with pytest.raises(WorkError, match=rf"this machine has {node}, but JAX found the CPU only{mend}"):
+        devices.available_devices()
+    holder = hold(node)
+    with pytest.raises(WorkError, match=rf"the CPU only \({held(holder, node)}\){mend}"):
         devices.available_devices()
     node.unlink()
     assert devices.available_devices()[0].platform == "cpu"
+
+
+def test_every_module_takes_its_devices_from_one_function() -> None:
+    asks = re.compile(r"jax\.(local_)?devices\(|jax\.(local_)?device_count\(|jax\.default_backend\(")
+    room = Path(devices.__file__).parent
+    found = {path.relative_to(room).as_posix() for path in room.rglob("*.py") if asks.search(path.read_text())}
+    assert found == {"devices.py"}
 
 
 NO_ACCELERATOR = r"this machine has no TPU and no NVIDIA GPU; set JAX_PLATFORMS=cpu to compute on the CPU"
@@ -209,21 +220,18 @@ def test_a_platform_without_devices_is_one_sentence_of_a_real_process(platforms:
 
 
 @pytest.mark.skipif(bool(devices.existing(devices.DEVICE_NODES)), reason="this machine has an accelerator")
-def test_train_says_of_missing_devices_what_the_device_check_says(prepared: Path, never_failed: Path) -> None:
-    environment = {"JAX_PLATFORMS": "cuda"}
-    sentences = {
-        run_process(*command, environment=environment).sentence(WORK_FAILED)
-        for command in (["pretrain.devices"], TRAIN)
-    }
-    assert len(sentences) == 1
-    [sentence] = sentences
-    assert sentence == f"no device answers (JAX found none for JAX_PLATFORMS=cuda); {NO_ACCELERATOR}"
-    run_process(*TRAIN).success()
+def test_train_says_of_missing_devices_what_the_device_check_says(
+    prepared: Path, run_command_line: Run, never_failed: Path
+) -> None:
+    for command in (("pretrain.devices",), TRAIN):
+        sentence = run_process(*command, environment={"JAX_PLATFORMS": "cuda"}).sentence(WORK_FAILED)
+        assert sentence == f"no device answers (JAX found none for JAX_PLATFORMS=cuda); {NO_ACCELERATOR}"
+    run_command_line(*TRAIN).success()
     assert losses(prepared) == losses(never_failed / "run")
 
 
 def test_an_unknown_platform_is_the_users_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    monkeypatch.setattr(devices, "platforms_asked_for", lambda: "cuda")
     jax_raises(monkeypatch, "Unable to initialize backend 'cuda': Backend 'cuda' is not in the list of known backends: ['cpu', 'tpu'].")  # fmt: skip
     with pytest.raises(InputError, match=r"JAX_PLATFORMS=cuda: the JAX installed here knows cpu, tpu, not cuda; .*"):
         devices.available_devices()

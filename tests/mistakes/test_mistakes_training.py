@@ -222,7 +222,8 @@ def test_a_vocabulary_that_is_not_the_records_is_refused_by_all_who_need_it(
         r"run/vocabulary: not the tokenizer files with which the records were made; restore them from a copy, "
         r"or run `python -m data_pipeline prepare` again"
     )
-    for command in (TRAIN, EXPORT, (*EXPORT, "--to", "elsewhere"), ("pretrain", "inspect", "run")):
+    inspections = (("pretrain", "inspect", "run"), ("data_pipeline", "inspect", "run"))
+    for command in (TRAIN, EXPORT, (*EXPORT, "--to", "elsewhere"), *inspections):
         fails(run_command_line, command, message)
     run_command_line(*prepare_command()).success()
     completes(run_command_line, never_failed)
