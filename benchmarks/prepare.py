@@ -163,7 +163,7 @@ def drops_page(report: dict[str, Any]) -> str:
 
 {table(("source", "what", "reason", "number"), rows)}
 
-Documents of fewer than 30 characters are dropped as the recipe says; more than half of the reviews are that short.
+`jsonl` are the reviews: half of them are shorter than the 30 characters that the recipe asks of a document.
 """
 
 

@@ -235,9 +235,7 @@ def _prove(fresh: Path, folder: RunFolder, header: RecordsHeader) -> str:
     inputs = _proof_inputs(exported.tokenizer, folder, header)
     logits = exported.masked_lm_logits(inputs.token_ids, inputs.token_type_ids, inputs.attends)
     if not np.isfinite(logits).all():
-        raise WorkError(
-            f"step of {fresh.name}: the exported model gives numbers that are not finite; export an earlier --step"
-        )
+        raise WorkError("the exported model gives numbers that are not finite; export an earlier --step")
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
         return "read back; not compared with transformers, because it or torch is not installed (pip install .[export])"
     import torch

@@ -107,8 +107,9 @@ def print_fills(run_or_export: Path, texts: Sequence[str], top: int) -> None:
         raise InputError(f"--top {top}: must be 1 or more")
     run = RunFolder(run_or_export)
     folder = run.export if run.export.exists() else run_or_export
-    found = hashes_of(folder) if folder.is_dir() else {}
-    for name, sha256 in exports_of(run).get(name_of(run, folder), {}).get("files", {}).items():
+    written = exports_of(run).get(name_of(run, folder), {}).get("files", {})
+    found = hashes_of(folder) if written else {}
+    for name, sha256 in written.items():
         if name != CARD and found.get(name) != sha256:
             raise InputError(f"{folder / name}: not as it was exported; run `python -m pretrain export` again")
     available_devices()

@@ -1,10 +1,13 @@
-"""What no training recipe can mean is said before any device is asked for; what depends on records or devices is said later."""
+"""What is wrong with a training recipe is said before anything is compiled: its numbers, then how they fit the devices."""
 
 from collections.abc import Callable
 from typing import Any
 
+import jax
+
 from data_pipeline.contract.errors import InputError
 from pretrain.recipe import TrainingRecipe
+from pretrain.sharding import ROWS
 
 INFINITY = float("inf")
 LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
@@ -71,6 +74,27 @@ def check(recipe: TrainingRecipe) -> None:
             value = value_of(recipe, field)
             if value is not None and not holds(value):
                 raise InputError(f"{field} {value}: must be {words}")
+
+
+def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
+    """The step at which to stop. Raises InputError for steps, heads and batch sizes that this mesh cannot have."""
+    heads, tensor = recipe.model.num_attention_heads, mesh.shape["tensor"]
+    if heads % tensor:
+        raise InputError(
+            f"model.num_attention_heads {heads} cannot be divided over mesh.tensor {tensor}; choose one that divides it"
+        )
+    splits = mesh.shape["data"] * mesh.shape["fsdp"]
+    if recipe.global_batch_size % (recipe.accumulation * splits):
+        raise InputError(
+            f"global_batch_size {recipe.global_batch_size} cannot be divided by accumulation {recipe.accumulation} x "
+            f"{splits} devices that split rows ({' x '.join(f'mesh.{axis} {mesh.shape[axis]}' for axis in ROWS)}); "
+            f"make it a multiple of {recipe.accumulation * splits}"
+        )
+    if recipe.stop_at_step is None:
+        return recipe.max_steps
+    if not 1 <= recipe.stop_at_step <= recipe.max_steps:
+        raise InputError(f"stop_at_step {recipe.stop_at_step}: must be 1 to max_steps {recipe.max_steps}")
+    return recipe.stop_at_step
 
 
 def value_of(recipe: Any, field: str) -> Any:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.experimental import multihost_utils
 
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
@@ -30,8 +30,8 @@ from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import learning_rate, make_optimizer
 from pretrain.recipe import TrainingRecipe
-from pretrain.recipe_checks import check
-from pretrain.sharding import ROWS, batch_sharding, make_mesh
+from pretrain.recipe_checks import check, check_sizes
+from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.step import CompiledSteps, loss_metrics, make_steps
 
 log = logging.getLogger(__name__)
@@ -210,27 +210,6 @@ def _train(
     if done < stop:
         raise WorkError(f"stopped by SIGTERM at step {done}, which is saved: run again to go on to step {stop}")
     log.info("%s: step %d of %d is done", run_folder.path, done, stop)
-
-
-def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
-    """The step at which to stop. Raises InputError for steps, heads and batch sizes that this mesh cannot have."""
-    heads, tensor = recipe.model.num_attention_heads, mesh.shape["tensor"]
-    if heads % tensor:
-        raise InputError(
-            f"model.num_attention_heads {heads} cannot be divided over mesh.tensor {tensor}; choose one that divides it"
-        )
-    splits = mesh.shape["data"] * mesh.shape["fsdp"]
-    if recipe.global_batch_size % (recipe.accumulation * splits):
-        raise InputError(
-            f"global_batch_size {recipe.global_batch_size} cannot be divided by accumulation {recipe.accumulation} x "
-            f"{splits} devices that split rows ({' x '.join(f'mesh.{axis} {mesh.shape[axis]}' for axis in ROWS)}); "
-            f"make it a multiple of {recipe.accumulation * splits}"
-        )
-    if recipe.stop_at_step is None:
-        return recipe.max_steps
-    if not 1 <= recipe.stop_at_step <= recipe.max_steps:
-        raise InputError(f"stop_at_step {recipe.stop_at_step}: must be 1 to max_steps {recipe.max_steps}")
-    return recipe.stop_at_step
 
 
 def due(done: int, every: int, stop: int) -> bool:

@@ -2,8 +2,8 @@
 
 import dataclasses
 import difflib
-import importlib.util
 import re
+import types
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -39,17 +39,17 @@ def load_recipe(name: str, part: str, expected: type[Recipe]) -> tuple[str, Reci
     what its type does not allow.
     """
     path = recipe_path(name)
-    specification = importlib.util.spec_from_file_location(f"recipe_{path.stem}", path)
-    if specification is None or specification.loader is None:
-        raise InputError(f"{path}: not a Python file")
-    module = importlib.util.module_from_spec(specification)
+    file_name = str(path.absolute())
+    module = types.ModuleType(f"recipe_{path.stem}")
+    module.__file__ = file_name
     try:
-        specification.loader.exec_module(module)
+        # Not imported: a __pycache__ beside the recipe may hold it as it was before it was mended within the same second.
+        exec(compile(path.read_bytes(), file_name, "exec"), module.__dict__)
     except SyntaxError as error:
-        file = path if error.filename in (None, specification.origin) else error.filename
+        file = path if error.filename in (None, file_name) else error.filename
         raise InputError(f"{file}:{error.lineno or 1}: {error.msg}; mend the recipe") from None
     except (Exception, SystemExit) as error:
-        line, names = _frame(str(specification.origin), error)
+        line, names = _frame(file_name, error)
         near = _near(error, names)
         what = f"{type(error).__name__}: {error}" + (f" (did you mean {near}?)" if near else "")
         raise InputError(f"{path}:{line}: {what}; mend the recipe") from None

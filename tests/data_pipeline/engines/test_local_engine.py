@@ -48,7 +48,8 @@ def test_a_task_costs_what_its_own_worker_spent(tmp_path: Path) -> None:
     done = run_tasks(make_tasks(tmp_path, 3, "work_hard"), 2, lambda each: None)
     assert len(held_here) == 1_000_000_000
     for each in done:
-        assert 0.2 <= each.cost.cpu_seconds < 0.6  # not that of the other tasks, in this worker or another
+        # Not that of the other tasks, in this worker or another: each takes 0.2 s.
+        assert -0.001 <= each.cost.cpu_seconds - each.counts["spent"] < 0.2
         assert 100 < each.cost.peak_megabytes < 900
 
 
