@@ -4,12 +4,13 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
 import pytest
-from harness import WORK_FAILED, WRONG_INPUT, run_process
+from harness import WORK_FAILED, WRONG_INPUT, process_environment, run_process
 from training_runs import EXPORT, TRAIN, Run, fails, losses
 
 from data_pipeline.contract.errors import InputError, WorkError
@@ -149,18 +150,19 @@ print(all_seen, [holder.pid for holder in holders])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can take another user's part")
-def test_of_another_users_process_the_lock_is_seen_and_the_open_file_is_not(hold: Hold, tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)
-    node, lock = tmp_path / "accel0", tmp_path / "libtpu_lockfile"
-    for file in (node, lock):
-        file.touch()
-    hold(node)
-    locker = hold(lock, LOCK)
-    seen = subprocess.run(
-        [sys.executable, "-c", AS_SOMEBODY, str(node), str(lock)], capture_output=True, text=True, check=True
-    )
-    assert seen.stdout == f"False [{locker.pid}]\n"
+def test_of_another_users_process_the_lock_is_seen_and_the_open_file_is_not(hold: Hold) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to others
+        os.chmod(folder, 0o755)
+        node, lock = Path(folder, "accel0"), Path(folder, "libtpu_lockfile")
+        for file in (node, lock):
+            file.touch()
+        hold(node)
+        locker = hold(lock, LOCK)
+        seen = subprocess.run(
+            [sys.executable, "-c", AS_SOMEBODY, str(node), str(lock)],
+            capture_output=True, text=True, check=True, env=process_environment(),
+        )  # fmt: skip
+        assert seen.stdout == f"False [{locker.pid}]\n"
 
 
 def test_what_cannot_be_seen_is_said_with_the_command_that_shows_it(
