@@ -3,7 +3,7 @@
 import hashlib
 import json
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, pairwise
@@ -29,6 +29,8 @@ ALTERNATIVE_NAMES = {
     "sep": ("</s>", "[EOS]"),
     "mask": ("<mask>",),
 }
+MOST_EOJEOLS = 400_000
+"""Eojeols that a tokenizer remembers, about 200 bytes each, before it begins anew."""
 Boundaries = Callable[[str], np.ndarray]
 """text -> bool array, one per character: a unit starts here."""
 
@@ -76,6 +78,12 @@ class Tokenizer:
             and model.continuing_subword_prefix == "##"
             and isinstance(self.backend.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
         )
+        added_texts = [token for token in self.backend.get_added_tokens_decoder().values() if not token.special]
+        self._sees_eojeols_alone = (
+            self._is_bert and isinstance(self.backend.normalizer, normalizers.BertNormalizer) and not added_texts
+        )
+        self._eojeols: dict[str, bytes] = {}
+        """What eojeols that were met become, as the bytes of an array of ids."""
         self.continues = np.array([piece.startswith("##") for piece in pieces])
         self.closing = np.array([_closes(piece) for piece in pieces])
         """bool [vocabulary]: marks that close what stands before them; a row should not begin with one."""
@@ -111,12 +119,9 @@ class Tokenizer:
         """
         if unit == "token" or (unit == "bert_word" and self._is_bert):
             # WordPiece runs inside BertPreTokenizer's words, so ## alone tells where they go on; offsets cost half the speed.
-            encodings = self.backend.encode_batch_fast(list(texts), add_special_tokens=False)
+            tokens, bounds = self._ids_by_eojeol(texts) if self._sees_eojeols_alone else self._ids(texts)
             # Together, not text by text: a call of numpy costs as much as a sentence.
-            parts = [encoding.ids for encoding in encodings]
-            tokens = self._as_text(list(chain.from_iterable(parts)))
             starts = np.ones(len(tokens), bool) if unit == "token" else ~self.continues[tokens]
-            bounds = pairwise(accumulate(map(len, parts), initial=0))
             return [(tokens[start:end], starts[start:end]) for start, end in bounds]
         boundaries: Boundaries = {"bert_word": bert_word_starts, "eojeol": eojeol_starts}.get(unit) or _given(
             morpheme_starts
@@ -131,6 +136,30 @@ class Tokenizer:
             words = words_before[np.maximum.accumulate(ends)]
             encoded.append((self._as_text(encoding.ids), np.diff(words, prepend=0) > 0))
         return encoded
+
+    def _ids(self, texts: Sequence[str]) -> tuple[np.ndarray, Iterator[tuple[int, int]]]:
+        """The ids of all texts in a row, and where those of each begin and end."""
+        parts = [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
+        return self._as_text(list(chain.from_iterable(parts))), pairwise(accumulate(map(len, parts), initial=0))
+
+    def _ids_by_eojeol(self, texts: Sequence[str]) -> tuple[np.ndarray, Iterator[tuple[int, int]]]:
+        """`_ids`, eojeol by eojeol, each looked up where it was met before: a few make up most of a text.
+
+        Nothing that BERT's normaliser and pre-tokenizer do reaches over a blank.
+        """
+        split = [text.split(" ") for text in texts]
+        met = set(chain.from_iterable(split))
+        if len(self._eojeols) + len(met) > MOST_EOJEOLS:
+            self._eojeols.clear()
+        if new := [eojeol for eojeol in met if eojeol not in self._eojeols]:
+            tokens, bounds = self._ids(new)
+            self._eojeols.update(
+                (eojeol, tokens[start:end].tobytes()) for eojeol, (start, end) in zip(new, bounds, strict=True)
+            )
+        parts = [b"".join(map(self._eojeols.__getitem__, eojeols)) for eojeols in split]
+        tokens = np.frombuffer(b"".join(parts), self.token_dtype)
+        lengths = (len(part) // self.token_dtype.itemsize for part in parts)
+        return tokens, pairwise(accumulate(lengths, initial=0))
 
     def _as_text(self, ids: Sequence[int]) -> np.ndarray:
         """Ids as an array, without specials: some models find their own "<s>" in a text that holds it literally."""
