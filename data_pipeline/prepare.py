@@ -19,7 +19,7 @@ from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokeniz
 from data_pipeline.engines import local
 from data_pipeline.progress import StageProgress
 from data_pipeline.recipe import DataRecipe
-from data_pipeline.recipe_checks import check, given_files, layout_of
+from data_pipeline.recipe_checks import check, given_files
 from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.records import SHARDS
@@ -194,7 +194,7 @@ class _Run:
     def records(self, sentences: list[Done], vocabulary: Done) -> list[Done]:
         parameters = {
             "examples": plain_fields(self.recipe.examples),
-            "layout": layout_of(self.recipe),
+            "layout": self.recipe.examples.layout,
             "word_unit": self.recipe.word_unit,
             "seed": self.recipe.seed,
         }
@@ -260,7 +260,7 @@ def _outputs(done: Sequence[Done], ending: str) -> tuple[Output, ...]:
 def _header(recipe: DataRecipe, vocabulary: Done, shards: dict[str, list[tuple[Path, Shard]]]) -> RecordsHeader:
     tokenizer = Tokenizer(Path(next(iter(vocabulary.outputs.values())).path).parent)
     identity = [[split, [shard.sha256 for _, shard in listed]] for split, listed in sorted(shards.items())]
-    layout = layout_of(recipe)
+    layout = recipe.examples.layout
     special = tokenizer.special
     return RecordsHeader(
         layout=layout,

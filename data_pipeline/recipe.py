@@ -1,7 +1,7 @@
 """DataRecipe: what configs/*.py declare about text, vocabulary and records. Plain data; every field can be overridden on the command line."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import AvoidSubcommands, Suppress
 
@@ -112,6 +112,7 @@ class Vocabulary:
 class Packed:
     """Rows filled with segments `[CLS] ... [SEP]` of several documents; attention stays inside a segment."""
 
+    layout: ClassVar[Literal["packed"]] = "packed"
     length: int = 512
     """Tokens a row; a multiple of 8."""
 
@@ -120,6 +121,7 @@ class Packed:
 class SentencePairs:
     """Rows `[CLS] A [SEP] B [SEP]` for next-sentence prediction; label 0 means that B follows A, 1 that B is from elsewhere."""
 
+    layout: ClassVar[Literal["sentence_pairs"]] = "sentence_pairs"
     length: int = 512
     """Tokens a row; a multiple of 8."""
     random_next: float = 0.5

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Layout, features
+from data_pipeline.contract.records import features
 from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, build_word_piece, read_vocabulary_file
 from data_pipeline.recipe import DataRecipe, SentencePairs
@@ -22,7 +22,7 @@ def check(recipe: DataRecipe) -> None:
         if not least <= value <= most:
             limits = f"at least {least}" if most == NO_LIMIT else f"between {least} and {most}"
             raise InputError(f"--data.{field} {value}: must be {limits}")
-    features(layout_of(recipe), recipe.examples.length, "uint16")
+    features(recipe.examples.layout, recipe.examples.length, "uint16")
     if recipe.decontamination.benchmarks:
         benchmark_paths(recipe.decontamination.benchmarks)
     sentence_splitter(recipe.sentences)
@@ -30,11 +30,6 @@ def check(recipe: DataRecipe) -> None:
         _check_given(recipe.vocabulary.given)
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         surface_parser()
-
-
-def layout_of(recipe: DataRecipe) -> Layout:
-    """The records' name of what `recipe.examples` is."""
-    return "sentence_pairs" if isinstance(recipe.examples, SentencePairs) else "packed"
 
 
 def given_files(given: str) -> tuple[InputFile, ...]:
