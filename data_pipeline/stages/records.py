@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ DOCUMENTS_PER_BATCH = 256
 def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `train.array_record` and `evaluation.array_record`, each only if it has rows, and what they hold as JSON."""
     parameters = task.parameters
-    tokenizer = Tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
+    tokenizer = _tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
     dtype = str(tokenizer.token_dtype)
     tally, shards = Tally(), {}
     counts: dict[str, Any] = {}
@@ -51,6 +52,12 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
             path.unlink()
     (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
     return {**tally.counts(), **counts}
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(folder: Path) -> Tokenizer:
+    """Kept for the next part, because it remembers eojeols; no output of a task ever changes."""
+    return Tokenizer(folder)
 
 
 def _packed(documents: Iterator[list[Run]], packer: Packer) -> Iterator[dict[str, np.ndarray]]:

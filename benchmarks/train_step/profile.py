@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import jax
 
-from benchmarks.train_step_ours import Ours
-from benchmarks.train_step_rounds import Setting
+from benchmarks.train_step.ours import Ours
+from benchmarks.train_step.rounds import Setting
 from data_pipeline.contract.errors import WorkError
 
 STEPS = 5

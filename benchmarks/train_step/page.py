@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from benchmarks.results_page import table
-from benchmarks.train_step_floor import max_predictions, products
-from benchmarks.train_step_rounds import Facts, Setting
+from benchmarks.train_step.floor import max_predictions, products
+from benchmarks.train_step.rounds import Facts, Setting
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.records import RecordsHeader
 

@@ -20,8 +20,8 @@ from typing import Literal
 import tyro
 
 from benchmarks.results_page import write_page
-from benchmarks.train_step_page import Measured, page
-from benchmarks.train_step_rounds import Contender, Setting, cpu_seconds
+from benchmarks.train_step.page import Measured, page
+from benchmarks.train_step.rounds import Contender, Setting, cpu_seconds
 from configs import petitions_small
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
@@ -86,9 +86,9 @@ def make_records(corpus: Path, folder: RunFolder) -> None:
 def measure(setting: Setting, rounds: int) -> Measured:
     """Runs all rows round by round. They start one after another, and each waits while another works."""
     with (
-        Contender("ours", "benchmarks.train_step_ours:train_ours", setting) as ours,
-        Contender("transformers.Trainer", "benchmarks.train_step_peers:train_with_trainer", setting) as trainer,
-        Contender("plain torch loop", "benchmarks.train_step_peers:train_gathered", setting) as gathered,
+        Contender("ours", "benchmarks.train_step.ours:train_ours", setting) as ours,
+        Contender("transformers.Trainer", "benchmarks.train_step.peers:train_with_trainer", setting) as trainer,
+        Contender("plain torch loop", "benchmarks.train_step.peers:train_gathered", setting) as gathered,
     ):
         contenders = (ours, trainer, gathered)
         ready = {contender.row: contender.ready for contender in contenders}
@@ -125,7 +125,7 @@ def run(command: Command) -> None:
             raise InputError(f"--peer torch needs {', '.join(missing)}; install with `pip install {' '.join(missing)}`")
     make_records(command.corpus, RunFolder(command.run_dir))
     if command.profile:
-        from benchmarks.train_step_profile import profile  # here, because it imports jax, which the peers must not meet
+        from benchmarks.train_step.profile import profile  # here, because it imports jax, which the peers must not meet
 
         profile(setting, command.profile)
     else:

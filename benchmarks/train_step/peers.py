@@ -9,8 +9,8 @@ import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
-from benchmarks.train_step_floor import max_predictions, products, seconds_per_step
-from benchmarks.train_step_rounds import Facts, Setting, Turns
+from benchmarks.train_step.floor import max_predictions, products, seconds_per_step
+from benchmarks.train_step.rounds import Facts, Setting, Turns
 from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.host_memory import keep_freed_memory

@@ -13,8 +13,8 @@ import numpy as np
 import optax
 from safetensors.numpy import save_file
 
-from benchmarks.train_step_floor import products, seconds_per_step
-from benchmarks.train_step_rounds import Setting, Turns
+from benchmarks.train_step.floor import products, seconds_per_step
+from benchmarks.train_step.rounds import Setting, Turns
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
