@@ -21,6 +21,7 @@ from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import make_optimizer
 from pretrain.recipe import TrainingRecipe
+from pretrain.recipe_checks import check_sizes
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.step import initial_state, make_steps, sum_of_losses
 
@@ -71,6 +72,7 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     Raises InputError where recipe, records and devices do not fit each other.
     """
     mesh = make_mesh(recipe.mesh, devices)
+    check_sizes(recipe, mesh)
     rows = batch_sharding(mesh)
     with jax.set_mesh(mesh):
         steps = make_steps(make_objective(recipe, header), make_optimizer(recipe), SHARDING_RULES, mesh)
