@@ -37,6 +37,7 @@ class Document:
     - `text`: the whole text; `None` for `sentences` means that it was not split yet. Once it was,
       `"".join(s.text + s.blanks for s in sentences)` is the text as long as no sentence was removed.
     - `removed`: the sentences taken out so far, with their reasons.
+    - `replaced`: the type of each value of personal data that a pseudonym stands for (email, mobile, ...).
     """
 
     id: str
@@ -44,6 +45,7 @@ class Document:
     text: str
     sentences: tuple[Sentence, ...] | None = None
     removed: tuple[Removed, ...] = ()
+    replaced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,12 +149,14 @@ class _Run:
                 fraction = source.evaluation_fraction
                 decontamination = plain_fields(self.recipe.decontamination)
                 del decontamination["benchmarks"]  # their content is in the index
+                pseudonyms = {"types": plain_fields(self.recipe.pseudonyms), "seed": self.recipe.seed}
                 parameters = {
                     "part": len(tasks),
                     "sentences": plain_fields(self.recipe.sentences),
                     "korean": plain_fields(self.recipe.korean),
                     "length": plain_fields(source.length or self.recipe.length),
                     "decontamination": decontamination,
+                    "pseudonyms": pseudonyms if self.recipe.pseudonyms.enabled else None,
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
                 inputs = {"part": (part,), "duplicates": later, "index": index_files}

@@ -89,6 +89,42 @@ class Decontamination:
 
 
 @dataclass(frozen=True)
+class Pseudonyms:
+    """Personal data replaced by fake values of the same form, stable within a document; one switch a type."""
+
+    enabled: bool = True
+    """False leaves every value as it stands."""
+    email: bool = True
+    """E-mail addresses; the hosts of well-known mail services stay."""
+    url: bool = True
+    """URLs with a scheme, www. or a path; a bare naver.com stays."""
+    ip_address: bool = True
+    """IPv4 and IPv6 addresses."""
+    mention: bool = True
+    """@mentions of Latin handles."""
+    mobile: bool = True
+    """Mobile numbers, 010 and older; the prefix stays."""
+    landline: bool = True
+    """Landline, 070 and 050x numbers; the area code stays. Companies' 1588-1234 and 080 stay."""
+    resident_number: bool = True
+    """Resident registration numbers (주민등록번호)."""
+    foreigner_number: bool = True
+    """Foreigner registration numbers (외국인등록번호)."""
+    passport: bool = True
+    """Passport numbers."""
+    driver_licence: bool = True
+    """Driver's licence numbers; the region stays."""
+    card: bool = True
+    """Card numbers whose Luhn sum is right."""
+    bank_account: bool = True
+    """Account numbers beside a bank's name or a word such as 계좌."""
+    plate: bool = True
+    """Vehicle plates."""
+    address: bool = True
+    """Street and lot addresses, from the road or village on; province, city and district stay."""
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """The WordPiece vocabulary: trained on morpheme counts, or given."""
 
@@ -145,12 +181,13 @@ class DataRecipe:
     korean: KoreanFilter = field(default_factory=KoreanFilter)
     length: LengthFilter = field(default_factory=LengthFilter)
     decontamination: Decontamination = field(default_factory=Decontamination)
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     examples: AvoidSubcommands[Packed | SentencePairs] = field(default_factory=Packed)
     word_unit: Literal["token", "bert_word", "eojeol", "morpheme"] = "bert_word"
     """What whole-word masking masks as one: token, bert_word (BertPreTokenizer's words), eojeol or morpheme."""
     seed: int = 0
-    """Seed of sentence pairs."""
+    """Seed of pseudonyms and sentence pairs."""
     part_megabytes: int = 64
     """Megabytes of clean text in one unit of parallel work."""
     max_bad_records: int = 0

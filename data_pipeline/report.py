@@ -26,6 +26,7 @@ def print_report(folder: RunFolder, examples: int) -> None:
     _flow(console, stages)
     _costs(console, folder, stages)
     _drops(console, stages)
+    _replaced(console, stages["sentences"]["replaced"])
     if stages.get("benchmarks"):
         texts = stages["benchmarks"]["texts"]
         console.print(
@@ -83,6 +84,17 @@ def _drops(console: Console, stages: dict[str, Any]) -> None:
                 for reason, number in reasons.items():
                     table.add_row(stage, kind, source, reason, f"{number:,}")
     console.print(table if table.row_count else "nothing was dropped")
+
+
+def _replaced(console: Console, replaced: dict[str, dict[str, int]]) -> None:
+    table = Table(title="personal data replaced by pseudonyms", title_justify="left")
+    for column in ("source", "type", "number"):
+        table.add_column(column, justify="right" if column == "number" else "left")
+    for source, kinds in replaced.items():
+        for kind, number in kinds.items():
+            table.add_row(source, kind, f"{number:,}")
+    if table.row_count:
+        console.print(table)
 
 
 def _vocabulary(console: Console, report: dict[str, Any]) -> None:

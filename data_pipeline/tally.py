@@ -11,11 +11,12 @@ EXAMPLE_CHARS = 300
 
 
 class Tally:
-    """Counts by kind, drops by source and reason, and the first few examples of each reason."""
+    """Counts by kind, drops by source and reason, replacements by source and type, and the first few examples of each reason."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[tuple[str, str, str]] = Counter()
+        self._replaced: Counter[tuple[str, str]] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = {}
 
     def add(self, name: str, number: int = 1) -> None:
@@ -40,6 +41,11 @@ class Tally:
         for removed in document.removed:
             self._drop("sentences", document.source, removed.reason, document.id, removed.text, removed.detail)
 
+    def count_replaced(self, document: Document) -> None:
+        """Books the personal data that pseudonyms replaced in a document that lives on."""
+        for kind in document.replaced:
+            self._replaced[document.source, kind] += 1
+
     def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
         self._dropped[kind, source, reason] += 1
         self._add_example(f"{kind}: {reason}", identifier, text, detail)
@@ -56,7 +62,10 @@ class Tally:
         dropped: dict[str, dict[str, dict[str, int]]] = {}
         for (kind, source, reason), number in sorted(self._dropped.items()):
             dropped.setdefault(kind, {}).setdefault(source, {})[reason] = number
-        return {**self._counts, "dropped": dropped, "examples": self._examples}
+        replaced: dict[str, dict[str, int]] = {}
+        for (source, kind), number in sorted(self._replaced.items()):
+            replaced.setdefault(source, {})[kind] = number
+        return {**self._counts, "dropped": dropped, "replaced": replaced, "examples": self._examples}
 
 
 def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:

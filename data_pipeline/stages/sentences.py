@@ -1,4 +1,4 @@
-"""Stage 3: documents without duplicates become filtered, decontaminated sentences; and the benchmark index they are compared with."""
+"""Stage 3: documents without duplicates become filtered, decontaminated, pseudonymised sentences; and the benchmark index."""
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -8,12 +8,13 @@ from typing import Any
 from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
 from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_documents
 from data_pipeline.document import Document, Dropped, Step
-from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, SentenceSplit
+from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, Pseudonyms, SentenceSplit
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.documents import document_key
 from data_pipeline.stages.duplicates import duplicates_of_part
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
+from data_pipeline.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.tally import Tally
 
@@ -53,6 +54,7 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
                 tally.drop_document(result)
                 continue
             tally.remove_sentences(result)
+            tally.count_replaced(result)
             sentences = result.sentences or ()
             split = split_of(document.text, fraction)
             writer.write_sentences(SplitDocument(document.id, document.source, split, sentences))
@@ -103,4 +105,7 @@ def _steps(task: ShardTask) -> list[Step]:
         index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
         recipe = {**parameters["decontamination"], "benchmarks": ()}
         steps.append(decontaminator(Decontamination(**recipe), index))
+    if parameters["pseudonyms"]:
+        # Last: what came before compares the text as people wrote it.
+        steps.append(pseudonymiser(Pseudonyms(**parameters["pseudonyms"]["types"]), parameters["pseudonyms"]["seed"]))
     return steps
