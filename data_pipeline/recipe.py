@@ -29,7 +29,7 @@ class Source:
     name: str = ""
     """Name in reports; empty means the format's name."""
     text_field: str = "text"
-    """jsonl, csv, tsv and lm_dataformat: the field or column that holds the text."""
+    """jsonl, csv, tsv, lm_dataformat and parquet: the field or column that holds the text."""
     licence: str = "unknown"
     """Licence of the text, as the model card will print it."""
     length: LengthFilter | None = None

@@ -9,6 +9,7 @@ from data_pipeline.sources.json_lines import read_json_lines, read_news
 from data_pipeline.sources.lines import Unreadable
 from data_pipeline.sources.lm_dataformat import read_lm_dataformat
 from data_pipeline.sources.modu import read_modu
+from data_pipeline.sources.parquet import read_parquet
 from data_pipeline.sources.petitions import read_petitions, read_petitions_csv
 from data_pipeline.sources.plain_text import read_blocks, read_lines
 from data_pipeline.sources.tables import read_csv, read_tsv
@@ -25,9 +26,10 @@ FORMATS: dict[str, Reader] = {
     "petitions_csv": read_petitions_csv,
     "lm_dataformat": read_lm_dataformat,
     "modu": read_modu,
+    "parquet": read_parquet,
 }
 """Name of a format on the command line and in recipes -> reader(stream, file name for locations, source)."""
-WITH_TEXT_FIELD = ("jsonl", "csv", "tsv", "lm_dataformat")
+WITH_TEXT_FIELD = ("jsonl", "csv", "tsv", "lm_dataformat", "parquet")
 """The formats whose text stands in a field that a source may name."""
 
 __all__ = ["FORMATS", "WITH_TEXT_FIELD", "Reader", "Unreadable"]

@@ -87,8 +87,13 @@ def read(name: str, content: bytes, text_field: str = "text") -> list[Document |
     return list(FORMATS[name](io.BytesIO(content), "corpus", source))
 
 
+def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
+    assert set(FORMATS) - set(CONTENT) == {"parquet"}
+    assert set(CONTENT) == set(EXPECTED)
+
+
 @pytest.mark.parametrize("ending", COMPRESSIONS)
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CONTENT)
 def test_every_format_reads_alike_through_every_compression(name: str, ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"corpus{ending}"
     path.write_bytes(COMPRESSIONS[ending](CONTENT[name].encode()))
@@ -97,7 +102,7 @@ def test_every_format_reads_alike_through_every_compression(name: str, ending: s
     assert found == [Document(place, "source", text) for place, text in EXPECTED[name]]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CONTENT)
 def test_byte_order_mark_and_carriage_returns_are_no_text(name: str) -> None:
     changed = b"\xef\xbb\xbf" + CONTENT[name].replace("\n", "\r\n").encode()
     assert read(name, changed) == [Document(place, "source", text) for place, text in EXPECTED[name]]
@@ -177,7 +182,7 @@ def test_json_lines_take_the_named_field() -> None:
     assert found.text == "나"
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CONTENT)
 def test_an_empty_file_holds_nothing(name: str) -> None:
     assert read(name, b"") == []
 
@@ -200,7 +205,7 @@ class Endless(io.RawIOBase):
         return len(buffer)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CONTENT)
 def test_readers_stream(name: str) -> None:
     """A reader takes bytes as its documents are asked for, so that a corpus never stands in memory."""
     endless = Endless(*ENDLESS.get(name, ("", CONTENT[name])))
