@@ -7,6 +7,7 @@ from data_pipeline.recipe import DataRecipe
 
 FORMAT_PACKAGES = {
     "modu": ("ijson",),
+    "wikipedia": ("mwparserfromhell",),
     "parquet": ("pyarrow",),
 }
 """What the formats of sources need beyond the standard library."""

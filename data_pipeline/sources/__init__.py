@@ -13,6 +13,7 @@ from data_pipeline.sources.parquet import read_parquet
 from data_pipeline.sources.petitions import read_petitions, read_petitions_csv
 from data_pipeline.sources.plain_text import read_blocks, read_lines
 from data_pipeline.sources.tables import read_csv, read_tsv
+from data_pipeline.sources.wikipedia import read_wikipedia
 
 Reader = Callable[[IO[bytes], str, Source], Iterator[Document | Unreadable]]
 FORMATS: dict[str, Reader] = {
@@ -26,6 +27,7 @@ FORMATS: dict[str, Reader] = {
     "petitions_csv": read_petitions_csv,
     "lm_dataformat": read_lm_dataformat,
     "modu": read_modu,
+    "wikipedia": read_wikipedia,
     "parquet": read_parquet,
 }
 """Name of a format on the command line and in recipes -> reader(stream, file name for locations, source)."""

@@ -57,6 +57,7 @@ CONTENT = {
         },
         ensure_ascii=False,
     ),
+    "wikipedia": "<mediawiki>\n<page>\n<ns>0</ns>\n<revision>\n<text>'''글'''이다.\n</text></revision></page></mediawiki>\n",
 }
 EXPECTED = {
     "text": [("corpus:1-2", "첫 줄이다.\n둘째 줄이다."), ("corpus:5-5", "둘째 글이다.")],
@@ -72,12 +73,14 @@ EXPECTED = {
         ("corpus:record 1", "제목\n본문이다."),
         ("corpus:record 2", "안녕하세요. 오랜만이에요.\n네.\n그럼요."),
     ],
+    "wikipedia": [("corpus:record 1", "글이다.")],
 }
 ENDLESS = {
     "csv": ("text\n", "글\n"),
     "tsv": ("text\n", "글\n"),
     "petitions_csv": ("title,content\n", "제목,내용\n"),
     "modu": ('{"document": [', '{"paragraph": [{"form": "글"}]}, '),
+    "wikipedia": ("<mediawiki>", "<page><ns>0</ns><text>글</text></page>"),
 }
 """What stands once at the head of a file, and what may follow for ever; other formats may be repeated as a whole."""
 
