@@ -16,7 +16,7 @@ from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
 from data_pipeline.packages import require_packages
 from data_pipeline.recipe import DataRecipe, Source
-from data_pipeline.sources import FORMATS
+from data_pipeline.sources import FORMATS, WITH_TEXT_FIELD
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Prepare:
     source: Annotated[
         tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FORMAT:GLOB ...")
     ] = ()
-    """FORMAT:GLOB, instead of the recipe's sources; formats: text, lines, jsonl, jsonl.FIELD, petitions."""
+    """FORMAT:GLOB or FORMAT.FIELD:GLOB, instead of the recipe's sources; docs/data.md lists the formats."""
     benchmark: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH ...")] = ()
     """Benchmark files or folders, instead of the recipe's."""
     workers: int | None = None
@@ -94,12 +94,13 @@ def with_sources(recipe: DataRecipe, sources: Sequence[str], benchmarks: Sequenc
 
 
 def parse_source(text: str) -> Source:
-    """FORMAT:GLOB, where jsonl may name its text field: jsonl.FIELD:GLOB."""
+    """FORMAT:GLOB, where formats WITH_TEXT_FIELD may name it: jsonl.FIELD:GLOB."""
     name, separator, glob = text.partition(":")
     format_name, _, text_field = name.partition(".")
-    if not separator or not glob or format_name not in FORMATS or (text_field and format_name != "jsonl"):
+    if not separator or not glob or format_name not in FORMATS or (text_field and format_name not in WITH_TEXT_FIELD):
         raise InputError(
-            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)} or jsonl.FIELD"
+            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)}, or FORMAT.FIELD:GLOB with "
+            f"FORMAT one of {', '.join(WITH_TEXT_FIELD)}"
         )
     return Source(format_name, glob, text_field=text_field or "text")
 

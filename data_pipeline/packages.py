@@ -5,6 +5,13 @@ from collections.abc import Iterator
 from data_pipeline.contract.packages import needed
 from data_pipeline.recipe import DataRecipe
 
+FORMAT_PACKAGES = {
+    "modu": ("ijson",),
+    "wikipedia": ("mwparserfromhell",),
+    "parquet": ("pyarrow",),
+}
+"""What the formats of sources need beyond the standard library."""
+
 
 def require_packages(recipe: DataRecipe) -> None:
     """Raises an InputError for the first package that this recipe needs and that cannot be imported."""
@@ -14,6 +21,9 @@ def require_packages(recipe: DataRecipe) -> None:
 
 def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
     yield "zstandard", "the corpus inside a run folder"
+    for source in recipe.sources:
+        for module in FORMAT_PACKAGES.get(source.format, ()):
+            yield module, f"the source format {source.format}"
     yield "kss", "sentence splitting"
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         purpose = "the training of a vocabulary" if not recipe.vocabulary.given else "--data.word-unit morpheme"

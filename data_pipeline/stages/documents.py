@@ -15,7 +15,7 @@ from data_pipeline.corpus_files import PartWriter
 from data_pipeline.document import Document, Dropped
 from data_pipeline.recipe import Clean, Source
 from data_pipeline.shard_task import ShardTask
-from data_pipeline.sources import FORMATS, Unreadable
+from data_pipeline.sources import FORMATS, WITH_TEXT_FIELD, Unreadable
 from data_pipeline.steps.clean import cleaner
 from data_pipeline.tally import Tally
 
@@ -44,7 +44,9 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                 tally.add_bad(item.location, item.problem)
                 if bad > task.limits["bad_records"]:
                     place = file.path.removesuffix(Path(file.path).name) + item.location
-                    another = ", read another field with --source jsonl.FIELD:GLOB" if source.format == "jsonl" else ""
+                    another = ""
+                    if source.format in WITH_TEXT_FIELD:
+                        another = f", read another field with --source {source.format}.FIELD:GLOB"
                     raise InputError(
                         f"{place}: {item.problem}; mend the file{another}, or allow more than {bad - 1} bad records with "
                         "--data.max-bad-records"

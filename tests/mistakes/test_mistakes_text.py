@@ -89,8 +89,8 @@ MISTAKES = [
     ),
     Mistake(
         "a source of an unknown format",
-        r"--source csv:corpus/\*: expected FORMAT:GLOB with FORMAT one of text, lines, jsonl, petitions or jsonl\.FIELD",
-        flags=("--source", "csv:corpus/*"),
+        r"--source xls:corpus/\*: expected FORMAT:GLOB with FORMAT one of text, lines, jsonl, .*, or FORMAT\.FIELD:GLOB with FORMAT one of jsonl, .*",
+        flags=("--source", "xls:corpus/*"),
         mended_flags=("--source", "jsonl:corpus/*"),
         early=True,
     ),
