@@ -1,9 +1,9 @@
-"""python -m data_pipeline prepare | inspect | report."""
+"""python -m data_pipeline prepare | inspect | report | contaminated."""
 
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
 from data_pipeline.packages import require_packages
-from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.recipe import DataRecipe, Decontamination, Source
 from data_pipeline.sources import FORMATS, WITH_TEXT_FIELD
 
 
@@ -60,6 +60,49 @@ class Report:
     """Folder of the run."""
     examples: int = 3
     """Examples of each reason."""
+
+
+@dataclass(frozen=True)
+class Contaminated:
+    """Finds the benchmark texts that stand in a corpus, without training anything."""
+
+    corpus: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="FORMAT:GLOB ...")]
+    """The corpus; a path without FORMAT: is read as text, with the ending .jsonl (.gz, .xz, .zst) as jsonl."""
+    benchmark: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH ...")] = ()
+    """Benchmark files or folders."""
+    decontamination: Decontamination = field(default_factory=Decontamination)
+    run_dir: Path = Path("runs/contaminated")
+    """Folder for the work and for contamination.json, which lists every match."""
+    workers: int | None = None
+    """Processes; None means one a core. The result does not depend on it."""
+    examples: int = 3
+    """Matches to print for each benchmark."""
+
+
+def _contaminated(arguments: list[str]) -> None:
+    command = parse_command_line(Contaminated, arguments, "python -m data_pipeline contaminated")
+    if command.workers is not None and command.workers < 1:
+        raise InputError(f"--workers {command.workers}: must be at least 1")
+    if not command.corpus:
+        raise InputError(
+            "the corpus stands first: python -m data_pipeline contaminated FORMAT:GLOB ... --benchmark PATH"
+        )
+    named = [text if ":" in text else f"{_format_of(text)}:{text}" for text in command.corpus]
+    recipe = with_sources(DataRecipe(sources=()), named, [])
+    settings = replace(
+        command.decontamination, benchmarks=(*command.decontamination.benchmarks, *chain(*command.benchmark))
+    )
+    require_packages(replace(recipe, decontamination=settings))
+    from data_pipeline.contaminated import certify
+    from data_pipeline.engines.local import default_workers
+
+    certify(
+        RunFolder(command.run_dir), recipe.sources, settings, command.workers or default_workers(), command.examples
+    )
+
+
+def _format_of(path: str) -> str:
+    return "jsonl" if ".jsonl" in Path(path).suffixes else "text"
 
 
 def _prepare(arguments: list[str]) -> None:
@@ -127,12 +170,18 @@ def _report(arguments: list[str]) -> None:
     print_report(existing_run_folder(command.run_dir), command.examples)
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"prepare": _prepare, "inspect": _inspect, "report": _report}
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "prepare": _prepare,
+    "inspect": _inspect,
+    "report": _report,
+    "contaminated": _contaminated,
+}
 USAGE = """usage: python -m data_pipeline COMMAND ...
 
   prepare RECIPE     raw corpora to records
   inspect RUN_DIR    training rows as a person would read them
   report RUN_DIR     counts by stage and reason, examples of what was dropped
+  contaminated FORMAT:GLOB ... --benchmark PATH    which benchmark texts stand in a corpus
 
 python -m data_pipeline COMMAND --help lists every field."""
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import zstandard
 
-from data_pipeline.document import Document, Sentence
+from data_pipeline.document import Document, Match, Sentence
 
 Split = Literal["train", "evaluation"]
 
@@ -35,6 +35,16 @@ class SplitDocument:
         return [tuple(run) for run in runs]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundMatch:
+    """A sentence of a document that stands in a benchmark, and the text there."""
+
+    id: str
+    source: str
+    sentence: str
+    match: Match
+
+
 class PartWriter(AbstractContextManager["PartWriter"]):
     """Writes a part; `bytes` counts what went in, before compression."""
 
@@ -49,6 +59,9 @@ class PartWriter(AbstractContextManager["PartWriter"]):
     def write_sentences(self, document: SplitDocument) -> None:
         rows = [[sentence.text, sentence.blanks, int(sentence.after_break)] for sentence in document.sentences]
         self._write([document.id, document.source, document.split, rows])
+
+    def write_match(self, document: Document, sentence: str, match: Match) -> None:
+        self._write([document.id, document.source, sentence, match.benchmark, match.location, match.text, match.score])
 
     def _write(self, row: list[object]) -> None:
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -78,6 +91,13 @@ def read_sentences(path: str) -> Iterator[SplitDocument]:
         identifier, source, split, rows = json.loads(line)
         sentences = tuple(Sentence(text, blanks, bool(after_break)) for text, blanks, after_break in rows)
         yield SplitDocument(identifier, source, split, sentences)
+
+
+def read_matches(path: str) -> Iterator[FoundMatch]:
+    """What `write_match` wrote, in order."""
+    for line in _lines(path):
+        identifier, source, sentence, *match = json.loads(line)
+        yield FoundMatch(identifier, source, sentence, Match(*match))
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -20,12 +20,26 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """The benchmark text that a sentence was found to be, or nearly so, and the score of the two (1 for a copy)."""
+
+    benchmark: str
+    location: str
+    text: str
+    score: float
+
+    def __str__(self) -> str:
+        return f"{self.score:.2f} {self.benchmark} {self.location}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """A sentence that a step took out of a document that lives on."""
 
     text: str
     reason: str
     detail: str = ""
+    match: Match | None = None
 
 
 @dataclass(frozen=True, slots=True)

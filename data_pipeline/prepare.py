@@ -23,6 +23,7 @@ from data_pipeline.recipe_checks import check, given_files
 from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.records import SHARDS
+from data_pipeline.stages.sentences import PART
 from data_pipeline.tally import merged, reconcile, total_dropped
 from data_pipeline.vocabulary.report import vocabulary_report
 
@@ -39,7 +40,7 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the pool is the parallelism
     check(recipe)
     with folder.locked():
-        run = _Run(folder, recipe, workers)
+        run = Stages(folder, recipe, workers)
         index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
         documents = run.documents()
         duplicates = run.duplicates(documents)
@@ -50,7 +51,7 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
         folder.record("prepare", _facts(recipe_name, recipe, run, header))
 
 
-class _Run:
+class Stages:
     """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
 
     def __init__(self, folder: RunFolder, recipe: DataRecipe, workers: int) -> None:
@@ -168,14 +169,15 @@ class _Run:
         reconcile("documents", counts["documents_in"], counts.get("documents", 0), total_dropped(counts, "documents"))
         lost = total_dropped(counts, "sentences")
         reconcile("sentences", counts.get("sentences_in", 0), counts.get("sentences", 0), lost)
+        return done_tasks
+
+    def vocabulary(self, sentences: list[Done]) -> Done:
+        counts = self.report["sentences"]
         if not counts.get("train_documents"):
             raise InputError(
                 f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}; give Korean "
                 "text, or loosen the rules under --data.korean, --data.length and --data.evaluation-fraction"
             )
-        return done_tasks
-
-    def vocabulary(self, sentences: list[Done]) -> Done:
         recipe = self.recipe.vocabulary
         parameters = {"vocabulary": plain_fields(recipe)}
         if recipe.given:
@@ -185,7 +187,7 @@ class _Run:
         else:
             how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
             counting = [
-                self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], "")}, how)
+                self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], PART)}, how)
                 for done in sentences
             ]
             counts = _outputs(self._stage("morphemes", counting, "morphemes"), "")
@@ -206,7 +208,7 @@ class _Run:
                 "records",
                 done.task.name,
                 "records:make_records",
-                {"part": _outputs([done], ""), "vocabulary": files},
+                {"part": _outputs([done], PART), "vocabulary": files},
                 parameters,
             )
             for done in sentences
@@ -287,7 +289,7 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def _facts(recipe_name: str, recipe: DataRecipe, run: _Run, header: RecordsHeader) -> dict[str, Any]:
+def _facts(recipe_name: str, recipe: DataRecipe, run: Stages, header: RecordsHeader) -> dict[str, Any]:
     return {
         "recipe_name": recipe_name,
         "recipe": plain(recipe),

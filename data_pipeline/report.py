@@ -28,10 +28,7 @@ def print_report(folder: RunFolder, examples: int) -> None:
     _drops(console, stages)
     _replaced(console, stages["sentences"]["replaced"])
     if stages.get("benchmarks"):
-        texts = stages["benchmarks"]["texts"]
-        console.print(
-            f"\nbenchmark texts compared with: {', '.join(f'{name} {number:,}' for name, number in texts.items())}"
-        )
+        _benchmarks(console, stages)
     _vocabulary(console, read_json(folder.vocabulary / REPORT))
     _records(console, read_header(folder.examples), stages["records"])
     _examples(console, stages, examples)
@@ -95,6 +92,18 @@ def _replaced(console: Console, replaced: dict[str, dict[str, int]]) -> None:
             table.add_row(source, kind, f"{number:,}")
     if table.row_count:
         console.print(table)
+
+
+def _benchmarks(console: Console, stages: dict[str, Any]) -> None:
+    """What was looked for, and what of it was found."""
+    matched = stages["sentences"]["matched"]
+    table = Table(title="benchmark texts in the corpus", title_justify="left")
+    for column in ("benchmark", "texts", *matched):
+        table.add_column(column, justify="left" if column == "benchmark" else "right")
+    for name, texts in stages["benchmarks"]["texts"].items():
+        table.add_row(name, f"{texts:,}", *(f"{of_source.get(name, 0):,}" for of_source in matched.values()))
+    console.print(table)
+    console.print(f"documents left with holes: {stages['sentences'].get('documents_with_holes', 0):,}")
 
 
 def _vocabulary(console: Console, report: dict[str, Any]) -> None:

@@ -11,12 +11,14 @@ EXAMPLE_CHARS = 300
 
 
 class Tally:
-    """Counts by kind, drops by source and reason, replacements by source and type, and the first few examples of each reason."""
+    """Counts by kind, drops by source and reason, replacements by source and type, benchmark matches by source and benchmark, and the first few
+    examples of each reason."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._dropped: Counter[tuple[str, str, str]] = Counter()
         self._replaced: Counter[tuple[str, str]] = Counter()
+        self._matched: Counter[tuple[str, str]] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = {}
 
     def add(self, name: str, number: int = 1) -> None:
@@ -40,6 +42,8 @@ class Tally:
         """Books the sentences that were taken out of a document."""
         for removed in document.removed:
             self._drop("sentences", document.source, removed.reason, document.id, removed.text, removed.detail)
+            if removed.match:
+                self._matched[document.source, removed.match.benchmark] += 1
 
     def count_replaced(self, document: Document) -> None:
         """Books the personal data that pseudonyms replaced in a document that lives on."""
@@ -62,10 +66,15 @@ class Tally:
         dropped: dict[str, dict[str, dict[str, int]]] = {}
         for (kind, source, reason), number in sorted(self._dropped.items()):
             dropped.setdefault(kind, {}).setdefault(source, {})[reason] = number
-        replaced: dict[str, dict[str, int]] = {}
-        for (source, kind), number in sorted(self._replaced.items()):
-            replaced.setdefault(source, {})[kind] = number
-        return {**self._counts, "dropped": dropped, "replaced": replaced, "examples": self._examples}
+        by_source = {"replaced": _by_source(self._replaced), "matched": _by_source(self._matched)}
+        return {**self._counts, "dropped": dropped, **by_source, "examples": self._examples}
+
+
+def _by_source(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (source, kind), number in sorted(counts.items()):
+        found.setdefault(source, {})[kind] = number
+    return found
 
 
 def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from data_pipeline.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.tally import Tally
 
+PART, MATCHES = "part.zst", "matches.zst"
 DOCUMENTS_PER_BATCH = 128
 """Documents that go through a step before the next begins: a step's code and tables stay in the processor's caches."""
 
@@ -42,18 +43,25 @@ def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
 
 
 def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out."""
+    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out.
+
+    And `matches.zst`: every sentence that went because it stands in a benchmark, beside what it matched.
+    """
     tally = Tally()
     skipped = duplicates_of_part([file.path for file in task.inputs["duplicates"]], task.parameters["part"])
     steps = _steps(task)
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
-    with PartWriter(folder / "part.zst") as writer:
+    with PartWriter(folder / PART) as writer, PartWriter(folder / MATCHES) as matches:
         for document, result in _results(part.path, skipped, steps, tally):
+            for removed in (result.document if isinstance(result, Dropped) else result).removed:
+                if removed.match:
+                    matches.write_match(document, removed.text, removed.match)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
                 continue
             tally.remove_sentences(result)
+            tally.add("documents_with_holes", any(removed.match for removed in result.removed))
             tally.count_replaced(result)
             sentences = result.sentences or ()
             split = split_of(document.text, fraction)
