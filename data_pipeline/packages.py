@@ -14,6 +14,10 @@ def require_packages(recipe: DataRecipe) -> None:
 
 def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
     yield "zstandard", "the corpus inside a run folder"
+    if recipe.near_duplicates.enabled:
+        yield "rensa", "--data.near-duplicates"
+    if recipe.near_duplicates.enabled or recipe.drop_duplicates:
+        yield "scipy", "the removal of duplicates"
     yield "kss", "sentence splitting"
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         purpose = "the training of a vocabulary" if not recipe.vocabulary.given else "--data.word-unit morpheme"
