@@ -14,7 +14,15 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.corpus_files import FoundMatch, read_matches
 from data_pipeline.prepare import Stages, plain_fields
-from data_pipeline.recipe import DataRecipe, Decontamination, KoreanFilter, LengthFilter, Pseudonyms, Source
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    NearDuplicates,
+    Pseudonyms,
+    Source,
+)
 from data_pipeline.recipe_checks import check
 from data_pipeline.shard_task import Done
 from data_pipeline.stages.sentences import MATCHES
@@ -38,6 +46,7 @@ def certify(
     recipe = DataRecipe(
         sources=tuple(sources),
         drop_duplicates=False,  # of equal documents each is counted
+        near_duplicates=NearDuplicates(enabled=False),
         korean=KoreanFilter(min_hangul_share=0.0, max_han_kana=1_000_000),
         length=LengthFilter(min_chars=0, unit="sentence"),
         decontamination=settings,

@@ -24,6 +24,10 @@ def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
     for source in recipe.sources:
         for module in FORMAT_PACKAGES.get(source.format, ()):
             yield module, f"the source format {source.format}"
+    if recipe.near_duplicates.enabled:
+        yield "rensa", "--data.near-duplicates"
+    if recipe.near_duplicates.enabled or recipe.drop_duplicates:
+        yield "scipy", "the removal of duplicates"
     yield "kss", "sentence splitting"
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         purpose = "the training of a vocabulary" if not recipe.vocabulary.given else "--data.word-unit morpheme"

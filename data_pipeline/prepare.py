@@ -22,8 +22,10 @@ from data_pipeline.recipe import DataRecipe
 from data_pipeline.recipe_checks import check, given_files
 from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
+from data_pipeline.stages.near_duplicates import band_ranges
 from data_pipeline.stages.records import SHARDS
 from data_pipeline.stages.sentences import PART
+from data_pipeline.steps.min_hash import bands_and_rows
 from data_pipeline.tally import merged, reconcile, total_dropped
 from data_pipeline.vocabulary.report import vocabulary_report
 
@@ -38,13 +40,14 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
     Raises InputError for a source, benchmark or field that is wrong, WorkError where the machine fails.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the pool is the parallelism
+    os.environ["RAYON_NUM_THREADS"] = "1"
     check(recipe)
     with folder.locked():
         run = Stages(folder, recipe, workers)
         index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
         documents = run.documents()
-        duplicates = run.duplicates(documents)
-        sentences = run.sentences(documents, duplicates, index)
+        survivors = run.survivors(documents)
+        sentences = run.sentences(documents, survivors, index)
         vocabulary = run.vocabulary(sentences)
         records = run.records(sentences, vocabulary)
         header = run.publish(vocabulary, records)
@@ -132,6 +135,58 @@ class Stages:
         ]
         return self._stage("duplicates", tasks, "duplicates") if tasks else []
 
+    def near_duplicates(self, parts: dict[str, Output], duplicates: list[Done]) -> list[Done]:
+        recipe = self.recipe.near_duplicates
+        if not recipe.enabled:
+            return []
+        how = {"near_duplicates": plain_fields(recipe)}
+        signing = [
+            self._task("signatures", name, "signatures:make_signatures", {"part": (part,)}, how)
+            for name, part in parts.items()
+        ]
+        signed = self._stage("signatures", signing)
+        inputs = {
+            "signatures": _outputs(signed, "signatures.npy"),
+            "bands": _outputs(signed, "bands.npy"),
+            "rows": _outputs(signed, "rows.npy"),
+            "duplicates": _outputs(duplicates, ".npy"),
+        }
+        bands, _ = bands_and_rows(recipe.threshold, recipe.permutations)
+        tasks = [
+            self._task(
+                "near_duplicates",
+                f"{index:03d}",
+                "near_duplicates:find_near_duplicates",
+                inputs,
+                {"range": bounds, "threshold": recipe.threshold},
+            )
+            for index, bounds in enumerate(band_ranges(bands * self.report["signatures"]["documents"]))
+        ]
+        return self._stage("near_duplicates", tasks, "pairs")
+
+    def survivors(self, documents: list[Done]) -> list[Done]:
+        """Whether a document stays is asked of the whole corpus; the answer is a file for each part, so that a part of which
+        the answer is the same, when sources are added, need not be done again."""
+        duplicates = self.duplicates(documents)
+        parts = _parts(documents)
+        near = self.near_duplicates(parts, duplicates)
+        if not self.recipe.drop_duplicates and not self.recipe.near_duplicates.enabled:
+            return []
+        inputs = {
+            "documents": tuple(parts.values()),
+            "keys": _outputs(documents, ".keys.npy"),
+            "duplicates": _outputs(duplicates, ".npy"),
+            "pairs": _outputs(near, ".npy"),
+        }
+        priorities = [
+            number
+            for done, (_, number, *_) in zip(documents, self._files, strict=True)
+            for _ in _outputs([done], ".zst")
+        ]
+        parameters = {"parts": list(parts), "priorities": priorities, "ngram": self.recipe.near_duplicates.ngram}
+        task = self._task("survivors", "all", "survivors:choose_survivors", inputs, parameters)
+        return self._stage("survivors", [task], "near_duplicates")
+
     def benchmark_index(self) -> list[Done]:
         recipe = self.recipe.decontamination
         if not recipe.benchmarks:
@@ -142,17 +197,16 @@ class Stages:
         task = self._task("benchmarks", "index", "sentences:index_benchmarks", {"files": files}, parameters)
         return self._stage("benchmarks", [task], "texts")
 
-    def sentences(self, documents: list[Done], duplicates: list[Done], index: list[Done]) -> list[Done]:
-        later, index_files = _outputs(duplicates, ".npy"), _outputs(index, "")
+    def sentences(self, documents: list[Done], survivors: list[Done], index: list[Done]) -> list[Done]:
+        index_files = _outputs(index, "")
         tasks: list[ShardTask] = []
         for done, (source, *_) in zip(documents, self._files, strict=True):
-            for part in _outputs([done], ".zst"):
+            for name, part in _parts([done]).items():
                 fraction = source.evaluation_fraction
                 decontamination = plain_fields(self.recipe.decontamination)
                 del decontamination["benchmarks"]  # their content is in the index
                 pseudonyms = {"types": plain_fields(self.recipe.pseudonyms), "seed": self.recipe.seed}
                 parameters = {
-                    "part": len(tasks),
                     "sentences": plain_fields(self.recipe.sentences),
                     "korean": plain_fields(self.recipe.korean),
                     "length": plain_fields(source.length or self.recipe.length),
@@ -160,10 +214,9 @@ class Stages:
                     "pseudonyms": pseudonyms if self.recipe.pseudonyms.enabled else None,
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
-                inputs = {"part": (part,), "duplicates": later, "index": index_files}
-                tasks.append(
-                    self._task("sentences", f"{len(tasks):06d}", "sentences:make_sentences", inputs, parameters)
-                )
+                repeated = _outputs(survivors, f"{name}.npy")
+                inputs = {"part": (part,), "repeated": repeated, "index": index_files}
+                tasks.append(self._task("sentences", name, "sentences:make_sentences", inputs, parameters))
         done_tasks = self._stage("sentences", tasks)
         counts = self.report["sentences"]
         reconcile("documents", counts["documents_in"], counts.get("documents", 0), total_dropped(counts, "documents"))
@@ -259,6 +312,16 @@ def _drop_reasons(counts: dict[str, Any]) -> str:
 
 def _outputs(done: Sequence[Done], ending: str) -> tuple[Output, ...]:
     return tuple(output for task in done for name, output in task.outputs.items() if name.endswith(ending))
+
+
+def _parts(documents: Sequence[Done]) -> dict[str, Output]:
+    """The parts of the documents stage, by a name that stays theirs when another source gets more files."""
+    return {
+        f"{done.task.name}-{name.removeprefix('part-').removesuffix('.zst')}": part
+        for done in documents
+        for name, part in done.outputs.items()
+        if name.endswith(".zst")
+    }
 
 
 def _header(recipe: DataRecipe, vocabulary: Done, shards: dict[str, list[tuple[Path, Shard]]]) -> RecordsHeader:

@@ -51,6 +51,22 @@ class Clean:
 
 
 @dataclass(frozen=True)
+class NearDuplicates:
+    """Removal of documents that nearly repeat another: MinHash over characters, and one survivor of all that are connected."""
+
+    enabled: bool = True
+    """Whether near duplicates are dropped."""
+    threshold: float = 0.65
+    """Documents that share this much of their n-grams (Jaccard similarity, 0.3 to 1) are near duplicates."""
+    ngram: int = 3
+    """Characters per n-gram, counted over letters and digits only (blanks, marks and case do not matter)."""
+    min_chars: int = 20
+    """Shorter documents, in letters and digits, take no part."""
+    permutations: int = 128
+    """Values in a signature, 2 bytes each; the estimate of the similarity gets better with their square root."""
+
+
+@dataclass(frozen=True)
 class SentenceSplit:
     """Sentence splitting."""
 
@@ -171,12 +187,13 @@ class DataRecipe:
     """Raw corpora to records."""
 
     sources: Suppress[tuple[Source, ...]]
-    """The corpora, in order of priority (of equal documents the first stays). --source FORMAT:GLOB replaces them."""
+    """The corpora, in order of priority (of duplicates the first source's stays). --source FORMAT:GLOB replaces them."""
     evaluation_fraction: float = 0.01
     """Share of documents held out for evaluation, 0 to 1; chosen by the hash of their text."""
     clean: Clean = field(default_factory=Clean)
     drop_duplicates: bool = True
-    """Drop documents whose cleaned text stood before."""
+    """Drop documents whose cleaned text another has."""
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     sentences: SentenceSplit = field(default_factory=SentenceSplit)
     korean: KoreanFilter = field(default_factory=KoreanFilter)
     length: LengthFilter = field(default_factory=LengthFilter)

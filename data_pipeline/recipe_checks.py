@@ -22,6 +22,11 @@ def check(recipe: DataRecipe) -> None:
         if not least <= value <= most:
             limits = f"at least {least}" if most == NO_LIMIT else f"between {least} and {most}"
             raise InputError(f"--data.{field} {value}: must be {limits}")
+    if recipe.near_duplicates.enabled and not recipe.drop_duplicates:
+        raise InputError(
+            "--data.drop-duplicates is off, but near duplicates, which exact ones are too, are dropped; "
+            "give --data.near-duplicates.no-enabled as well"
+        )
     features(recipe.examples.layout, recipe.examples.length, "uint16")
     if recipe.decontamination.benchmarks:
         benchmark_paths(recipe.decontamination.benchmarks)
@@ -80,6 +85,10 @@ def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
         ("evaluation-fraction", recipe.evaluation_fraction, 0, 1),
         ("part-megabytes", recipe.part_megabytes, 1, NO_LIMIT),
         ("max-bad-records", recipe.max_bad_records, 0, NO_LIMIT),
+        ("near-duplicates.threshold", recipe.near_duplicates.threshold, 0.3, 1),
+        ("near-duplicates.ngram", recipe.near_duplicates.ngram, 1, NO_LIMIT),
+        ("near-duplicates.min-chars", recipe.near_duplicates.min_chars, 0, NO_LIMIT),
+        ("near-duplicates.permutations", recipe.near_duplicates.permutations, 16, 1024),
         ("sentences.max-chars", recipe.sentences.max_chars, 1, NO_LIMIT),
         ("korean.min-hangul-share", recipe.korean.min_hangul_share, 0, 1),
         ("korean.max-han-kana", recipe.korean.max_han_kana, 0, NO_LIMIT),

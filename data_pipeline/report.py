@@ -131,8 +131,8 @@ def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) ->
 def _examples(console: Console, stages: dict[str, Any], number: int) -> None:
     if number == 0:
         return
-    for stage in ("documents", "sentences"):
-        for reason, found in stages[stage]["examples"].items():
+    for stage in ("documents", "survivors", "sentences"):
+        for reason, found in stages.get(stage, {}).get("examples", {}).items():
             console.print(f"\n{reason}")
             for example in found[:number]:
                 detail = f"\n      {example['detail']}" if example.get("detail") else ""

@@ -32,6 +32,7 @@ LIBRARIES = (
     "array-record",
     "ijson",
     "mwparserfromhell",
+    "rensa",
 )
 NOT_IN_FINGERPRINT = (
     "__main__.py",

@@ -94,11 +94,15 @@ def _preprocessing(data: Mapping[str, Any]) -> str:
     if not data:
         return f"## Preprocessing\n\n{UNKNOWN}"
     korean, length, contamination = data["korean"], data["length"], data["decontamination"]
+    near = data["near_duplicates"]
     benchmarks = ", ".join(path.rstrip("/").split("/")[-1] for path in contamination["benchmarks"])
     lines = [
         "- HTML entities, NFC and control characters mended"
         + "".join(f"; {name.replace('_', ' ')} removed" for name, on in data["clean"].items() if on is True),
         f"- exact duplicates of documents {'dropped' if data['drop_duplicates'] else 'kept'}",
+        f"- near duplicates (Jaccard similarity of character {near['ngram']}-grams from {near['threshold']}) dropped"
+        if near["enabled"]
+        else "- near duplicates of documents kept",
         f"- sentences split with {data['sentences']['splitter'].upper()} 1.3.1",
         f"- sentences dropped with less than {korean['min_hangul_share']:.0%} Hangul letters or more than "
         f"{korean['max_han_kana']} Han and Kana characters",

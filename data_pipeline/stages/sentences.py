@@ -1,6 +1,6 @@
 """Stage 3: documents without duplicates become filtered, decontaminated, pseudonymised sentences; and the benchmark index."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from data_pipeline.document import Document, Dropped, Step
 from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, Pseudonyms, SentenceSplit
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.documents import document_key
-from data_pipeline.stages.duplicates import duplicates_of_part
+from data_pipeline.stages.duplicates import repeated_documents
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
 from data_pipeline.steps.pseudonyms.step import pseudonymiser
@@ -48,12 +48,14 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     And `matches.zst`: every sentence that went because it stands in a benchmark, beside what it matched.
     """
     tally = Tally()
-    skipped = duplicates_of_part([file.path for file in task.inputs["duplicates"]], task.parameters["part"])
+    repeated = {
+        place: reason for file in task.inputs["repeated"] for place, reason in repeated_documents(file.path).items()
+    }
     steps = _steps(task)
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
     with PartWriter(folder / PART) as writer, PartWriter(folder / MATCHES) as matches:
-        for document, result in _results(part.path, skipped, steps, tally):
+        for document, result in _results(part.path, repeated, steps, tally):
             for removed in (result.document if isinstance(result, Dropped) else result).removed:
                 if removed.match:
                     matches.write_match(document, removed.text, removed.match)
@@ -80,7 +82,7 @@ def split_of(text: str, evaluation_fraction: float) -> Split:
 
 
 def _results(
-    part: str, skipped: set[int], steps: Sequence[Step], tally: Tally
+    part: str, repeated: Mapping[int, str], steps: Sequence[Step], tally: Tally
 ) -> Iterator[tuple[Document, Document | Dropped]]:
     """Each document of a part and what the steps make of it, in order."""
     numbered = enumerate(read_documents(part))
@@ -88,7 +90,7 @@ def _results(
         tally.add("documents_in", len(batch))
         tally.add("text_bytes", sum(len(document.text.encode()) for _, document in batch))
         results: list[Document | Dropped] = [
-            Dropped(document, "duplicate") if position in skipped else document for position, document in batch
+            Dropped(document, repeated[position]) if position in repeated else document for position, document in batch
         ]
         for number, step in enumerate(steps):
             results = [result if isinstance(result, Dropped) else step(result) for result in results]

@@ -26,7 +26,16 @@ from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.inspect import segments
 from data_pipeline.prepare import prepare
-from data_pipeline.recipe import Clean, DataRecipe, Decontamination, Packed, SentencePairs, Source, Vocabulary
+from data_pipeline.recipe import (
+    Clean,
+    DataRecipe,
+    Decontamination,
+    NearDuplicates,
+    Packed,
+    SentencePairs,
+    Source,
+    Vocabulary,
+)
 from data_pipeline.stages.sentences import split_of
 from data_pipeline.tally import total_dropped
 
@@ -91,7 +100,7 @@ def test_a_second_run_does_nothing_again(recipe: DataRecipe, tmp_path: Path) -> 
     run(tmp_path, recipe)
     before, bytes_before = done_records(tmp_path), results(tmp_path)
     shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "examples").iterdir()}
-    assert len(before) == 3 + 1 + 3 + 3 + 1 + 3
+    assert len(before) == 3 + 1 + 3 + 1 + 1 + 3 + 3 + 1 + 3
     run(tmp_path, recipe, workers=2)
     assert done_records(tmp_path) == before
     assert results(tmp_path) == bytes_before
@@ -125,13 +134,13 @@ def start(recipe_file: Path, folder: Path) -> "subprocess.Popen[bytes]":
 def test_killed_at_any_moment_gives_the_same_bytes(
     seed: int, unbroken: RunFolder, corpus: Path, tmp_path: Path
 ) -> None:
-    """Every process of the command is killed at once, a moment after some number of its 14 tasks."""
+    """Every process of the command is killed at once, a moment after some number of its 19 tasks."""
     recipe_file = tmp_path / "tiny.py"
     glob = str(corpus / "part-*.jsonl")
     recipe_file.write_text(RECIPE_FILE.format(tests=str(Path(__file__).parent), glob=glob), encoding="utf-8")
     folder = tmp_path / "run"
     command, draw = start(recipe_file, folder), random.Random(seed)
-    number = draw.randint(0, 13)
+    number = draw.randint(0, 18)
     while len(done_records(folder)) < number:
         assert command.poll() is None
         time.sleep(0.005)
@@ -204,7 +213,9 @@ def test_of_equal_documents_the_first_source_keeps_its_own(
     assert [document.source for document in found] == ["source-0"] * 51 + ["source-1"]
     dropped = read_json(folder.corpus / "report.json")["sentences"]["dropped"]["documents"]
     assert dropped == {"source-0": {"duplicate": 1}, "source-1": {"duplicate": 50}}
-    kept_all = run(tmp_path / "all", replace(recipe, drop_duplicates=False))
+    kept_all = run(
+        tmp_path / "all", replace(recipe, drop_duplicates=False, near_duplicates=NearDuplicates(enabled=False))
+    )
     assert len(survivors(kept_all)) == 52 + 51
 
 
@@ -221,7 +232,11 @@ def test_nothing_bridges_a_removed_sentence(
     texts = [f"{document(n, 1)} {before} {removed}\n{after} {document(n + 500, 1)}" for n in range(80)]
     recipe = tiny_recipe(json_lines(tmp_path / "a.jsonl", texts))
     recipe = replace(
-        recipe, examples=examples, vocabulary=replace(recipe.vocabulary, size=380), evaluation_fraction=0.0
+        recipe,
+        near_duplicates=NearDuplicates(enabled=False),
+        examples=examples,
+        vocabulary=replace(recipe.vocabulary, size=380),
+        evaluation_fraction=0.0,
     )
     folder = run(tmp_path / "run", recipe)
     report = read_json(folder.corpus / "report.json")
@@ -384,6 +399,8 @@ WRONG: dict[str, tuple[Callable[[DataRecipe], DataRecipe], str]] = {
     "evaluation": (lambda r: replace(r, evaluation_fraction=-0.1), r"--data\.evaluation-fraction -0\.1: must be between"),
     "length": (lambda r: replace(r, examples=Packed(100)), r"examples\.length 100: must be a multiple of 8"),
     "random": (lambda r: replace(r, examples=SentencePairs(64, 1.5)), r"--data\.examples\.random-next 1\.5: must be"),
+    "near off": (lambda r: replace(r, drop_duplicates=False), r"drop-duplicates is off.*--data\.near-duplicates\.no-enabled"),
+    "near": (lambda r: replace(r, near_duplicates=NearDuplicates(threshold=0.1)), r"near-duplicates\.threshold 0\.1: must be"),
     "parts": (lambda r: replace(r, part_megabytes=0), r"--data\.part-megabytes 0: must be at least 1"),
     "given": (lambda r: replace(r, vocabulary=Vocabulary(given="nowhere")), r"given nowhere: holds neither"),
     "given file": (lambda r: replace(r, vocabulary=Vocabulary(given=__file__)), r"must be a file named vocab\.txt"),
