@@ -16,7 +16,8 @@ from data_pipeline.steps.pseudonyms.registrations import has_check_digit
 from data_pipeline.steps.pseudonyms.regions import words
 
 MAIL_HOSTS = frozenset(
-    words("naver.com gmail.com hanmail.net daum.net nate.com kakao.com hotmail.com outlook.com yahoo.com yahoo.co.kr icloud.com"
+    words(
+        "naver.com gmail.com hanmail.net daum.net nate.com kakao.com hotmail.com outlook.com yahoo.com yahoo.co.kr icloud.com"
         " empal.com paran.com dreamwiz.com korea.com lycos.co.kr freechal.com hanmir.com chol.com"
     )
 )

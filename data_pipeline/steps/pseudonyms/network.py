@@ -8,12 +8,12 @@ from data_pipeline.steps.pseudonyms.line import Found, Line
 
 # Top-level domains that Korean text holds; asked for where nothing else tells a host from words with full stops.
 TOP_LEVEL = "com|net|org|kr|edu|gov|info|biz|io|be|gl|ly|me|tv|at|gg|jp|cn|us|uk|eu|de|co|to|ai|app|dev|site|shop|xyz"
-_HOST = rf"(?:[A-Za-z0-9\-]++\.)++(?:{TOP_LEVEL})(?![A-Za-z0-9])"
+_HOST = rf"(?:[A-Za-z0-9\-]++\.(?=[A-Za-z0-9]))++(?:{TOP_LEVEL})(?![A-Za-z0-9])"
 
 # Local parts of RFC 5322's unquoted form; the lookbehind keeps the search linear.
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+\-])[._%+\-]*+([A-Za-z0-9][A-Za-z0-9._%+\-]*+)"
-    rf"(?:@(?:[A-Za-z0-9\-]++\.)++[A-Za-z]{{2,24}}(?![A-Za-z0-9])|\s?(?:@|[(\[]\s?at\s?[)\]]|골뱅이)\s?{_HOST})",
+    rf"(?:@(?:[A-Za-z0-9\-]++\.(?=[A-Za-z0-9]))++[A-Za-z]{{2,24}}(?![A-Za-z0-9])|\s?(?:@|[(\[]\s?at\s?[)\]]|골뱅이)\s?{_HOST})",
     re.IGNORECASE,
 )
 
