@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +21,7 @@ import tyro
 
 from benchmarks.corpora import corpora
 from benchmarks.results_page import RESULTS, table, write_page
+from data_pipeline.contract.benchmark_files import benchmark_paths, read_benchmark
 from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.storage import find_input_files, open_input, write_atomically
 from data_pipeline.document import Document, Sentence
@@ -34,7 +35,7 @@ from data_pipeline.steps.split_sentences import sentence_splitter
 JUDGED = RESULTS / "pseudonyms_judged.tsv"
 CONTEXT_CHARS = 15
 SHOWN_CONTEXT_CHARS = 60
-MEASURED, FRESH = "measured", "fresh"
+MEASURED, OTHER, FRESH = "measured", "other", "fresh"
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,11 @@ class Options:
     data: Path = Path("../shared/data")
     """Folder with corpus/, tasks/ and vocabularies/."""
     reviews: int = 50_000
-    """Reviews, from the first on, beside all petitions; the others and the news comments are the fresh sample."""
+    """Reviews, from the first on, beside all petitions."""
+    other_reviews: int = 150_000
+    """Reviews after these, beside the news comments: the second sample. The third are the texts of the benchmarks."""
     urls: int = 140
-    """URLs drawn in each sample; of every other type all hits are."""
+    """URLs drawn of the first sample, and half as many of the others; of every other type all hits are."""
     seed: int = 0
     """Of the URLs that are drawn."""
     show: bool = False
@@ -105,34 +108,45 @@ def measure(options: Options) -> None:
 
 def _documents(options: Options) -> Iterator[tuple[str, str, Document]]:
     """Sample, name of the corpus, and each of its documents, cleaned and split."""
-    found = corpora(options.data)
     clean, split = cleaner(Clean()), sentence_splitter(SentenceSplit())
-    comments = str(options.data / "corpus" / "news_comments.txt.gz")
-    for name, source_format, glob in (
-        ("petitions", "petitions", found.petitions),
-        ("reviews", "jsonl", str(found.reviews)),
-        ("comments", "lines", comments),
-    ):
-        number = 0
-        for file in find_input_files(glob):
-            with open_input(file.path) as stream:
-                for item in FORMATS[source_format](stream, Path(file.path).name, Source(source_format, glob)):
-                    if not isinstance(item, Document):
-                        raise InputError(f"{item.location}: {item.problem}")
-                    number += 1
-                    fresh = name == "comments" or (name == "reviews" and number > options.reviews)
-                    document = clean(item)
-                    document = split(document) if isinstance(document, Document) else document
-                    if isinstance(document, Document):
-                        yield FRESH if fresh else MEASURED, name, document
+    for sample, name, item in _raw(options):
+        document = clean(item)
+        document = split(document) if isinstance(document, Document) else document
+        if isinstance(document, Document):
+            yield sample, name, document
+
+
+def _raw(options: Options) -> Iterator[tuple[str, str, Document]]:
+    found = corpora(options.data)
+    first, last = options.reviews, options.reviews + options.other_reviews
+    for document in _read("petitions", found.petitions):
+        yield MEASURED, "petitions", document
+    for number, document in enumerate(islice(_read("jsonl", str(found.reviews)), last)):
+        yield (MEASURED if number < first else OTHER), "reviews", document
+    for document in _read("lines", str(options.data / "corpus" / "news_comments.txt.gz")):
+        yield OTHER, "comments", document
+    seen = set()
+    for path in benchmark_paths((str(found.benchmarks),)):
+        for text in read_benchmark(str(path)):
+            if text.text not in seen:
+                seen.add(text.text)
+                yield FRESH, "benchmark texts", Document(text.location, text.benchmark, text.text)
+
+
+def _read(source_format: str, glob: str) -> Iterator[Document]:
+    for file in find_input_files(glob):
+        with open_input(file.path) as stream:
+            for item in FORMATS[source_format](stream, Path(file.path).name, Source(source_format, glob)):
+                if not isinstance(item, Document):
+                    raise InputError(f"{item.location}: {item.problem}")
+                yield item
 
 
 def _hits(sample: str, name: str, document: Document, fake: Document) -> Iterator[Hit]:
     sentences, fakes = document.sentences or (), fake.sentences or ()
-    number = 0
-    for (before, sentence), new in zip(pairwise((Sentence(""), *sentences)), fakes, strict=True):
+    for number, (before, sentence) in enumerate(pairwise((Sentence(""), *sentences))):
+        new = fakes[number]
         for value in find(sentence.text, before.text):
-            number += 1
             start, end = value.start, value.end
             scrambled = (
                 f"{_scrambled(sentence.text[max(0, start - CONTEXT_CHARS) : start])}[{new.text[start:end]}]"
@@ -140,7 +154,7 @@ def _hits(sample: str, name: str, document: Document, fake: Document) -> Iterato
             )
             left = sentence.text[max(0, start - SHOWN_CONTEXT_CHARS) : start]
             context = f"{left}[{sentence.text[start:end]}]{sentence.text[end : end + SHOWN_CONTEXT_CHARS]}"
-            yield Hit(sample, f"{document.id}#{number}", value.found.kind, scrambled, context)
+            yield Hit(sample, f"{document.id}#{number}:{start}-{end}", value.found.kind, scrambled, context)
 
 
 def _scrambled(text: str) -> str:
@@ -152,9 +166,10 @@ def _scrambled(text: str) -> str:
 def _chosen(hits: list[Hit], options: Options) -> list[Hit]:
     """All hits that are no URLs, and so many URLs of each sample, in the order of the text."""
     chosen = {hit for hit in hits if hit.kind != "url"}
-    for sample in (MEASURED, FRESH):
+    for sample in (MEASURED, OTHER, FRESH):
         urls = [hit for hit in hits if hit.kind == "url" and hit.sample == sample]
-        chosen |= set(random.Random(options.seed).sample(urls, min(options.urls, len(urls))))
+        number = options.urls if sample == MEASURED else options.urls // 2
+        chosen |= set(random.Random(options.seed).sample(urls, min(number, len(urls))))
     return [hit for hit in hits if hit in chosen]
 
 

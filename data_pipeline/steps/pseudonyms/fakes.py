@@ -12,8 +12,8 @@ from data_pipeline.steps.pseudonyms.accounts import has_luhn_digit
 from data_pipeline.steps.pseudonyms.line import Kind
 from data_pipeline.steps.pseudonyms.network import TOP_LEVEL
 from data_pipeline.steps.pseudonyms.places import PLATE_LETTERS
-from data_pipeline.steps.pseudonyms.registrations import has_check_digit
 from data_pipeline.steps.pseudonyms.regions import words
+from data_pipeline.steps.pseudonyms.registrations import has_check_digit
 
 MAIL_HOSTS = frozenset(
     words(
