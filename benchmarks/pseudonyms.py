@@ -35,6 +35,10 @@ from data_pipeline.steps.split_sentences import sentence_splitter
 JUDGED = RESULTS / "pseudonyms_judged.tsv"
 CONTEXT_CHARS = 15
 SHOWN_CONTEXT_CHARS = 60
+_HANGUL = re.compile(
+    "(전화|연락|번호|휴대폰|폰번|팩스|문의|유선|메일|주소|계좌|은행|농협|국민|예금주|입금처|보낼곳|모금|트위터|인스타그램|기자|기사|제보"
+    "|링크|출처|참고|뉴스|영상|홈페이지|누리집|웹사이트|블로그|카페|청원|아파트|사무실|담당|서울|부산|대구|인천|[가-힣]{1,4}[시군구](?= ))|[가-힣]"
+)
 MEASURED, OTHER, FRESH = "measured", "other", "fresh"
 
 
@@ -92,7 +96,7 @@ def measure(options: Options) -> None:
     chosen = _chosen(hits, options)
     judged = _judged()
     rows = [f"{judged.get(hit.key, '?')}\t{hit.key}\t{hit.scrambled}" for hit in chosen]
-    header = "judged\tsample\tplace\ttype\ttext (the fake value in brackets; other digits and letters scrambled)"
+    header = "judged\tsample\tplace\ttype\ttext (the fake value in brackets; other digits and letters scrambled, other Hangul hidden)"
     write_atomically(JUDGED, "\n".join([header, *rows, ""]).encode())
     missing = [hit for hit in chosen if judged.get(hit.key) not in ("right", "wrong")]
     if options.show:
@@ -158,9 +162,11 @@ def _hits(sample: str, name: str, document: Document, fake: Document) -> Iterato
 
 
 def _scrambled(text: str) -> str:
+    """Other digits and Latin letters, and Hangul hidden but for the words that tell what a value is."""
     draw = random.Random(text)
     text = re.sub("[0-9０-９]", lambda _: str(draw.randrange(10)), text)
-    return re.sub("[A-Za-z]", lambda _: draw.choice("abcdefghijklmnopqrstuvwxyz"), text)
+    text = re.sub("[A-Za-z]", lambda _: draw.choice("abcdefghijklmnopqrstuvwxyz"), text)
+    return _HANGUL.sub(lambda match: match[0] if match[1] else "○", text)
 
 
 def _chosen(hits: list[Hit], options: Options) -> list[Hit]:
@@ -183,7 +189,11 @@ def _judged() -> dict[str, str]:
 
 def _page(hits: list[Hit], judged: dict[Hit, bool], texts: Counter[str], speed: float, options: Options) -> str:
     sections = []
-    for sample, title in ((MEASURED, "All petitions and the first reviews"), (FRESH, "Fresh text")):
+    for sample, title in (
+        (MEASURED, "Petitions and reviews"),
+        (OTHER, "Other reviews, news comments"),
+        (FRESH, "Fresh text"),
+    ):
         counts = Counter(hit.kind for hit in hits if hit.sample == sample)
         right = Counter(hit.kind for hit, is_right in judged.items() if hit.sample == sample and is_right)
         number = Counter(hit.kind for hit in judged if hit.sample == sample)
@@ -214,14 +224,19 @@ def _page(hits: list[Hit], judged: dict[Hit, bool], texts: Counter[str], speed: 
 
 A hit is right when the value is of its type and its span is whole: whose it is does not count, so that an office's
 telephone number, a newspaper's URL and the address of a building site are right. All hits but URLs were judged, of URLs
-{options.urls} drawn at random in each sample; the judgements are in [pseudonyms_judged.tsv](pseudonyms_judged.tsv), with
+{options.urls} and {options.urls // 2} drawn at random; the judgements are in [pseudonyms_judged.tsv](pseudonyms_judged.tsv), with
 fake values and scrambled digits and letters. One reader judged, the author of the detectors.
 
 The step took {speed:.1f} MB/s of one core. The text was cleaned and split, and nothing else was dropped.
 
 {(chr(10) * 2).join(sections)}
 
-The fresh text was not looked at before its hits were judged, and nothing was changed after.
+The detectors were mended by what was wrong in the first two samples, so these say what is left. The fresh text (the inputs of
+the benchmark files: news, encyclopaedia, questions) was judged after the last change, and nothing was changed by it. It repeats
+the e-mail addresses of a few editorial offices.
+
+Recall on real text was not measured: it would need a reading of all of it. On the labelled lines
+(`tests/data_pipeline/steps/pseudonyms/labelled.tsv`) the test asks for 95 %, and for 98 % precision.
 """
 
 
