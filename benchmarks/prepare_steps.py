@@ -26,6 +26,7 @@ from data_pipeline.steps.clean import cleaner
 from data_pipeline.steps.decontamination import decontaminator
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
+from data_pipeline.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import count_morphemes
 
@@ -77,6 +78,7 @@ def measure_steps(found: Corpora, reviews: Path, folder: RunFolder, runs: int) -
         "Korean filter": korean_filter(recipe.korean),
         "length filter": length_filter(recipe.length),
         "decontamination": decontaminator(recipe.decontamination, _index(folder)),
+        "pseudonyms": pseudonymiser(recipe.pseudonyms, recipe.seed),
     }
     for name, step in steps.items():
         split = corpus_step(name, step, split, _sentences(split))

@@ -20,6 +20,7 @@ _BANK = (
     r"(?=\s?[:(]?\s?$)|(?<![A-Za-z])(?:KB|NH|IBK|KEB|SC|DGB|BNK|MG)(?![A-Za-z])"
 )
 _BANK_WORDS = re.compile(_BANK, re.IGNORECASE)
+_BANK_JUST_BEFORE = re.compile(rf"(?:{_BANK})(?:\s?계좌)?(?:\s?번호)?\s?[:：(]?\s?$", re.IGNORECASE)
 _ACCOUNT_WORDS = re.compile(r"계좌|예금주|입금|송금|이체|통장|후원금")
 _OTHER_NUMBERS = re.compile(r"사업자|법인|등록번호|송장|운송장|주문|고유번호|접수|사건|문서")
 _DATE = re.compile(r"(?:19|20)[0-9]{2}[- ](?:0?[1-9]|1[0-2])[- ][0-9]{1,2}")
@@ -41,7 +42,7 @@ def has_luhn_digit(digits: str) -> bool:
 
 
 def bank_accounts(line: Line) -> Iterator[Found]:
-    """Ten to sixteen digits in groups, beside a bank's name or a word such as 계좌; groups parted by blanks need the bank.
+    """Ten to sixteen digits in groups, beside a bank's name or a word such as 계좌; groups parted by blanks need the bank just before.
 
     Not dates, and not numbers that a word such as 사업자 calls something else.
     """
@@ -50,7 +51,7 @@ def bank_accounts(line: Line) -> Iterator[Found]:
             continue
         span = match.span()
         bank = line.near(_BANK_WORDS, *span, before=18, after=12)
-        if " " in match[0] and not bank:
+        if " " in match[0] and not line.near(_BANK_JUST_BEFORE, *span, before=18):
             continue
         if (bank or line.near(_ACCOUNT_WORDS, *span, before=25, after=12)) and not line.near(
             _OTHER_NUMBERS, *span, before=12

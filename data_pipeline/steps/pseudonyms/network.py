@@ -8,16 +8,17 @@ from data_pipeline.steps.pseudonyms.line import Found, Line
 
 # Top-level domains that Korean text holds; asked for where nothing else tells a host from words with full stops.
 TOP_LEVEL = "com|net|org|kr|edu|gov|info|biz|io|be|gl|ly|me|tv|at|gg|jp|cn|us|uk|eu|de|co|to|ai|app|dev|site|shop|xyz"
-_HOST = rf"(?:[A-Za-z0-9\-]++\.)++(?:{TOP_LEVEL})(?![A-Za-z0-9])"
+_HOST = rf"(?:[A-Za-z0-9\-]++\.(?=[A-Za-z0-9]))++(?:{TOP_LEVEL})(?![A-Za-z0-9])"
 
 # Local parts of RFC 5322's unquoted form; the lookbehind keeps the search linear.
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+\-])[._%+\-]*+([A-Za-z0-9][A-Za-z0-9._%+\-]*+)"
-    rf"(?:@(?:[A-Za-z0-9\-]++\.)++[A-Za-z]{{2,24}}(?![A-Za-z0-9])|\s?(?:@|[(\[]\s?at\s?[)\]]|골뱅이)\s?{_HOST})",
+    rf"(?:@(?:[A-Za-z0-9\-]++\.(?=[A-Za-z0-9]))++[A-Za-z]{{2,24}}(?![A-Za-z0-9])|\s?(?:@|[(\[]\s?at\s?[)\]]|골뱅이)\s?{_HOST})",
     re.IGNORECASE,
 )
 
-_URL_CHARACTER = r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%|]"
+# RFC 3986's, | and the § that browsers make of &sect.
+_URL_CHARACTER = r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%|§]"
 _URL = re.compile(
     rf"(?:https?:/{{1,3}}|ftp://|(?<![A-Za-z0-9.])www\.)(?:(?!https?:/){_URL_CHARACTER})++"
     rf"|(?<![A-Za-z0-9@.\-/_]){_HOST}(?::[0-9]+)?/(?:(?!https?:/){_URL_CHARACTER})++",
@@ -33,7 +34,11 @@ _IP_WORDS = re.compile(
 )
 _VERSION_WORDS = re.compile(r"버전|버젼|version|(?<![a-z])v(?:er)?\.?\s?$|펌웨어|업데이트|릴리[스즈]|빌드|패치", re.I)
 
-_MENTION = re.compile(r"(?<![A-Za-z0-9._%+\-@/=#$&*^~])@([A-Za-z0-9_][A-Za-z0-9_.]{1,28}[A-Za-z0-9_])(?![A-Za-z0-9_@])")
+# Not after Hangul (@공동경비구역@JSA, 갤럭시@NX1000), unless it names the service.
+_MENTION = re.compile(
+    r"(?:(?<=트위터)|(?<=인스타)|(?<=인스타그램)|(?<=스레드)|(?<=유튜브)|(?<![A-Za-z0-9가-힣._%+\-@/=#$&*^~]))"
+    r"@([A-Za-z0-9_][A-Za-z0-9_.]{1,28}[A-Za-z0-9_])(?![A-Za-z0-9_@])"
+)
 _HANGUL_MENTION = re.compile(r"(?<!\S)@([가-힣]{2,6}?)(?=\s?님)")
 _DOMAIN_END = re.compile(rf"\.(?:{TOP_LEVEL})$", re.IGNORECASE)
 

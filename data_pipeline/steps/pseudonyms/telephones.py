@@ -25,7 +25,7 @@ _SPELLED = re.compile(
 _AREA = r"(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50[2-8])"
 _LANDLINE = re.compile(
     rf"(?:{_COUNTRY}{_AREA}|{_START}(?P<bracket>\(\s?)?(?P<code>0{_AREA}))(?P<separator>\s?\)?{_SEPARATOR})?"
-    rf"(?P<exchange>[2-9][0-9]{{2,3}}){_SEPARATOR}?[0-9]{{4}}{_END}"
+    rf"(?P<exchange>[1-9][0-9]{{2,3}}){_SEPARATOR}?[0-9]{{4}}{_END}"
 )
 _LOCAL = re.compile(rf"{_START}(?<!-)(?P<exchange>[2-9][0-9]{{2,3}})-[0-9]{{4}}{_END}(?!\s?[만억천원년명개월%])")
 _WORDS = re.compile(
@@ -58,6 +58,8 @@ def landlines(line: Line) -> Iterator[Found]:
     An exchange that begins with 1 (02-1588-...) is a company's, whatever stands before it.
     """
     for match in _LANDLINE.finditer(line.text, line.start):
+        if match["exchange"][0] == "1" and (match["code"] or "")[:3] not in ("050", "070"):
+            continue
         if match["separator"] or match["bracket"] or line.near(_WORDS, *match.span(), before=15):
             start = match.start() if match["code"] is None else match.start("code")
             yield Found("landline", start, match.end(), match.start("exchange"))
