@@ -7,6 +7,7 @@ from data_pipeline.recipe import DataRecipe
 
 FORMAT_PACKAGES = {
     "modu": ("ijson",),
+    "namuwiki": ("ijson",),
     "wikipedia": ("mwparserfromhell",),
     "parquet": ("pyarrow",),
 }

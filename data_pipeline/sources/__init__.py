@@ -9,6 +9,7 @@ from data_pipeline.sources.json_lines import read_json_lines, read_news
 from data_pipeline.sources.lines import Unreadable
 from data_pipeline.sources.lm_dataformat import read_lm_dataformat
 from data_pipeline.sources.modu import read_modu
+from data_pipeline.sources.namuwiki import read_namuwiki
 from data_pipeline.sources.parquet import read_parquet
 from data_pipeline.sources.petitions import read_petitions, read_petitions_csv
 from data_pipeline.sources.plain_text import read_blocks, read_lines
@@ -28,6 +29,7 @@ FORMATS: dict[str, Reader] = {
     "lm_dataformat": read_lm_dataformat,
     "modu": read_modu,
     "wikipedia": read_wikipedia,
+    "namuwiki": read_namuwiki,
     "parquet": read_parquet,
 }
 """Name of a format on the command line and in recipes -> reader(stream, file name for locations, source)."""

@@ -57,6 +57,7 @@ CONTENT = {
         },
         ensure_ascii=False,
     ),
+    "namuwiki": '[{"namespace": "0", "title": "섬", "text": "[[섬|작은 섬]]이다.", "contributors": []}]',
     "wikipedia": "<mediawiki>\n<page>\n<ns>0</ns>\n<revision>\n<text>'''글'''이다.\n</text></revision></page></mediawiki>\n",
 }
 EXPECTED = {
@@ -73,6 +74,7 @@ EXPECTED = {
         ("corpus:record 1", "제목\n본문이다."),
         ("corpus:record 2", "안녕하세요. 오랜만이에요.\n네.\n그럼요."),
     ],
+    "namuwiki": [("corpus:record 1", "작은 섬이다.")],
     "wikipedia": [("corpus:record 1", "글이다.")],
 }
 ENDLESS = {
@@ -80,6 +82,7 @@ ENDLESS = {
     "tsv": ("text\n", "글\n"),
     "petitions_csv": ("title,content\n", "제목,내용\n"),
     "modu": ('{"document": [', '{"paragraph": [{"form": "글"}]}, '),
+    "namuwiki": ("[", '{"namespace": "", "text": "글"}, '),
     "wikipedia": ("<mediawiki>", "<page><ns>0</ns><text>글</text></page>"),
 }
 """What stands once at the head of a file, and what may follow for ever; other formats may be repeated as a whole."""
