@@ -10,6 +10,7 @@ FORMAT_PACKAGES = {
     "namuwiki": ("ijson",),
     "wikipedia": ("mwparserfromhell",),
     "parquet": ("pyarrow",),
+    "arrow": ("pyarrow",),
 }
 """What the formats of sources need beyond the standard library."""
 

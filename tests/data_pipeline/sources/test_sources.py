@@ -94,7 +94,7 @@ def read(name: str, content: bytes, text_field: str = "text") -> list[Document |
 
 
 def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
-    assert set(FORMATS) - set(CONTENT) == {"parquet"}
+    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow"}
     assert set(CONTENT) == set(EXPECTED)
 
 
