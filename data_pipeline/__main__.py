@@ -16,7 +16,7 @@ from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
 from data_pipeline.packages import require_packages
 from data_pipeline.recipe import DataRecipe, Decontamination, Source
-from data_pipeline.sources import FORMATS, WITH_TEXT_FIELD
+from data_pipeline.sources import FORMAT_NAMES, WITH_TEXT_FIELD
 
 
 @dataclass(frozen=True)
@@ -140,9 +140,14 @@ def parse_source(text: str) -> Source:
     """FORMAT:GLOB, where formats WITH_TEXT_FIELD may name it: jsonl.FIELD:GLOB."""
     name, separator, glob = text.partition(":")
     format_name, _, text_field = name.partition(".")
-    if not separator or not glob or format_name not in FORMATS or (text_field and format_name not in WITH_TEXT_FIELD):
+    if (
+        not separator
+        or not glob
+        or format_name not in FORMAT_NAMES
+        or (text_field and format_name not in WITH_TEXT_FIELD)
+    ):
         raise InputError(
-            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)}, or FORMAT.FIELD:GLOB with "
+            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMAT_NAMES)}, or FORMAT.FIELD:GLOB with "
             f"FORMAT one of {', '.join(WITH_TEXT_FIELD)}"
         )
     return Source(format_name, glob, text_field=text_field or "text")

@@ -7,8 +7,10 @@ from data_pipeline.recipe import DataRecipe
 
 FORMAT_PACKAGES = {
     "modu": ("ijson",),
+    "namuwiki": ("ijson",),
     "wikipedia": ("mwparserfromhell",),
     "parquet": ("pyarrow",),
+    "arrow": ("pyarrow",),
 }
 """What the formats of sources need beyond the standard library."""
 

@@ -23,13 +23,13 @@ class Source:
     """One corpus: a format, a glob of files, and what the report and the model card say of it."""
 
     format: str
-    """One of data_pipeline.sources.FORMATS; docs/data.md says what each reads."""
+    """One of data_pipeline.sources.FORMAT_NAMES; docs/data.md says what each reads."""
     glob: str
     """Files of the corpus; .gz, .xz, .bz2 and .zst are decompressed on the way. Relative to the working directory."""
     name: str = ""
     """Name in reports; empty means the format's name."""
     text_field: str = "text"
-    """jsonl, csv, tsv, lm_dataformat and parquet: the field or column that holds the text."""
+    """jsonl, csv, tsv, lm_dataformat, parquet, arrow and tfds: the field or column that holds the text."""
     licence: str = "unknown"
     """Licence of the text, as the model card will print it."""
     length: LengthFilter | None = None

@@ -8,7 +8,7 @@ from data_pipeline.contract.records import features
 from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, build_word_piece, read_vocabulary_file
 from data_pipeline.recipe import DataRecipe, SentencePairs
-from data_pipeline.sources import FORMATS
+from data_pipeline.sources import FORMAT_NAMES
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import surface_parser
 
@@ -70,8 +70,10 @@ def _check_sources(recipe: DataRecipe) -> None:
         raise InputError("the recipe names no source; give --source FORMAT:GLOB")
     names = [source.name or source.format for source in recipe.sources]
     for name, source in zip(names, recipe.sources, strict=True):
-        if source.format not in FORMATS:
-            raise InputError(f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMATS)}")
+        if source.format not in FORMAT_NAMES:
+            raise InputError(
+                f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMAT_NAMES)}"
+            )
         if names.count(name) > 1:
             raise InputError(f"two sources are named {name!r}; give each a name of its own in the recipe")
         fraction = source.evaluation_fraction

@@ -7,34 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data_pipeline.contract.packages import needed
+from data_pipeline.sources.prose import Paragraph, prose
 
-APPENDICES = frozenset(
-    [
-        "같이 보기",
-        "함께 보기",
-        "각주",
-        "주석",
-        "주해",
-        "내용주",
-        "참조주",
-        "출처",
-        "인용",
-        "참고",
-        "참고 문헌",
-        "참고문헌",
-        "참고 자료",
-        "참고자료",
-        "외부 링크",
-        "외부링크",
-        "바깥 고리",
-        "각주 및 참고 문헌",
-        "각주와 참고 문헌",
-        "관련 문헌",
-        "더 읽어보기",
-        "더 읽을거리",
-    ]
-)
-"""Sections of references and links, with all below them, hold no prose."""
 HIDDEN_LINKS = frozenset(["파일", "그림", "file", "image", "미디어", "media", "분류", "category", "틀", "template"])
 """Name spaces whose links show no text (a colon before them makes a link to them an ordinary one)."""
 HIDDEN_TAGS = frozenset(
@@ -125,9 +99,6 @@ SEPARATING = frozenset(
 )
 """Kinds of tokens: those that begin a construct, end one, and divide one into parts."""
 
-Paragraph = tuple[int, str]
-"""The level of a heading, or 0 for text; and its text."""
-
 
 @dataclass(slots=True)
 class _Construct:
@@ -156,7 +127,7 @@ def wikitext_converter() -> Callable[[str], str]:
             tokens = tokenizer.tokenize(wikitext, 0, True)  # bold and italics are quicker left to _TIDY
         except parser.ParserError as error:
             raise ValueError(f"wikitext that cannot be parsed ({error})") from None
-        return "\n".join(_prose(_paragraphs(tokens)))
+        return prose(_paragraphs(tokens))
 
     return convert
 
@@ -198,24 +169,6 @@ def _paragraphs(tokens: Iterable[Any]) -> list[Paragraph]:
 def _lines(text: str) -> list[Paragraph]:
     lines = map(str.strip, _tidy(text).split("\n"))
     return [(0, line) for line in lines if line and not line.startswith(("|", "{|"))]  # cells of a broken table
-
-
-def _prose(paragraphs: list[Paragraph]) -> list[str]:
-    """The paragraphs without appendices and without headings that have nothing below them."""
-    kept: list[Paragraph] = []
-    appendix = 0  # the level of the one that we are in
-    for level, text in paragraphs:
-        if level and (not appendix or level <= appendix):
-            appendix = level if text in APPENDICES else 0
-        if not appendix and text:
-            kept.append((level, text))
-    prose: list[str] = []
-    level_below = 1
-    for level, text in reversed(kept):
-        if not level or level_below == 0 or level_below > level:
-            prose.append(text)
-            level_below = level
-    return prose[::-1]
 
 
 def _link(link: _Construct) -> str:

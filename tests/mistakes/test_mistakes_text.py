@@ -96,7 +96,7 @@ MISTAKES = [
     ),
     Mistake(
         "a file system that wants a package",
-        r"gs://bucket/a: cannot be reached \(.*gcsfs.*\); copy the files here, or install what is missing",
+        r"gs://bucket/a: cannot be reached \(.*gcsfs.*\); see to the address and the network, install what is missing, or copy .*",
         flags=("--source", "text:gs://bucket/a"),
         mended_flags=(),
         early=True,

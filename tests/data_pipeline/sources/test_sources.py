@@ -57,6 +57,7 @@ CONTENT = {
         },
         ensure_ascii=False,
     ),
+    "namuwiki": '[{"namespace": "0", "title": "섬", "text": "[[섬|작은 섬]]이다.", "contributors": []}]',
     "wikipedia": "<mediawiki>\n<page>\n<ns>0</ns>\n<revision>\n<text>'''글'''이다.\n</text></revision></page></mediawiki>\n",
 }
 EXPECTED = {
@@ -73,6 +74,7 @@ EXPECTED = {
         ("corpus:record 1", "제목\n본문이다."),
         ("corpus:record 2", "안녕하세요. 오랜만이에요.\n네.\n그럼요."),
     ],
+    "namuwiki": [("corpus:record 1", "작은 섬이다.")],
     "wikipedia": [("corpus:record 1", "글이다.")],
 }
 ENDLESS = {
@@ -80,6 +82,7 @@ ENDLESS = {
     "tsv": ("text\n", "글\n"),
     "petitions_csv": ("title,content\n", "제목,내용\n"),
     "modu": ('{"document": [', '{"paragraph": [{"form": "글"}]}, '),
+    "namuwiki": ("[", '{"namespace": "", "text": "글"}, '),
     "wikipedia": ("<mediawiki>", "<page><ns>0</ns><text>글</text></page>"),
 }
 """What stands once at the head of a file, and what may follow for ever; other formats may be repeated as a whole."""
@@ -91,7 +94,7 @@ def read(name: str, content: bytes, text_field: str = "text") -> list[Document |
 
 
 def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
-    assert set(FORMATS) - set(CONTENT) == {"parquet"}
+    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow"}
     assert set(CONTENT) == set(EXPECTED)
 
 
