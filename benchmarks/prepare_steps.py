@@ -39,7 +39,8 @@ class StepTime:
     """CPU time of a step.
 
     - `megabytes`: of the text that went in; `sentences`: that went in, or came out where the step makes them.
-    - `kind`: `corpus` text to cleaner text; `records` text to vocabulary and rows; `inner` a part of another step.
+    - `kind`: `corpus` text to cleaner text; `vocabulary` text to counts, where none is given; `records` text to rows; `inner`
+      a part of another step.
     """
 
     name: str
@@ -88,7 +89,7 @@ def measure_steps(found: Corpora, reviews: Path, folder: RunFolder, runs: int) -
     how, tokenizer = recipe.vocabulary, Tokenizer(folder.vocabulary)
     note(
         "morphemes: Mecab-ko",
-        "records",
+        "vocabulary",
         lambda: count_morphemes(_runs(chosen), how.scheme, how.lowercase),
         texts,
         number,
