@@ -1,4 +1,4 @@
-"""python -m data_pipeline prepare | inspect | report | contaminated."""
+"""python -m data_pipeline prepare | inspect | report | contaminated | vocabulary extend."""
 
 import logging
 import sys
@@ -101,6 +101,51 @@ def _contaminated(arguments: list[str]) -> None:
     )
 
 
+@dataclass(frozen=True)
+class Extend:
+    """Fills the [unusedN] rows of a vocabulary with the words of a domain corpus, for continued pretraining."""
+
+    vocabulary: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VOCABULARY")]
+    """Folder with vocab.txt or tokenizer.json: a run's vocabulary/ or a Hugging Face folder."""
+    to: Path
+    """Folder to write, new or empty."""
+    source: Annotated[
+        tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FORMAT:GLOB ...")
+    ] = ()
+    """The domain corpus, as prepare takes it."""
+    words: int | None = None
+    """Words to add; None means as many as there are [unusedN] rows."""
+    min_count: int = 10
+    """Morphemes counted less often are left out."""
+    run_dir: Path = Path("runs/extend")
+    """Folder for the work."""
+    workers: int | None = None
+    """Processes; None means one a core. The result does not depend on it."""
+
+
+def _vocabulary(arguments: list[str]) -> None:
+    program = "python -m data_pipeline vocabulary extend"
+    if arguments[:1] != ["extend"]:
+        raise InputError(f"vocabulary can do one thing: {program} VOCABULARY --source FORMAT:GLOB --to DIR")
+    command = parse_command_line(Extend, arguments[1:], program)
+    if command.workers is not None and command.workers < 1:
+        raise InputError(f"--workers {command.workers}: must be at least 1")
+    recipe = with_sources(DataRecipe(sources=()), [*chain(*command.source)], [])
+    require_packages(recipe)
+    from data_pipeline.engines.local import default_workers
+    from data_pipeline.extend import extend
+
+    extend(
+        command.vocabulary,
+        recipe.sources,
+        command.to,
+        command.words,
+        command.min_count,
+        RunFolder(command.run_dir),
+        command.workers or default_workers(),
+    )
+
+
 def _format_of(path: str) -> str:
     return "jsonl" if ".jsonl" in Path(path).suffixes else "text"
 
@@ -180,6 +225,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "inspect": _inspect,
     "report": _report,
     "contaminated": _contaminated,
+    "vocabulary": _vocabulary,
 }
 USAGE = """usage: python -m data_pipeline COMMAND ...
 
@@ -187,6 +233,7 @@ USAGE = """usage: python -m data_pipeline COMMAND ...
   inspect RUN_DIR    training rows as a person would read them
   report RUN_DIR     counts by stage and reason, examples of what was dropped
   contaminated FORMAT:GLOB ... --benchmark PATH    which benchmark texts stand in a corpus
+  vocabulary extend VOCABULARY --source FORMAT:GLOB --to DIR     fill [unusedN] rows with a domain's words
 
 python -m data_pipeline COMMAND --help lists every field."""
 

@@ -224,6 +224,16 @@ class Stages:
         reconcile("sentences", counts.get("sentences_in", 0), counts.get("sentences", 0), lost)
         return done_tasks
 
+    def morphemes(self, sentences: list[Done]) -> tuple[Output, ...]:
+        """Tables of counts, one for each part."""
+        recipe = self.recipe.vocabulary
+        how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
+        tasks = [
+            self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], PART)}, how)
+            for done in sentences
+        ]
+        return _outputs(self._stage("morphemes", tasks, "morphemes"), "")
+
     def vocabulary(self, sentences: list[Done]) -> Done:
         counts = self.report["sentences"]
         if not counts.get("train_documents"):
@@ -238,13 +248,8 @@ class Stages:
             self.inputs += files
             task = self._task("vocabulary", "given", "vocabulary:copy_vocabulary", {"given": files}, parameters)
         else:
-            how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
-            counting = [
-                self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], PART)}, how)
-                for done in sentences
-            ]
-            counts = _outputs(self._stage("morphemes", counting, "morphemes"), "")
-            task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", {"counts": counts}, parameters)
+            counted = {"counts": self.morphemes(sentences)}
+            task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", counted, parameters)
         [done] = self._stage("vocabulary", [task], "rows")
         return done
 

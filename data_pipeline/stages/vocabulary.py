@@ -2,7 +2,7 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +41,21 @@ def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
 def make_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Adds up the counts of all parts, trains, and writes the tokenizer's files."""
     recipe = Vocabulary(**task.parameters["vocabulary"])
-    total: Counter[str] = Counter()
-    for file in task.inputs["counts"]:
-        for line in zstandard.decompress(Path(file.path).read_bytes()).decode().split("\n")[:-1]:
-            morpheme, number = line.split("\t")
-            total[morpheme] += int(number)
+    total = added_counts([file.path for file in task.inputs["counts"]])
     rows = train_vocabulary(total, recipe)
     for name, content in hugging_face_files(rows, recipe.lowercase).items():
         (folder / name).write_text(content, encoding="utf-8")
     return {"rows": len(rows), "types": len(total), "morphemes": sum(total.values())}
+
+
+def added_counts(paths: Iterable[str]) -> Counter[str]:
+    """The sum of the tables that `count_part` wrote."""
+    total: Counter[str] = Counter()
+    for path in paths:
+        for line in zstandard.decompress(Path(path).read_bytes()).decode().split("\n")[:-1]:
+            morpheme, number = line.split("\t")
+            total[morpheme] += int(number)
+    return total
 
 
 def copy_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
