@@ -48,6 +48,18 @@ class Clean:
     """Remove hashtags such as #맛집 (not #1 and not C#)."""
     empty_brackets: bool = True
     """Remove brackets with nothing in them."""
+    bylines: bool = False
+    """News: remove reporters' names with their tags: (서울=연합뉴스) 홍길동 기자 =, 홍길동 기자 hong@paper.co.kr."""
+    bracketed_tags: bool = False
+    """News: remove all in [] 【】 ［］ 〔〕, and (…기자) (…뉴스) (…사진) (…영상) (…제공) and dates in parentheses (KPF-BERT's rules)."""
+    captions: bool = False
+    """News: remove captions and picture credits: {IMG:1}, 사진=뉴스1, lines from ▲ to a credit."""
+    copyright_lines: bool = False
+    """News: remove copyright tags: ⓒ 신문사, 무단전재 및 재배포 금지."""
+    foreign_characters: bool = False
+    """Remove what KcBERT and LMkor remove: all but Hangul, ASCII and % · ∼ (Han characters, Kana and emoji go, and so do “ ” …)."""
+    max_repeats: int = 0
+    """Longest run of one letter; longer ones are cut (KcBERT: 2, ㅋㅋㅋㅋㅋ to ㅋㅋ). 0 leaves them."""
 
 
 @dataclass(frozen=True)

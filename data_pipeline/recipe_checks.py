@@ -87,6 +87,7 @@ def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
         ("evaluation-fraction", recipe.evaluation_fraction, 0, 1),
         ("part-megabytes", recipe.part_megabytes, 1, NO_LIMIT),
         ("max-bad-records", recipe.max_bad_records, 0, NO_LIMIT),
+        ("clean.max-repeats", recipe.clean.max_repeats, 0, NO_LIMIT),
         ("near-duplicates.threshold", recipe.near_duplicates.threshold, 0.3, 1),
         ("near-duplicates.ngram", recipe.near_duplicates.ngram, 1, NO_LIMIT),
         ("near-duplicates.min-chars", recipe.near_duplicates.min_chars, 0, NO_LIMIT),
