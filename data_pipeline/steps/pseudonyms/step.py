@@ -4,9 +4,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-from data_pipeline.document import Document, Step
+from data_pipeline.document import Document, Sentence, Step
 from data_pipeline.recipe import Pseudonyms
 from data_pipeline.steps.pseudonyms.accounts import bank_accounts, cards
 from data_pipeline.steps.pseudonyms.fakes import fake
@@ -55,7 +54,7 @@ def find(sentence: str, sentence_before: str = "") -> list[Value]:
 
     - `sentence_before`: its last words may say what a number is.
     """
-    if not (_CHARACTER.search(sentence) and _SIGN.search(sentence)) and not _has_word(sentence):
+    if not may_hold(sentence):
         return []
     line = line_of(sentence, sentence_before)
     found: list[Found] = []
@@ -68,8 +67,10 @@ def find(sentence: str, sentence_before: str = "") -> list[Value]:
     return [Value(each, each.start - line.start, each.end - line.start) for each in found]
 
 
-def _has_word(text: str) -> bool:
-    """A word that makes personal data without a character of `_CHARACTER`; not a loop, it runs for every sentence."""
+def may_hold(text: str) -> bool:
+    """Whether a text has what all personal data has: a cheap sieve. Not a loop over the words, it runs for every sentence."""
+    if _CHARACTER.search(text) and _SIGN.search(text):
+        return True
     return (
         "골뱅이" in text
         or "(at)" in text
@@ -92,16 +93,22 @@ def pseudonymiser(recipe: Pseudonyms, seed: int) -> Step:
 
     def pseudonymise(document: Document) -> Document:
         sentences = sentences_of(document)
-        texts = ["", *(sentence.text for sentence in sentences)]
         key = b""
-        new, replaced = list(sentences), list[str]()
-        for number, (before, text) in enumerate(pairwise(texts)):
-            values = [value for value in find(text, before) if value.found.kind in on]
+        new: dict[int, Sentence] = {}
+        replaced: list[str] = []
+        for number, sentence in enumerate(sentences):
+            if not may_hold(sentence.text):
+                continue
+            before = sentences[number - 1].text if number else ""
+            values = [value for value in find(sentence.text, before) if value.found.kind in on]
             if values:
                 key = key or hashlib.blake2b(f"{seed}\0{document.text}".encode()).digest()
-                new[number] = replace(sentences[number], text=_with_fakes(text, values, key))
+                new[number] = replace(sentence, text=_with_fakes(sentence.text, values, key))
                 replaced += [value.found.kind for value in values]
-        return replace(document, sentences=tuple(new), replaced=tuple(replaced)) if replaced else document
+        if not new:
+            return document
+        sentences = tuple(new.get(number, sentence) for number, sentence in enumerate(sentences))
+        return replace(document, sentences=sentences, replaced=tuple(replaced))
 
     return pseudonymise
 

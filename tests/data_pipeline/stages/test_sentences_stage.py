@@ -24,7 +24,9 @@ def run(folder: Path, recipe: DataRecipe, workers: int = 1) -> RunFolder:
 
 def sentences(folder: RunFolder) -> list[str]:
     parts = sorted(folder.corpus.glob("sentences/data/*/part.zst"))
-    return [sentence.text for part in parts for document in read_sentences(str(part)) for sentence in document.sentences]
+    return [
+        sentence.text for part in parts for document in read_sentences(str(part)) for sentence in document.sentences
+    ]
 
 
 @pytest.fixture(scope="module")
