@@ -13,10 +13,10 @@ _PLATE = re.compile(
     rf"(?P<body>[0-9]{{2,3}}\s?[{PLATE_LETTERS}]\s?[0-9]{{4}})(?![0-9])(?![.,\-][0-9])"
     r"(?!\s?(?:[0-9]|여?\s?[만억천백]|원|명|년|개|건|번(?!호)|호|톤|대|㎡|㎏|%|km|kg|ha|평|세대|가구|석|권|달러|엔))"
 )
-# Letters that also follow a number: 12조 3000억, 10호, 30도, 3주, 2배, 10여... -가, -나, -다, -라 number the parts of laws.
+# Letters that also follow a number that counts something (12조 3000억, 10호, 30도, 3주, 2배), or a list's (3나).
 _COUNTING_LETTERS = frozenset("조호도주배구사오하수부노서고소모나마")
 _PLATE_WORDS = re.compile(
-    r"번호판|차량|차\s?번호|차종|승용차|택시|버스|트럭|화물차|오토바이|차주|렌터카|렌트카|주차|운전|뺑소니|블랙박스|그랜저|쏘나타|소나타|아반떼|카니발|벤츠|BMW|제네시스|포터|스타렉스|K[3579]|SUV|차"
+    r"번호판|차량|차\s?번호|차종|승용차|택시|버스|트럭|화물차|오토바이|차주|렌터카|렌트카|주차|운전|뺑소니|블랙박스|그랜저|쏘나타|소나타|아반떼|카니발|벤츠|BMW|제네시스|포터|스타렉스|K[3579]|SUV|(?<![0-9가-힣])차(?=[가를는도에 ]|$)"
 )
 
 # 대법원 96도2753 판결: the numbers of court cases look the same.
@@ -58,9 +58,7 @@ _NAMED_LOT = re.compile(
 _ADDRESS_WORDS = re.compile(
     r"주\s?소(?:지|는|:)?|소재지|거주지|배송지|본적|등록지|사무소|사는\s?곳|오시는\s?길|위치\s?:|우편번호|(?<![0-9])\(?우\)?\s?[0-9]{5}"
 )
-_HOME = re.compile(
-    r"(?<![0-9\-])(?P<body>제?[0-9]{2,4}\s?동\s?제?[0-9]{2,4}\s?호)(?![선기기봉가-힣]{0,1}(?<=[선기봉])|[0-9])"
-)
+_HOME = re.compile(r"(?<![0-9\-])(?P<body>제?[0-9]{2,4}\s?동\s?제?[0-9]{2,4}\s?호)(?![선기봉0-9])")
 
 
 def plates(line: Line) -> Iterator[Found]:

@@ -2,6 +2,7 @@
 
 import re
 import time
+import unicodedata
 from dataclasses import fields, replace
 from typing import get_args
 
@@ -109,6 +110,29 @@ def test_fakes_do_not_change_between_releases() -> None:
 
 
 PINNED = ["010-8575-3416", "메일 mgdxc@naver.com"]
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_full_width_value_has_the_fake_of_the_plain_one_in_full_width(kind: Kind) -> None:
+    value = VALUES[kind]
+    wide = value.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+    plain_fake, wide_fake = replaced(LINES[kind], LINES[kind].replace(value, wide))
+    assert wide_fake != LINES[kind].replace(value, wide)
+    assert unicodedata.normalize("NFKC", wide_fake) == plain_fake
+    assert len(wide_fake) == len(plain_fake)
+
+
+def test_internet_address_of_version_6_keeps_its_groups() -> None:
+    [fake] = replaced("주소 2001:db8:85a3:0:0:8a2e:370:7334 를")
+    assert re.fullmatch(
+        "주소 [0-9a-f]{4}:[0-9a-f]{3}:[0-9a-f]{4}:[0-9a-f]:[0-9a-f]:[0-9a-f]{4}:[0-9a-f]{3}:[0-9a-f]{4} 를", fake
+    )
+
+
+@pytest.mark.parametrize("way", ["{} 골뱅이 {}", "{}(at){}", "{} @ {}", "{}@{}"])
+def test_way_of_writing_an_e_mail_address_stays(way: str) -> None:
+    [fake] = replaced(f"메일 {way.format('minji_7', 'naver.com')}")
+    assert re.fullmatch(re.escape("메일 " + way.format("LOCAL", "naver.com")).replace("LOCAL", r"[a-z]{5}_\d"), fake)
 
 
 def test_digits_keep_their_script() -> None:
