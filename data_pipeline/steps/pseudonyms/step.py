@@ -19,7 +19,7 @@ from data_pipeline.steps.removal import sentences_of
 # In this order: what one has claimed, no later one may touch. Each with a cheap sign of what it needs in a line.
 _DETECTORS: tuple[tuple[re.Pattern[str], Detector], ...] = (
     (re.compile("@|골뱅이|at ?[)\\]]", re.IGNORECASE), emails),
-    (re.compile("[A-Za-z]/|://|www\\."), urls),
+    (re.compile("[A-Za-z]/|://|www\\.", re.IGNORECASE), urls),
     (re.compile("[0-9]\\.[0-9]{1,3}\\.[0-9]|:[0-9A-Fa-f]{0,4}:"), ip_addresses),
     (re.compile("[0-9]{6}[^0-9]{0,3}[0-9]{7}"), registration_numbers),
     (re.compile("[0-9]{6}"), driver_licences),
@@ -76,6 +76,7 @@ def may_hold(text: str) -> bool:
         or "(at)" in text
         or "[at]" in text
         or "www." in text
+        or "WWW." in text
         or "공일공" in text
         or "공 일 공" in text
         or "영일영" in text
