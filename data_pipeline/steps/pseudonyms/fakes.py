@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from data_pipeline.steps.pseudonyms.accounts import has_luhn_digit
-from data_pipeline.steps.pseudonyms.line import Kind
+from data_pipeline.steps.pseudonyms.line import Kind, as_written, plain
 from data_pipeline.steps.pseudonyms.network import TOP_LEVEL
 from data_pipeline.steps.pseudonyms.places import PLATE_LETTERS
 from data_pipeline.steps.pseudonyms.regions import words
@@ -28,8 +28,7 @@ _SPELLED_DIGITS = {
     **dict(zip("일이삼사오육칠팔구", "123456789", strict=True)),
     "륙": "6",
 }
-_FULL_WIDTH_ZERO = ord("０")
-_LETTER = re.compile("[A-Za-z]")
+_EMAIL = re.compile(r"([A-Za-z0-9._%+\-]+)([^A-Za-z0-9._%+\-].*[^A-Za-z0-9.\-]|[^A-Za-z0-9._%+\-])([A-Za-z0-9.\-]+)")
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _HOST = re.compile(r"(?:[A-Za-z]+:/+)?(?:www\.)?(?P<host>[^/?#:]+)")
 _SUFFIX = re.compile(rf"(?:\.(?:co|or|go|ac|ne|re|pe))?\.(?:{TOP_LEVEL})$|\.[a-z0-9]+$", re.IGNORECASE)
@@ -68,7 +67,7 @@ def fake(kind: Kind, body: str, names: tuple[tuple[int, int], ...], key: bytes) 
       01012345678) have fakes of the same digits.
     """
     for attempt in range(100):
-        value = _make(kind, body, names, key + f"\0{kind}\0{attempt}\0".encode())
+        value = as_written(_make(kind, plain(body), names, key + f"\0{kind}\0{attempt}\0".encode()), body)
         if value != body:
             return value
     raise RuntimeError(f"no fake of the kind {kind} differs from the value")
@@ -99,16 +98,12 @@ def _digit(character: str) -> str:
     """The digit that a character stands for, or nothing."""
     if "0" <= character <= "9":
         return character
-    if "０" <= character <= "９":
-        return chr(ord(character) - _FULL_WIDTH_ZERO + ord("0"))
     return _SPELLED_DIGITS.get(character, "")
 
 
 def _in_script(digit: str, character: str) -> str:
     if "0" <= character <= "9":
         return digit
-    if "０" <= character <= "９":
-        return chr(int(digit) + _FULL_WIDTH_ZERO)
     return "공일이삼사오육칠팔구"[int(digit)]
 
 
@@ -152,14 +147,11 @@ _DIGITS_OF: dict[Kind, Callable[[str, Draw], str]] = {
 
 def _email(body: str, key: bytes) -> str:
     """Another local part; another host too, unless it is a mail service that everybody uses."""
-    local = re.match(r"[A-Za-z0-9._%+\-]+", body)
-    host = re.search(r"[A-Za-z0-9.\-]+$", body)
-    if not local or not host:
-        # Full-width letters: everything but the ending is other.
-        return _scrambled(body, Draw(key + body.casefold().encode()))
-    new_local = _scrambled(local[0], Draw(key + f"{local[0]}@{host[0]}".casefold().encode()))
-    new_host = host[0] if host[0].casefold() in MAIL_HOSTS else _host(host[0], key)
-    return new_local + body[local.end() : host.start()] + new_host
+    match = _EMAIL.fullmatch(body)
+    assert match, body
+    local, between, host = match.groups()
+    new_local = _scrambled(local, Draw(key + f"{local}@{host}".casefold().encode()))
+    return new_local + between + (host if host.casefold() in MAIL_HOSTS else _host(host, key))
 
 
 def _host(host: str, key: bytes) -> str:
@@ -184,17 +176,15 @@ def _url(body: str, key: bytes) -> str:
 def _ip_address(body: str, key: bytes) -> str:
     """IPv4: numbers of as many digits; IPv6: other hexadecimal digits."""
     draw = Draw(key + body.casefold().encode())
-    plain = "".join(_digit(character) if "０" <= character <= "９" else character for character in body)
-    if ipaddress.ip_address(plain.replace("．", ".")).version == 6:
+    if ipaddress.ip_address(body).version == 6:
         return re.sub("[0-9A-Fa-f]", lambda digit: "123456789abcdef"[draw.below(15)], body)
     ranges = {1: (1, 9), 2: (10, 99), 3: (100, 254)}
 
     def number(match: re.Match[str]) -> str:
         low, high = ranges[len(match[0])]
-        digits = iter(str(low + draw.below(high - low + 1)))
-        return "".join(_in_script(next(digits), character) for character in match[0])
+        return str(low + draw.below(high - low + 1))
 
-    return re.sub("[0-9０-９]+", number, body)
+    return re.sub("[0-9]+", number, body)
 
 
 def _letters_and_digits(kind: Kind, body: str, key: bytes) -> str:
@@ -238,22 +228,21 @@ def _groups(body: str, draw: Draw) -> str:
     """Each group of digits as another number of as many digits."""
 
     def number(match: re.Match[str]) -> str:
-        digits = iter(_plain_number("".join(map(_digit, match[0])), draw))
-        return "".join(_in_script(next(digits), character) for character in match[0])
+        return _plain_number(match[0], draw)
 
-    return re.sub("[0-9０-９]+", number, body)
+    return re.sub("[0-9]+", number, body)
 
 
 def _scrambled(text: str, draw: Draw) -> str:
     """Each letter another letter of the same case, each digit another digit, each Hangul syllable another one."""
 
     def other(character: str) -> str:
-        if "a" <= character <= "z" or "ａ" <= character <= "ｚ":
-            return chr(ord("a" if character <= "z" else "ａ") + draw.below(26))
-        if "A" <= character <= "Z" or "Ａ" <= character <= "Ｚ":
-            return chr(ord("A" if character <= "Z" else "Ａ") + draw.below(26))
-        if "0" <= character <= "9" or "０" <= character <= "９":
-            return _in_script(str(draw.below(10)), character)
+        if "a" <= character <= "z":
+            return chr(ord("a") + draw.below(26))
+        if "A" <= character <= "Z":
+            return chr(ord("A") + draw.below(26))
+        if "0" <= character <= "9":
+            return str(draw.below(10))
         return _SYLLABLES[draw.below(len(_SYLLABLES))] if "가" <= character <= "힣" else character
 
     return "".join(map(other, text))

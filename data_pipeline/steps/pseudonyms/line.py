@@ -26,7 +26,8 @@ CONTEXT_CHARS = 30
 """Characters of the sentence before that a detector may look at: 계좌번호입니다. | 110-..."""
 
 # One character for one, so that positions stay: full-width forms, and everything that people type as a hyphen.
-_PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | dict.fromkeys(
+_WIDER = 0xFEE0
+_PLAIN = {code: code - _WIDER for code in range(0xFF01, 0xFF5F)} | dict.fromkeys(
     map(ord, "‐‑‒–—―−─ㅡ－"),
     ord("-"),
 )
@@ -69,8 +70,24 @@ class Found:
 Detector = Callable[[Line], Iterable[Found]]
 
 
+def plain(text: str) -> str:
+    """The text with plain digits, letters and hyphens, as long as it was."""
+    return text.translate(_PLAIN) if _NOT_PLAIN.search(text) else text
+
+
+def as_written(text: str, pattern: str) -> str:
+    """Plain text in the characters of `pattern`: full width where it is, and its own hyphens."""
+    return "".join(map(_as_written, text, pattern))
+
+
+def _as_written(new: str, old: str) -> str:
+    if new == old.translate(_PLAIN):
+        return old
+    return chr(ord(new) + _WIDER) if ord(old) - _WIDER in range(0x21, 0x7F) and new.isascii() else new
+
+
 def line_of(sentence: str, sentence_before: str) -> Line:
     """The line of a sentence; positions in it are those of the sentence plus `start`."""
     before = f"{sentence_before[-CONTEXT_CHARS:]} "
     text = before + sentence
-    return Line(text.translate(_PLAIN) if _NOT_PLAIN.search(text) else text, len(before))
+    return Line(plain(text), len(before))

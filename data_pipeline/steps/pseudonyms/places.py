@@ -10,13 +10,13 @@ from data_pipeline.steps.pseudonyms.regions import DISTRICTS, PROVINCES, STREETS
 PLATE_LETTERS = "가나다라마거너더러머버서어저고노도로모보소오조구누두루무부수우주바사아자하허호배"
 _PLATE = re.compile(
     rf"(?<![0-9])(?<![0-9][.,\-])(?P<region>(?:서울|부산|대구|인천|광주|대전|울산|세종|경기|강원|충북|충남|전북|전남|경북|경남|제주)\s?)?"
-    rf"(?P<body>[0-9]{{2,3}}\s?[{PLATE_LETTERS}]\s?[0-9]{{4}})(?![0-9])(?![.,\-][0-9])"
+    rf"(?P<body>(?P<number>[0-9]{{2,3}}\s?)(?P<letter>[{PLATE_LETTERS}])\s?[0-9]{{4}})(?![0-9])(?![.,\-][0-9])"
     r"(?!\s?(?:[0-9]|여?\s?[만억천백]|원|명|년|개|건|번(?!호)|호|톤|대|㎡|㎏|%|km|kg|ha|평|세대|가구|석|권|달러|엔))"
 )
-# Letters that also follow a number: 12조 3000억, 10호, 30도, 3주, 2배, 10여... -가, -나, -다, -라 number the parts of laws.
+# Letters that also follow a number that counts something (12조 3000억, 10호, 30도, 3주, 2배), or a list's (3나).
 _COUNTING_LETTERS = frozenset("조호도주배구사오하수부노서고소모나마")
 _PLATE_WORDS = re.compile(
-    r"번호판|차량|차\s?번호|차종|승용차|택시|버스|트럭|화물차|오토바이|차주|렌터카|렌트카|주차|운전|뺑소니|블랙박스|그랜저|쏘나타|소나타|아반떼|카니발|벤츠|BMW|제네시스|포터|스타렉스|K[3579]|SUV|차"
+    r"번호판|차량|택배|배송|견인차|소방차|구급차|경찰차|차\s?번호|차종|승용차|택시|버스|트럭|화물차|오토바이|차주|렌터카|렌트카|주차|운전|뺑소니|블랙박스|그랜저|쏘나타|소나타|아반떼|카니발|벤츠|BMW|제네시스|포터|스타렉스|K[3579]|SUV|(?<![0-9가-힣])차(?=[가를는도에 ]|$)"
 )
 
 # 대법원 96도2753 판결: the numbers of court cases look the same.
@@ -28,7 +28,7 @@ NUMBER = r"(?:산\s?|지하\s?)?[0-9]{1,4}(?:\s?-\s?[0-9]{1,4})?(?:\s?번지)?"
 # Neither more of the number nor a unit that makes it a quantity (세종대로 110년, 강남구로 10명, 을지로 3가).
 NO_UNIT = (
     r"(?![0-9]|[-~.,:/][0-9]|\s?(?:시(?!청|장)|일(?!대|원)|인(?!근|접)|위(?!치)|주(?!택|민|변|차)|대(?!지)|가(?![-가-힣])|여\s?[가-힣]|m(?![a-z])"
-    r"|[만억천조원년월분초명개번회차편점등건장권배살세층평도쪽%㎡㎞]|미터|킬로|퍼센트|호선|단계|지구|km))"
+    r"|[만억천조원년월분초명개번회차편점등건장권배살세층평도쪽%㎡㎞]|미터|킬로|퍼센트|호선|단계|단지|통|지구|km))"
 )
 _ROAD_NAME = r"[가-힣]{1,8}?(?:[0-9]{1,3}(?:가|대)?)?(?:대로|로|길)"
 _BRANCH = r"(?:\s?[0-9]{1,4}\s?(?:번|가|나|다)?\s?길)?"
@@ -58,26 +58,22 @@ _NAMED_LOT = re.compile(
 _ADDRESS_WORDS = re.compile(
     r"주\s?소(?:지|는|:)?|소재지|거주지|배송지|본적|등록지|사무소|사는\s?곳|오시는\s?길|위치\s?:|우편번호|(?<![0-9])\(?우\)?\s?[0-9]{5}"
 )
-_HOME = re.compile(
-    r"(?<![0-9\-])(?P<body>제?[0-9]{2,4}\s?동\s?제?[0-9]{2,4}\s?호)(?![선기기봉가-힣]{0,1}(?<=[선기봉])|[0-9])"
-)
+_HOME = re.compile(r"(?<![0-9\-])(?P<body>제?[0-9]{2,4}\s?동\s?제?[0-9]{2,4}\s?호)(?![선기봉0-9])")
 
 
 def plates(line: Line) -> Iterator[Found]:
     """12가 3456, 123가 3456, 서울 12 가 3456, with the letters that plates bear.
 
-    A letter that also counts something (조, 호, 주, ...) needs a region before, or a word such as 차량 nearby; every letter
-    does where a blank stands around it. The region stays.
+    A letter that also counts something (조, 호, 주, ...) needs a word such as 차량 nearby; one with a blank before it
+    needs that or a region. The region stays.
     """
     for match in _PLATE.finditer(line.text, line.start):
-        if match["region"] is None:
-            body = match["body"]
-            letter = next(character for character in body if character in PLATE_LETTERS)
-            doubtful = letter in _COUNTING_LETTERS or " " in body.split(letter)[0]
-            if line.near(_CASE_WORDS, *match.span(), before=25, after=8):
-                continue
-            if doubtful and not line.near(_PLATE_WORDS, *match.span(), before=20, after=10):
-                continue
+        apart = match["number"][-1].isspace() and match["region"] is None
+        doubtful = apart or match["letter"] in _COUNTING_LETTERS
+        if doubtful and not line.near(_PLATE_WORDS, *match.span(), before=20, after=10):
+            continue
+        if match["region"] is None and line.near(_CASE_WORDS, *match.span(), before=25, after=8):
+            continue
         yield Found("plate", match.start("body"), match.end(), match.start("body"))
 
 

@@ -18,7 +18,6 @@ _WEIGHTS = (2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5)
 _PASSPORT = re.compile(
     r"(?<![0-9A-Za-z])(?:[A-Z]{1,2}[0-9]{7,8}|[A-Z][0-9]{3}[A-Z][0-9]{4})(?![0-9A-Za-z])", re.IGNORECASE
 )
-_NEW_PASSPORT = re.compile(r"[MS][0-9]{3}[A-Z][0-9]{4}")
 _PASSPORT_WORDS = re.compile(r"여권|passport", re.IGNORECASE)
 
 _REGIONS = "서울|부산|경기남부|경기북부|경기|강원|충북|충남|전북|전남|경북|경남|제주|대구|인천|광주|대전|울산"
@@ -58,18 +57,20 @@ def is_birth_date(birth: str, century: str) -> bool:
 
 
 def has_check_digit(digits: str) -> bool:
-    """Whether the last of thirteen digits is the check digit: (11 - weighted sum mod 11) mod 10, for foreigners 13 - ...
+    """Whether the last of thirteen digits is the check digit, (11 - weighted sum mod 11) mod 10.
 
-    Source: python-stdnum, stdnum.kr.rrn; for foreigners the customary rule of 외국인등록번호.
+    Foreigners' numbers follow this rule or the one with 13 for 11. Sources: python-stdnum, stdnum.kr.rrn (one rule for
+    both), and the customary check of 외국인등록번호.
     """
-    total = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=False))
-    return int(digits[12]) == ((13 if digits[6] in "5678" else 11) - total % 11) % 10
+    rest = sum(weight * int(digit) for weight, digit in zip(_WEIGHTS, digits, strict=False)) % 11
+    allowed = {(11 - rest) % 10} | ({(13 - rest) % 10} if digits[6] in "5678" else set())
+    return int(digits[12]) in allowed
 
 
 def passports(line: Line) -> Iterator[Found]:
-    """A letter or two and digits beside 여권; M123A4567, the form since December 2021, anywhere."""
+    """A letter or two and digits, or M123A4567 (the form since December 2021), beside 여권: part numbers look the same."""
     for match in _PASSPORT.finditer(line.text, line.start):
-        if _NEW_PASSPORT.fullmatch(match[0]) or line.near(_PASSPORT_WORDS, *match.span(), before=25, after=10):
+        if line.near(_PASSPORT_WORDS, *match.span(), before=25, after=10):
             yield Found("passport", match.start(), match.end(), match.start())
 
 

@@ -4,9 +4,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
-from data_pipeline.document import Document, Step
+from data_pipeline.document import Document, Sentence, Step
 from data_pipeline.recipe import Pseudonyms
 from data_pipeline.steps.pseudonyms.accounts import bank_accounts, cards
 from data_pipeline.steps.pseudonyms.fakes import fake
@@ -20,7 +19,7 @@ from data_pipeline.steps.removal import sentences_of
 # In this order: what one has claimed, no later one may touch. Each with a cheap sign of what it needs in a line.
 _DETECTORS: tuple[tuple[re.Pattern[str], Detector], ...] = (
     (re.compile("@|골뱅이|at ?[)\\]]", re.IGNORECASE), emails),
-    (re.compile("[A-Za-z]/|://|www\\."), urls),
+    (re.compile("[A-Za-z]/|://|www\\.", re.IGNORECASE), urls),
     (re.compile("[0-9]\\.[0-9]{1,3}\\.[0-9]|:[0-9A-Fa-f]{0,4}:"), ip_addresses),
     (re.compile("[0-9]{6}[^0-9]{0,3}[0-9]{7}"), registration_numbers),
     (re.compile("[0-9]{6}"), driver_licences),
@@ -55,7 +54,7 @@ def find(sentence: str, sentence_before: str = "") -> list[Value]:
 
     - `sentence_before`: its last words may say what a number is.
     """
-    if not (_CHARACTER.search(sentence) and _SIGN.search(sentence)) and not _has_word(sentence):
+    if not may_hold(sentence):
         return []
     line = line_of(sentence, sentence_before)
     found: list[Found] = []
@@ -68,13 +67,16 @@ def find(sentence: str, sentence_before: str = "") -> list[Value]:
     return [Value(each, each.start - line.start, each.end - line.start) for each in found]
 
 
-def _has_word(text: str) -> bool:
-    """A word that makes personal data without a character of `_CHARACTER`; not a loop, it runs for every sentence."""
+def may_hold(text: str) -> bool:
+    """Whether a text has what all personal data has: a cheap sieve. Not a loop over the words, it runs for every sentence."""
+    if _CHARACTER.search(text) and _SIGN.search(text):
+        return True
     return (
         "골뱅이" in text
         or "(at)" in text
         or "[at]" in text
         or "www." in text
+        or "WWW." in text
         or "공일공" in text
         or "공 일 공" in text
         or "영일영" in text
@@ -92,16 +94,22 @@ def pseudonymiser(recipe: Pseudonyms, seed: int) -> Step:
 
     def pseudonymise(document: Document) -> Document:
         sentences = sentences_of(document)
-        texts = ["", *(sentence.text for sentence in sentences)]
         key = b""
-        new, replaced = list(sentences), list[str]()
-        for number, (before, text) in enumerate(pairwise(texts)):
-            values = [value for value in find(text, before) if value.found.kind in on]
+        new: dict[int, Sentence] = {}
+        replaced: list[str] = []
+        for number, sentence in enumerate(sentences):
+            if not may_hold(sentence.text):
+                continue
+            before = sentences[number - 1].text if number else ""
+            values = [value for value in find(sentence.text, before) if value.found.kind in on]
             if values:
                 key = key or hashlib.blake2b(f"{seed}\0{document.text}".encode()).digest()
-                new[number] = replace(sentences[number], text=_with_fakes(text, values, key))
+                new[number] = replace(sentence, text=_with_fakes(sentence.text, values, key))
                 replaced += [value.found.kind for value in values]
-        return replace(document, sentences=tuple(new), replaced=tuple(replaced)) if replaced else document
+        if not new:
+            return document
+        sentences = tuple(new.get(number, sentence) for number, sentence in enumerate(sentences))
+        return replace(document, sentences=sentences, replaced=tuple(replaced))
 
     return pseudonymise
 

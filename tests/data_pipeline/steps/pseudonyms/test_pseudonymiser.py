@@ -2,6 +2,7 @@
 
 import re
 import time
+import unicodedata
 from dataclasses import fields, replace
 from typing import get_args
 
@@ -49,7 +50,7 @@ VALUES: dict[Kind, str] = {
     "plate": "12가 3456",
     "address": "새싹로 25-3",
 }
-LINES = {kind: f"신한은행 주소 {value} 입니다." for kind, value in VALUES.items()}
+LINES = {kind: f"신한은행 여권 주소 {value} 입니다." for kind, value in VALUES.items()}
 
 
 def shape(text: str) -> str:
@@ -62,12 +63,12 @@ def test_fake_has_the_form_of_the_value_and_is_another(kind: Kind) -> None:
     assert [value.found.kind for value in find(LINES[kind])] == [kind]
     [fake] = replaced(LINES[kind])
     assert fake != LINES[kind]
-    assert fake.startswith("신한은행 주소 ")
+    assert fake.startswith("신한은행 여권 주소 ")
     assert fake.endswith(" 입니다.")
     if kind == "url":
         assert re.fullmatch(
             r"https://[a-z]{4}\.[a-z]{7}\.com/[a-z]{4}\?[a-z]{2}=%[0-9A-F]{2}%[0-9A-F]{2}&[A-Z][a-z]{3}=\d\d",
-            fake[8:-5],
+            fake[len("신한은행 여권 주소 ") : -5],
         )
     else:
         assert shape(fake) == shape(LINES[kind])
@@ -111,6 +112,29 @@ def test_fakes_do_not_change_between_releases() -> None:
 PINNED = ["010-8575-3416", "메일 mgdxc@naver.com"]
 
 
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_full_width_value_has_the_fake_of_the_plain_one_in_full_width(kind: Kind) -> None:
+    value = VALUES[kind]
+    wide = value.translate({code: code + 0xFEE0 for code in range(0x21, 0x7F)})
+    plain_fake, wide_fake = replaced(LINES[kind], LINES[kind].replace(value, wide))
+    assert wide_fake != LINES[kind].replace(value, wide)
+    assert unicodedata.normalize("NFKC", wide_fake) == plain_fake
+    assert len(wide_fake) == len(plain_fake)
+
+
+def test_internet_address_of_version_6_keeps_its_groups() -> None:
+    [fake] = replaced("주소 2001:db8:85a3:0:0:8a2e:370:7334 를")
+    assert re.fullmatch(
+        "주소 [0-9a-f]{4}:[0-9a-f]{3}:[0-9a-f]{4}:[0-9a-f]:[0-9a-f]:[0-9a-f]{4}:[0-9a-f]{3}:[0-9a-f]{4} 를", fake
+    )
+
+
+@pytest.mark.parametrize("way", ["{} 골뱅이 {}", "{}(at){}", "{} @ {}", "{}@{}"])
+def test_way_of_writing_an_e_mail_address_stays(way: str) -> None:
+    [fake] = replaced(f"메일 {way.format('minji_7', 'naver.com')}")
+    assert re.fullmatch(re.escape("메일 " + way.format("LOCAL", "naver.com")).replace("LOCAL", r"[a-z]{5}_\d"), fake)
+
+
 def test_digits_keep_their_script() -> None:
     full_width, spelled = replaced("０１０－８８２３－４４１２", "번호 공일공-사팔이삼-칠칠육일 입니다")
     assert re.fullmatch("０１０－[０-９]{4}－[０-９]{4}", full_width)
@@ -137,11 +161,14 @@ def test_fake_registration_and_card_numbers_fail_their_check_digit(number: int) 
 def test_check_digits_follow_their_rules() -> None:
     assert has_luhn_digit("79927398713")  # the usual example of ISO/IEC 7812
     assert not has_luhn_digit("79927398710")
-    # 2*3+3*9+4*0+5*1+6*0+7*1+8*3+9*0+2*0+3*0+4*0+5*0 = 69; 11 - 69 % 11 = 8; for foreigners 7*... + 2
+    # 2*3 + 3*9 + 5*1 + 7*1 + 8*3 = 69; 11 - 69 % 11 = 8
     assert has_check_digit("3901013000008")
     assert not has_check_digit("3901013000001")
-    # The same with 7 as the seventh digit: 45 + 8*7 = 101; 13 - 101 % 11 = 11 -> 1
+    # With 7 for 3: 45 + 8*7 = 101; 11 - 101 % 11 = 9, and 13 - 101 % 11 = 11
+    assert has_check_digit("3901017000009")
     assert has_check_digit("3901017000001")
+    assert not has_check_digit("3901017000008")
+    assert has_check_digit("8501266401473")  # python-stdnum's example
 
 
 def test_word_of_the_sentence_before_names_the_number() -> None:
