@@ -37,6 +37,7 @@ class Document:
     - `text`: the whole text; `None` for `sentences` means that it was not split yet. Once it was,
       `"".join(s.text + s.blanks for s in sentences)` is the text as long as no sentence was removed.
     - `removed`: the sentences taken out so far, with their reasons.
+    - `category`: what kind of text its source says it is; empty where it says nothing.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Document:
     text: str
     sentences: tuple[Sentence, ...] | None = None
     removed: tuple[Removed, ...] = ()
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)

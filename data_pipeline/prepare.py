@@ -18,7 +18,7 @@ from data_pipeline.contract.storage import find_input_files, read_json, write_at
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
 from data_pipeline.engines import local
 from data_pipeline.progress import StageProgress
-from data_pipeline.recipe import DataRecipe
+from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import check, given_files, layout_of
 from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
@@ -26,6 +26,8 @@ from data_pipeline.stages.records import SHARDS
 from data_pipeline.tally import merged, reconcile, total_dropped
 from data_pipeline.vocabulary.report import vocabulary_report
 
+SHAPES_DOCUMENTS = ("format", "name", "text_field", "category", "category_field")
+"""The fields of a source that its documents depend on."""
 logger = logging.getLogger("data_pipeline")
 
 
@@ -63,6 +65,7 @@ class _Run:
         ]
         self.inputs = [file for _, _, _, file in self._files]
         self.report: dict[str, Any] = {}
+        self._mixtures: list[dict[str, Any]] = []  # of each task of the stage sentences, and of those after it
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
         with StageProgress(stage, len(tasks), unit) as progress:
@@ -89,7 +92,8 @@ class _Run:
         for source, number, index, file in self._files:
             parameters = {
                 # Only what shapes the documents: another licence or share of evaluation must not read all again.
-                "source": {"format": source.format, "glob": "", "name": source.name, "text_field": source.text_field},
+                "source": {"glob": "", **{name: getattr(source, name) for name in SHAPES_DOCUMENTS}},
+                "categories": self.recipe.categories,
                 "clean": plain_fields(self.recipe.clean),
                 "part_bytes": self.recipe.part_megabytes * 1_000_000,
             }
@@ -107,11 +111,20 @@ class _Run:
                 f"the first: {first['id']}: {first['text']}"
             )
         reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
+        found = {category for kept in counts.get("kept", {}).values() for category in kept}
+        if counts.get("documents") and (absent := set(self.recipe.categories) - found):
+            raise InputError(
+                f"--data.categories: no document has the category {sorted(absent)[0]!r} (kept: {', '.join(sorted(found))}); "
+                "correct it, or name the field that tells it in category_field of a source"
+            )
         if not counts.get("documents"):
             globs = ", ".join(source.glob for source in self.sources)
             dropped = f", dropped by source and reason: {_drop_reasons(counts)}" if records else ""
             raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
         return done
+
+    def _mixture(self, source: Source) -> dict[str, Any]:
+        return {"weight": source.weight, "categories": dict(self.recipe.category_weights), "seed": self.recipe.seed}
 
     def _tell_of_empty_files(self, documents: list[Done]) -> None:
         """No mistake for sure, but a download that failed looks like this."""
@@ -157,6 +170,7 @@ class _Run:
                     "decontamination": decontamination,
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
+                self._mixtures.append(self._mixture(source))
                 inputs = {"part": (part,), "duplicates": later, "index": index_files}
                 tasks.append(
                     self._task("sentences", f"{len(tasks):06d}", "sentences:make_sentences", inputs, parameters)
@@ -183,8 +197,14 @@ class _Run:
         else:
             how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
             counting = [
-                self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], "")}, how)
-                for done in sentences
+                self._task(
+                    "morphemes",
+                    done.task.name,
+                    "vocabulary:count_part",
+                    {"part": _outputs([done], "")},
+                    {**how, "mixture": mixture},
+                )
+                for done, mixture in zip(sentences, self._mixtures, strict=True)
             ]
             counts = _outputs(self._stage("morphemes", counting, "morphemes"), "")
             task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", {"counts": counts}, parameters)
@@ -205,9 +225,9 @@ class _Run:
                 done.task.name,
                 "records:make_records",
                 {"part": _outputs([done], ""), "vocabulary": files},
-                parameters,
+                {**parameters, "mixture": mixture},
             )
-            for done in sentences
+            for done, mixture in zip(sentences, self._mixtures, strict=True)
         ]
         done_tasks = self._stage("records", tasks)
         counts = self.report["records"]

@@ -80,11 +80,11 @@ def _corpora(data: Mapping[str, Any], prepare: Mapping[str, Any]) -> str:
     records = prepare.get("records", {})
     tokens, rows = records.get("tokens", {}), records.get("rows", {})
     lines = [
-        f"| {source['name'] or source['format']} | {source['format']} | {source['licence']} |"
+        f"| {source['name'] or source['format']} | {source['format']} | {source['licence']} | {source.get('weight', 1.0):g} |"
         for source in data.get("sources", [])
     ]
     table = "\n".join(
-        ["| corpus | format | licence |", "|---|---|---|", *(lines or [f"| {UNKNOWN} | {UNKNOWN} | {UNKNOWN} |"])]
+        ["| corpus | format | licence | weight |", "|---|---|---|---|", *(lines or [f"|{f' {UNKNOWN} |' * 4}"])]
     )
     size = f"{tokens['train']:,} tokens in {rows['train']:,} rows" if tokens else UNKNOWN
     return f"## Training text\n\n{table}\n\nAfter preprocessing: {size}."
