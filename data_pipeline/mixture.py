@@ -30,8 +30,8 @@ class Mixture:
         whole, fraction = divmod(self.weight * self.categories.get(document.category, 1.0), 1)
         if not fraction:
             return int(whole)
-        digest = hashlib.blake2b(bytes.fromhex(document.key), digest_size=8, salt=self.seed.to_bytes(8, signed=True))
-        return int(whole) + (int.from_bytes(digest.digest()) / 2**64 < fraction)
+        digest = hashlib.blake2b(f"{self.seed} {document.key}".encode(), digest_size=8).digest()
+        return int(whole) + (int.from_bytes(digest) / 2**64 < fraction)
 
     def numbers_of_copies(self) -> list[int]:
         """Every number of copies, but none, that a document may have, ascending."""

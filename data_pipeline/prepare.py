@@ -28,6 +28,7 @@ from data_pipeline.vocabulary.report import vocabulary_report
 
 SHAPES_DOCUMENTS = ("format", "name", "text_field", "category", "category_field")
 """The fields of a source that its documents depend on."""
+MOST_CATEGORIES_NAMED = 20
 logger = logging.getLogger("data_pipeline")
 
 
@@ -111,10 +112,13 @@ class _Run:
                 f"the first: {first['id']}: {first['text']}"
             )
         reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
-        found = {category for kept in counts.get("kept", {}).values() for category in kept}
-        if counts.get("documents") and (absent := set(self.recipe.categories) - found):
+        found = {category for of_source in counts.get("categories", {}).values() for category in of_source}
+        if records and (absent := set(self.recipe.categories) - found):
+            some = ", ".join(sorted(found)[:MOST_CATEGORIES_NAMED]) + (
+                ", ..." if len(found) > MOST_CATEGORIES_NAMED else ""
+            )
             raise InputError(
-                f"--data.categories: no document has the category {sorted(absent)[0]!r} (kept: {', '.join(sorted(found))}); "
+                f"--data.categories: no document has the category {sorted(absent)[0]!r} (found: {some}); "
                 "correct it, or name the field that tells it in category_field of a source"
             )
         if not counts.get("documents"):

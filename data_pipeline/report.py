@@ -80,9 +80,10 @@ def _corpus(console: Console, stages: dict[str, Any], sources: list[dict[str, An
         table.add_column(column, justify="left" if text else "right", overflow="fold", no_wrap=not text)
     for source in sources:
         name = source["name"] or source["format"]
-        for category, kept in sorted(stages["sentences"]["kept"].get(name, {}).items()):
-            copies = stages["records"]["kept"][name][category].get("train_copies", 0)
-            table.add_row(name, category, *(f"{kept[number]:,}" for number in numbers), f"{copies:,}")
+        copies = stages["records"]["categories"].get(name, {})
+        for category, kept in sorted(stages["sentences"]["categories"].get(name, {"": {}}).items()):
+            trained = copies.get(category, {}).get("train_copies", 0)
+            table.add_row(name, category, *(f"{kept.get(number, 0):,}" for number in numbers), f"{trained:,}")
     console.print(table)
     for source in sources:
         console.print(f"{source['name'] or source['format']}: licence {source['licence']}, weight {source['weight']:g}")

@@ -15,7 +15,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
-        self._kept: dict[str, dict[str, Counter[str]]] = {}
+        self._categories: dict[str, dict[str, Counter[str]]] = {}
         self._dropped: Counter[tuple[str, str, str]] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = {}
 
@@ -23,10 +23,9 @@ class Tally:
         """Adds to a plain count."""
         self._counts[name] += number
 
-    def keep(self, source: str, category: str, **numbers: int) -> None:
-        """Books what passes on, by source and category."""
-        kept = self._kept.setdefault(source, {}).setdefault(category, Counter())
-        kept.update(numbers)
+    def count_category(self, source: str, category: str, **numbers: int) -> None:
+        """Adds to counts that are kept by source and category."""
+        self._categories.setdefault(source, {}).setdefault(category, Counter()).update(numbers)
 
     def add_bad(self, location: str, problem: str) -> None:
         """Books a record that could not be read."""
@@ -62,7 +61,7 @@ class Tally:
         dropped: dict[str, dict[str, dict[str, int]]] = {}
         for (kind, source, reason), number in sorted(self._dropped.items()):
             dropped.setdefault(kind, {}).setdefault(source, {})[reason] = number
-        return {**self._counts, "kept": self._kept, "dropped": dropped, "examples": self._examples}
+        return {**self._counts, "categories": self._categories, "dropped": dropped, "examples": self._examples}
 
 
 def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -54,14 +54,13 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                 continue
             tally.add("characters", len(item.text))
             tally.add("text_bytes", len(item.text.encode(errors="surrogatepass")))
-            result: Document | Dropped = step(item)
-            if categories and item.category not in categories:
-                result = Dropped(item, "other category", item.category)
+            tally.count_category(item.source, item.category, records=1)
+            other = categories and item.category not in categories
+            result = Dropped(item, "other category", item.category) if other else step(item)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
             else:
                 parts.write(result)
-                tally.keep(result.source, result.category, documents=1)
                 tally.add("documents")
     return tally.counts()
 

@@ -71,7 +71,7 @@ def _passes(part: str, split: str, mixture: Mixture, tally: Tally) -> Iterator[I
             copies = mixture.copies(document)
             if number == 0:
                 tally.add("documents")
-                tally.keep(document.source, document.category, **{f"{split}_copies": copies})
+                tally.count_category(document.source, document.category, **{f"{split}_copies": copies})
             if copies > number:
                 yield document
 

@@ -64,7 +64,9 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
             tally.add("sentences", len(sentences))
             characters = sum(len(sentence.text) for sentence in sentences)
             tally.add("characters", characters)
-            tally.keep(document.source, document.category, documents=1, sentences=len(sentences), characters=characters)
+            tally.count_category(
+                document.source, document.category, documents=1, sentences=len(sentences), characters=characters
+            )
     return tally.counts()
 
 

@@ -92,7 +92,7 @@ def test_documents_stand_in_the_rows_as_often_as_their_source_weighs(
     assert {found[number] for number in plain if number < 2000} == {2, 3}
     assert {found[number] for number in plain if number >= 2000} == {0, 1}
     assert trained(weighted, "evaluation") == trained(once, "evaluation")
-    kept = read_json(weighted.corpus / "report.json")["records"]["kept"]
+    kept = read_json(weighted.corpus / "report.json")["records"]["categories"]
     for name in (1000, 2000):
         copies = sum(count for number, count in found.items() if number // 1000 == name // 1000)
         assert kept[str(name)][f"kind {name}"]["train_copies"] == copies
@@ -140,6 +140,6 @@ def test_a_recipe_trains_on_the_categories_it_names(
 
 
 def test_a_category_that_no_document_has_is_named(marked: Callable[..., DataRecipe], tmp_path: Path) -> None:
-    message = r"--data\.categories: no document has the category 'food' \(kept: kind 1000\)"
+    message = r"--data\.categories: no document has the category 'food' \(found: kind 1000, kind 2000\)"
     with pytest.raises(InputError, match=message):
         run(tmp_path / "run", replace(marked(1.0, 1.0), categories=("food", "kind 1000")))
