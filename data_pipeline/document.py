@@ -52,6 +52,7 @@ class Document:
       `"".join(s.text + s.blanks for s in sentences)` is the text as long as no sentence was removed.
     - `removed`: the sentences taken out so far, with their reasons.
     - `replaced`: the type of each value of personal data that a pseudonym stands for (email, mobile, ...).
+    - `category`: what kind of text its source says it is; empty where it says nothing.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Document:
     sentences: tuple[Sentence, ...] | None = None
     removed: tuple[Removed, ...] = ()
     replaced: tuple[str, ...] = ()
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)

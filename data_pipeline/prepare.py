@@ -18,7 +18,7 @@ from data_pipeline.contract.storage import find_input_files, read_json, write_at
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
 from data_pipeline.engines import local
 from data_pipeline.progress import StageProgress
-from data_pipeline.recipe import DataRecipe
+from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import check, given_files
 from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
@@ -29,6 +29,9 @@ from data_pipeline.steps.min_hash import bands_and_rows
 from data_pipeline.tally import merged, reconcile, total_dropped
 from data_pipeline.vocabulary.report import vocabulary_report
 
+SHAPES_DOCUMENTS = ("format", "name", "text_field", "category", "category_field")
+"""The fields of a source that its documents depend on."""
+MOST_CATEGORIES_NAMED = 20
 logger = logging.getLogger("data_pipeline")
 
 
@@ -67,6 +70,7 @@ class Stages:
         ]
         self.inputs = [file for _, _, _, file in self._files]
         self.report: dict[str, Any] = {}
+        self._mixtures: list[dict[str, Any]] = []  # of each task of the stage sentences, and of those after it
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
         with StageProgress(stage, len(tasks), unit) as progress:
@@ -93,7 +97,8 @@ class Stages:
         for source, number, index, file in self._files:
             parameters = {
                 # Only what shapes the documents: another licence or share of evaluation must not read all again.
-                "source": {"format": source.format, "glob": "", "name": source.name, "text_field": source.text_field},
+                "source": {"glob": "", **{name: getattr(source, name) for name in SHAPES_DOCUMENTS}},
+                "categories": self.recipe.categories,
                 "clean": plain_fields(self.recipe.clean),
                 "part_bytes": self.recipe.part_megabytes * 1_000_000,
             }
@@ -111,11 +116,23 @@ class Stages:
                 f"the first: {first['id']}: {first['text']}"
             )
         reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
+        found = {category for of_source in counts.get("categories", {}).values() for category in of_source}
+        if records and (absent := set(self.recipe.categories) - found):
+            some = ", ".join(sorted(found)[:MOST_CATEGORIES_NAMED]) + (
+                ", ..." if len(found) > MOST_CATEGORIES_NAMED else ""
+            )
+            raise InputError(
+                f"--data.categories: no document has the category {sorted(absent)[0]!r} (found: {some}); "
+                "correct it, or name the field that tells it in category_field of a source"
+            )
         if not counts.get("documents"):
             globs = ", ".join(source.glob for source in self.sources)
             dropped = f", dropped by source and reason: {_drop_reasons(counts)}" if records else ""
             raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
         return done
+
+    def _mixture(self, source: Source) -> dict[str, Any]:
+        return {"weight": source.weight, "categories": dict(self.recipe.category_weights), "seed": self.recipe.seed}
 
     def _tell_of_empty_files(self, documents: list[Done]) -> None:
         """No mistake for sure, but a download that failed looks like this."""
@@ -214,6 +231,7 @@ class Stages:
                     "pseudonyms": pseudonyms if self.recipe.pseudonyms.enabled else None,
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
+                self._mixtures.append(self._mixture(source))
                 repeated = _outputs(survivors, f"{name}.npy")
                 inputs = {"part": (part,), "repeated": repeated, "index": index_files}
                 tasks.append(self._task("sentences", name, "sentences:make_sentences", inputs, parameters))
@@ -229,8 +247,14 @@ class Stages:
         recipe = self.recipe.vocabulary
         how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
         tasks = [
-            self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], PART)}, how)
-            for done in sentences
+            self._task(
+                "morphemes",
+                done.task.name,
+                "vocabulary:count_part",
+                {"part": _outputs([done], PART)},
+                {**how, "mixture": mixture},
+            )
+            for done, mixture in zip(sentences, self._mixtures, strict=True)
         ]
         return _outputs(self._stage("morphemes", tasks, "morphemes"), "")
 
@@ -267,9 +291,9 @@ class Stages:
                 done.task.name,
                 "records:make_records",
                 {"part": _outputs([done], PART), "vocabulary": files},
-                parameters,
+                {**parameters, "mixture": mixture},
             )
-            for done in sentences
+            for done, mixture in zip(sentences, self._mixtures, strict=True)
         ]
         done_tasks = self._stage("records", tasks)
         counts = self.report["records"]

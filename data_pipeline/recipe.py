@@ -32,6 +32,12 @@ class Source:
     """jsonl, csv, tsv, lm_dataformat, parquet, arrow and tfds: the field or column that holds the text."""
     licence: str = "unknown"
     """Licence of the text, as the model card will print it."""
+    category: str = ""
+    """What kind of text it is (news, cosmetics, ...), for the report, DataRecipe.categories and category_weights."""
+    category_field: str = ""
+    """Field or column that tells the category of each record, dotted where it is nested: category, metadata.topic."""
+    weight: float = 1.0
+    """How often its documents are trained on: 2.5 is twice, and half of them a third time; 0.1 is a tenth of them."""
     length: LengthFilter | None = None
     """Length rule of this source; None means the recipe's."""
     evaluation_fraction: float | None = None
@@ -200,6 +206,10 @@ class DataRecipe:
 
     sources: Suppress[tuple[Source, ...]]
     """The corpora, in order of priority (of duplicates the first source's stays). --source FORMAT:GLOB replaces them."""
+    categories: tuple[str, ...] = ()
+    """Only documents of these categories are used. Empty means all."""
+    category_weights: Suppress[tuple[tuple[str, float], ...]] = ()
+    """Factors on the weight of documents, by category: (("cosmetics", 2.0), ("food", 0.5))."""
     evaluation_fraction: float = 0.01
     """Share of documents held out for evaluation, 0 to 1; chosen by the hash of their text."""
     clean: Clean = field(default_factory=Clean)
@@ -216,7 +226,7 @@ class DataRecipe:
     word_unit: Literal["token", "bert_word", "eojeol", "morpheme"] = "bert_word"
     """What whole-word masking masks as one: token, bert_word (BertPreTokenizer's words), eojeol or morpheme."""
     seed: int = 0
-    """Seed of pseudonyms and sentence pairs."""
+    """Seed of pseudonyms, sentence pairs, and of which documents a weight with a fraction falls to."""
     part_megabytes: int = 64
     """Megabytes of clean text in one unit of parallel work."""
     max_bad_records: int = 0

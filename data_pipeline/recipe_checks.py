@@ -8,16 +8,18 @@ from data_pipeline.contract.records import features
 from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, build_word_piece, read_vocabulary_file
 from data_pipeline.recipe import DataRecipe, SentencePairs
-from data_pipeline.sources import FORMAT_NAMES
+from data_pipeline.sources import FORMAT_NAMES, WITHOUT_FIELDS
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import surface_parser
 
 NO_LIMIT = float("inf")
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000
 
 
 def check(recipe: DataRecipe) -> None:
     """Raises an InputError for the first field that cannot work, and for an analyser that is needed and not installed."""
     _check_sources(recipe)
+    _check_category_weights(recipe)
     for field, value, least, most in _bounds(recipe):
         if not least <= value <= most:
             limits = f"at least {least}" if most == NO_LIMIT else f"between {least} and {most}"
@@ -76,9 +78,23 @@ def _check_sources(recipe: DataRecipe) -> None:
             )
         if names.count(name) > 1:
             raise InputError(f"two sources are named {name!r}; give each a name of its own in the recipe")
+        if source.category_field and (source.category or source.format in WITHOUT_FIELDS):
+            rule = "stands beside category; keep one" if source.category else f"format {source.format} has no fields"
+            raise InputError(f"source {name}: category_field {source.category_field!r}: {rule}")
+        if not LEAST_WEIGHT <= source.weight <= MOST_WEIGHT:
+            raise InputError(f"source {name}: weight {source.weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
         fraction = source.evaluation_fraction
         if fraction is not None and not 0 <= fraction <= 1:
             raise InputError(f"source {name}: evaluation_fraction {fraction}: must be between 0 and 1")
+
+
+def _check_category_weights(recipe: DataRecipe) -> None:
+    names = [name for name, _ in recipe.category_weights]
+    for name, weight in recipe.category_weights:
+        if names.count(name) > 1:
+            raise InputError(f"category_weights: {name!r} stands there twice")
+        if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
+            raise InputError(f"category_weights: {name!r} {weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
 
 
 def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:

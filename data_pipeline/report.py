@@ -25,6 +25,7 @@ def print_report(folder: RunFolder, examples: int) -> None:
     console = Console(highlight=False, soft_wrap=True)
     _flow(console, stages)
     _costs(console, folder, stages)
+    _corpus(console, stages, folder.manifest()["prepare"]["recipe"]["sources"])
     _drops(console, stages)
     _replaced(console, stages["sentences"]["replaced"])
     if stages.get("benchmarks"):
@@ -67,6 +68,23 @@ def _costs(console: Console, folder: RunFolder, stages: dict[str, Any]) -> None:
     all_costs = [cost for costs in paid.values() for cost in costs]
     add("all", stages["documents"].get("text_bytes", 0), total(all_costs))
     console.print(table)
+
+
+def _corpus(console: Console, stages: dict[str, Any], sources: list[dict[str, Any]]) -> None:
+    table = Table(title="corpus; copies are documents trained on, as often as they weigh", title_justify="left")
+    numbers = ("documents", "sentences", "characters")
+    for column in ("source", "category", *numbers, "copies"):
+        text = column in ("source", "category")
+        table.add_column(column, justify="left" if text else "right", overflow="fold", no_wrap=not text)
+    for source in sources:
+        name = source["name"] or source["format"]
+        copies = stages["records"]["categories"].get(name, {})
+        for category, kept in sorted(stages["sentences"]["categories"].get(name, {"": {}}).items()):
+            trained = copies.get(category, {}).get("train_copies", 0)
+            table.add_row(name, category, *(f"{kept.get(number, 0):,}" for number in numbers), f"{trained:,}")
+    console.print(table)
+    for source in sources:
+        console.print(f"{source['name'] or source['format']}: licence {source['licence']}, weight {source['weight']:g}")
 
 
 def _drops(console: Console, stages: dict[str, Any]) -> None:

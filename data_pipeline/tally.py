@@ -16,6 +16,7 @@ class Tally:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._categories: dict[str, dict[str, Counter[str]]] = {}
         self._dropped: Counter[tuple[str, str, str]] = Counter()
         self._replaced: Counter[tuple[str, str]] = Counter()
         self._matched: Counter[tuple[str, str]] = Counter()
@@ -24,6 +25,10 @@ class Tally:
     def add(self, name: str, number: int = 1) -> None:
         """Adds to a plain count."""
         self._counts[name] += number
+
+    def count_category(self, source: str, category: str, **numbers: int) -> None:
+        """Adds to counts that are kept by source and category."""
+        self._categories.setdefault(source, {}).setdefault(category, Counter()).update(numbers)
 
     def add_bad(self, location: str, problem: str) -> None:
         """Books a record that could not be read."""
@@ -67,7 +72,13 @@ class Tally:
         for (kind, source, reason), number in sorted(self._dropped.items()):
             dropped.setdefault(kind, {}).setdefault(source, {})[reason] = number
         by_source = {"replaced": _by_source(self._replaced), "matched": _by_source(self._matched)}
-        return {**self._counts, "dropped": dropped, **by_source, "examples": self._examples}
+        return {
+            **self._counts,
+            "categories": self._categories,
+            "dropped": dropped,
+            **by_source,
+            "examples": self._examples,
+        }
 
 
 def _by_source(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:

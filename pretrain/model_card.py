@@ -80,14 +80,25 @@ def _corpora(data: Mapping[str, Any], prepare: Mapping[str, Any]) -> str:
     records = prepare.get("records", {})
     tokens, rows = records.get("tokens", {}), records.get("rows", {})
     lines = [
-        f"| {source['name'] or source['format']} | {source['format']} | {source['licence']} |"
+        f"| {source['name'] or source['format']} | {source['format']} | {_category(source)} | {source['licence']} | "
+        f"{source.get('weight', 1.0):g} |"
         for source in data.get("sources", [])
     ]
     table = "\n".join(
-        ["| corpus | format | licence |", "|---|---|---|", *(lines or [f"| {UNKNOWN} | {UNKNOWN} | {UNKNOWN} |"])]
+        [
+            "| corpus | format | category | licence | weight |",
+            "|---|---|---|---|---|",
+            *(lines or [f"|{f' {UNKNOWN} |' * 5}"]),
+        ]
     )
     size = f"{tokens['train']:,} tokens in {rows['train']:,} rows" if tokens else UNKNOWN
     return f"## Training text\n\n{table}\n\nAfter preprocessing: {size}."
+
+
+def _category(source: Mapping[str, Any]) -> str:
+    """What a source says of the kind of its text; manifests of older runs do not know the fields."""
+    field = source.get("category_field", "")
+    return f"by field {field}" if field else source.get("category", "")
 
 
 def _preprocessing(data: Mapping[str, Any]) -> str:

@@ -43,6 +43,9 @@ FORMAT_NAMES = (*FORMATS, *FILE_FORMATS)
 WITH_TEXT_FIELD = ("jsonl", "csv", "tsv", "lm_dataformat", "parquet", "arrow", "tfds")
 """The formats whose text stands in a field that a source may name."""
 
+WITHOUT_FIELDS = ("text", "lines")
+"""The formats whose records have no field that could tell a category."""
+
 
 def read_source_file(path: str, source: Source) -> Iterator[Document | Unreadable]:
     """The records of one file of a source, in order. What is wrong with the file as a whole is an InputError or WorkError."""
@@ -54,4 +57,4 @@ def read_source_file(path: str, source: Source) -> Iterator[Document | Unreadabl
                 yield from FORMATS[source.format](stream, Path(path).name, source)
 
 
-__all__ = ["FORMATS", "FORMAT_NAMES", "WITH_TEXT_FIELD", "Reader", "Unreadable", "read_source_file"]
+__all__ = ["FORMATS", "FORMAT_NAMES", "WITHOUT_FIELDS", "WITH_TEXT_FIELD", "Reader", "Unreadable", "read_source_file"]

@@ -30,11 +30,25 @@ def documents(
         location, value = record
         try:
             text = text_of(value)
+            category = category_of(value, source) if text is not None else ""
         except BadRecordError as error:
             yield Unreadable(location, str(error))
             continue
         if text is not None:
-            yield Document(location, source.name, text)
+            yield Document(location, source.name, text, category=category)
+
+
+def category_of(value: object, source: Source) -> str:
+    """The category of a record: its source's, or what the field `source.category_field` holds (numbers as text, null as none)."""
+    if not source.category_field:
+        return source.category
+    for name in source.category_field.split("."):
+        value = member(value, name)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise BadRecordError(f'field "{source.category_field}" is no category but {type(value).__name__}')
+    return str(value)
 
 
 def member(value: object, name: str) -> Any:

@@ -34,6 +34,7 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     """
     source, clean = Source(**task.parameters["source"]), Clean(**task.parameters["clean"])
     [file] = task.inputs["file"]
+    categories = frozenset(task.parameters["categories"])
     step, tally, bad = cleaner(clean), Tally(), 0
     with _Parts(folder, task.parameters["part_bytes"]) as parts:
         for item in read_source_file(file.path, source):
@@ -53,7 +54,9 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                 continue
             tally.add("characters", len(item.text))
             tally.add("text_bytes", len(item.text.encode(errors="surrogatepass")))
-            result = step(item)
+            tally.count_category(item.source, item.category, records=1)
+            other = categories and item.category not in categories
+            result = Dropped(item, "other category", item.category) if other else step(item)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
             else:

@@ -67,11 +67,18 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
             tally.count_replaced(result)
             sentences = result.sentences or ()
             split = split_of(document.text, fraction)
-            writer.write_sentences(SplitDocument(document.id, document.source, split, sentences))
+            key = document_key(document.text).hex()
+            writer.write_sentences(
+                SplitDocument(document.id, document.source, split, sentences, document.category, key)
+            )
             tally.add("documents")
             tally.add(f"{split}_documents")
             tally.add("sentences", len(sentences))
-            tally.add("characters", sum(len(sentence.text) for sentence in sentences))
+            characters = sum(len(sentence.text) for sentence in sentences)
+            tally.add("characters", characters)
+            tally.count_category(
+                document.source, document.category, documents=1, sentences=len(sentences), characters=characters
+            )
     return tally.counts()
 
 

@@ -392,9 +392,13 @@ def with_source(**changed: Any) -> Callable[[DataRecipe], DataRecipe]:
 
 WRONG: dict[str, tuple[Callable[[DataRecipe], DataRecipe], str]] = {
     "no source": (lambda r: replace(r, sources=()), r"names no source; give --source FORMAT:GLOB"),
-    "format": (with_source(format="xml"), r"unknown format 'xml'; known: text, lines, jsonl, petitions"),
+    "format": (with_source(format="xml"), r"unknown format 'xml'; known: text, lines, jsonl, .*petitions"),
     "glob": (with_source(glob="absent-*.txt"), r"absent-\*\.txt: no such file"),
     "fraction": (with_source(evaluation_fraction=2.0), r"source-0: evaluation_fraction 2\.0: must be between 0 and 1"),
+    "weight": (with_source(weight=0.0), r"source-0: weight 0\.0: must be between 0\.001 and 1000"),
+    "category weight": (lambda r: replace(r, category_weights=(("a", -1.0),)), r"category_weights: 'a' -1\.0: must be"),
+    "category field": (with_source(format="lines", category_field="a"), r"category_field 'a': format lines has no fields"),
+    "two categories": (with_source(category="a", category_field="a"), r"'a': stands beside category; keep one"),
     "names": (lambda r: replace(r, sources=r.sources * 2), r"two sources are named 'source-0'"),
     "evaluation": (lambda r: replace(r, evaluation_fraction=-0.1), r"--data\.evaluation-fraction -0\.1: must be between"),
     "length": (lambda r: replace(r, examples=Packed(100)), r"examples\.length 100: must be a multiple of 8"),
