@@ -14,6 +14,7 @@ from data_pipeline.recipe import (
     Decontamination,
     KoreanFilter,
     LengthFilter,
+    NearDuplicates,
     Packed,
     SentencePairs,
     SentenceSplit,
@@ -23,7 +24,8 @@ from data_pipeline.recipe import (
 from pretrain.recipe import training_recipe_from_plain
 
 CLASSES = (
-    DataRecipe, Clean, Decontamination, KoreanFilter, LengthFilter, Packed, SentencePairs, SentenceSplit, Source, Vocabulary
+    DataRecipe, Clean, Decontamination, KoreanFilter, LengthFilter, NearDuplicates, Packed, SentencePairs, SentenceSplit, Source,
+    Vocabulary,
 )  # fmt: skip
 
 
