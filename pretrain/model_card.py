@@ -105,11 +105,13 @@ def _preprocessing(data: Mapping[str, Any]) -> str:
     if not data:
         return f"## Preprocessing\n\n{UNKNOWN}"
     korean, length, contamination = data["korean"], data["length"], data["decontamination"]
-    near = data["near_duplicates"]
+    near = data.get("near_duplicates", {"enabled": False})  # absent where the run is older than the step
+    repeats = data["clean"].get("max_repeats")
     benchmarks = ", ".join(path.rstrip("/").split("/")[-1] for path in contamination["benchmarks"])
     lines = [
         "- HTML entities, NFC and control characters mended"
-        + "".join(f"; {name.replace('_', ' ')} removed" for name, on in data["clean"].items() if on is True),
+        + "".join(f"; {name.replace('_', ' ')} removed" for name, on in data["clean"].items() if on is True)
+        + (f"; runs of one letter cut to {repeats}" if repeats else ""),
         f"- exact duplicates of documents {'dropped' if data['drop_duplicates'] else 'kept'}",
         f"- near duplicates (Jaccard similarity of character {near['ngram']}-grams from {near['threshold']}) dropped"
         if near["enabled"]

@@ -12,7 +12,7 @@ from data_pipeline.contract.storage import write_array
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.duplicates import duplicates_of_part
 
-BANDS_PER_TASK = 8_000_000
+BANDS_PER_TASK = 4_000_000
 SIGNATURES_AT_ONCE = 500_000
 """Signatures in memory at once, unless a single group is larger."""
 
@@ -27,16 +27,16 @@ def find_near_duplicates(task: ShardTask, folder: Path) -> dict[str, Any]:
     """
     bounds = np.array([int(bound, 16) for bound in task.parameters["range"]], np.uint64)
     bands, parts, rows = [], [], []
-    tables = [np.load(file.path, mmap_mode="r") for file in task.inputs["signatures"]]
+    tables = [file.path for file in task.inputs["signatures"]]
     duplicates = [file.path for file in task.inputs["duplicates"]]
-    for number, table in enumerate(tables):
+    for number, table in enumerate(tables):  # opened one by one: a process may not hold thousands of files
         sorted_bands = np.load(task.inputs["bands"][number].path, mmap_mode="r")
         start = np.searchsorted(sorted_bands, bounds[0], side="left")
         end = np.searchsorted(sorted_bands, bounds[1], side="right")
         band = np.array(sorted_bands[start:end])
         row = np.array(np.load(task.inputs["rows"][number].path, mmap_mode="r")[start:end])
         if gone := duplicates_of_part(duplicates, number):
-            stays = ~np.isin(table["position"][row], list(gone))
+            stays = ~np.isin(np.load(table, mmap_mode="r")["position"][row], list(gone))
             band, row = band[stays], row[stays]
         bands.append(band)
         rows.append(row)
@@ -85,15 +85,17 @@ def _groups(
 
 
 def _fetched(
-    tables: Sequence[NDArray[Any]], part: NDArray[np.int32], row: NDArray[np.uint32]
+    tables: Sequence[str], part: NDArray[np.int32], row: NDArray[np.uint32]
 ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
     """Position in its part and signature of each document."""
     position = np.empty(len(part), np.int64)
-    signature = np.empty((len(part), tables[0].dtype["signature"].shape[0]), np.uint16)
+    signature: NDArray[np.uint16] = np.empty((0, 0), np.uint16)
     for number in np.unique(part):
         here = np.flatnonzero(part == number)
         here = here[np.argsort(row[here])]  # a file is read from front to back
-        found = tables[number][row[here]]
+        found = np.load(tables[number], mmap_mode="r")[row[here]]
+        if not signature.size:
+            signature = np.empty((len(part), found["signature"].shape[1]), np.uint16)
         position[here], signature[here] = found["position"], found["signature"]
     return position, signature
 
