@@ -15,7 +15,7 @@ _END = r"(?![0-9])(?!-[0-9])(?!\.[0-9])"
 _COUNTRY = r"(?:\+\s?|(?<![0-9])00)82\)?[-.\s]{0,2}(?:\(0\)\s?|0)?"
 
 _MOBILE = re.compile(
-    rf"(?:{_COUNTRY}|{_START}0)(1[016789]\)?)(?P<separator>{_SEPARATOR})?(?P<line>[0-9]{{3,4}}){_SEPARATOR}?[0-9]{{4}}{_END}"
+    rf"(?:{_COUNTRY}|{_START}0)(1[016789])(?P<separator>\)?{_SEPARATOR})?(?P<line>[0-9]{{3,4}}){_SEPARATOR}?(?P<last>[0-9]{{4}}){_END}"
 )
 # Digits in Hangul or as the letter o, against search engines: 공일공, o1o.
 _DIGIT = "[0-9공영일이삼사오육륙칠팔구oO]"
@@ -49,9 +49,7 @@ def mobiles(line: Line) -> Iterator[Found]:
             continue
         if not match["separator"] and match[1] == "10" and len(match["line"]) != 4:
             continue
-        if any(
-            digit in match[0][match.start("line") - match.start() :] for digit in "123456789"
-        ):  # 010-0000-0000 is masked
+        if (match["line"] + match["last"]).strip("0"):  # 010-0000-0000 is masked
             yield Found("mobile", match.start(), match.end(), match.start("line"))
     for match in _SPELLED.finditer(line.text, line.start):
         if _SPELLED_DIGIT.search(match[0]):
