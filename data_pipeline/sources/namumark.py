@@ -63,8 +63,7 @@ def _without_brackets(markup: str) -> str:
             position = style.end() if style else position
             stack.append(_Open(mark))
         elif mark == "}}}" and any(each.mark == "{{{" for each in stack):
-            while stack[-1].mark != "{{{":
-                _give_up(stack)
+            _give_up(stack, 1 + max(place for place, each in enumerate(stack) if each.mark == "{{{"))
             block = stack.pop()
             stack[-1].pieces += block.pieces
         elif mark[0] == "]" and top.mark == "[*":
@@ -79,15 +78,15 @@ def _without_brackets(markup: str) -> str:
         elif mark[0] != "<":
             top.pieces.append(mark)
     stack[-1].pieces.append(markup[position:])
-    while len(stack) > 1:
-        _give_up(stack)
+    _give_up(stack, 1)
     return "".join(stack[0].pieces)
 
 
-def _give_up(stack: list[_Open]) -> None:
-    """The innermost bracket has no partner: it is text."""
-    bracket = stack.pop()
-    stack[-1].pieces += [bracket.mark, *bracket.pieces]
+def _give_up(stack: list[_Open], place: int) -> None:
+    """The brackets from a place on have no partner: they are text."""
+    for bracket in stack[place:]:
+        stack[place - 1].pieces += [bracket.mark, *bracket.pieces]
+    del stack[place:]
 
 
 def _macro(macro: re.Match[str]) -> str:

@@ -1,37 +1,13 @@
 """An article as paragraphs: sections that hold no prose go."""
 
+import re
 from collections.abc import Iterable
 
 Paragraph = tuple[int, str]
 """The level of a heading (1 is the highest), or 0 for text; and its text."""
-APPENDICES = frozenset(
-    [
-        "같이 보기",
-        "함께 보기",
-        "관련 문서",
-        "관련 항목",
-        "둘러보기",
-        "각주",
-        "주석",
-        "주해",
-        "내용주",
-        "참조주",
-        "출처",
-        "인용",
-        "참고",
-        "참고 문헌",
-        "참고문헌",
-        "참고 자료",
-        "참고자료",
-        "외부 링크",
-        "외부링크",
-        "바깥 고리",
-        "각주 및 참고 문헌",
-        "각주와 참고 문헌",
-        "관련 문헌",
-        "더 읽어보기",
-        "더 읽을거리",
-    ]
+APPENDICES = re.compile(
+    "같이 보기|함께 보기|관련 (?:문서|항목|문헌)|둘러보기|각주|주석|주해|내용주|참조주|출처|인용|참고|참고 ?(?:문헌|자료)|외부 ?링크|바깥 고리|"
+    "각주(?: 및|와) 참고 ?문헌|더 읽(?:어보기|을거리)"
 )
 """Sections of references and links, with all below them."""
 
@@ -42,7 +18,7 @@ def prose(paragraphs: Iterable[Paragraph]) -> str:
     appendix = 0  # the level of the one that we are in
     for level, text in paragraphs:
         if level and (not appendix or level <= appendix):
-            appendix = level if text in APPENDICES else 0
+            appendix = level if APPENDICES.fullmatch(text) else 0
         if not appendix and text:
             kept.append((level, text))
     lines: list[str] = []

@@ -9,93 +9,26 @@ from typing import Any
 from data_pipeline.contract.packages import needed
 from data_pipeline.sources.prose import Paragraph, prose
 
-HIDDEN_LINKS = frozenset(["파일", "그림", "file", "image", "미디어", "media", "분류", "category", "틀", "template"])
+HIDDEN_LINKS = re.compile("파일|그림|file|image|미디어|media|분류|category|틀|template")
 """Name spaces whose links show no text (a colon before them makes a link to them an ordinary one)."""
-HIDDEN_TAGS = frozenset(
-    [
-        "ref",
-        "references",
-        "gallery",
-        "table",
-        "math",
-        "chem",
-        "ce",
-        "score",
-        "timeline",
-        "graph",
-        "hiero",
-        "imagemap",
-        "inputbox",
-        "categorytree",
-        "section",
-        "templatedata",
-        "templatestyles",
-        "syntaxhighlight",
-        "source",
-        "pre",
-        "maplink",
-        "mapframe",
-        "indicator",
-    ]
+HIDDEN_TAGS = re.compile(
+    "ref|references|gallery|table|math|chem|ce|score|timeline|graph|hiero|imagemap|inputbox|categorytree|section|"
+    "templatedata|templatestyles|syntaxhighlight|source|pre|maplink|mapframe|indicator"
 )
-SHOWN_ARGUMENT = {
-    **dict.fromkeys(
-        [
-            "한자",
-            "한글",
-            "nowrap",
-            "small",
-            "big",
-            "작게",
-            "크게",
-            "인용문",
-            "인용문2",
-            "인용문단",
-            "quote",
-            "blockquote",
-            "abbr",
-            "도움말풍선",
-        ],
-        0,
-    ),
-    **dict.fromkeys(["lang", "llang", "color", "색", "글자색"], 1),
-}
-"""Templates that stand for one of their unnamed arguments, and its index; every other template is left out."""
+SHOWN_FIRST = re.compile(
+    "(ll?ang-.*|한자|한글|nowrap|small|big|작게|크게|인용문2?|인용문단|quote|blockquote|abbr|도움말풍선)"
+)
+SHOWN_SECOND = re.compile("ll?ang|color|색|글자색")
+"""Templates that stand for their first or second unnamed argument; every other template is left out."""
 LANGUAGE_LINK = re.compile(r"[a-z]{2,3}(-[a-z]+)*:")
-OPENING = frozenset(
-    [
-        "TemplateOpen",
-        "ArgumentOpen",
-        "WikilinkOpen",
-        "ExternalLinkOpen",
-        "HTMLEntityStart",
-        "CommentStart",
-        "HeadingStart",
-        "TagOpenOpen",
-    ]
+OPENING = frozenset({"TemplateOpen", "ArgumentOpen", "WikilinkOpen", "ExternalLinkOpen"}) | frozenset(
+    {"HTMLEntityStart", "CommentStart", "HeadingStart", "TagOpenOpen"}
 )
-CLOSING = frozenset(
-    [
-        "TemplateClose",
-        "ArgumentClose",
-        "WikilinkClose",
-        "ExternalLinkClose",
-        "HTMLEntityEnd",
-        "CommentEnd",
-        "HeadingEnd",
-        "TagCloseSelfclose",
-        "TagCloseClose",
-    ]
+CLOSING = frozenset({"TemplateClose", "ArgumentClose", "WikilinkClose", "ExternalLinkClose"}) | frozenset(
+    {"HTMLEntityEnd", "CommentEnd", "HeadingEnd", "TagCloseSelfclose", "TagCloseClose"}
 )
-SEPARATING = frozenset(
-    [
-        "TemplateParamSeparator",
-        "WikilinkSeparator",
-        "ExternalLinkSeparator",
-        "TagAttrStart",
-        "TagCloseOpen",
-        "TagOpenClose",
-    ]
+SEPARATING = frozenset({"TemplateParamSeparator", "WikilinkSeparator", "ExternalLinkSeparator"}) | frozenset(
+    {"TagAttrStart", "TagCloseOpen", "TagOpenClose"}
 )
 """Kinds of tokens: those that begin a construct, end one, and divide one into parts."""
 
@@ -174,7 +107,7 @@ def _lines(text: str) -> list[Paragraph]:
 def _link(link: _Construct) -> str:
     title = link.text(0).strip()
     name_space, colon, _ = title.partition(":")
-    if colon and name_space.strip().lower() in HIDDEN_LINKS:
+    if colon and HIDDEN_LINKS.fullmatch(name_space.strip().lower()):
         return ""
     if len(link.parts) > 1:
         return link.text(-1)
@@ -183,7 +116,7 @@ def _link(link: _Construct) -> str:
 
 def _tag(tag: _Construct) -> str:
     name = tag.text(0).strip().lower()
-    if name in HIDDEN_TAGS:
+    if HIDDEN_TAGS.fullmatch(name):
         return ""
     if name in ("br", "hr"):
         return "\n"
@@ -192,7 +125,7 @@ def _tag(tag: _Construct) -> str:
 
 def _template(template: _Construct) -> str:
     name = template.text(0).strip().lower()
-    index = 0 if name.startswith(("lang-", "llang-")) else SHOWN_ARGUMENT.get(name)
+    index = 0 if SHOWN_FIRST.fullmatch(name) else 1 if SHOWN_SECOND.fullmatch(name) else None
     if index is None:
         return ""
     arguments = [part for part in range(1, len(template.parts)) if part not in template.named]
