@@ -13,7 +13,7 @@ from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.corpus_files import FoundMatch, read_matches
-from data_pipeline.prepare import Stages, plain_fields
+from data_pipeline.flow import Stages, plain_fields
 from data_pipeline.recipe import (
     DataRecipe,
     Decontamination,

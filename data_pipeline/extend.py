@@ -9,7 +9,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_atomically, write_json
 from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
-from data_pipeline.prepare import Stages
+from data_pipeline.flow import Stages
 from data_pipeline.recipe import DataRecipe, Pseudonyms, Source, Vocabulary
 from data_pipeline.recipe_checks import check
 from data_pipeline.stages.vocabulary import added_counts

@@ -50,7 +50,7 @@ def wrong(modules: str, allowed: tuple[str, ...]) -> list[str]:
 
 def test_there_is_something_to_read() -> None:
     assert len(MODULES) > 50
-    assert "data_pipeline.contract.records" in IMPORTS["data_pipeline.prepare"]
+    assert "data_pipeline.contract.records" in IMPORTS["data_pipeline.publish"]
 
 
 def test_the_data_room_knows_nothing_of_jax_and_training() -> None:

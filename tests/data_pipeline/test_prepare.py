@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import data_pipeline.prepare
+import data_pipeline.publish
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records, from_bitmap, read_header
 from data_pipeline.contract.run_folder import RunFolder
@@ -376,7 +376,7 @@ def test_records_are_withdrawn_before_another_vocabulary_stands_beside_them(
 
     changed = replace(recipe, vocabulary=replace(recipe.vocabulary, size=390))
     with monkeypatch.context() as patch:
-        patch.setattr(data_pipeline.prepare, "publish", die)
+        patch.setattr(data_pipeline.publish, "publish", die)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, changed)
     assert Tokenizer(folder.vocabulary).size == 390
