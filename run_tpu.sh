@@ -115,5 +115,5 @@ next:
   $shown -m data_pipeline report $run_dir
   $shown -m data_pipeline inspect $run_dir
   $shown -m pretrain inspect $run_dir
-  ./run_tpu.sh configs/petitions_small.py --source FORMAT:GLOB     your own text (formats: text, lines, jsonl, petitions)
+  ./run_tpu.sh configs/petitions_small.py --source FORMAT:GLOB     your own text (docs/data.md lists the formats)
 TEXT

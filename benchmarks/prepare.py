@@ -131,7 +131,8 @@ def steps_page(steps: list[StepTime]) -> str:
     ]
     for name, kinds in (
         ("clean to decontamination, together", {"corpus"}),
-        ("all steps together", {"corpus", "records"}),
+        ("all steps that a given vocabulary leaves", {"corpus", "records"}),
+        ("all steps together", {"corpus", "vocabulary", "records"}),
     ):
         seconds = sum(step.cpu_seconds for step in steps if step.kind in kinds)
         rows.append((name, f"{steps[0].megabytes:.1f}", f"{seconds:.2f}", f"{steps[0].megabytes / seconds:.2f}", ""))
@@ -163,7 +164,7 @@ def drops_page(report: dict[str, Any]) -> str:
 
 {table(("source", "what", "reason", "number"), rows)}
 
-`jsonl` are the reviews: half of them are shorter than the 30 characters that the recipe asks of a document.
+`jsonl` are the reviews: more than half of them are shorter than the 30 characters that the recipe asks of a document.
 """
 
 

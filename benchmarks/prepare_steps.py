@@ -26,6 +26,7 @@ from data_pipeline.steps.clean import cleaner
 from data_pipeline.steps.decontamination import decontaminator
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
+from data_pipeline.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import count_morphemes
 
@@ -38,7 +39,8 @@ class StepTime:
     """CPU time of a step.
 
     - `megabytes`: of the text that went in; `sentences`: that went in, or came out where the step makes them.
-    - `kind`: `corpus` text to cleaner text; `records` text to vocabulary and rows; `inner` a part of another step.
+    - `kind`: `corpus` text to cleaner text; `vocabulary` text to counts, where none is given; `records` text to rows; `inner`
+      a part of another step.
     """
 
     name: str
@@ -77,6 +79,7 @@ def measure_steps(found: Corpora, reviews: Path, folder: RunFolder, runs: int) -
         "Korean filter": korean_filter(recipe.korean),
         "length filter": length_filter(recipe.length),
         "decontamination": decontaminator(recipe.decontamination, _index(folder)),
+        "pseudonyms": pseudonymiser(recipe.pseudonyms, recipe.seed),
     }
     for name, step in steps.items():
         split = corpus_step(name, step, split, _sentences(split))
@@ -86,7 +89,7 @@ def measure_steps(found: Corpora, reviews: Path, folder: RunFolder, runs: int) -
     how, tokenizer = recipe.vocabulary, Tokenizer(folder.vocabulary)
     note(
         "morphemes: Mecab-ko",
-        "records",
+        "vocabulary",
         lambda: count_morphemes(_runs(chosen), how.scheme, how.lowercase),
         texts,
         number,

@@ -1,9 +1,9 @@
-"""python -m data_pipeline prepare | inspect | report."""
+"""python -m data_pipeline prepare | inspect | report | contaminated | vocabulary extend."""
 
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +15,8 @@ from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
 from data_pipeline.packages import require_packages
-from data_pipeline.recipe import DataRecipe, Source
-from data_pipeline.sources import FORMATS
+from data_pipeline.recipe import DataRecipe, Decontamination, Source
+from data_pipeline.sources import FORMAT_NAMES, WITH_TEXT_FIELD
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Prepare:
     source: Annotated[
         tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FORMAT:GLOB ...")
     ] = ()
-    """FORMAT:GLOB, instead of the recipe's sources; formats: text, lines, jsonl, jsonl.FIELD, petitions."""
+    """FORMAT:GLOB or FORMAT.FIELD:GLOB, instead of the recipe's sources; docs/data.md lists the formats."""
     benchmark: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH ...")] = ()
     """Benchmark files or folders, instead of the recipe's."""
     workers: int | None = None
@@ -60,6 +60,94 @@ class Report:
     """Folder of the run."""
     examples: int = 3
     """Examples of each reason."""
+
+
+@dataclass(frozen=True)
+class Contaminated:
+    """Finds the benchmark texts that stand in a corpus, without training anything."""
+
+    corpus: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="FORMAT:GLOB ...")]
+    """The corpus; a path without FORMAT: is read as text, with the ending .jsonl (.gz, .xz, .zst) as jsonl."""
+    benchmark: Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH ...")] = ()
+    """Benchmark files or folders."""
+    decontamination: Decontamination = field(default_factory=Decontamination)
+    run_dir: Path = Path("runs/contaminated")
+    """Folder for the work and for contamination.json, which lists every match."""
+    workers: int | None = None
+    """Processes; None means one a core. The result does not depend on it."""
+    examples: int = 3
+    """Matches to print for each benchmark."""
+
+
+def _contaminated(arguments: list[str]) -> None:
+    command = parse_command_line(Contaminated, arguments, "python -m data_pipeline contaminated")
+    if command.workers is not None and command.workers < 1:
+        raise InputError(f"--workers {command.workers}: must be at least 1")
+    if not command.corpus:
+        raise InputError(
+            "the corpus stands first: python -m data_pipeline contaminated FORMAT:GLOB ... --benchmark PATH"
+        )
+    named = [text if ":" in text else f"{_format_of(text)}:{text}" for text in command.corpus]
+    recipe = with_sources(DataRecipe(sources=()), named, [])
+    settings = replace(
+        command.decontamination, benchmarks=(*command.decontamination.benchmarks, *chain(*command.benchmark))
+    )
+    require_packages(replace(recipe, decontamination=settings))
+    from data_pipeline.contaminated import certify
+    from data_pipeline.engines.local import default_workers
+
+    certify(
+        RunFolder(command.run_dir), recipe.sources, settings, command.workers or default_workers(), command.examples
+    )
+
+
+@dataclass(frozen=True)
+class Extend:
+    """Fills the [unusedN] rows of a vocabulary with the words of a domain corpus, for continued pretraining."""
+
+    vocabulary: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VOCABULARY")]
+    """Folder with vocab.txt or tokenizer.json: a run's vocabulary/ or a Hugging Face folder."""
+    to: Path
+    """Folder to write, new or empty."""
+    source: Annotated[
+        tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FORMAT:GLOB ...")
+    ] = ()
+    """The domain corpus, as prepare takes it."""
+    words: int | None = None
+    """Words to add; None means as many as there are [unusedN] rows."""
+    min_count: int = 10
+    """Morphemes counted less often are left out."""
+    run_dir: Path = Path("runs/extend")
+    """Folder for the work."""
+    workers: int | None = None
+    """Processes; None means one a core. The result does not depend on it."""
+
+
+def _vocabulary(arguments: list[str]) -> None:
+    program = "python -m data_pipeline vocabulary extend"
+    if arguments[:1] != ["extend"]:
+        raise InputError(f"vocabulary can do one thing: {program} VOCABULARY --source FORMAT:GLOB --to DIR")
+    command = parse_command_line(Extend, arguments[1:], program)
+    if command.workers is not None and command.workers < 1:
+        raise InputError(f"--workers {command.workers}: must be at least 1")
+    recipe = with_sources(DataRecipe(sources=()), [*chain(*command.source)], [])
+    require_packages(recipe)
+    from data_pipeline.engines.local import default_workers
+    from data_pipeline.extend import extend
+
+    extend(
+        command.vocabulary,
+        recipe.sources,
+        command.to,
+        command.words,
+        command.min_count,
+        RunFolder(command.run_dir),
+        command.workers or default_workers(),
+    )
+
+
+def _format_of(path: str) -> str:
+    return "jsonl" if ".jsonl" in Path(path).suffixes else "text"
 
 
 def _prepare(arguments: list[str]) -> None:
@@ -94,12 +182,18 @@ def with_sources(recipe: DataRecipe, sources: Sequence[str], benchmarks: Sequenc
 
 
 def parse_source(text: str) -> Source:
-    """FORMAT:GLOB, where jsonl may name its text field: jsonl.FIELD:GLOB."""
+    """FORMAT:GLOB, where formats WITH_TEXT_FIELD may name it: jsonl.FIELD:GLOB."""
     name, separator, glob = text.partition(":")
     format_name, _, text_field = name.partition(".")
-    if not separator or not glob or format_name not in FORMATS or (text_field and format_name != "jsonl"):
+    if (
+        not separator
+        or not glob
+        or format_name not in FORMAT_NAMES
+        or (text_field and format_name not in WITH_TEXT_FIELD)
+    ):
         raise InputError(
-            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)} or jsonl.FIELD"
+            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMAT_NAMES)}, or FORMAT.FIELD:GLOB with "
+            f"FORMAT one of {', '.join(WITH_TEXT_FIELD)}"
         )
     return Source(format_name, glob, text_field=text_field or "text")
 
@@ -126,12 +220,20 @@ def _report(arguments: list[str]) -> None:
     print_report(existing_run_folder(command.run_dir), command.examples)
 
 
-COMMANDS: dict[str, Callable[[list[str]], None]] = {"prepare": _prepare, "inspect": _inspect, "report": _report}
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "prepare": _prepare,
+    "inspect": _inspect,
+    "report": _report,
+    "contaminated": _contaminated,
+    "vocabulary": _vocabulary,
+}
 USAGE = """usage: python -m data_pipeline COMMAND ...
 
   prepare RECIPE     raw corpora to records
   inspect RUN_DIR    training rows as a person would read them
   report RUN_DIR     counts by stage and reason, examples of what was dropped
+  contaminated FORMAT:GLOB ... --benchmark PATH    which benchmark texts stand in a corpus
+  vocabulary extend VOCABULARY --source FORMAT:GLOB --to DIR     fill [unusedN] rows with a domain's words
 
 python -m data_pipeline COMMAND --help lists every field."""
 

@@ -11,19 +11,24 @@ from typing import Literal
 
 import zstandard
 
-from data_pipeline.document import Document, Sentence
+from data_pipeline.document import Document, Match, Sentence
 
 Split = Literal["train", "evaluation"]
 
 
 @dataclass(frozen=True, slots=True)
 class SplitDocument:
-    """A document that survived every step: its sentences, and whether it trains or is held out."""
+    """A document that survived every step: its sentences, and whether it trains or is held out.
+
+    - `key`: hexadecimal, stands for its whole cleaned text; equal texts have equal keys.
+    """
 
     id: str
     source: str
     split: Split
     sentences: tuple[Sentence, ...]
+    category: str = ""
+    key: str = ""
 
     def runs(self) -> list[tuple[Sentence, ...]]:
         """Its sentences cut where something was removed: nothing may be learnt across such a break."""
@@ -35,6 +40,16 @@ class SplitDocument:
         return [tuple(run) for run in runs]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundMatch:
+    """A sentence of a document that stands in a benchmark, and the text there."""
+
+    id: str
+    source: str
+    sentence: str
+    match: Match
+
+
 class PartWriter(AbstractContextManager["PartWriter"]):
     """Writes a part; `bytes` counts what went in, before compression."""
 
@@ -44,11 +59,14 @@ class PartWriter(AbstractContextManager["PartWriter"]):
         self.bytes = 0
 
     def write_document(self, document: Document) -> None:
-        self._write([document.id, document.source, document.text])
+        self._write([document.id, document.source, document.text, document.category])
 
     def write_sentences(self, document: SplitDocument) -> None:
         rows = [[sentence.text, sentence.blanks, int(sentence.after_break)] for sentence in document.sentences]
-        self._write([document.id, document.source, document.split, rows])
+        self._write([document.id, document.source, document.split, rows, document.category, document.key])
+
+    def write_match(self, document: Document, sentence: str, match: Match) -> None:
+        self._write([document.id, document.source, sentence, match.benchmark, match.location, match.text, match.score])
 
     def _write(self, row: list[object]) -> None:
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
@@ -69,15 +87,23 @@ class PartWriter(AbstractContextManager["PartWriter"]):
 def read_documents(path: str) -> Iterator[Document]:
     """The documents of a part written by `write_document`, in order."""
     for line in _lines(path):
-        yield Document(*json.loads(line))
+        identifier, source, text, category = json.loads(line)
+        yield Document(identifier, source, text, category=category)
 
 
 def read_sentences(path: str) -> Iterator[SplitDocument]:
     """The documents of a part written by `write_sentences`, in order."""
     for line in _lines(path):
-        identifier, source, split, rows = json.loads(line)
+        identifier, source, split, rows, category, key = json.loads(line)
         sentences = tuple(Sentence(text, blanks, bool(after_break)) for text, blanks, after_break in rows)
-        yield SplitDocument(identifier, source, split, sentences)
+        yield SplitDocument(identifier, source, split, sentences, category, key)
+
+
+def read_matches(path: str) -> Iterator[FoundMatch]:
+    """What `write_match` wrote, in order."""
+    for line in _lines(path):
+        identifier, source, sentence, *match = json.loads(line)
+        yield FoundMatch(identifier, source, sentence, Match(*match))
 
 
 def _lines(path: str) -> Iterator[str]:

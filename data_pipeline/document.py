@@ -20,12 +20,26 @@ class Sentence:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """The benchmark text that a sentence was found to be, or nearly so, and the score of the two (1 for a copy)."""
+
+    benchmark: str
+    location: str
+    text: str
+    score: float
+
+    def __str__(self) -> str:
+        return f"{self.score:.2f} {self.benchmark} {self.location}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class Removed:
     """A sentence that a step took out of a document that lives on."""
 
     text: str
     reason: str
     detail: str = ""
+    match: Match | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,8 @@ class Document:
     - `text`: the whole text; `None` for `sentences` means that it was not split yet. Once it was,
       `"".join(s.text + s.blanks for s in sentences)` is the text as long as no sentence was removed.
     - `removed`: the sentences taken out so far, with their reasons.
+    - `replaced`: the type of each value of personal data that a pseudonym stands for (email, mobile, ...).
+    - `category`: what kind of text its source says it is; empty where it says nothing.
     """
 
     id: str
@@ -44,6 +60,8 @@ class Document:
     text: str
     sentences: tuple[Sentence, ...] | None = None
     removed: tuple[Removed, ...] = ()
+    replaced: tuple[str, ...] = ()
+    category: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,15 @@ from collections.abc import Iterator
 from data_pipeline.contract.packages import needed
 from data_pipeline.recipe import DataRecipe
 
+FORMAT_PACKAGES = {
+    "modu": ("ijson",),
+    "namuwiki": ("ijson",),
+    "wikipedia": ("mwparserfromhell",),
+    "parquet": ("pyarrow",),
+    "arrow": ("pyarrow",),
+}
+"""What the formats of sources need beyond the standard library."""
+
 
 def require_packages(recipe: DataRecipe) -> None:
     """Raises an InputError for the first package that this recipe needs and that cannot be imported."""
@@ -14,6 +23,13 @@ def require_packages(recipe: DataRecipe) -> None:
 
 def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
     yield "zstandard", "the corpus inside a run folder"
+    for source in recipe.sources:
+        for module in FORMAT_PACKAGES.get(source.format, ()):
+            yield module, f"the source format {source.format}"
+    if recipe.near_duplicates.enabled:
+        yield "rensa", "--data.near-duplicates"
+    if recipe.near_duplicates.enabled or recipe.drop_duplicates:
+        yield "scipy", "the removal of duplicates"
     yield "kss", "sentence splitting"
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         purpose = "the training of a vocabulary" if not recipe.vocabulary.given else "--data.word-unit morpheme"

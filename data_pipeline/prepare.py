@@ -1,32 +1,15 @@
 """prepare: raw corpora to records, stage by stage. What is done already is not done again."""
 
-import hashlib
-import json
-import logging
 import os
-from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from data_pipeline.contract.benchmark_files import benchmark_paths
-from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
-from data_pipeline.contract.records import RecordsHeader, Shard, is_published, publish, withdraw
-from data_pipeline.contract.run_folder import REPORT, RunFolder
-from data_pipeline.contract.storage import find_input_files, read_json, write_atomically, write_json
-from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
-from data_pipeline.engines import local
-from data_pipeline.progress import StageProgress
+from data_pipeline.contract.records import RecordsHeader
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.flow import Stages, plain_fields
+from data_pipeline.publish import publish_run
 from data_pipeline.recipe import DataRecipe
-from data_pipeline.recipe_checks import check, given_files, layout_of
-from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
-from data_pipeline.stages.duplicates import key_ranges
-from data_pipeline.stages.records import SHARDS
-from data_pipeline.tally import merged, reconcile, total_dropped
-from data_pipeline.vocabulary.report import vocabulary_report
-
-logger = logging.getLogger("data_pipeline")
+from data_pipeline.recipe_checks import check
 
 
 def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: int) -> None:
@@ -37,255 +20,21 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
     Raises InputError for a source, benchmark or field that is wrong, WorkError where the machine fails.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the pool is the parallelism
+    os.environ["RAYON_NUM_THREADS"] = "1"
     check(recipe)
     with folder.locked():
-        run = _Run(folder, recipe, workers)
+        run = Stages(folder, recipe, workers)
         index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
         documents = run.documents()
-        duplicates = run.duplicates(documents)
-        sentences = run.sentences(documents, duplicates, index)
+        survivors = run.survivors(documents)
+        sentences = run.sentences(documents, survivors, index)
         vocabulary = run.vocabulary(sentences)
         records = run.records(sentences, vocabulary)
-        header = run.publish(vocabulary, records)
+        header = publish_run(folder, recipe, run.report, vocabulary, records)
         folder.record("prepare", _facts(recipe_name, recipe, run, header))
 
 
-class _Run:
-    """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
-
-    def __init__(self, folder: RunFolder, recipe: DataRecipe, workers: int) -> None:
-        self.folder, self.recipe, self.workers = folder, recipe, workers
-        self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
-        self._files = [
-            (source, number, index, file)
-            for number, source in enumerate(self.sources)
-            for index, file in enumerate(find_input_files(source.glob))
-        ]
-        self.inputs = [file for _, _, _, file in self._files]
-        self.report: dict[str, Any] = {}
-
-    def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
-        with StageProgress(stage, len(tasks), unit) as progress:
-            done = local.run_tasks(tasks, self.workers, progress.task_done)
-        remove_leftovers(self.folder.corpus, stage, tasks)
-        self.report[stage] = merged(task.counts for task in done)
-        return done
-
-    def _task(
-        self,
-        stage: str,
-        name: str,
-        operation: str,
-        inputs: dict[str, Any],
-        parameters: dict[str, Any],
-        limits: dict[str, Any] | None = None,
-    ) -> ShardTask:
-        place = f"data_pipeline.stages.{operation}"
-        return ShardTask(stage, name, place, str(self.folder.corpus), inputs, parameters, limits or {})
-
-    def documents(self) -> list[Done]:
-        tasks = []
-        limits = {"bad_records": self.recipe.max_bad_records}
-        for source, number, index, file in self._files:
-            parameters = {
-                # Only what shapes the documents: another licence or share of evaluation must not read all again.
-                "source": {"format": source.format, "glob": "", "name": source.name, "text_field": source.text_field},
-                "clean": plain_fields(self.recipe.clean),
-                "part_bytes": self.recipe.part_megabytes * 1_000_000,
-            }
-            name = f"{number:03d}-{index:06d}"
-            inputs = {"file": (file,)}
-            tasks.append(self._task("documents", name, "documents:make_documents", inputs, parameters, limits))
-        done = self._stage("documents", tasks)
-        self._tell_of_empty_files(done)
-        counts = self.report["documents"]
-        records, bad = counts.get("records", 0), counts.get("bad", 0)
-        if bad > self.recipe.max_bad_records:
-            first = counts["examples"]["records: unreadable"][0]
-            raise InputError(
-                f"{bad} bad records, --data.max-bad-records allows {self.recipe.max_bad_records}; "
-                f"the first: {first['id']}: {first['text']}"
-            )
-        reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
-        if not counts.get("documents"):
-            globs = ", ".join(source.glob for source in self.sources)
-            dropped = f", dropped by source and reason: {_drop_reasons(counts)}" if records else ""
-            raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
-        return done
-
-    def _tell_of_empty_files(self, documents: list[Done]) -> None:
-        """No mistake for sure, but a download that failed looks like this."""
-        empty = [
-            file.path for (*_, file), done in zip(self._files, documents, strict=True) if not done.counts.get("records")
-        ]
-        if empty:
-            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-            logger.warning("files without a record: %s%s", ", ".join(empty[:3]), more)
-
-    def duplicates(self, documents: list[Done]) -> list[Done]:
-        keys = _outputs(documents, ".keys.npy")
-        ranges = key_ranges(self.report["documents"]["documents"]) if self.recipe.drop_duplicates else []
-        tasks = [
-            self._task("duplicates", f"{index:03d}", "duplicates:find_duplicates", {"keys": keys}, {"range": bounds})
-            for index, bounds in enumerate(ranges)
-        ]
-        return self._stage("duplicates", tasks, "duplicates") if tasks else []
-
-    def benchmark_index(self) -> list[Done]:
-        recipe = self.recipe.decontamination
-        if not recipe.benchmarks:
-            return []
-        files = tuple(file for path in benchmark_paths(recipe.benchmarks) for file in find_input_files(str(path)))
-        self.inputs += files
-        parameters = {"ngram": recipe.ngram, "min_chars": recipe.min_chars}
-        task = self._task("benchmarks", "index", "sentences:index_benchmarks", {"files": files}, parameters)
-        return self._stage("benchmarks", [task], "texts")
-
-    def sentences(self, documents: list[Done], duplicates: list[Done], index: list[Done]) -> list[Done]:
-        later, index_files = _outputs(duplicates, ".npy"), _outputs(index, "")
-        tasks: list[ShardTask] = []
-        for done, (source, *_) in zip(documents, self._files, strict=True):
-            for part in _outputs([done], ".zst"):
-                fraction = source.evaluation_fraction
-                decontamination = plain_fields(self.recipe.decontamination)
-                del decontamination["benchmarks"]  # their content is in the index
-                parameters = {
-                    "part": len(tasks),
-                    "sentences": plain_fields(self.recipe.sentences),
-                    "korean": plain_fields(self.recipe.korean),
-                    "length": plain_fields(source.length or self.recipe.length),
-                    "decontamination": decontamination,
-                    "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
-                }
-                inputs = {"part": (part,), "duplicates": later, "index": index_files}
-                tasks.append(
-                    self._task("sentences", f"{len(tasks):06d}", "sentences:make_sentences", inputs, parameters)
-                )
-        done_tasks = self._stage("sentences", tasks)
-        counts = self.report["sentences"]
-        reconcile("documents", counts["documents_in"], counts.get("documents", 0), total_dropped(counts, "documents"))
-        lost = total_dropped(counts, "sentences")
-        reconcile("sentences", counts.get("sentences_in", 0), counts.get("sentences", 0), lost)
-        if not counts.get("train_documents"):
-            raise InputError(
-                f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}; give Korean "
-                "text, or loosen the rules under --data.korean, --data.length and --data.evaluation-fraction"
-            )
-        return done_tasks
-
-    def vocabulary(self, sentences: list[Done]) -> Done:
-        recipe = self.recipe.vocabulary
-        parameters = {"vocabulary": plain_fields(recipe)}
-        if recipe.given:
-            files = given_files(recipe.given)
-            self.inputs += files
-            task = self._task("vocabulary", "given", "vocabulary:copy_vocabulary", {"given": files}, parameters)
-        else:
-            how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
-            counting = [
-                self._task("morphemes", done.task.name, "vocabulary:count_part", {"part": _outputs([done], "")}, how)
-                for done in sentences
-            ]
-            counts = _outputs(self._stage("morphemes", counting, "morphemes"), "")
-            task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", {"counts": counts}, parameters)
-        [done] = self._stage("vocabulary", [task], "rows")
-        return done
-
-    def records(self, sentences: list[Done], vocabulary: Done) -> list[Done]:
-        parameters = {
-            "examples": plain_fields(self.recipe.examples),
-            "layout": layout_of(self.recipe),
-            "word_unit": self.recipe.word_unit,
-            "seed": self.recipe.seed,
-        }
-        files = tuple(vocabulary.outputs.values())
-        tasks = [
-            self._task(
-                "records",
-                done.task.name,
-                "records:make_records",
-                {"part": _outputs([done], ""), "vocabulary": files},
-                parameters,
-            )
-            for done in sentences
-        ]
-        done_tasks = self._stage("records", tasks)
-        counts = self.report["records"]
-        reconcile("records", self.report["sentences"]["documents"], counts["documents"], 0)
-        return done_tasks
-
-    def publish(self, vocabulary: Done, records: list[Done]) -> RecordsHeader:
-        shards: dict[str, list[tuple[Path, Shard]]] = {}
-        for done in records:
-            for split, facts in read_json(Path(done.outputs[SHARDS].path)).items():
-                path = Path(done.outputs[facts["file"]].path)
-                shards.setdefault(split, []).append((path, Shard(**facts)))
-        if "train" not in shards:
-            raise InputError(
-                "the text gives not a single training row; give more text or a shorter --data.examples.length"
-            )
-        header = _header(self.recipe, vocabulary, shards)
-        if not is_published(self.folder.examples, header):
-            withdraw(self.folder.examples)  # before the vocabulary that they may not fit stands beside them
-        for name in TOKENIZER_FILES:
-            target = self.folder.vocabulary / name
-            if name in vocabulary.outputs:
-                content = Path(vocabulary.outputs[name].path).read_bytes()
-                if not target.is_file() or target.read_bytes() != content:
-                    write_atomically(target, content)
-            else:
-                target.unlink(missing_ok=True)
-        publish(self.folder.examples, shards, header)
-        report = vocabulary_report(Tokenizer(self.folder.vocabulary), self.report["records"])
-        write_json(self.folder.vocabulary / REPORT, report)
-        write_json(self.folder.corpus / REPORT, self.report)
-        return header
-
-
-def plain_fields(recipe: Any) -> dict[str, Any]:
-    """The fields of a recipe dataclass, JSON-ready."""
-    fields: dict[str, Any] = plain(recipe)
-    fields.pop("kind")
-    return fields
-
-
-def _drop_reasons(counts: dict[str, Any]) -> str:
-    return json.dumps(counts["dropped"].get("documents", {}), ensure_ascii=False)
-
-
-def _outputs(done: Sequence[Done], ending: str) -> tuple[Output, ...]:
-    return tuple(output for task in done for name, output in task.outputs.items() if name.endswith(ending))
-
-
-def _header(recipe: DataRecipe, vocabulary: Done, shards: dict[str, list[tuple[Path, Shard]]]) -> RecordsHeader:
-    tokenizer = Tokenizer(Path(next(iter(vocabulary.outputs.values())).path).parent)
-    identity = [[split, [shard.sha256 for _, shard in listed]] for split, listed in sorted(shards.items())]
-    layout = layout_of(recipe)
-    special = tokenizer.special
-    return RecordsHeader(
-        layout=layout,
-        length=recipe.examples.length,
-        vocabulary_size=tokenizer.size,
-        token_dtype=str(tokenizer.token_dtype),
-        pad_id=special.pad,
-        unk_id=special.unk,
-        cls_id=special.cls,
-        sep_id=special.sep,
-        mask_id=special.mask,
-        reserved_ids=tokenizer.reserved_ids,
-        word_unit=recipe.word_unit,
-        tokenizer_sha256=tokenizer_sha256(tokenizer.folder),
-        rows={split: sum(shard.rows for _, shard in listed) for split, listed in shards.items()},
-        tokens={split: sum(shard.tokens for _, shard in listed) for split, listed in shards.items()},
-        fingerprint=_sha256([layout, recipe.examples.length, identity]),
-    )
-
-
-def _sha256(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-
-
-def _facts(recipe_name: str, recipe: DataRecipe, run: _Run, header: RecordsHeader) -> dict[str, Any]:
+def _facts(recipe_name: str, recipe: DataRecipe, run: Stages, header: RecordsHeader) -> dict[str, Any]:
     return {
         "recipe_name": recipe_name,
         "recipe": plain(recipe),

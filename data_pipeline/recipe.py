@@ -1,7 +1,7 @@
 """DataRecipe: what configs/*.py declare about text, vocabulary and records. Plain data; every field can be overridden on the command line."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 from tyro.conf import AvoidSubcommands, Suppress
 
@@ -23,15 +23,21 @@ class Source:
     """One corpus: a format, a glob of files, and what the report and the model card say of it."""
 
     format: str
-    """One of data_pipeline.sources.FORMATS: text, lines, jsonl, petitions."""
+    """One of data_pipeline.sources.FORMAT_NAMES; docs/data.md says what each reads."""
     glob: str
-    """Files of the corpus; .gz, .xz and .zst are decompressed on the way. Relative to the working directory."""
+    """Files of the corpus; .gz, .xz, .bz2 and .zst are decompressed on the way. Relative to the working directory."""
     name: str = ""
     """Name in reports; empty means the format's name."""
     text_field: str = "text"
-    """jsonl only: the field that holds the text."""
+    """jsonl, csv, tsv, lm_dataformat, parquet, arrow and tfds: the field or column that holds the text."""
     licence: str = "unknown"
     """Licence of the text, as the model card will print it."""
+    category: str = ""
+    """What kind of text it is (news, cosmetics, ...), for the report, DataRecipe.categories and category_weights."""
+    category_field: str = ""
+    """Field or column that tells the category of each record, dotted where it is nested: category, metadata.topic."""
+    weight: float = 1.0
+    """How often its documents are trained on: 2.5 is twice, and half of them a third time; 0.1 is a tenth of them."""
     length: LengthFilter | None = None
     """Length rule of this source; None means the recipe's."""
     evaluation_fraction: float | None = None
@@ -48,6 +54,34 @@ class Clean:
     """Remove hashtags such as #맛집 (not #1 and not C#)."""
     empty_brackets: bool = True
     """Remove brackets with nothing in them."""
+    bylines: bool = False
+    """News: remove reporters' names with their tags: (서울=연합뉴스) 홍길동 기자 =, 홍길동 기자 hong@paper.co.kr."""
+    bracketed_tags: bool = False
+    """News: remove all in [] 【】 ［］ 〔〕, and (…기자) (…뉴스) (…사진) (…영상) (…제공) and dates in parentheses (KPF-BERT's rules)."""
+    captions: bool = False
+    """News: remove captions and picture credits: {IMG:1}, 사진=뉴스1, lines from ▲ to a credit."""
+    copyright_lines: bool = False
+    """News: remove copyright tags: ⓒ 신문사, 무단전재 및 재배포 금지."""
+    foreign_characters: bool = False
+    """Remove what KcBERT and LMkor remove: all but Hangul, ASCII and % · ∼ (Han characters, Kana and emoji go, and so do “ ” …)."""
+    max_repeats: int = 0
+    """Longest run of one letter; longer ones are cut (KcBERT: 2, ㅋㅋㅋㅋㅋ to ㅋㅋ). 0 leaves them."""
+
+
+@dataclass(frozen=True)
+class NearDuplicates:
+    """Removal of documents that nearly repeat another: MinHash over characters, and one survivor of all that are connected."""
+
+    enabled: bool = True
+    """Whether near duplicates are dropped."""
+    threshold: float = 0.65
+    """Documents that share this much of their n-grams (Jaccard similarity, 0.3 to 1) are near duplicates."""
+    ngram: int = 3
+    """Characters per n-gram, counted over letters and digits only (blanks, marks and case do not matter)."""
+    min_chars: int = 20
+    """Shorter documents, in letters and digits, take no part."""
+    permutations: int = 128
+    """Values in a signature, 2 bytes each; the estimate of the similarity gets better with their square root."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +123,42 @@ class Decontamination:
 
 
 @dataclass(frozen=True)
+class Pseudonyms:
+    """Personal data replaced by fake values of the same form, stable within a document; one switch a type."""
+
+    enabled: bool = True
+    """False leaves every value as it stands."""
+    email: bool = True
+    """E-mail addresses; the hosts of well-known mail services stay."""
+    url: bool = True
+    """URLs with a scheme, www. or a path; a bare naver.com stays."""
+    ip_address: bool = True
+    """IPv4 and IPv6 addresses."""
+    mention: bool = True
+    """@mentions of Latin handles."""
+    mobile: bool = True
+    """Mobile numbers, 010 and older; the prefix stays."""
+    landline: bool = True
+    """Landline, 070 and 050x numbers; the area code stays. Companies' 1588-1234 and 080 stay."""
+    resident_number: bool = True
+    """Resident registration numbers (주민등록번호)."""
+    foreigner_number: bool = True
+    """Foreigner registration numbers (외국인등록번호)."""
+    passport: bool = True
+    """Passport numbers."""
+    driver_licence: bool = True
+    """Driver's licence numbers; the region stays."""
+    card: bool = True
+    """Card numbers whose Luhn sum is right."""
+    bank_account: bool = True
+    """Account numbers beside a bank's name or a word such as 계좌."""
+    plate: bool = True
+    """Vehicle plates."""
+    address: bool = True
+    """Street and lot addresses, from the road or village on; province, city and district stay."""
+
+
+@dataclass(frozen=True)
 class Vocabulary:
     """The WordPiece vocabulary: trained on morpheme counts, or given."""
 
@@ -112,6 +182,7 @@ class Vocabulary:
 class Packed:
     """Rows filled with segments `[CLS] ... [SEP]` of several documents; attention stays inside a segment."""
 
+    layout: ClassVar[Literal["packed"]] = "packed"
     length: int = 512
     """Tokens a row; a multiple of 8."""
 
@@ -120,6 +191,7 @@ class Packed:
 class SentencePairs:
     """Rows `[CLS] A [SEP] B [SEP]` for next-sentence prediction; label 0 means that B follows A, 1 that B is from elsewhere."""
 
+    layout: ClassVar[Literal["sentence_pairs"]] = "sentence_pairs"
     length: int = 512
     """Tokens a row; a multiple of 8."""
     random_next: float = 0.5
@@ -133,22 +205,28 @@ class DataRecipe:
     """Raw corpora to records."""
 
     sources: Suppress[tuple[Source, ...]]
-    """The corpora, in order of priority (of equal documents the first stays). --source FORMAT:GLOB replaces them."""
+    """The corpora, in order of priority (of duplicates the first source's stays). --source FORMAT:GLOB replaces them."""
+    categories: tuple[str, ...] = ()
+    """Only documents of these categories are used. Empty means all."""
+    category_weights: Suppress[tuple[tuple[str, float], ...]] = ()
+    """Factors on the weight of documents, by category: (("cosmetics", 2.0), ("food", 0.5))."""
     evaluation_fraction: float = 0.01
     """Share of documents held out for evaluation, 0 to 1; chosen by the hash of their text."""
     clean: Clean = field(default_factory=Clean)
     drop_duplicates: bool = True
-    """Drop documents whose cleaned text stood before."""
+    """Drop documents whose cleaned text another has."""
+    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     sentences: SentenceSplit = field(default_factory=SentenceSplit)
     korean: KoreanFilter = field(default_factory=KoreanFilter)
     length: LengthFilter = field(default_factory=LengthFilter)
     decontamination: Decontamination = field(default_factory=Decontamination)
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     examples: AvoidSubcommands[Packed | SentencePairs] = field(default_factory=Packed)
     word_unit: Literal["token", "bert_word", "eojeol", "morpheme"] = "bert_word"
     """What whole-word masking masks as one: token, bert_word (BertPreTokenizer's words), eojeol or morpheme."""
     seed: int = 0
-    """Seed of sentence pairs."""
+    """Seed of pseudonyms, sentence pairs, and of which documents a weight with a fraction falls to."""
     part_megabytes: int = 64
     """Megabytes of clean text in one unit of parallel work."""
     max_bad_records: int = 0

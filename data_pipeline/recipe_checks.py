@@ -4,25 +4,32 @@ from pathlib import Path
 
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Layout, features
+from data_pipeline.contract.records import features
 from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, build_word_piece, read_vocabulary_file
 from data_pipeline.recipe import DataRecipe, SentencePairs
-from data_pipeline.sources import FORMATS
+from data_pipeline.sources import FORMAT_NAMES, WITHOUT_FIELDS
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import surface_parser
 
 NO_LIMIT = float("inf")
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000
 
 
 def check(recipe: DataRecipe) -> None:
     """Raises an InputError for the first field that cannot work, and for an analyser that is needed and not installed."""
     _check_sources(recipe)
+    _check_category_weights(recipe)
     for field, value, least, most in _bounds(recipe):
         if not least <= value <= most:
             limits = f"at least {least}" if most == NO_LIMIT else f"between {least} and {most}"
             raise InputError(f"--data.{field} {value}: must be {limits}")
-    features(layout_of(recipe), recipe.examples.length, "uint16")
+    if recipe.near_duplicates.enabled and not recipe.drop_duplicates:
+        raise InputError(
+            "--data.drop-duplicates is off, but near duplicates, which exact ones are too, are dropped; "
+            "give --data.near-duplicates.no-enabled as well"
+        )
+    features(recipe.examples.layout, recipe.examples.length, "uint16")
     if recipe.decontamination.benchmarks:
         benchmark_paths(recipe.decontamination.benchmarks)
     sentence_splitter(recipe.sentences)
@@ -30,11 +37,6 @@ def check(recipe: DataRecipe) -> None:
         _check_given(recipe.vocabulary.given)
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         surface_parser()
-
-
-def layout_of(recipe: DataRecipe) -> Layout:
-    """The records' name of what `recipe.examples` is."""
-    return "sentence_pairs" if isinstance(recipe.examples, SentencePairs) else "packed"
 
 
 def given_files(given: str) -> tuple[InputFile, ...]:
@@ -70,13 +72,29 @@ def _check_sources(recipe: DataRecipe) -> None:
         raise InputError("the recipe names no source; give --source FORMAT:GLOB")
     names = [source.name or source.format for source in recipe.sources]
     for name, source in zip(names, recipe.sources, strict=True):
-        if source.format not in FORMATS:
-            raise InputError(f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMATS)}")
+        if source.format not in FORMAT_NAMES:
+            raise InputError(
+                f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMAT_NAMES)}"
+            )
         if names.count(name) > 1:
             raise InputError(f"two sources are named {name!r}; give each a name of its own in the recipe")
+        if source.category_field and (source.category or source.format in WITHOUT_FIELDS):
+            rule = "stands beside category; keep one" if source.category else f"format {source.format} has no fields"
+            raise InputError(f"source {name}: category_field {source.category_field!r}: {rule}")
+        if not LEAST_WEIGHT <= source.weight <= MOST_WEIGHT:
+            raise InputError(f"source {name}: weight {source.weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
         fraction = source.evaluation_fraction
         if fraction is not None and not 0 <= fraction <= 1:
             raise InputError(f"source {name}: evaluation_fraction {fraction}: must be between 0 and 1")
+
+
+def _check_category_weights(recipe: DataRecipe) -> None:
+    names = [name for name, _ in recipe.category_weights]
+    for name, weight in recipe.category_weights:
+        if names.count(name) > 1:
+            raise InputError(f"category_weights: {name!r} stands there twice")
+        if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
+            raise InputError(f"category_weights: {name!r} {weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
 
 
 def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
@@ -85,6 +103,11 @@ def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
         ("evaluation-fraction", recipe.evaluation_fraction, 0, 1),
         ("part-megabytes", recipe.part_megabytes, 1, NO_LIMIT),
         ("max-bad-records", recipe.max_bad_records, 0, NO_LIMIT),
+        ("clean.max-repeats", recipe.clean.max_repeats, 0, NO_LIMIT),
+        ("near-duplicates.threshold", recipe.near_duplicates.threshold, 0.3, 1),
+        ("near-duplicates.ngram", recipe.near_duplicates.ngram, 1, NO_LIMIT),
+        ("near-duplicates.min-chars", recipe.near_duplicates.min_chars, 0, NO_LIMIT),
+        ("near-duplicates.permutations", recipe.near_duplicates.permutations, 16, 1024),
         ("sentences.max-chars", recipe.sentences.max_chars, 1, NO_LIMIT),
         ("korean.min-hangul-share", recipe.korean.min_hangul_share, 0, 1),
         ("korean.max-han-kana", recipe.korean.max_han_kana, 0, NO_LIMIT),

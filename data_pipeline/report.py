@@ -25,12 +25,11 @@ def print_report(folder: RunFolder, examples: int) -> None:
     console = Console(highlight=False, soft_wrap=True)
     _flow(console, stages)
     _costs(console, folder, stages)
+    _corpus(console, stages, folder.manifest()["prepare"]["recipe"]["sources"])
     _drops(console, stages)
+    _replaced(console, stages["sentences"]["replaced"])
     if stages.get("benchmarks"):
-        texts = stages["benchmarks"]["texts"]
-        console.print(
-            f"\nbenchmark texts compared with: {', '.join(f'{name} {number:,}' for name, number in texts.items())}"
-        )
+        _benchmarks(console, stages)
     _vocabulary(console, read_json(folder.vocabulary / REPORT))
     _records(console, read_header(folder.examples), stages["records"])
     _examples(console, stages, examples)
@@ -71,6 +70,23 @@ def _costs(console: Console, folder: RunFolder, stages: dict[str, Any]) -> None:
     console.print(table)
 
 
+def _corpus(console: Console, stages: dict[str, Any], sources: list[dict[str, Any]]) -> None:
+    table = Table(title="corpus; copies are documents trained on, as often as they weigh", title_justify="left")
+    numbers = ("documents", "sentences", "characters")
+    for column in ("source", "category", *numbers, "copies"):
+        text = column in ("source", "category")
+        table.add_column(column, justify="left" if text else "right", overflow="fold", no_wrap=not text)
+    for source in sources:
+        name = source["name"] or source["format"]
+        copies = stages["records"]["categories"].get(name, {})
+        for category, kept in sorted(stages["sentences"]["categories"].get(name, {"": {}}).items()):
+            trained = copies.get(category, {}).get("train_copies", 0)
+            table.add_row(name, category, *(f"{kept.get(number, 0):,}" for number in numbers), f"{trained:,}")
+    console.print(table)
+    for source in sources:
+        console.print(f"{source['name'] or source['format']}: licence {source['licence']}, weight {source['weight']:g}")
+
+
 def _drops(console: Console, stages: dict[str, Any]) -> None:
     table = Table(title="dropped", title_justify="left")
     for column in ("stage", "what", "source", "reason", "number"):
@@ -83,6 +99,29 @@ def _drops(console: Console, stages: dict[str, Any]) -> None:
                 for reason, number in reasons.items():
                     table.add_row(stage, kind, source, reason, f"{number:,}")
     console.print(table if table.row_count else "nothing was dropped")
+
+
+def _replaced(console: Console, replaced: dict[str, dict[str, int]]) -> None:
+    table = Table(title="personal data replaced by pseudonyms", title_justify="left")
+    for column in ("source", "type", "number"):
+        table.add_column(column, justify="right" if column == "number" else "left")
+    for source, kinds in replaced.items():
+        for kind, number in kinds.items():
+            table.add_row(source, kind, f"{number:,}")
+    if table.row_count:
+        console.print(table)
+
+
+def _benchmarks(console: Console, stages: dict[str, Any]) -> None:
+    """What was looked for, and what of it was found."""
+    matched = stages["sentences"]["matched"]
+    table = Table(title="benchmark texts in the corpus", title_justify="left")
+    for column in ("benchmark", "texts", *matched):
+        table.add_column(column, justify="left" if column == "benchmark" else "right")
+    for name, texts in stages["benchmarks"]["texts"].items():
+        table.add_row(name, f"{texts:,}", *(f"{of_source.get(name, 0):,}" for of_source in matched.values()))
+    console.print(table)
+    console.print(f"documents left with holes: {stages['sentences'].get('documents_with_holes', 0):,}")
 
 
 def _vocabulary(console: Console, report: dict[str, Any]) -> None:
@@ -110,8 +149,8 @@ def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) ->
 def _examples(console: Console, stages: dict[str, Any], number: int) -> None:
     if number == 0:
         return
-    for stage in ("documents", "sentences"):
-        for reason, found in stages[stage]["examples"].items():
+    for stage in ("documents", "survivors", "sentences"):
+        for reason, found in stages.get(stage, {}).get("examples", {}).items():
             console.print(f"\n{reason}")
             for example in found[:number]:
                 detail = f"\n      {example['detail']}" if example.get("detail") else ""

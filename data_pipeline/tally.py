@@ -11,16 +11,24 @@ EXAMPLE_CHARS = 300
 
 
 class Tally:
-    """Counts by kind, drops by source and reason, and the first few examples of each reason."""
+    """Counts by kind, drops by source and reason, replacements by source and type, benchmark matches by source and benchmark, and the first few
+    examples of each reason."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._categories: dict[str, dict[str, Counter[str]]] = {}
         self._dropped: Counter[tuple[str, str, str]] = Counter()
+        self._replaced: Counter[tuple[str, str]] = Counter()
+        self._matched: Counter[tuple[str, str]] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = {}
 
     def add(self, name: str, number: int = 1) -> None:
         """Adds to a plain count."""
         self._counts[name] += number
+
+    def count_category(self, source: str, category: str, **numbers: int) -> None:
+        """Adds to counts that are kept by source and category."""
+        self._categories.setdefault(source, {}).setdefault(category, Counter()).update(numbers)
 
     def add_bad(self, location: str, problem: str) -> None:
         """Books a record that could not be read."""
@@ -39,6 +47,13 @@ class Tally:
         """Books the sentences that were taken out of a document."""
         for removed in document.removed:
             self._drop("sentences", document.source, removed.reason, document.id, removed.text, removed.detail)
+            if removed.match:
+                self._matched[document.source, removed.match.benchmark] += 1
+
+    def count_replaced(self, document: Document) -> None:
+        """Books the personal data that pseudonyms replaced in a document that lives on."""
+        for kind in document.replaced:
+            self._replaced[document.source, kind] += 1
 
     def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
         self._dropped[kind, source, reason] += 1
@@ -56,7 +71,21 @@ class Tally:
         dropped: dict[str, dict[str, dict[str, int]]] = {}
         for (kind, source, reason), number in sorted(self._dropped.items()):
             dropped.setdefault(kind, {}).setdefault(source, {})[reason] = number
-        return {**self._counts, "dropped": dropped, "examples": self._examples}
+        by_source = {"replaced": _by_source(self._replaced), "matched": _by_source(self._matched)}
+        return {
+            **self._counts,
+            "categories": self._categories,
+            "dropped": dropped,
+            **by_source,
+            "examples": self._examples,
+        }
+
+
+def _by_source(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (source, kind), number in sorted(counts.items()):
+        found.setdefault(source, {})[kind] = number
+    return found
 
 
 def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""python -m pretrain train | inspect | export | fill."""
+"""python -m pretrain train | plan | inspect | export | fill."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import existing_run_folder
+from pretrain.machines import machine_named
 from pretrain.recipe import TrainingRecipe
 
 
@@ -25,6 +27,21 @@ class Train:
     training: TrainingRecipe
     run_dir: Path | None = None
     """Folder of the run, prepared before; None means runs/NAME."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Compiles the train step for a machine that is not there, and prints memory, traffic, days and chip-hours."""
+
+    recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
+    """configs/NAME.py or NAME; stands first."""
+    training: TrainingRecipe
+    on: str = "v3-8"
+    """Machine: v2-8, v3-8, v3-32, v4-8, v5e-1, v5e-4, v5e-8, v5e-16, v5p-8, v6e-1, v6e-8, tpu7x-8, h100, h200 or cpu."""
+    mfu: float = 0.45
+    """Model FLOPs utilisation to assume, 0 to 1."""
+    run_dir: Path | None = None
+    """A prepared run whose records to plan for; None means those that the recipe's data will make."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +81,7 @@ class Fill:
 
 
 def _train(arguments: list[str]) -> None:
-    name, recipe = _recipe(arguments)
+    name, recipe = _recipe(arguments, "train")
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
     from pretrain.checkpoints import tell_failed_saves_once
     from pretrain.train import train
@@ -73,11 +90,28 @@ def _train(arguments: list[str]) -> None:
     train(existing_run_folder(command.run_dir or Path("runs") / name), name, command.training)
 
 
-def _recipe(arguments: list[str]) -> tuple[str, TrainingRecipe]:
+def _plan(arguments: list[str]) -> None:
+    name, recipe = _recipe(arguments, "plan")
+    command = parse_command_line(Plan(name, recipe), arguments, "python -m pretrain plan")
+    machine = machine_named(command.on)
+    os.environ["JAX_PLATFORMS"] = (
+        "cpu"  # before jax is imported: the machine is not here, and the devices that are may be busy
+    )
+    from data_pipeline.contract.records import read_header
+    from pretrain.plan import planned_header, print_plan
+
+    if command.run_dir:
+        header = read_header(existing_run_folder(command.run_dir).examples)
+    else:
+        header = planned_header(load_recipe(command.recipe, "data", object)[1])
+    print_plan(name, command.training, header, command.on, machine, command.mfu)
+
+
+def _recipe(arguments: list[str], command: str) -> tuple[str, TrainingRecipe]:
     if arguments and arguments[0] in ("-h", "--help"):
         return "RECIPE", TrainingRecipe()
     if not arguments or arguments[0].startswith("-"):
-        raise InputError("the recipe stands first: python -m pretrain train RECIPE ...")
+        raise InputError(f"the recipe stands first: python -m pretrain {command} RECIPE ...")
     return load_recipe(arguments[0], "training", TrainingRecipe)
 
 
@@ -105,6 +139,7 @@ def _fill(arguments: list[str]) -> None:
 
 COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "train": _train,
+    "plan": _plan,
     "inspect": _inspect,
     "export": _export,
     "fill": _fill,
@@ -112,6 +147,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
 USAGE = """usage: python -m pretrain COMMAND ...
 
   train RECIPE       records to checkpoints; starts or resumes
+  plan RECIPE        memory, traffic, days and chip-hours on a machine that is not there
   inspect RUN_DIR    the batch of a step, its masks and labels, and the model's predictions
   export RUN_DIR     a checkpoint as a Hugging Face folder, proven
   fill RUN_DIR       the likeliest words for [MASK]

@@ -101,6 +101,23 @@ def padding_row(header: RecordsHeader) -> Row:
     return {"tokens": tokens, "word_starts": bitmap, "segment_starts": first, "label": np.zeros((), np.uint8)}
 
 
+def abstract_batch(
+    header: RecordsHeader, global_batch_size: int, accumulation: int, sharding: NamedSharding | None
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes and types of the batch that `TrainingBatches` makes of such records."""
+    row = {
+        name: value
+        for name, value in padding_row(header).items()
+        if name != "label" or header.layout == "sentence_pairs"
+    }
+    numbers = {name: np.zeros((), np.int32) for name in ("record_ids", "epochs")}
+    rows = (accumulation, global_batch_size // accumulation)
+    return {
+        name: jax.ShapeDtypeStruct((*rows, *value.shape), value.dtype, sharding=sharding)
+        for name, value in {**row, **numbers}.items()
+    }
+
+
 def local_rows(shape: tuple[int, int], sharding: NamedSharding) -> np.ndarray:
     """int64 [n]: the rows of a batch [accumulation, microbatch], counted through, that this process' devices hold, each once."""
     needed = np.zeros(shape, bool)

@@ -24,7 +24,7 @@ from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file,
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints import MANIFEST, facts_of, fault, list_steps, newest_valid, restore_params, step_folder
 from pretrain.devices import available_devices
-from pretrain.fill import CARD, ExportedBert, exports_of, hashes_of, name_of, place_of
+from pretrain.exported import CARD, ExportedBert, exports_of, hashes_of, name_of, place_of
 from pretrain.metrics import METRICS_FILE, read_metrics
 from pretrain.model_card import model_card
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face

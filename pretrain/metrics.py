@@ -161,11 +161,12 @@ def console_line(
     return (
         f"step {step}/{stop}: loss {values['loss']:.4f}, masked accuracy {values['masked_accuracy']:.3f}, "
         f"learning rate {values['learning_rate']:.2e}, {values['tokens_per_second']:,.0f} tokens/s, MFU {mfu}, "
-        f"data wait {values['data_wait']:.1%}, {_duration(left)} left"
+        f"data wait {values['data_wait']:.1%}, {duration(left)} left"
     )
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "2 d 3 h", "1 h 05 min", "2 min 10 s"."""
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -80,25 +80,42 @@ def _corpora(data: Mapping[str, Any], prepare: Mapping[str, Any]) -> str:
     records = prepare.get("records", {})
     tokens, rows = records.get("tokens", {}), records.get("rows", {})
     lines = [
-        f"| {source['name'] or source['format']} | {source['format']} | {source['licence']} |"
+        f"| {source['name'] or source['format']} | {source['format']} | {_category(source)} | {source['licence']} | "
+        f"{source.get('weight', 1.0):g} |"
         for source in data.get("sources", [])
     ]
     table = "\n".join(
-        ["| corpus | format | licence |", "|---|---|---|", *(lines or [f"| {UNKNOWN} | {UNKNOWN} | {UNKNOWN} |"])]
+        [
+            "| corpus | format | category | licence | weight |",
+            "|---|---|---|---|---|",
+            *(lines or [f"|{f' {UNKNOWN} |' * 5}"]),
+        ]
     )
     size = f"{tokens['train']:,} tokens in {rows['train']:,} rows" if tokens else UNKNOWN
     return f"## Training text\n\n{table}\n\nAfter preprocessing: {size}."
+
+
+def _category(source: Mapping[str, Any]) -> str:
+    """What a source says of the kind of its text; manifests of older runs do not know the fields."""
+    field = source.get("category_field", "")
+    return f"by field {field}" if field else source.get("category", "")
 
 
 def _preprocessing(data: Mapping[str, Any]) -> str:
     if not data:
         return f"## Preprocessing\n\n{UNKNOWN}"
     korean, length, contamination = data["korean"], data["length"], data["decontamination"]
+    near = data.get("near_duplicates", {"enabled": False})  # absent where the run is older than the step
+    repeats = data["clean"].get("max_repeats")
     benchmarks = ", ".join(path.rstrip("/").split("/")[-1] for path in contamination["benchmarks"])
     lines = [
         "- HTML entities, NFC and control characters mended"
-        + "".join(f"; {name.replace('_', ' ')} removed" for name, on in data["clean"].items() if on is True),
+        + "".join(f"; {name.replace('_', ' ')} removed" for name, on in data["clean"].items() if on is True)
+        + (f"; runs of one letter cut to {repeats}" if repeats else ""),
         f"- exact duplicates of documents {'dropped' if data['drop_duplicates'] else 'kept'}",
+        f"- near duplicates (Jaccard similarity of character {near['ngram']}-grams from {near['threshold']}) dropped"
+        if near["enabled"]
+        else "- near duplicates of documents kept",
         f"- sentences split with {data['sentences']['splitter'].upper()} 1.3.1",
         f"- sentences dropped with less than {korean['min_hangul_share']:.0%} Hangul letters or more than "
         f"{korean['max_han_kana']} Han and Kana characters",

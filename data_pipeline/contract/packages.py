@@ -19,15 +19,16 @@ def install_command(module: str) -> str:
     return PIP_LINES.get(module, f"pip install {PIP_NAMES.get(module, module)}")
 
 
-def needed(module: str, purpose: str) -> Any:
+def needed(module: str, purpose: str, extra: str = "") -> Any:
     """Imports a module; an InputError says what needs it and how to install it where that fails.
 
     - `purpose`: what needs it, as the sentence begins: "sentence splitting".
+    - `extra`: the extra that brings it, where it is not [data].
     """
     try:
         return import_module(module)
     except ImportError as error:
         raise InputError(
             f"{purpose} needs the package {PIP_NAMES.get(module, module)}, which is not installed ({error}); install it "
-            f"with `{INSTALL_ALL}` or `{install_command(module)}`, then run the same command again"
+            f"with `{f'{INSTALL_ALL} {extra}'.strip()}` or `{install_command(module)}`, then run the same command again"
         ) from None

@@ -57,7 +57,7 @@ def load_recipe(name: str, part: str, expected: type[Recipe]) -> tuple[str, Reci
     if not isinstance(recipe, expected):
         found = f", found {recipe!r}" if hasattr(module, part) else ""
         raise InputError(f"{path}: must define {part} = {expected.__name__}(...){found}")
-    wrong = find_wrong_value(recipe, expected)
+    wrong = find_wrong_value(recipe, type(recipe))
     if wrong:
         line = line_of(path.read_text(encoding="utf-8"), part, wrong.steps)
         raise InputError(f"{path}:{line}: {wrong.sentence(part)}; mend the recipe")

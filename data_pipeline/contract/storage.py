@@ -36,21 +36,29 @@ def find_input_files(glob: str) -> list[InputFile]:
     """The files that a glob or path (local or any fsspec URL) matches, sorted by path. No match is an InputError."""
     try:
         filesystem, pattern = fsspec.core.url_to_fs(os.path.expanduser(glob))
-    except (ImportError, ValueError) as error:  # a file system that wants a package, or that fsspec does not know
-        raise InputError(
-            f"{glob}: cannot be reached ({error}); copy the files here, or install what is missing"
-        ) from None
-    try:
         # A name that holds [ or * itself is meant as it stands.
         paths = [pattern] if filesystem.isfile(pattern) else sorted(filesystem.glob(pattern))
     except PermissionError as error:
         raise InputError(f"{glob}: cannot be listed ({error.strerror}); check the permissions") from None
+    except Exception as error:  # a package that is missing, a host that does not answer: each file system has its own
+        if "://" not in glob and not isinstance(error, ImportError | ValueError):
+            raise
+        raise InputError(
+            f"{glob}: cannot be reached ({error}); see to the address and the network, install what is missing, or copy the "
+            "files here"
+        ) from None
     files = []
     for path in paths:
         information = filesystem.info(path)
         if information["type"] != "file":
             continue
-        stamp = str(information.get("etag") or information.get("ETag") or information.get("mtime") or "")
+        stamp = str(
+            information.get("etag")
+            or information.get("ETag")
+            or information.get("blob_id")
+            or information.get("mtime")
+            or ""
+        )
         files.append(InputFile(filesystem.unstrip_protocol(path), int(information["size"] or 0), stamp))
     if not files:
         if paths:

@@ -1,32 +1,27 @@
-"""JSON Lines: a named text field, or the Blue House petitions."""
+"""JSON Lines: an object a line, with the text in a named field."""
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import IO
 
 from data_pipeline.document import Document
 from data_pipeline.recipe import Source
 from data_pipeline.sources.lines import Unreadable, decoded_lines
-
-EDITED_NOTICE = "[본 게시물의 일부 내용이 국민 청원 요건에 위배되어 관리자에 의해 수정되었습니다]"
+from data_pipeline.sources.records import Record, documents, text_of_fields
 
 
 def read_json_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
     """One document for each object, from its field `source.text_field`."""
-    return _read(stream, file, source, (source.text_field,))
+    return documents(json_lines(stream, file), source, text_of_fields(source.text_field))
 
 
-def read_petitions(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
-    """One document for each petition of lovit/petitions_archive: the title, then the content, as paragraphs.
-
-    The board's own notice that it edited a petition, which stands under nearly a third of them, is left out.
-    """
-    for item in _read(stream, file, source, ("title", "content")):
-        yield item if isinstance(item, Unreadable) else replace(item, text=item.text.replace(EDITED_NOTICE, ""))
+def read_news(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+    """One document for each article {title, text, ...}: the title, then the text, as paragraphs."""
+    return documents(json_lines(stream, file), source, text_of_fields("title", "text"))
 
 
-def _read(stream: IO[bytes], file: str, source: Source, fields: tuple[str, ...]) -> Iterator[Document | Unreadable]:
+def json_lines(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
+    """The value of each line that is not blank."""
     for item in decoded_lines(stream, file):
         if isinstance(item, Unreadable):
             yield item
@@ -40,19 +35,4 @@ def _read(stream: IO[bytes], file: str, source: Source, fields: tuple[str, ...])
         except (ValueError, RecursionError) as error:
             yield Unreadable(location, f"not JSON ({error})")
             continue
-        problem = _problem(value, fields)
-        if problem:
-            yield Unreadable(location, problem)
-        else:
-            yield Document(location, source.name, "\n".join(value[name] for name in fields))
-
-
-def _problem(value: object, fields: tuple[str, ...]) -> str:
-    if not isinstance(value, dict):
-        return f"not a JSON object but {type(value).__name__}"
-    for name in fields:
-        if name not in value:
-            return f'field "{name}" is missing (found: {", ".join(map(str, value))})'
-        if not isinstance(value[name], str):
-            return f'field "{name}" is not text but {type(value[name]).__name__}'
-    return ""
+        yield location, value

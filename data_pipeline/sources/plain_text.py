@@ -28,7 +28,7 @@ def read_blocks(stream: IO[bytes], file: str, source: Source) -> Iterator[Docume
 
 
 def _block(file: str, first: int, source: Source, lines: list[str]) -> Document:
-    return Document(f"{file}:{first}-{first + len(lines) - 1}", source.name, "\n".join(lines))
+    return Document(f"{file}:{first}-{first + len(lines) - 1}", source.name, "\n".join(lines), category=source.category)
 
 
 def read_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
@@ -37,4 +37,4 @@ def read_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Documen
         if isinstance(item, Unreadable):
             yield item
         elif item[1].strip():
-            yield Document(f"{file}:{item[0]}", source.name, item[1])
+            yield Document(f"{file}:{item[0]}", source.name, item[1], category=source.category)

@@ -1,7 +1,6 @@
 """Stage 1: a source file becomes parts of clean documents, with a sorted table of their keys for deduplication."""
 
 import hashlib
-from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -10,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.storage import damage_named, open_input, write_array
+from data_pipeline.contract.storage import write_array
 from data_pipeline.corpus_files import PartWriter
 from data_pipeline.document import Document, Dropped
 from data_pipeline.recipe import Clean, Source
 from data_pipeline.shard_task import ShardTask
-from data_pipeline.sources import FORMATS, Unreadable
+from data_pipeline.sources import WITH_TEXT_FIELD, Unreadable, read_source_file
 from data_pipeline.steps.clean import cleaner
 from data_pipeline.tally import Tally
 
@@ -35,16 +34,19 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     """
     source, clean = Source(**task.parameters["source"]), Clean(**task.parameters["clean"])
     [file] = task.inputs["file"]
+    categories = frozenset(task.parameters["categories"])
     step, tally, bad = cleaner(clean), Tally(), 0
     with _Parts(folder, task.parameters["part_bytes"]) as parts:
-        for item in _records(file.path, source):
+        for item in read_source_file(file.path, source):
             tally.add("records")
             if isinstance(item, Unreadable):
                 bad += 1
                 tally.add_bad(item.location, item.problem)
                 if bad > task.limits["bad_records"]:
                     place = file.path.removesuffix(Path(file.path).name) + item.location
-                    another = ", read another field with --source jsonl.FIELD:GLOB" if source.format == "jsonl" else ""
+                    another = ""
+                    if source.format in WITH_TEXT_FIELD:
+                        another = f", read another field with --source {source.format}.FIELD:GLOB"
                     raise InputError(
                         f"{place}: {item.problem}; mend the file{another}, or allow more than {bad - 1} bad records with "
                         "--data.max-bad-records"
@@ -52,7 +54,9 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                 continue
             tally.add("characters", len(item.text))
             tally.add("text_bytes", len(item.text.encode(errors="surrogatepass")))
-            result = step(item)
+            tally.count_category(item.source, item.category, records=1)
+            other = categories and item.category not in categories
+            result = Dropped(item, "other category", item.category) if other else step(item)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
             else:
@@ -90,9 +94,3 @@ class _Parts(AbstractContextManager["_Parts"]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._close()
-
-
-def _records(path: str, source: Source) -> Iterator[Document | Unreadable]:
-    """The records of a source file; what is wrong with the file as a whole becomes an error for the user."""
-    with damage_named(path), open_input(path) as stream:
-        yield from FORMATS[source.format](stream, Path(path).name, source)

@@ -1,4 +1,4 @@
-"""Stage 2: which documents repeat an earlier one. Keys only; a task owns a range of keys, so memory is a field, not the corpus."""
+"""Stage 2: which documents another has too. Keys only; a task owns a range of keys, so memory is a field, not the corpus."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -10,12 +10,15 @@ from data_pipeline.contract.storage import write_array
 from data_pipeline.shard_task import ShardTask
 
 KEYS_PER_TASK = 8_000_000
+REPEATED = np.dtype([("position", "<u4"), ("near", "?")])
+"""A document that a part loses, as an exact or as a near duplicate (stages/survivors.py writes them)."""
 
 
 def find_duplicates(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `later.npy`: int64 [n, 2], (part, position) of each document whose key an earlier one has.
 
-    Parts are numbered in the order of the inputs, which is the order of the recipe's sources: the first stays.
+    Parts are numbered in the order of the inputs, which is the order of the recipe's sources: the first source's stays, as of
+    near duplicates (stages/survivors.py).
     """
     low, high = (bytes.fromhex(bound) for bound in task.parameters["range"])
     keys, places = [], []
@@ -49,3 +52,8 @@ def duplicates_of_part(files: list[str], part: int) -> set[int]:
         start, end = np.searchsorted(table[:, 0], [part, part + 1])
         later.update(table[start:end, 1].tolist())
     return later
+
+
+def repeated_documents(file: str) -> dict[int, str]:
+    """Position -> reason of each document that a part loses."""
+    return {position: "near duplicate" if near else "duplicate" for position, near in np.load(file).tolist()}

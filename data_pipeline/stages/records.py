@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.document import Sentence
 from data_pipeline.examples import Packer, Run, Tokens, joined, sentence_pairs
+from data_pipeline.mixture import Mixture
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.tally import Tally
 from data_pipeline.vocabulary.morphemes import morpheme_boundaries
@@ -28,20 +29,27 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     parameters = task.parameters
     tokenizer = _tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
     dtype = str(tokenizer.token_dtype)
+    mixture = Mixture(**parameters["mixture"])
     tally, shards = Tally(), {}
     counts: dict[str, Any] = {}
     for split in ("train", "evaluation"):
         [part] = task.inputs["part"]
-        chosen = (document for document in read_sentences(part.path) if document.split == split)
-        documents = _tokenised(chosen, tokenizer, parameters["word_unit"], tally)
+        passes = (
+            _tokenised(chosen, tokenizer, parameters["word_unit"], tally)
+            for chosen in _passes(part.path, split, mixture, tally)
+        )
         layout, length = parameters["layout"], parameters["examples"]["length"]
         if layout == "packed":
             packer = Packer(length, tokenizer.special, tokenizer.closing)
-            rows = _packed(documents, packer)
+            rows = _packed(chain.from_iterable(passes), packer)
         else:
             recipe = {name: value for name, value in parameters["examples"].items() if name != "length"}
             seed = f"{parameters['seed']} {task.name} {split}"
-            rows = sentence_pairs(list(documents), length, tokenizer.special, seed=seed, **recipe)
+            # Each pass for itself: the random second of a pair is then never another copy of the first.
+            rows = chain.from_iterable(
+                sentence_pairs(list(documents), length, tokenizer.special, seed=f"{seed} {number}", **recipe)
+                for number, documents in enumerate(passes)
+            )
         path = folder / f"{split}.array_record"
         shard = write_shard(path, layout, length, dtype, tokenizer.special.pad, rows)
         if layout == "packed" and split == "train":
@@ -60,6 +68,24 @@ def _tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(folder)
 
 
+def _passes(part: str, split: str, mixture: Mixture, tally: Tally) -> Iterator[Iterator[SplitDocument]]:
+    """The documents of a split, each in as many passes as it has copies, so that copies stand far from each other."""
+
+    def documents(number: int) -> Iterator[SplitDocument]:
+        for document in read_sentences(part):
+            if document.split != split:
+                continue
+            copies = mixture.copies(document)
+            if number == 0:
+                tally.add("documents")
+                tally.count_category(document.source, document.category, **{f"{split}_copies": copies})
+            if copies > number:
+                yield document
+
+    most = max(mixture.numbers_of_copies()) if split == "train" else 1
+    return map(documents, range(most))
+
+
 def _packed(documents: Iterator[list[Run]], packer: Packer) -> Iterator[dict[str, np.ndarray]]:
     for document in documents:
         for run in document:
@@ -75,7 +101,6 @@ def _tokenised(
     while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
         sentences = [sentence for document in batch for sentence in document.sentences]
         encoded = encode(sentences)
-        tally.add("documents", len(batch))
         tally.add("sentences", len(sentences))
         tally.add("eojeols", sum(len(sentence.text.split()) for sentence in sentences))
         tally.add("characters", sum(len(sentence.text) for sentence in sentences))

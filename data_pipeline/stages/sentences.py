@@ -1,6 +1,6 @@
-"""Stage 3: documents without duplicates become filtered, decontaminated sentences; and the benchmark index they are compared with."""
+"""Stage 3: documents without duplicates become filtered, decontaminated, pseudonymised sentences; and the benchmark index."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,17 @@ from typing import Any
 from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
 from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_documents
 from data_pipeline.document import Document, Dropped, Step
-from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, SentenceSplit
+from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, Pseudonyms, SentenceSplit
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.documents import document_key
-from data_pipeline.stages.duplicates import duplicates_of_part
+from data_pipeline.stages.duplicates import repeated_documents
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
+from data_pipeline.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.tally import Tally
 
+PART, MATCHES = "part.zst", "matches.zst"
 DOCUMENTS_PER_BATCH = 128
 """Documents that go through a step before the next begins: a step's code and tables stay in the processor's caches."""
 
@@ -41,25 +43,42 @@ def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
 
 
 def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out."""
+    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out.
+
+    And `matches.zst`: every sentence that went because it stands in a benchmark, beside what it matched.
+    """
     tally = Tally()
-    skipped = duplicates_of_part([file.path for file in task.inputs["duplicates"]], task.parameters["part"])
+    repeated = {
+        place: reason for file in task.inputs["repeated"] for place, reason in repeated_documents(file.path).items()
+    }
     steps = _steps(task)
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
-    with PartWriter(folder / "part.zst") as writer:
-        for document, result in _results(part.path, skipped, steps, tally):
+    with PartWriter(folder / PART) as writer, PartWriter(folder / MATCHES) as matches:
+        for document, result in _results(part.path, repeated, steps, tally):
+            for removed in (result.document if isinstance(result, Dropped) else result).removed:
+                if removed.match:
+                    matches.write_match(document, removed.text, removed.match)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
                 continue
             tally.remove_sentences(result)
+            tally.add("documents_with_holes", any(removed.match for removed in result.removed))
+            tally.count_replaced(result)
             sentences = result.sentences or ()
             split = split_of(document.text, fraction)
-            writer.write_sentences(SplitDocument(document.id, document.source, split, sentences))
+            key = document_key(document.text).hex()
+            writer.write_sentences(
+                SplitDocument(document.id, document.source, split, sentences, document.category, key)
+            )
             tally.add("documents")
             tally.add(f"{split}_documents")
             tally.add("sentences", len(sentences))
-            tally.add("characters", sum(len(sentence.text) for sentence in sentences))
+            characters = sum(len(sentence.text) for sentence in sentences)
+            tally.add("characters", characters)
+            tally.count_category(
+                document.source, document.category, documents=1, sentences=len(sentences), characters=characters
+            )
     return tally.counts()
 
 
@@ -70,7 +89,7 @@ def split_of(text: str, evaluation_fraction: float) -> Split:
 
 
 def _results(
-    part: str, skipped: set[int], steps: Sequence[Step], tally: Tally
+    part: str, repeated: Mapping[int, str], steps: Sequence[Step], tally: Tally
 ) -> Iterator[tuple[Document, Document | Dropped]]:
     """Each document of a part and what the steps make of it, in order."""
     numbered = enumerate(read_documents(part))
@@ -78,7 +97,7 @@ def _results(
         tally.add("documents_in", len(batch))
         tally.add("text_bytes", sum(len(document.text.encode()) for _, document in batch))
         results: list[Document | Dropped] = [
-            Dropped(document, "duplicate") if position in skipped else document for position, document in batch
+            Dropped(document, repeated[position]) if position in repeated else document for position, document in batch
         ]
         for number, step in enumerate(steps):
             results = [result if isinstance(result, Dropped) else step(result) for result in results]
@@ -103,4 +122,7 @@ def _steps(task: ShardTask) -> list[Step]:
         index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
         recipe = {**parameters["decontamination"], "benchmarks": ()}
         steps.append(decontaminator(Decontamination(**recipe), index))
+    if parameters["pseudonyms"]:
+        # Last: what came before compares the text as people wrote it.
+        steps.append(pseudonymiser(Pseudonyms(**parameters["pseudonyms"]["types"]), parameters["pseudonyms"]["seed"]))
     return steps

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 from data_pipeline.document import Document, Dropped, Step
 from data_pipeline.recipe import Clean
+from data_pipeline.steps.clean_characters import shorten_repeats, without_foreign_characters
+from data_pipeline.steps.clean_news import without_news_frame
 
 MAX_ROUNDS = 12
 """Rounds of cleaning until nothing changes. Text needs two or three; only nested garbage such as `<<b>b>` needs many."""
@@ -85,26 +87,38 @@ def cleaner(recipe: Clean) -> Step:
     """Makes the step that cleans `Document.text`; it comes before splitting, and cleaning twice changes nothing more.
 
     Entities (whatever the depth), line breaks, bad characters and NFC first, since they hide markup; then tags,
-    hashtags and empty brackets, as the recipe says, again and again until nothing changes, since one can uncover
-    another; blanks last. Drops a document as "empty after cleaning", or as "nested markup" if `MAX_ROUNDS` are not enough.
+    hashtags, empty brackets and the other switches, as the recipe says, again and again until nothing changes, since one
+    can uncover another; blanks last. Drops a document as "empty after cleaning", or as "nested markup" if `MAX_ROUNDS` are not enough.
     """
+
+    news = recipe.bylines or recipe.bracketed_tags or recipe.captions or recipe.copyright_lines
 
     def clean(document: Document) -> Document | Dropped:
         text = document.text
         for _ in range(MAX_ROUNDS):
+            before, text = text, _readable(text)
+            changed = text != before
+            if recipe.foreign_characters:
+                text = without_foreign_characters(text)  # uncovers nothing: it leaves blanks, and what it leaves is NFC
             before = text
-            text = _readable(text)
             if recipe.html_tags and "<" in text:
                 text = _without_tags(text)
             if recipe.hashtags and "#" in text:
                 text = _HASHTAGS.sub("", text)
             if recipe.empty_brackets and _BRACKET_PAIR.search(text):
                 text = _without_empty_brackets(text)
-            if text == before:
+            if recipe.max_repeats:
+                text = shorten_repeats(text, recipe.max_repeats)
+            if changed or text != before:
+                continue
+            text = _normal_blanks(text)
+            framed = text
+            if news:
+                text = without_news_frame(text, recipe)
+            if text == framed:
                 break
         else:
             return Dropped(document, reason="nested markup", detail=f"still changing after {MAX_ROUNDS} rounds")
-        text = _normal_blanks(text)
         if not text:
             return Dropped(document, reason="empty after cleaning")
         return replace(document, text=text)

@@ -1,7 +1,7 @@
 """Removes sentences that stand in a benchmark, or nearly so."""
 
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.document import Document, Dropped, Removed, Step
+from data_pipeline.document import Document, Dropped, Match, Removed, Step
 from data_pipeline.recipe import Decontamination
 from data_pipeline.steps.bm25 import Bm25Index
 from data_pipeline.steps.removal import paragraphs, remove_sentences, sentences_of
@@ -39,33 +39,32 @@ def decontaminator(recipe: Decontamination, index: Bm25Index) -> Step:
         matches = _matches([sentence.text for sentence in sentences], recipe, index)
         if not matches:
             return document
-        details = dict(matches)
+        removed = {
+            number: Removed(sentences[number].text, REASON, str(match), match) for number, match in matches.items()
+        }
         if recipe.on_contaminated == "paragraph":
             for paragraph in paragraphs(sentences):
                 contaminated = [number for number in paragraph if number in matches]
                 for number in paragraph if contaminated else ():
-                    details.setdefault(number, f"same paragraph: {matches[contaminated[0]]}")
-        rest = remove_sentences(
-            document, {number: Removed(sentences[number].text, REASON, detail) for number, detail in details.items()}
-        )
+                    beside = f"same paragraph: {matches[contaminated[0]]}"
+                    removed.setdefault(number, Removed(sentences[number].text, REASON, beside))
+        rest = remove_sentences(document, removed)
         if recipe.on_contaminated == "document" or not rest.sentences:
-            return Dropped(rest, REASON, matches[min(matches)])
+            return Dropped(rest, REASON, str(matches[min(matches)]))
         return rest
 
     return decontaminate
 
 
-def _matches(texts: list[str], recipe: Decontamination, index: Bm25Index) -> dict[int, str]:
-    """Number of each contaminated sentence -> the match, for people."""
+def _matches(texts: list[str], recipe: Decontamination, index: Bm25Index) -> dict[int, Match]:
+    """Number of each contaminated sentence -> what it matches."""
     found = index.closest(texts, recipe.threshold, recipe.embedded_threshold)
     contaminated = (found.symmetric >= recipe.threshold) | (found.embedded >= recipe.embedded_threshold)
     matches = {}
     for number in contaminated.nonzero()[0].tolist():
         symmetric, embedded = float(found.symmetric[number]), float(found.embedded[number])
         above = symmetric / recipe.threshold >= embedded / recipe.embedded_threshold
-        benchmark_text = index.text(int(found.texts[number]))
-        matches[number] = (
-            f"{symmetric if above else embedded:.2f} {benchmark_text.benchmark} {benchmark_text.location}: "
-            f"{benchmark_text.text}"
-        )
+        found_text = index.text(int(found.texts[number]))
+        score = symmetric if above else embedded
+        matches[number] = Match(found_text.benchmark, found_text.location, found_text.text, score)
     return matches

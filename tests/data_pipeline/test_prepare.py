@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import data_pipeline.prepare
+import data_pipeline.publish
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records, from_bitmap, read_header
 from data_pipeline.contract.run_folder import RunFolder
@@ -26,7 +26,16 @@ from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.inspect import segments
 from data_pipeline.prepare import prepare
-from data_pipeline.recipe import Clean, DataRecipe, Decontamination, Packed, SentencePairs, Source, Vocabulary
+from data_pipeline.recipe import (
+    Clean,
+    DataRecipe,
+    Decontamination,
+    NearDuplicates,
+    Packed,
+    SentencePairs,
+    Source,
+    Vocabulary,
+)
 from data_pipeline.stages.sentences import split_of
 from data_pipeline.tally import total_dropped
 
@@ -91,7 +100,7 @@ def test_a_second_run_does_nothing_again(recipe: DataRecipe, tmp_path: Path) -> 
     run(tmp_path, recipe)
     before, bytes_before = done_records(tmp_path), results(tmp_path)
     shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "examples").iterdir()}
-    assert len(before) == 3 + 1 + 3 + 3 + 1 + 3
+    assert len(before) == 3 + 1 + 3 + 1 + 1 + 3 + 3 + 1 + 3
     run(tmp_path, recipe, workers=2)
     assert done_records(tmp_path) == before
     assert results(tmp_path) == bytes_before
@@ -125,13 +134,13 @@ def start(recipe_file: Path, folder: Path) -> "subprocess.Popen[bytes]":
 def test_killed_at_any_moment_gives_the_same_bytes(
     seed: int, unbroken: RunFolder, corpus: Path, tmp_path: Path
 ) -> None:
-    """Every process of the command is killed at once, a moment after some number of its 14 tasks."""
+    """Every process of the command is killed at once, a moment after some number of its 19 tasks."""
     recipe_file = tmp_path / "tiny.py"
     glob = str(corpus / "part-*.jsonl")
     recipe_file.write_text(RECIPE_FILE.format(tests=str(Path(__file__).parent), glob=glob), encoding="utf-8")
     folder = tmp_path / "run"
     command, draw = start(recipe_file, folder), random.Random(seed)
-    number = draw.randint(0, 13)
+    number = draw.randint(0, 18)
     while len(done_records(folder)) < number:
         assert command.poll() is None
         time.sleep(0.005)
@@ -204,7 +213,9 @@ def test_of_equal_documents_the_first_source_keeps_its_own(
     assert [document.source for document in found] == ["source-0"] * 51 + ["source-1"]
     dropped = read_json(folder.corpus / "report.json")["sentences"]["dropped"]["documents"]
     assert dropped == {"source-0": {"duplicate": 1}, "source-1": {"duplicate": 50}}
-    kept_all = run(tmp_path / "all", replace(recipe, drop_duplicates=False))
+    kept_all = run(
+        tmp_path / "all", replace(recipe, drop_duplicates=False, near_duplicates=NearDuplicates(enabled=False))
+    )
     assert len(survivors(kept_all)) == 52 + 51
 
 
@@ -221,7 +232,11 @@ def test_nothing_bridges_a_removed_sentence(
     texts = [f"{document(n, 1)} {before} {removed}\n{after} {document(n + 500, 1)}" for n in range(80)]
     recipe = tiny_recipe(json_lines(tmp_path / "a.jsonl", texts))
     recipe = replace(
-        recipe, examples=examples, vocabulary=replace(recipe.vocabulary, size=380), evaluation_fraction=0.0
+        recipe,
+        near_duplicates=NearDuplicates(enabled=False),
+        examples=examples,
+        vocabulary=replace(recipe.vocabulary, size=380),
+        evaluation_fraction=0.0,
     )
     folder = run(tmp_path / "run", recipe)
     report = read_json(folder.corpus / "report.json")
@@ -361,7 +376,7 @@ def test_records_are_withdrawn_before_another_vocabulary_stands_beside_them(
 
     changed = replace(recipe, vocabulary=replace(recipe.vocabulary, size=390))
     with monkeypatch.context() as patch:
-        patch.setattr(data_pipeline.prepare, "publish", die)
+        patch.setattr(data_pipeline.publish, "publish", die)
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path, changed)
     assert Tokenizer(folder.vocabulary).size == 390
@@ -377,13 +392,19 @@ def with_source(**changed: Any) -> Callable[[DataRecipe], DataRecipe]:
 
 WRONG: dict[str, tuple[Callable[[DataRecipe], DataRecipe], str]] = {
     "no source": (lambda r: replace(r, sources=()), r"names no source; give --source FORMAT:GLOB"),
-    "format": (with_source(format="xml"), r"unknown format 'xml'; known: text, lines, jsonl, petitions"),
+    "format": (with_source(format="xml"), r"unknown format 'xml'; known: text, lines, jsonl, .*petitions"),
     "glob": (with_source(glob="absent-*.txt"), r"absent-\*\.txt: no such file"),
     "fraction": (with_source(evaluation_fraction=2.0), r"source-0: evaluation_fraction 2\.0: must be between 0 and 1"),
+    "weight": (with_source(weight=0.0), r"source-0: weight 0\.0: must be between 0\.001 and 1000"),
+    "category weight": (lambda r: replace(r, category_weights=(("a", -1.0),)), r"category_weights: 'a' -1\.0: must be"),
+    "category field": (with_source(format="lines", category_field="a"), r"category_field 'a': format lines has no fields"),
+    "two categories": (with_source(category="a", category_field="a"), r"'a': stands beside category; keep one"),
     "names": (lambda r: replace(r, sources=r.sources * 2), r"two sources are named 'source-0'"),
     "evaluation": (lambda r: replace(r, evaluation_fraction=-0.1), r"--data\.evaluation-fraction -0\.1: must be between"),
     "length": (lambda r: replace(r, examples=Packed(100)), r"examples\.length 100: must be a multiple of 8"),
     "random": (lambda r: replace(r, examples=SentencePairs(64, 1.5)), r"--data\.examples\.random-next 1\.5: must be"),
+    "near off": (lambda r: replace(r, drop_duplicates=False), r"drop-duplicates is off.*--data\.near-duplicates\.no-enabled"),
+    "near": (lambda r: replace(r, near_duplicates=NearDuplicates(threshold=0.1)), r"near-duplicates\.threshold 0\.1: must be"),
     "parts": (lambda r: replace(r, part_megabytes=0), r"--data\.part-megabytes 0: must be at least 1"),
     "given": (lambda r: replace(r, vocabulary=Vocabulary(given="nowhere")), r"given nowhere: holds neither"),
     "given file": (lambda r: replace(r, vocabulary=Vocabulary(given=__file__)), r"must be a file named vocab\.txt"),

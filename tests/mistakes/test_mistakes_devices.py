@@ -15,6 +15,7 @@ from training_runs import EXPORT, TRAIN, Run, fails, losses
 
 from data_pipeline.contract.errors import InputError, WorkError
 from pretrain import devices
+from pretrain.device_holders import DEVICE_NODES, existing
 
 INSPECT, FILL = ("pretrain", "inspect", "run"), ("pretrain", "fill", "run")
 IN_USE = (  # as libtpu says it (openxla/xla, tpu_initialize_util.cc) and JAX passes it on (jax/_src/xla_bridge.py)
@@ -140,7 +141,7 @@ def test_the_lock_of_libtpu_names_its_process(
 
 AS_SOMEBODY = """
 import os, sys
-from pretrain.devices import find_holders
+from pretrain.device_holders import find_holders
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
@@ -203,7 +204,7 @@ def test_every_module_takes_its_devices_from_one_function() -> None:
 NO_ACCELERATOR = r"this machine has no TPU and no NVIDIA GPU; set JAX_PLATFORMS=cpu to compute on the CPU"
 
 
-@pytest.mark.skipif(bool(devices.existing(devices.DEVICE_NODES)), reason="this machine has an accelerator")
+@pytest.mark.skipif(bool(existing(DEVICE_NODES)), reason="this machine has an accelerator")
 @pytest.mark.parametrize(
     ("platforms", "code", "message"),
     [
@@ -221,7 +222,7 @@ def test_a_platform_without_devices_is_one_sentence_of_a_real_process(platforms:
     assert re.fullmatch(message, sentence), sentence
 
 
-@pytest.mark.skipif(bool(devices.existing(devices.DEVICE_NODES)), reason="this machine has an accelerator")
+@pytest.mark.skipif(bool(existing(DEVICE_NODES)), reason="this machine has an accelerator")
 def test_train_says_of_missing_devices_what_the_device_check_says(
     prepared: Path, run_command_line: Run, never_failed: Path
 ) -> None:

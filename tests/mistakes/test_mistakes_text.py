@@ -89,14 +89,14 @@ MISTAKES = [
     ),
     Mistake(
         "a source of an unknown format",
-        r"--source csv:corpus/\*: expected FORMAT:GLOB with FORMAT one of text, lines, jsonl, petitions or jsonl\.FIELD",
-        flags=("--source", "csv:corpus/*"),
+        r"--source xls:corpus/\*: expected FORMAT:GLOB with FORMAT one of text, lines, jsonl, .*, or FORMAT\.FIELD:GLOB with FORMAT one of jsonl, .*",
+        flags=("--source", "xls:corpus/*"),
         mended_flags=("--source", "jsonl:corpus/*"),
         early=True,
     ),
     Mistake(
         "a file system that wants a package",
-        r"gs://bucket/a: cannot be reached \(.*gcsfs.*\); copy the files here, or install what is missing",
+        r"gs://bucket/a: cannot be reached \(.*gcsfs.*\); see to the address and the network, install what is missing, or copy .*",
         flags=("--source", "text:gs://bucket/a"),
         mended_flags=(),
         early=True,

@@ -14,7 +14,9 @@ from data_pipeline.recipe import (
     Decontamination,
     KoreanFilter,
     LengthFilter,
+    NearDuplicates,
     Packed,
+    Pseudonyms,
     SentencePairs,
     SentenceSplit,
     Source,
@@ -23,7 +25,8 @@ from data_pipeline.recipe import (
 from pretrain.recipe import training_recipe_from_plain
 
 CLASSES = (
-    DataRecipe, Clean, Decontamination, KoreanFilter, LengthFilter, Packed, SentencePairs, SentenceSplit, Source, Vocabulary
+    DataRecipe, Clean, Decontamination, KoreanFilter, LengthFilter, NearDuplicates, Packed, Pseudonyms, SentencePairs,
+    SentenceSplit, Source, Vocabulary,
 )  # fmt: skip
 
 

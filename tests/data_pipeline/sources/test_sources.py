@@ -6,10 +6,10 @@ import io
 import json
 import lzma
 import os
-from collections.abc import Callable, Iterator
-from itertools import cycle, islice
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
-from typing import IO, cast
+from typing import Any
 
 import pytest
 import zstandard
@@ -33,14 +33,59 @@ CONTENT = {
     "text": "첫 줄이다.\n둘째 줄이다.\n\n \n둘째 글이다.\n",
     "lines": "첫 줄이다.\n\n둘째 줄이다.\n",
     "jsonl": '{"text": "첫 글이다."}\n\n{"text": "둘째 글이다.", "id": 3}\n',
+    "csv": 'id,text\n1,"첫 ""글""이다, 그렇다.\n둘째 줄."\n\n2,둘째 글이다.\n',
+    "tsv": 'id\ttext\n1\t첫 "글"이다, 그렇다.\n2\t"둘째" 글이다.\n',
+    "news": '{"title": "제목", "text": "본문이다.", "publisher": "신문"}\n',
     "petitions": '{"title": "제목", "content": "내용이다."}\n',
+    "petitions_csv": 'article_id,title,content\n21,제목,"첫 줄.\\n\\t둘째 줄."\n',
+    "lm_dataformat": '{"text": "글이다.", "meta": {}}\n{"text": ["하나.", "둘."]}\n{"text": [["하나.", "둘."], ["셋."]]}\n',
+    "modu": json.dumps(
+        {
+            "id": "NWRW1900000001",
+            "document": [
+                {"metadata": {"title": "제목"}, "paragraph": [{"id": "1", "form": "제목"}, {"form": "본문이다."}]},
+                {
+                    "utterance": [
+                        {"speaker_id": "1", "form": "안녕하세요.", "original_form": "안뇽하세요."},
+                        {"speaker_id": "1", "original_form": "오랜만이에요."},
+                        {"speaker_id": "2", "form": ""},
+                        {"speaker_id": "2", "form": "네."},
+                        {"speaker_id": "1", "form": "그럼요."},
+                    ]
+                },
+            ],
+        },
+        ensure_ascii=False,
+    ),
+    "namuwiki": '[{"namespace": "0", "title": "섬", "text": "[[섬|작은 섬]]이다.", "contributors": []}]',
+    "wikipedia": "<mediawiki>\n<page>\n<ns>0</ns>\n<revision>\n<text>'''글'''이다.\n</text></revision></page></mediawiki>\n",
 }
 EXPECTED = {
     "text": [("corpus:1-2", "첫 줄이다.\n둘째 줄이다."), ("corpus:5-5", "둘째 글이다.")],
     "lines": [("corpus:1", "첫 줄이다."), ("corpus:3", "둘째 줄이다.")],
     "jsonl": [("corpus:1", "첫 글이다."), ("corpus:3", "둘째 글이다.")],
+    "csv": [("corpus:2", '첫 "글"이다, 그렇다.\n둘째 줄.'), ("corpus:5", "둘째 글이다.")],
+    "tsv": [("corpus:2", '첫 "글"이다, 그렇다.'), ("corpus:3", '"둘째" 글이다.')],
+    "news": [("corpus:1", "제목\n본문이다.")],
     "petitions": [("corpus:1", "제목\n내용이다.")],
+    "petitions_csv": [("corpus:2", "제목\n첫 줄.\n\t둘째 줄.")],
+    "lm_dataformat": [("corpus:1", "글이다."), ("corpus:2", "하나. 둘."), ("corpus:3", "하나. 둘.\n셋.")],
+    "modu": [
+        ("corpus:record 1", "제목\n본문이다."),
+        ("corpus:record 2", "안녕하세요. 오랜만이에요.\n네.\n그럼요."),
+    ],
+    "namuwiki": [("corpus:record 1", "작은 섬이다.")],
+    "wikipedia": [("corpus:record 1", "글이다.")],
 }
+ENDLESS = {
+    "csv": ("text\n", "글\n"),
+    "tsv": ("text\n", "글\n"),
+    "petitions_csv": ("title,content\n", "제목,내용\n"),
+    "modu": ('{"document": [', '{"paragraph": [{"form": "글"}]}, '),
+    "namuwiki": ("[", '{"namespace": "", "text": "글"}, '),
+    "wikipedia": ("<mediawiki>", "<page><ns>0</ns><text>글</text></page>"),
+}
+"""What stands once at the head of a file, and what may follow for ever; other formats may be repeated as a whole."""
 
 
 def read(name: str, content: bytes, text_field: str = "text") -> list[Document | Unreadable]:
@@ -48,8 +93,13 @@ def read(name: str, content: bytes, text_field: str = "text") -> list[Document |
     return list(FORMATS[name](io.BytesIO(content), "corpus", source))
 
 
+def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
+    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow"}
+    assert set(CONTENT) == set(EXPECTED)
+
+
 @pytest.mark.parametrize("ending", COMPRESSIONS)
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CONTENT)
 def test_every_format_reads_alike_through_every_compression(name: str, ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"corpus{ending}"
     path.write_bytes(COMPRESSIONS[ending](CONTENT[name].encode()))
@@ -58,7 +108,7 @@ def test_every_format_reads_alike_through_every_compression(name: str, ending: s
     assert found == [Document(place, "source", text) for place, text in EXPECTED[name]]
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CONTENT)
 def test_byte_order_mark_and_carriage_returns_are_no_text(name: str) -> None:
     changed = b"\xef\xbb\xbf" + CONTENT[name].replace("\n", "\r\n").encode()
     assert read(name, changed) == [Document(place, "source", text) for place, text in EXPECTED[name]]
@@ -126,32 +176,48 @@ def test_wrong_json_says_what_was_found(line: str, problem: str) -> None:
     assert found.problem.startswith(problem)
 
 
+def test_sentences_that_are_no_text_are_named() -> None:
+    found = read("lm_dataformat", b'{"text": ["a", ["b"]]}\n{"text": [["a", 1]]}\n{"text": {}}\n')
+    problem = 'field "text" is neither text nor a list of sentences'
+    assert found == [Unreadable(f"corpus:{number}", problem) for number in (1, 2, 3)]
+
+
 def test_json_lines_take_the_named_field() -> None:
     [found] = read("jsonl", json.dumps({"text": "가", "body": "나"}).encode(), text_field="body")
     assert isinstance(found, Document)
     assert found.text == "나"
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", CONTENT)
 def test_an_empty_file_holds_nothing(name: str) -> None:
     assert read(name, b"") == []
 
 
-@pytest.mark.parametrize("name", FORMATS)
+class Endless(io.RawIOBase):
+    """A file that begins with `head`, goes on with `repeated`, and counts the bytes taken."""
+
+    def __init__(self, head: str, repeated: str) -> None:
+        self._waiting, self._repeated, self.taken = head.encode(), repeated.encode(), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while len(self._waiting) < len(buffer):
+            self._waiting += self._repeated
+        buffer[:] = self._waiting[: len(buffer)]
+        self._waiting = self._waiting[len(buffer) :]
+        self.taken += len(buffer)
+        return len(buffer)
+
+
+@pytest.mark.parametrize("name", CONTENT)
 def test_readers_stream(name: str) -> None:
-    """A reader takes lines as its documents are asked for, so that a corpus never stands in memory."""
-    taken = 0
-
-    def lines() -> Iterator[bytes]:
-        nonlocal taken
-        for line in cycle(CONTENT[name].encode().splitlines(keepends=True)):
-            taken += 1
-            yield line
-
-    stream = cast(IO[bytes], lines())
-    documents = FORMATS[name](stream, "corpus", Source(name, "", name="source"))
-    assert len(list(islice(documents, 50))) == 50
-    assert taken < 300
+    """A reader takes bytes as its documents are asked for, so that a corpus never stands in memory."""
+    endless = Endless(*ENDLESS.get(name, ("", CONTENT[name])))
+    documents = FORMATS[name](io.BufferedReader(endless), "corpus", Source(name, "", name="source"))
+    assert len([item for item in islice(documents, 50) if isinstance(item, Document)]) == 50
+    assert endless.taken < 300_000
 
 
 def test_globs_match_sorted_files_and_say_when_there_is_none(tmp_path: Path) -> None:

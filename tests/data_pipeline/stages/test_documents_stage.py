@@ -27,7 +27,12 @@ def documents_task(path: Path, root: Path, budget: int = 0, part_bytes: int = 1_
         "data_pipeline.stages.documents:make_documents",
         str(root),
         {"file": (file,)},
-        {"source": {"format": "jsonl", "glob": "", "name": "s", **source}, "clean": {}, "part_bytes": part_bytes},
+        {
+            "source": {"format": "jsonl", "glob": "", "name": "s", **source},
+            "clean": {},
+            "categories": [],
+            "part_bytes": part_bytes,
+        },
         {"bad_records": budget},
     )
 

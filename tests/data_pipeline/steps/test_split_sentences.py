@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 import unicodedata
 from importlib import metadata
 from itertools import pairwise
@@ -171,6 +172,60 @@ FRAGMENTS = [
 def test_joined_sentences_give_the_text_back(text, max_chars):
     if text.strip():
         split(text, max_chars)
+
+
+ROUGH = (
+    "\r\n",
+    "\r",
+    unicodedata.normalize("NFD", "했습니다."),
+    unicodedata.normalize("NFD", "각"),
+    "\u1100",
+    "e\u0301",
+    "👨\u200d👩\u200d👧",
+    "👍🏽",
+    "🇰🇷",
+    "❤\ufe0f",
+    "「",
+    "』",
+    "‘",
+    "\u3000",
+    "\u2028",
+    "\x85",
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from((*FRAGMENTS, *ROUGH, " ", "\n")), min_size=1, max_size=25).map("".join),
+    st.sampled_from([1, 8, 1000]),
+)
+def test_no_character_is_lost_of_text_that_was_not_cleaned(text, max_chars):
+    """Unbalanced quotes, CRLF, NFD and emoji of several code points, as they stand in a file."""
+    if text.strip():
+        sentences = split(text, max_chars)
+        assert "".join("".join(sentence.text for sentence in sentences).split()) == "".join(text.split())
+
+
+def test_crlf_ends_a_paragraph():
+    assert split('그는 "갔습니다.\r\n비가 옵니다. 눈도 옵니다.') == (
+        Sentence('그는 "갔습니다.', "\r\n"),
+        Sentence("비가 옵니다.", " "),
+        Sentence("눈도 옵니다."),
+    )
+
+
+LINE = "비가 많이 왔습니다. 그는 “또 왔어요?”라고 물었다. 정말 좋네요😀 다음에 봐요~ "
+
+
+@pytest.mark.parametrize("opening", ["", '"', "“", "'", "‘", "( "])
+def test_line_of_100_kilobytes_is_split_whatever_quote_opens_it(opening):
+    line = opening + LINE * (100_000 // len(LINE.encode()) + 1)
+    assert len(line.encode()) >= 100_000
+    start = time.process_time()
+    found = texts(line)
+    assert time.process_time() - start < 10  # a tenth of a second when idle
+    assert len(found) >= 3 * line.count("비가") - 20  # KSS takes "봐요~ 비가" for one sentence
+    assert max(map(len, found)) <= 1000
 
 
 @settings(max_examples=150, deadline=None)

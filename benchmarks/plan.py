@@ -1,0 +1,99 @@
+"""Every shipped recipe compiled for a v3-8 and a v5e-8: memory, traffic and arithmetic.
+
+python -m benchmarks.plan      a quarter of an hour on two cores; no TPU, but `pip install .[plan]`
+"""
+
+import logging
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from benchmarks.results_page import table, write_page
+from data_pipeline.contract.errors import run_command
+from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS, load_recipe
+from pretrain.machines import machine_named
+from pretrain.recipe import TrainingRecipe
+
+PACKAGES = ("jax", "jaxlib", "libtpu", "optax")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Compiles every shipped recipe for each machine."""
+
+    on: tuple[str, ...] = ("v3-8", "v5e-8")
+    """Machines, as `python -m pretrain plan --on` takes them."""
+
+
+def main() -> None:
+    """The command."""
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    run_command(lambda: measure(tyro.cli(Plan)))
+
+
+def measure(options: Plan) -> None:
+    """Writes the page."""
+    recipes = sorted(path.stem for path in Path(PACKAGED_CONFIGS).glob("*.py") if path.stem != "__init__")
+    rows = [compiled_row(recipe, machine) for recipe in recipes for machine in options.on]
+    columns = (
+        "recipe",
+        "machine",
+        "parameters",
+        "FLOPs a token",
+        "rows a device at once",
+        "state, GiB",
+        "peak, GiB",
+        "of GiB",
+        "sent a step, MB",
+        "days at 45 % MFU",
+        "compiled in s",
+    )
+    body = f"""{table(columns, rows)}
+
+Parameters: of the encoder. State: parameters, Adam's moments and the batch; peak: what the compiled step needs of one device at
+most. Sent: the collectives' results on one device, bytes of the type that is sent. Days: arithmetic, all steps of the recipe.
+"""
+    write_page("plan", "The shipped recipes compiled for TPUs that are not there", PACKAGES, body)
+
+
+def compiled_row(name: str, on: str) -> tuple[Any, ...]:
+    """One recipe on one machine."""
+    from pretrain.ahead_of_time import GIB, compile_step, topology_devices  # here, because it imports jax
+    from pretrain.collectives import traffic
+    from pretrain.metrics import peak_tflops
+    from pretrain.plan import flops_per_token, planned_header
+
+    _, recipe = load_recipe(name, "training", TrainingRecipe)
+    header = planned_header(load_recipe(name, "data", object)[1])
+    machine = machine_named(on)
+    began = time.monotonic()
+    footprint = compile_step(recipe, header, topology_devices(machine))
+    seconds = time.monotonic() - began
+    sent = sum(each.bytes for each in traffic(footprint.program)) if footprint.program else 0
+    peak = peak_tflops(machine.device_kind) or 0
+    flops = flops_per_token(recipe, header)
+    total = recipe.max_steps * recipe.global_batch_size * header.length * flops
+    days = total / (0.45 * peak * 1e12 * machine.devices) / 86400
+    logging.info("%s on %s: %.2f GiB", name, on, footprint.peak / GIB)
+    return (
+        name,
+        on,
+        f"{recipe.model.parameter_count(header.vocabulary_size, pooler=header.layout == 'sentence_pairs'):,}",
+        f"{flops:.3g}",
+        recipe.global_batch_size // recipe.accumulation // machine.devices,
+        f"{footprint.state / GIB:.2f}",
+        f"{footprint.peak / GIB:.2f}" + ("" if footprint.program else ": does not fit"),
+        f"{(footprint.limit or (machine.memory_gib or 0) * GIB) / GIB:.2f}",
+        f"{sent / 1e6:,.1f}",
+        f"{days:,.2f}",
+        f"{seconds:.0f}",
+    )
+
+
+if __name__ == "__main__":
+    main()

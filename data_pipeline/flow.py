@@ -1,0 +1,298 @@
+"""The stages of the data side as lists of tasks: what each reads, and which earlier stage wrote it."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from data_pipeline.contract.benchmark_files import benchmark_paths
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import find_input_files
+from data_pipeline.engines import local
+from data_pipeline.progress import StageProgress
+from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.recipe_checks import given_files
+from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
+from data_pipeline.stages.duplicates import key_ranges
+from data_pipeline.stages.near_duplicates import band_ranges
+from data_pipeline.stages.sentences import PART
+from data_pipeline.steps.min_hash import bands_and_rows
+from data_pipeline.tally import merged, reconcile, total_dropped
+
+SHAPES_DOCUMENTS = ("format", "name", "text_field", "category", "category_field")
+"""The fields of a source that its documents depend on."""
+MOST_CATEGORIES_NAMED = 20
+
+logger = logging.getLogger("data_pipeline")
+
+
+class Stages:
+    """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
+
+    def __init__(self, folder: RunFolder, recipe: DataRecipe, workers: int) -> None:
+        self.folder, self.recipe, self.workers = folder, recipe, workers
+        self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
+        self._files = [
+            (source, number, index, file)
+            for number, source in enumerate(self.sources)
+            for index, file in enumerate(find_input_files(source.glob))
+        ]
+        self.inputs = [file for _, _, _, file in self._files]
+        self.report: dict[str, Any] = {}
+        self._mixtures: list[dict[str, Any]] = []  # of each task of the stage sentences, and of those after it
+
+    def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
+        with StageProgress(stage, len(tasks), unit) as progress:
+            done = local.run_tasks(tasks, self.workers, progress.task_done)
+        remove_leftovers(self.folder.corpus, stage, tasks)
+        self.report[stage] = merged(task.counts for task in done)
+        return done
+
+    def _task(
+        self,
+        stage: str,
+        name: str,
+        operation: str,
+        inputs: dict[str, Any],
+        parameters: dict[str, Any],
+        limits: dict[str, Any] | None = None,
+    ) -> ShardTask:
+        place = f"data_pipeline.stages.{operation}"
+        return ShardTask(stage, name, place, str(self.folder.corpus), inputs, parameters, limits or {})
+
+    def documents(self) -> list[Done]:
+        tasks = []
+        limits = {"bad_records": self.recipe.max_bad_records}
+        for source, number, index, file in self._files:
+            parameters = {
+                # Only what shapes the documents: another licence or share of evaluation must not read all again.
+                "source": {"glob": "", **{name: getattr(source, name) for name in SHAPES_DOCUMENTS}},
+                "categories": self.recipe.categories,
+                "clean": plain_fields(self.recipe.clean),
+                "part_bytes": self.recipe.part_megabytes * 1_000_000,
+            }
+            name = f"{number:03d}-{index:06d}"
+            inputs = {"file": (file,)}
+            tasks.append(self._task("documents", name, "documents:make_documents", inputs, parameters, limits))
+        done = self._stage("documents", tasks)
+        self._tell_of_empty_files(done)
+        counts = self.report["documents"]
+        records, bad = counts.get("records", 0), counts.get("bad", 0)
+        if bad > self.recipe.max_bad_records:
+            first = counts["examples"]["records: unreadable"][0]
+            raise InputError(
+                f"{bad} bad records, --data.max-bad-records allows {self.recipe.max_bad_records}; "
+                f"the first: {first['id']}: {first['text']}"
+            )
+        reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
+        found = {category for of_source in counts.get("categories", {}).values() for category in of_source}
+        if records and (absent := set(self.recipe.categories) - found):
+            some = ", ".join(sorted(found)[:MOST_CATEGORIES_NAMED]) + (
+                ", ..." if len(found) > MOST_CATEGORIES_NAMED else ""
+            )
+            raise InputError(
+                f"--data.categories: no document has the category {sorted(absent)[0]!r} (found: {some}); "
+                "correct it, or name the field that tells it in category_field of a source"
+            )
+        if not counts.get("documents"):
+            globs = ", ".join(source.glob for source in self.sources)
+            dropped = f", dropped by source and reason: {_drop_reasons(counts)}" if records else ""
+            raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
+        return done
+
+    def _mixture(self, source: Source) -> dict[str, Any]:
+        return {"weight": source.weight, "categories": dict(self.recipe.category_weights), "seed": self.recipe.seed}
+
+    def _tell_of_empty_files(self, documents: list[Done]) -> None:
+        """No mistake for sure, but a download that failed looks like this."""
+        empty = [
+            file.path for (*_, file), done in zip(self._files, documents, strict=True) if not done.counts.get("records")
+        ]
+        if empty:
+            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
+            logger.warning("files without a record: %s%s", ", ".join(empty[:3]), more)
+
+    def duplicates(self, documents: list[Done]) -> list[Done]:
+        keys = _outputs(documents, ".keys.npy")
+        ranges = key_ranges(self.report["documents"]["documents"]) if self.recipe.drop_duplicates else []
+        tasks = [
+            self._task("duplicates", f"{index:03d}", "duplicates:find_duplicates", {"keys": keys}, {"range": bounds})
+            for index, bounds in enumerate(ranges)
+        ]
+        return self._stage("duplicates", tasks, "duplicates") if tasks else []
+
+    def near_duplicates(self, parts: dict[str, Output], duplicates: list[Done]) -> list[Done]:
+        recipe = self.recipe.near_duplicates
+        if not recipe.enabled:
+            return []
+        how = {"near_duplicates": plain_fields(recipe)}
+        signing = [
+            self._task("signatures", name, "signatures:make_signatures", {"part": (part,)}, how)
+            for name, part in parts.items()
+        ]
+        signed = self._stage("signatures", signing)
+        inputs = {
+            "signatures": _outputs(signed, "signatures.npy"),
+            "bands": _outputs(signed, "bands.npy"),
+            "rows": _outputs(signed, "rows.npy"),
+            "duplicates": _outputs(duplicates, ".npy"),
+        }
+        bands, _ = bands_and_rows(recipe.threshold, recipe.permutations)
+        tasks = [
+            self._task(
+                "near_duplicates",
+                f"{index:03d}",
+                "near_duplicates:find_near_duplicates",
+                inputs,
+                {"range": bounds, "threshold": recipe.threshold},
+            )
+            for index, bounds in enumerate(band_ranges(bands * self.report["signatures"]["documents"]))
+        ]
+        return self._stage("near_duplicates", tasks, "pairs")
+
+    def survivors(self, documents: list[Done]) -> list[Done]:
+        """Whether a document stays is asked of the whole corpus; the answer is a file for each part, so that a part of which
+        the answer is the same, when sources are added, need not be done again."""
+        duplicates = self.duplicates(documents)
+        parts = _parts(documents)
+        near = self.near_duplicates(parts, duplicates)
+        if not self.recipe.drop_duplicates and not self.recipe.near_duplicates.enabled:
+            return []
+        inputs = {
+            "documents": tuple(parts.values()),
+            "keys": _outputs(documents, ".keys.npy"),
+            "duplicates": _outputs(duplicates, ".npy"),
+            "pairs": _outputs(near, ".npy"),
+        }
+        priorities = [
+            number
+            for done, (_, number, *_) in zip(documents, self._files, strict=True)
+            for _ in _outputs([done], ".zst")
+        ]
+        parameters = {"parts": list(parts), "priorities": priorities, "ngram": self.recipe.near_duplicates.ngram}
+        task = self._task("survivors", "all", "survivors:choose_survivors", inputs, parameters)
+        return self._stage("survivors", [task], "near_duplicates")
+
+    def benchmark_index(self) -> list[Done]:
+        recipe = self.recipe.decontamination
+        if not recipe.benchmarks:
+            return []
+        files = tuple(file for path in benchmark_paths(recipe.benchmarks) for file in find_input_files(str(path)))
+        self.inputs += files
+        parameters = {"ngram": recipe.ngram, "min_chars": recipe.min_chars}
+        task = self._task("benchmarks", "index", "sentences:index_benchmarks", {"files": files}, parameters)
+        return self._stage("benchmarks", [task], "texts")
+
+    def sentences(self, documents: list[Done], survivors: list[Done], index: list[Done]) -> list[Done]:
+        index_files = _outputs(index, "")
+        tasks: list[ShardTask] = []
+        for done, (source, *_) in zip(documents, self._files, strict=True):
+            for name, part in _parts([done]).items():
+                fraction = source.evaluation_fraction
+                decontamination = plain_fields(self.recipe.decontamination)
+                del decontamination["benchmarks"]  # their content is in the index
+                pseudonyms = {"types": plain_fields(self.recipe.pseudonyms), "seed": self.recipe.seed}
+                parameters = {
+                    "sentences": plain_fields(self.recipe.sentences),
+                    "korean": plain_fields(self.recipe.korean),
+                    "length": plain_fields(source.length or self.recipe.length),
+                    "decontamination": decontamination,
+                    "pseudonyms": pseudonyms if self.recipe.pseudonyms.enabled else None,
+                    "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
+                }
+                self._mixtures.append(self._mixture(source))
+                repeated = _outputs(survivors, f"{name}.npy")
+                inputs = {"part": (part,), "repeated": repeated, "index": index_files}
+                tasks.append(self._task("sentences", name, "sentences:make_sentences", inputs, parameters))
+        done_tasks = self._stage("sentences", tasks)
+        counts = self.report["sentences"]
+        reconcile("documents", counts["documents_in"], counts.get("documents", 0), total_dropped(counts, "documents"))
+        lost = total_dropped(counts, "sentences")
+        reconcile("sentences", counts.get("sentences_in", 0), counts.get("sentences", 0), lost)
+        return done_tasks
+
+    def morphemes(self, sentences: list[Done]) -> tuple[Output, ...]:
+        """Tables of counts, one for each part."""
+        recipe = self.recipe.vocabulary
+        how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
+        tasks = [
+            self._task(
+                "morphemes",
+                done.task.name,
+                "vocabulary:count_part",
+                {"part": _outputs([done], PART)},
+                {**how, "mixture": mixture},
+            )
+            for done, mixture in zip(sentences, self._mixtures, strict=True)
+        ]
+        return _outputs(self._stage("morphemes", tasks, "morphemes"), "")
+
+    def vocabulary(self, sentences: list[Done]) -> Done:
+        counts = self.report["sentences"]
+        if not counts.get("train_documents"):
+            raise InputError(
+                f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}; give Korean "
+                "text, or loosen the rules under --data.korean, --data.length and --data.evaluation-fraction"
+            )
+        recipe = self.recipe.vocabulary
+        parameters = {"vocabulary": plain_fields(recipe)}
+        if recipe.given:
+            files = given_files(recipe.given)
+            self.inputs += files
+            task = self._task("vocabulary", "given", "vocabulary:copy_vocabulary", {"given": files}, parameters)
+        else:
+            counted = {"counts": self.morphemes(sentences)}
+            task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", counted, parameters)
+        [done] = self._stage("vocabulary", [task], "rows")
+        return done
+
+    def records(self, sentences: list[Done], vocabulary: Done) -> list[Done]:
+        parameters = {
+            "examples": plain_fields(self.recipe.examples),
+            "layout": self.recipe.examples.layout,
+            "word_unit": self.recipe.word_unit,
+            "seed": self.recipe.seed,
+        }
+        files = tuple(vocabulary.outputs.values())
+        tasks = [
+            self._task(
+                "records",
+                done.task.name,
+                "records:make_records",
+                {"part": _outputs([done], PART), "vocabulary": files},
+                {**parameters, "mixture": mixture},
+            )
+            for done, mixture in zip(sentences, self._mixtures, strict=True)
+        ]
+        done_tasks = self._stage("records", tasks)
+        counts = self.report["records"]
+        reconcile("records", self.report["sentences"]["documents"], counts["documents"], 0)
+        return done_tasks
+
+
+def plain_fields(recipe: Any) -> dict[str, Any]:
+    """The fields of a recipe dataclass, JSON-ready."""
+    fields: dict[str, Any] = plain(recipe)
+    fields.pop("kind")
+    return fields
+
+
+def _drop_reasons(counts: dict[str, Any]) -> str:
+    return json.dumps(counts["dropped"].get("documents", {}), ensure_ascii=False)
+
+
+def _outputs(done: Sequence[Done], ending: str) -> tuple[Output, ...]:
+    return tuple(output for task in done for name, output in task.outputs.items() if name.endswith(ending))
+
+
+def _parts(documents: Sequence[Done]) -> dict[str, Output]:
+    """The parts of the documents stage, by a name that stays theirs when another source gets more files."""
+    return {
+        f"{done.task.name}-{name.removeprefix('part-').removesuffix('.zst')}": part
+        for done in documents
+        for name, part in done.outputs.items()
+        if name.endswith(".zst")
+    }

@@ -1,0 +1,77 @@
+"""What prepare leaves for training: vocabulary/, examples/ and the reports."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import RecordsHeader, Shard, is_published, publish, withdraw
+from data_pipeline.contract.run_folder import REPORT, RunFolder
+from data_pipeline.contract.storage import read_json, write_atomically, write_json
+from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
+from data_pipeline.recipe import DataRecipe
+from data_pipeline.shard_task import Done
+from data_pipeline.stages.records import SHARDS
+from data_pipeline.vocabulary.report import vocabulary_report
+
+
+def publish_run(
+    folder: RunFolder, recipe: DataRecipe, report: dict[str, Any], vocabulary: Done, records: list[Done]
+) -> RecordsHeader:
+    """Puts vocabulary, records, header and reports where training looks for them; the header last, for it makes them valid.
+
+    - `report`: counts by stage.
+
+    Raises InputError where there is not a single training row.
+    """
+    shards: dict[str, list[tuple[Path, Shard]]] = {}
+    for done in records:
+        for split, facts in read_json(Path(done.outputs[SHARDS].path)).items():
+            path = Path(done.outputs[facts["file"]].path)
+            shards.setdefault(split, []).append((path, Shard(**facts)))
+    if "train" not in shards:
+        raise InputError("the text gives not a single training row; give more text or a shorter --data.examples.length")
+    header = _header(recipe, vocabulary, shards)
+    if not is_published(folder.examples, header):
+        withdraw(folder.examples)  # before the vocabulary that they may not fit stands beside them
+    for name in TOKENIZER_FILES:
+        target = folder.vocabulary / name
+        if name in vocabulary.outputs:
+            content = Path(vocabulary.outputs[name].path).read_bytes()
+            if not target.is_file() or target.read_bytes() != content:
+                write_atomically(target, content)
+        else:
+            target.unlink(missing_ok=True)
+    publish(folder.examples, shards, header)
+    write_json(folder.vocabulary / REPORT, vocabulary_report(Tokenizer(folder.vocabulary), report["records"]))
+    write_json(folder.corpus / REPORT, report)
+    return header
+
+
+def _header(recipe: DataRecipe, vocabulary: Done, shards: dict[str, list[tuple[Path, Shard]]]) -> RecordsHeader:
+    tokenizer = Tokenizer(Path(next(iter(vocabulary.outputs.values())).path).parent)
+    identity = [[split, [shard.sha256 for _, shard in listed]] for split, listed in sorted(shards.items())]
+    layout = recipe.examples.layout
+    special = tokenizer.special
+    return RecordsHeader(
+        layout=layout,
+        length=recipe.examples.length,
+        vocabulary_size=tokenizer.size,
+        token_dtype=str(tokenizer.token_dtype),
+        pad_id=special.pad,
+        unk_id=special.unk,
+        cls_id=special.cls,
+        sep_id=special.sep,
+        mask_id=special.mask,
+        reserved_ids=tokenizer.reserved_ids,
+        word_unit=recipe.word_unit,
+        tokenizer_sha256=tokenizer_sha256(tokenizer.folder),
+        rows={split: sum(shard.rows for _, shard in listed) for split, listed in shards.items()},
+        tokens={split: sum(shard.tokens for _, shard in listed) for split, listed in shards.items()},
+        fingerprint=_sha256([layout, recipe.examples.length, identity]),
+    )
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
