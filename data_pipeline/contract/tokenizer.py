@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, pairwise
@@ -30,7 +31,9 @@ ALTERNATIVE_NAMES = {
     "mask": ("<mask>",),
 }
 MOST_EOJEOLS = 400_000
-"""Eojeols that a tokenizer remembers, about 200 bytes each, before it begins anew."""
+"""Eojeols that a tokenizer remembers, twice over and about 200 bytes each, before it forgets those that are rare."""
+PLAIN_AT_ONCE = 64
+_PLAIN = re.compile(r"[가-힣0-9A-Za-z]+")
 Boundaries = Callable[[str], np.ndarray]
 """text -> bool array, one per character: a unit starts here."""
 
@@ -83,7 +86,8 @@ class Tokenizer:
             self._is_bert and isinstance(self.backend.normalizer, normalizers.BertNormalizer) and not added_texts
         )
         self._eojeols: dict[str, bytes] = {}
-        """What eojeols that were met become, as the bytes of an array of ids."""
+        self._older_eojeols: dict[str, bytes] = {}
+        """What eojeols that were met become, as the bytes of an array of ids; when they are too many, those not met again go."""
         self.continues = np.array([piece.startswith("##") for piece in pieces])
         self.closing = np.array([_closes(piece) for piece in pieces])
         """bool [vocabulary]: marks that close what stands before them; a row should not begin with one."""
@@ -150,16 +154,32 @@ class Tokenizer:
         split = [text.split(" ") for text in texts]
         met = set(chain.from_iterable(split))
         if len(self._eojeols) + len(met) > MOST_EOJEOLS:
-            self._eojeols.clear()
-        if new := [eojeol for eojeol in met if eojeol not in self._eojeols]:
-            tokens, bounds = self._ids(new)
-            self._eojeols.update(
-                (eojeol, tokens[start:end].tobytes()) for eojeol, (start, end) in zip(new, bounds, strict=True)
-            )
+            self._older_eojeols, self._eojeols = self._eojeols, {}
+        not_met = [eojeol for eojeol in met if eojeol not in self._eojeols]
+        again = {eojeol: self._older_eojeols[eojeol] for eojeol in not_met if eojeol in self._older_eojeols}
+        self._eojeols.update(again)
+        self._learn([eojeol for eojeol in not_met if eojeol not in again])
         parts = [b"".join(map(self._eojeols.__getitem__, eojeols)) for eojeols in split]
         tokens = np.frombuffer(b"".join(parts), self.token_dtype)
         lengths = (len(part) // self.token_dtype.itemsize for part in parts)
         return tokens, pairwise(accumulate(lengths, initial=0))
+
+    def _learn(self, eojeols: Sequence[str]) -> None:
+        """Remembers what eojeols become."""
+        # One of letters and digits is one word, whose first token alone has no ##: many can be told apart in one text, and
+        # an eojeol in a text of its own takes longer.
+        plain = [eojeol for eojeol in eojeols if _PLAIN.fullmatch(eojeol)]
+        texts = [" ".join(plain[start : start + PLAIN_AT_ONCE]) for start in range(0, len(plain), PLAIN_AT_ONCE)]
+        tokens, _ = self._ids(texts)
+        bounds = [*np.flatnonzero(~self.continues[tokens]).tolist(), len(tokens)]
+        self._remember(plain, tokens, pairwise(bounds))
+        others = [eojeol for eojeol in eojeols if not _PLAIN.fullmatch(eojeol)]
+        self._remember(others, *self._ids(others))
+
+    def _remember(self, eojeols: Sequence[str], tokens: np.ndarray, bounds: Iterable[tuple[int, int]]) -> None:
+        self._eojeols.update(
+            (eojeol, tokens[start:end].tobytes()) for eojeol, (start, end) in zip(eojeols, bounds, strict=True)
+        )
 
     def _as_text(self, ids: Sequence[int]) -> np.ndarray:
         """Ids as an array, without specials: some models find their own "<s>" in a text that holds it literally."""
