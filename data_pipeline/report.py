@@ -151,7 +151,8 @@ def _examples(console: Console, stages: dict[str, Any], number: int) -> None:
         return
     for stage in ("documents", "survivors", "sentences"):
         for reason, found in stages.get(stage, {}).get("examples", {}).items():
-            console.print(f"\n{reason}")
+            if found:
+                console.print(f"\n{reason}")
             for example in found[:number]:
                 detail = f"\n      {example['detail']}" if example.get("detail") else ""
                 console.print(f"  - {example['id']}: {example['text']}{detail}", markup=False)
