@@ -22,7 +22,7 @@ from harness import (
 )
 
 PART = Path("corpus/part-1.jsonl")
-HERE = r"/.*/work/corpus"
+HERE = r"/.*/\w+/corpus"
 BUDGET = r"or allow more than 0 bad records with --data\.max-bad-records"
 MEND_LINE = rf"mend the file, read another field with --source jsonl\.FIELD:GLOB, {BUDGET}"
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
