@@ -1,6 +1,6 @@
 """Every shipped recipe compiled for a v3-8 and a v5e-8: memory, traffic and arithmetic.
 
-python -m benchmarks.plan      a quarter of an hour on two cores; no TPU, but `pip install .[plan]`
+python -m benchmarks.plan      three minutes on two cores; no TPU, but `pip install .[plan]`
 """
 
 import logging
