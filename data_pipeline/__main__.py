@@ -81,8 +81,7 @@ class Contaminated:
 
 def _contaminated(arguments: list[str]) -> None:
     command = parse_command_line(Contaminated, arguments, "python -m data_pipeline contaminated")
-    if command.workers is not None and command.workers < 1:
-        raise InputError(f"--workers {command.workers}: must be at least 1")
+    workers = _workers(command.workers)
     if not command.corpus:
         raise InputError(
             "the corpus stands first: python -m data_pipeline contaminated FORMAT:GLOB ... --benchmark PATH"
@@ -94,11 +93,8 @@ def _contaminated(arguments: list[str]) -> None:
     )
     require_packages(replace(recipe, decontamination=settings))
     from data_pipeline.contaminated import certify
-    from data_pipeline.engines.local import default_workers
 
-    certify(
-        RunFolder(command.run_dir), recipe.sources, settings, command.workers or default_workers(), command.examples
-    )
+    certify(RunFolder(command.run_dir), recipe.sources, settings, workers, command.examples)
 
 
 @dataclass(frozen=True)
@@ -128,11 +124,9 @@ def _vocabulary(arguments: list[str]) -> None:
     if arguments[:1] != ["extend"]:
         raise InputError(f"vocabulary can do one thing: {program} VOCABULARY --source FORMAT:GLOB --to DIR")
     command = parse_command_line(Extend, arguments[1:], program)
-    if command.workers is not None and command.workers < 1:
-        raise InputError(f"--workers {command.workers}: must be at least 1")
+    workers = _workers(command.workers)
     recipe = with_sources(DataRecipe(sources=()), [*chain(*command.source)], [])
     require_packages(recipe)
-    from data_pipeline.engines.local import default_workers
     from data_pipeline.extend import extend
 
     extend(
@@ -142,8 +136,17 @@ def _vocabulary(arguments: list[str]) -> None:
         command.words,
         command.min_count,
         RunFolder(command.run_dir),
-        command.workers or default_workers(),
+        workers,
     )
+
+
+def _workers(asked: int | None) -> int:
+    """As many as asked for, or one a core."""
+    if asked is not None and asked < 1:
+        raise InputError(f"--workers {asked}: must be at least 1")
+    from data_pipeline.engines.local import default_workers  # here, for it brings what only work needs
+
+    return asked or default_workers()
 
 
 def _format_of(path: str) -> str:
@@ -153,8 +156,7 @@ def _format_of(path: str) -> str:
 def _prepare(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments)
     command = parse_command_line(Prepare(name, recipe), arguments, "python -m data_pipeline prepare")
-    if command.workers is not None and command.workers < 1:
-        raise InputError(f"--workers {command.workers}: must be at least 1")
+    workers = _workers(command.workers)
     for flag, values in (("--source FORMAT:GLOB", command.source), ("--benchmark PATH", command.benchmark)):
         if () in values:
             raise InputError(f"{flag}: its value is missing; leave the flag out to take what the recipe says")
@@ -162,10 +164,9 @@ def _prepare(arguments: list[str]) -> None:
     folder = RunFolder(command.run_dir or Path("runs") / name)
     require_packages(data)
     # Here, not above: these import what was asked for.
-    from data_pipeline.engines.local import default_workers
     from data_pipeline.prepare import prepare
 
-    prepare(folder, name, data, command.workers or default_workers())
+    prepare(folder, name, data, workers)
 
 
 def with_sources(recipe: DataRecipe, sources: Sequence[str], benchmarks: Sequence[str]) -> DataRecipe:
