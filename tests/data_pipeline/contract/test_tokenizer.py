@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
@@ -138,19 +138,6 @@ def test_a_model_that_knows_its_own_specials_may_not_use_them(tmp_path: Path) ->
     [(ids, _)] = tokenizer.encode(["<s>가나 <mask>"], "eojeol")
     special = tokenizer.special
     assert not set(ids.tolist()) & {special.cls, special.mask, special.sep, special.pad}
-
-
-@given(st.lists(TEXTS, max_size=6))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_remembered_eojeols_change_nothing(
-    word_piece: Tokenizer, monkeypatch: pytest.MonkeyPatch, texts: list[str]
-) -> None:
-    alone = word_piece.backend.encode_batch_fast(texts, add_special_tokens=False)
-    for most in (0, 5, 10_000):
-        monkeypatch.setattr("data_pipeline.contract.tokenizer.MOST_EOJEOLS", most)
-        for (ids, starts), encoding in zip(word_piece.encode(texts, "token"), alone, strict=True):
-            assert ids.tolist() == encoding.ids
-            assert starts.all()
 
 
 def test_an_added_token_with_a_blank_in_it_is_found(tmp_path: Path) -> None:

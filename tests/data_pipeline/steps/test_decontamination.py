@@ -8,12 +8,9 @@ import random
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +20,6 @@ from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.document import Document, Dropped, Sentence
 from data_pipeline.recipe import Decontamination
-from data_pipeline.steps import bm25_kernels
 from data_pipeline.steps.bm25 import K1, B, Bm25Index, Prefilter, build_index
 from data_pipeline.steps.decontamination import decontaminator
 
@@ -324,18 +320,6 @@ def test_unfinished_index_is_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
         make_index(CLEAN, tmp_path)
     with pytest.raises(WorkError, match="no finished benchmark index"):
         Bm25Index.open(tmp_path)
-
-
-def test_kernels_compile_without_a_place_for_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What numba does where neither __pycache__ nor the user's cache folder can be written.
-    def njit_without_cache(function: Callable[..., Any] | None = None, cache: bool = False) -> Any:
-        def refuse(_: Callable[..., Any]) -> None:
-            raise RuntimeError("cannot cache function 'f': no locator available for file 'f.py'")
-
-        return refuse if cache else numba.njit(function)
-
-    monkeypatch.setattr(bm25_kernels, "njit", njit_without_cache)
-    assert bm25_kernels._compiled(lambda x: x + 1)(2) == 3
 
 
 # --- real text ------------------------------------------------------------------------------------------------------
