@@ -68,7 +68,7 @@ def measure_steps(found: Corpora, reviews: Path, folder: RunFolder, runs: int) -
     def corpus_step(name: str, step: Step, documents: list[Document], sentences: int) -> list[Document]:
         return note(name, "corpus", lambda: _survivors(step, documents), map(_text, documents), sentences)
 
-    documents = [*_read("petitions", found.petitions), *_read("jsonl", str(reviews))]
+    documents = [*read_documents("petitions", found.petitions), *read_documents("jsonl", str(reviews))]
     documents = corpus_step("clean", cleaner(recipe.clean), documents, 0)
     split = _survivors(sentence_splitter(recipe.sentences), documents)
     paragraphs = [paragraph for document in documents for paragraph in document.text.split("\n")]
@@ -110,7 +110,8 @@ def _timed(work: Callable[[], Result], runs: int) -> tuple[Result, float]:
     return result, statistics.median(seconds)
 
 
-def _read(source_format: str, glob: str) -> Iterator[Document]:
+def read_documents(source_format: str, glob: str) -> Iterator[Document]:
+    """The documents of files."""
     for file in find_input_files(glob):
         with open_input(file.path) as stream:
             for item in FORMATS[source_format](stream, file.path, Source(source_format, glob)):
