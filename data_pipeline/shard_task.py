@@ -36,6 +36,7 @@ LIBRARIES = (
 )
 NOT_IN_FINGERPRINT = (
     "__main__.py",
+    "commands",
     "report.py",
     "inspect.py",
     "prepare.py",

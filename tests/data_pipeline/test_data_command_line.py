@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import data_pipeline.__main__
-from data_pipeline.__main__ import parse_source, with_sources
+from data_pipeline.commands.flags import parse_source, with_sources
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json

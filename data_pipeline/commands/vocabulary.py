@@ -1,0 +1,56 @@
+"""python -m data_pipeline vocabulary extend VOCABULARY."""
+
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from data_pipeline.commands.flags import Sources, with_sources, workers_of
+from data_pipeline.contract.command_line import parse_command_line
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.packages import require_packages
+from data_pipeline.recipe import DataRecipe
+
+
+@dataclass(frozen=True)
+class Extend:
+    """Fills the [unusedN] rows of a vocabulary with the words of a domain corpus, for continued pretraining."""
+
+    vocabulary: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="VOCABULARY")]
+    """Folder with vocab.txt or tokenizer.json: a run's vocabulary/ or a Hugging Face folder."""
+    to: Path
+    """Folder to write, new or empty."""
+    source: Sources = ()
+    """The domain corpus, as prepare takes it."""
+    words: int | None = None
+    """Words to add; None means as many as there are [unusedN] rows."""
+    min_count: int = 10
+    """Morphemes counted less often are left out."""
+    run_dir: Path = Path("runs/extend")
+    """Folder for the work."""
+    workers: int | None = None
+    """Processes; None means one a core. The result does not depend on it."""
+
+
+def run(arguments: list[str]) -> None:
+    program = "python -m data_pipeline vocabulary extend"
+    if arguments[:1] != ["extend"]:
+        raise InputError(f"vocabulary can do one thing: {program} VOCABULARY --source FORMAT:GLOB --to DIR")
+    command = parse_command_line(Extend, arguments[1:], program)
+    workers = workers_of(command.workers)
+    recipe = with_sources(DataRecipe(sources=()), [*chain(*command.source)], [])
+    require_packages(recipe)
+    from data_pipeline.extend import extend
+
+    extend(
+        command.vocabulary,
+        recipe.sources,
+        command.to,
+        command.words,
+        command.min_count,
+        RunFolder(command.run_dir),
+        workers,
+    )
