@@ -11,7 +11,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import find_input_files
-from data_pipeline.engines import local
+from data_pipeline.engines.runner import Engine, Runner
 from data_pipeline.progress import StageProgress
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import given_files
@@ -32,8 +32,8 @@ logger = logging.getLogger("data_pipeline")
 class Stages:
     """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
 
-    def __init__(self, folder: RunFolder, recipe: DataRecipe, workers: int) -> None:
-        self.folder, self.recipe, self.workers = folder, recipe, workers
+    def __init__(self, folder: RunFolder, recipe: DataRecipe, engine: Engine) -> None:
+        self.folder, self.recipe, self._runner = folder, recipe, Runner(engine)
         self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
         self._files = [
             (source, number, index, file)
@@ -45,8 +45,8 @@ class Stages:
         self._mixtures: list[dict[str, Any]] = []  # of each task of the stage sentences, and of those after it
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
-        with StageProgress(stage, len(tasks), unit) as progress:
-            done = local.run_tasks(tasks, self.workers, progress.task_done)
+        with StageProgress(stage, tasks, unit) as progress:
+            done = self._runner.run(tasks, progress.task_found, progress.task_done)
         remove_leftovers(self.folder.corpus, stage, tasks)
         self.report[stage] = merged(task.counts for task in done)
         return done
@@ -247,6 +247,7 @@ class Stages:
             counted = {"counts": self.morphemes(sentences)}
             task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", counted, parameters)
         [done] = self._stage("vocabulary", [task], "rows")
+        self._runner.check(done.outputs.values())  # they are published, even where no task reads them
         return done
 
     def records(self, sentences: list[Done], vocabulary: Done) -> list[Done]:

@@ -6,6 +6,8 @@ from typing import Any
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.engines.local import LocalEngine
+from data_pipeline.engines.runner import Engine, mending
 from data_pipeline.flow import Stages, plain_fields
 from data_pipeline.publish import publish_run
 from data_pipeline.recipe import DataRecipe
@@ -22,16 +24,21 @@ def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: in
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the pool is the parallelism
     os.environ["RAYON_NUM_THREADS"] = "1"
     check(recipe)
+    engine = LocalEngine(workers)
     with folder.locked():
-        run = Stages(folder, recipe, workers)
-        index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
-        documents = run.documents()
-        survivors = run.survivors(documents)
-        sentences = run.sentences(documents, survivors, index)
-        vocabulary = run.vocabulary(sentences)
-        records = run.records(sentences, vocabulary)
-        header = publish_run(folder, recipe, run.report, vocabulary, records)
-        folder.record("prepare", _facts(recipe_name, recipe, run, header))
+        mending(lambda: _prepare(folder, recipe_name, recipe, engine))
+
+
+def _prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, engine: Engine) -> None:
+    run = Stages(folder, recipe, engine)
+    index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
+    documents = run.documents()
+    survivors = run.survivors(documents)
+    sentences = run.sentences(documents, survivors, index)
+    vocabulary = run.vocabulary(sentences)
+    records = run.records(sentences, vocabulary)
+    header = publish_run(folder, recipe, run.report, vocabulary, records)
+    folder.record("prepare", _facts(recipe_name, recipe, run, header))
 
 
 def _facts(recipe_name: str, recipe: DataRecipe, run: Stages, header: RecordsHeader) -> dict[str, Any]:

@@ -148,6 +148,16 @@ def finished(task: ShardTask) -> Done | None:
     return Done(task, outputs, record["counts"], Cost(**record["cost"]))
 
 
+def forget(output: Output) -> Path:
+    """Takes back the done-record of the task that left a file; returns where it stood."""
+    attempt = Path(output.path)
+    while attempt.parent.name != "data":
+        attempt = attempt.parent
+    done_path = attempt.parent.parent / "done" / f"{attempt.name.rpartition('.')[0]}.json"
+    done_path.unlink(missing_ok=True)
+    return done_path
+
+
 def stage_costs(root: Path, stage: str) -> list[Cost]:
     """What each done task of a stage cost, in the run that did it."""
     records = (read_json(path) for path in sorted((root / stage / "done").glob("*.json")))
