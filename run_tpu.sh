@@ -90,7 +90,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     --run-dir) run_dir=${2:?--run-dir needs a folder}; shift 2; continue ;;
     --run-dir=*) run_dir=${1#*=}; shift; continue ;;
-    --source* | --benchmark* | --workers* | --data.*) target=data ;;
+    --source* | --benchmark* | --workers* | --retrain-vocabulary | --data.*) target=data ;;
     --*) target=training ;;
   esac
   if [ $target = data ]; then data+=("$1"); else training+=("$1"); fi

@@ -13,6 +13,8 @@ from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.corpus_files import FoundMatch, read_matches
+from data_pipeline.engines.local import LocalEngine
+from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages, plain_fields
 from data_pipeline.recipe import (
     DataRecipe,
@@ -54,11 +56,15 @@ def certify(
         evaluation_fraction=0.0,
     )
     check(recipe)
-    with folder.locked():
-        stages = Stages(folder, recipe, workers)
+
+    def work() -> dict[str, Any]:
+        stages = Stages(folder, recipe, LocalEngine(workers))
         index = stages.benchmark_index()
         done = stages.sentences(stages.documents(), [], index)
-        certificate = _certificate(stages, recipe, done, _texts(index))
+        return _certificate(stages, recipe, done, _texts(index))
+
+    with folder.locked():
+        certificate = mending(work)
         write_json(folder.path / CERTIFICATE, certificate)
     _print(certificate, examples)
     print(f"\n{folder.path / CERTIFICATE} holds every match")

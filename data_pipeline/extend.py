@@ -1,5 +1,6 @@
 """vocabulary extend: a vocabulary whose [unusedN] rows hold the words of a domain corpus."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,8 +8,10 @@ from tokenizers import models, normalizers
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import write_atomically, write_json
+from data_pipeline.contract.storage import InputFile, write_atomically, write_json
 from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
+from data_pipeline.engines.local import LocalEngine
+from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages
 from data_pipeline.recipe import DataRecipe, Pseudonyms, Source, Vocabulary
 from data_pipeline.recipe_checks import check
@@ -58,11 +61,15 @@ def extend(
         pseudonyms=Pseudonyms(enabled=False),  # nothing of the text is kept but words that are frequent
     )
     check(recipe)
-    with work.locked():
-        stages = Stages(work, recipe, workers)
+
+    def counted() -> tuple[Counter[str], list[InputFile]]:
+        stages = Stages(work, recipe, LocalEngine(workers))
         documents = stages.documents()
         tables = stages.morphemes(stages.sentences(documents, stages.survivors(documents), []))
-        counts = added_counts([table.path for table in tables])
+        return added_counts([table.path for table in tables]), stages.inputs
+
+    with work.locked():
+        counts, inputs = mending(counted)
     words = new_words(tokenizer, counts, most or free, min_count)
     rows = extended(tokenizer.pieces, [word.text for word in words])
     to.mkdir(parents=True, exist_ok=True)
@@ -71,7 +78,7 @@ def extend(
     listed = [{"text": word.text, "count": word.count, "pieces": word.pieces} for word in words]
     write_json(
         to / WORDS_FILE,
-        {"vocabulary": str(vocabulary), "inputs": [file.path for file in stages.inputs], "words": listed},
+        {"vocabulary": str(vocabulary), "inputs": [file.path for file in inputs], "words": listed},
     )
     _print(words, free, sum(counts.values()), to)
 

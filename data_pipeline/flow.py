@@ -1,21 +1,24 @@
 """The stages of the data side as lists of tasks: what each reads, and which earlier stage wrote it."""
 
+import hashlib
 import json
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import find_input_files
-from data_pipeline.engines import local
+from data_pipeline.contract.storage import InputFile, find_input_files, path_in_glob
+from data_pipeline.engines.runner import Engine, Runner
 from data_pipeline.progress import StageProgress
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import given_files
-from data_pipeline.shard_task import Done, Output, ShardTask, remove_leftovers
+from data_pipeline.shard_task import Done, Output, ShardTask, done_with_other_inputs, finished, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.near_duplicates import band_ranges
 from data_pipeline.stages.sentences import PART
@@ -32,21 +35,22 @@ logger = logging.getLogger("data_pipeline")
 class Stages:
     """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
 
-    def __init__(self, folder: RunFolder, recipe: DataRecipe, workers: int) -> None:
-        self.folder, self.recipe, self.workers = folder, recipe, workers
+    def __init__(self, folder: RunFolder, recipe: DataRecipe, engine: Engine, retrain_vocabulary: bool = False) -> None:
+        self.folder, self.recipe, self._runner = folder, recipe, Runner(engine)
+        self._retrain_vocabulary = retrain_vocabulary
         self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
         self._files = [
-            (source, number, index, file)
+            (source, number, file)
             for number, source in enumerate(self.sources)
-            for index, file in enumerate(find_input_files(source.glob))
+            for file in find_input_files(source.glob)
         ]
-        self.inputs = [file for _, _, _, file in self._files]
+        self.inputs = [file for *_, file in self._files]
         self.report: dict[str, Any] = {}
         self._mixtures: list[dict[str, Any]] = []  # of each task of the stage sentences, and of those after it
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
-        with StageProgress(stage, len(tasks), unit) as progress:
-            done = local.run_tasks(tasks, self.workers, progress.task_done)
+        with StageProgress(stage, tasks, unit) as progress:
+            done = self._runner.run(tasks, progress.task_found, progress.task_done)
         remove_leftovers(self.folder.corpus, stage, tasks)
         self.report[stage] = merged(task.counts for task in done)
         return done
@@ -66,7 +70,7 @@ class Stages:
     def documents(self) -> list[Done]:
         tasks = []
         limits = {"bad_records": self.recipe.max_bad_records}
-        for source, number, index, file in self._files:
+        for source, _, file in self._files:
             parameters = {
                 # Only what shapes the documents: another licence or share of evaluation must not read all again.
                 "source": {"glob": "", **{name: getattr(source, name) for name in SHAPES_DOCUMENTS}},
@@ -74,7 +78,7 @@ class Stages:
                 "clean": plain_fields(self.recipe.clean),
                 "part_bytes": self.recipe.part_megabytes * 1_000_000,
             }
-            name = f"{number:03d}-{index:06d}"
+            name = _file_name(source, file)
             inputs = {"file": (file,)}
             tasks.append(self._task("documents", name, "documents:make_documents", inputs, parameters, limits))
         done = self._stage("documents", tasks)
@@ -169,7 +173,7 @@ class Stages:
         }
         priorities = [
             number
-            for done, (_, number, *_) in zip(documents, self._files, strict=True)
+            for done, (_, number, _) in zip(documents, self._files, strict=True)
             for _ in _outputs([done], ".zst")
         ]
         parameters = {"parts": list(parts), "priorities": priorities, "ngram": self.recipe.near_duplicates.ngram}
@@ -204,7 +208,7 @@ class Stages:
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
                 self._mixtures.append(self._mixture(source))
-                repeated = _outputs(survivors, f"{name}.npy")
+                repeated = tuple(each.outputs[f"{name}.npy"] for each in survivors)
                 inputs = {"part": (part,), "repeated": repeated, "index": index_files}
                 tasks.append(self._task("sentences", name, "sentences:make_sentences", inputs, parameters))
         done_tasks = self._stage("sentences", tasks)
@@ -246,8 +250,28 @@ class Stages:
         else:
             counted = {"counts": self.morphemes(sentences)}
             task = self._task("vocabulary", "trained", "vocabulary:make_vocabulary", counted, parameters)
+            if frozen := self._frozen(task):
+                return frozen
         [done] = self._stage("vocabulary", [task], "rows")
+        self._runner.check(done.outputs.values())  # they are published, even where no task reads them
         return done
+
+    def _frozen(self, task: ShardTask) -> Done | None:
+        """The vocabulary that this folder was prepared with: it stays although it would now come out otherwise, for a model may
+        have been trained with it."""
+        if self._retrain_vocabulary or "prepare" not in self.folder.manifest() or finished(task):
+            return None
+        earlier = done_with_other_inputs(task)
+        if earlier is not None:
+            self._runner.check(earlier.outputs.values())
+            before, now = earlier.counts["morphemes"], self.report["morphemes"]["morphemes"]
+            self.report["vocabulary"] = {**earlier.counts, "corpus_morphemes": now}
+            logger.info(
+                "vocabulary %s rows, kept as they are: trained on %s morphemes, the corpus now has %s; "
+                "--retrain-vocabulary makes a new one",
+                *(f"{number:,}" for number in (earlier.counts["rows"], before, now)),
+            )
+        return earlier
 
     def records(self, sentences: list[Done], vocabulary: Done) -> list[Done]:
         parameters = {
@@ -278,6 +302,14 @@ def plain_fields(recipe: Any) -> dict[str, Any]:
     fields: dict[str, Any] = plain(recipe)
     fields.pop("kind")
     return fields
+
+
+def _file_name(source: Source, file: InputFile) -> str:
+    """Names a source file's tasks: the same whatever files and sources stand beside it, and wherever the corpus lies."""
+    place = path_in_glob(file.path, source.glob)
+    digest = hashlib.blake2b(f"{source.name}\0{place}".encode(errors="surrogateescape"), digest_size=6).hexdigest()
+    readable = re.sub(r"[^\w.-]+", "_", f"{source.name[:30]}-{Path(place).name[:40]}").lstrip(".")
+    return f"{readable}-{digest}"
 
 
 def _drop_reasons(counts: dict[str, Any]) -> str:

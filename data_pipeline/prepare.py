@@ -6,38 +6,47 @@ from typing import Any
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.engines.local import LocalEngine
+from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages, plain_fields
 from data_pipeline.publish import publish_run
 from data_pipeline.recipe import DataRecipe
 from data_pipeline.recipe_checks import check
 
 
-def prepare(folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: int) -> None:
+def prepare(
+    folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: int, *, retrain_vocabulary: bool = False
+) -> None:
     """Runs every stage of the data side in a run folder.
 
     - `workers`: processes; the result does not depend on it.
+    - `retrain_vocabulary`: whether a vocabulary that the folder was prepared with is made anew where text was added.
 
     Raises InputError for a source, benchmark or field that is wrong, WorkError where the machine fails.
     """
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the pool is the parallelism
     os.environ["RAYON_NUM_THREADS"] = "1"
     check(recipe)
+    engine = LocalEngine(workers)
     with folder.locked():
-        run = Stages(folder, recipe, workers)
-        index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
-        documents = run.documents()
-        survivors = run.survivors(documents)
-        sentences = run.sentences(documents, survivors, index)
-        vocabulary = run.vocabulary(sentences)
-        records = run.records(sentences, vocabulary)
-        header = publish_run(folder, recipe, run.report, vocabulary, records)
-        folder.record("prepare", _facts(recipe_name, recipe, run, header))
+        mending(lambda: _prepare(recipe_name, Stages(folder, recipe, engine, retrain_vocabulary)))
 
 
-def _facts(recipe_name: str, recipe: DataRecipe, run: Stages, header: RecordsHeader) -> dict[str, Any]:
+def _prepare(recipe_name: str, run: Stages) -> None:
+    index = run.benchmark_index()  # first: a wrong benchmark file must not be found hours into the work
+    documents = run.documents()
+    survivors = run.survivors(documents)
+    sentences = run.sentences(documents, survivors, index)
+    vocabulary = run.vocabulary(sentences)
+    records = run.records(sentences, vocabulary)
+    header = publish_run(run.folder, run.recipe, run.report, vocabulary, records)
+    run.folder.record("prepare", _facts(recipe_name, run, header))
+
+
+def _facts(recipe_name: str, run: Stages, header: RecordsHeader) -> dict[str, Any]:
     return {
         "recipe_name": recipe_name,
-        "recipe": plain(recipe),
+        "recipe": plain(run.recipe),
         "inputs": [plain_fields(file) for file in run.inputs],
         "records": {"fingerprint": header.fingerprint, "rows": header.rows, "tokens": header.tokens},
     }

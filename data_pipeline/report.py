@@ -30,7 +30,7 @@ def print_report(folder: RunFolder, examples: int) -> None:
     _replaced(console, stages["sentences"]["replaced"])
     if stages.get("benchmarks"):
         _benchmarks(console, stages)
-    _vocabulary(console, read_json(folder.vocabulary / REPORT))
+    _vocabulary(console, read_json(folder.vocabulary / REPORT), stages["vocabulary"])
     _records(console, read_header(folder.examples), stages["records"])
     _examples(console, stages, examples)
 
@@ -124,13 +124,18 @@ def _benchmarks(console: Console, stages: dict[str, Any]) -> None:
     console.print(f"documents left with holes: {stages['sentences'].get('documents_with_holes', 0):,}")
 
 
-def _vocabulary(console: Console, report: dict[str, Any]) -> None:
+def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]) -> None:
     console.print(
         f"\nvocabulary: {report['rows']:,} rows, {report['hangul_initial']:,} word-initial and "
         f"{report['hangul_continuing']:,} ## Hangul pieces ({report['initial_to_continuing']:.1f} to 1)\n"
         f"on this corpus: [UNK] {report['unknown_rate']:.3%} of tokens, {report['tokens_per_eojeol']:.3f} tokens an eojeol, "
         f"{report['characters_per_token']:.2f} characters a token, ## {report['continuing_share']:.1%} of tokens"
     )
+    if "corpus_morphemes" in counts:
+        console.print(
+            f"kept from before text was added: trained on {counts['morphemes']:,} morphemes, the corpus now has "
+            f"{counts['corpus_morphemes']:,}; `prepare --retrain-vocabulary` makes a new one"
+        )
 
 
 def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) -> None:

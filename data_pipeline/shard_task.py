@@ -100,8 +100,11 @@ class ShardTask:
             role: [[Path(file.path).name, file.sha256] if isinstance(file, Output) else asdict(file) for file in files]
             for role, files in self.inputs.items()
         }
-        facts = [self.stage, self.name, self.operation, inputs, self.parameters, code_fingerprint()]
-        return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+        return _sha256([self.stage, self.name, self.operation, inputs, self.parameters, code_fingerprint()])
+
+    def request(self) -> str:
+        """Hash of what was asked for, whatever it is made from."""
+        return _sha256([self.stage, self.name, self.operation, self.parameters])
 
 
 @dataclass(frozen=True)
@@ -115,6 +118,10 @@ class Done:
 
 
 Operation = Callable[[ShardTask, Path], dict[str, Any]]
+
+
+def _sha256(facts: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 @cache
@@ -137,8 +144,16 @@ def code_fingerprint() -> str:
 def finished(task: ShardTask) -> Done | None:
     """The task's done-record if it belongs to these inputs, parameters and code and its files are whole; else None."""
     record = read_json(task.done_path)
-    if record is None or record["fingerprint"] != task.fingerprint():
-        return None
+    return _whole(task, record) if record is not None and record["fingerprint"] == task.fingerprint() else None
+
+
+def done_with_other_inputs(task: ShardTask) -> Done | None:
+    """What an earlier command made with these parameters, whatever its inputs and the code were, if its files are whole; else None."""
+    record = read_json(task.done_path)
+    return _whole(task, record) if record is not None and record.get("request") == task.request() else None
+
+
+def _whole(task: ShardTask, record: dict[str, Any]) -> Done | None:
     folder = task.attempts / record["attempt"]
     outputs = {}
     for name, (size, sha256) in record["outputs"].items():
@@ -147,6 +162,16 @@ def finished(task: ShardTask) -> Done | None:
             return None
         outputs[name] = Output(str(path), size, sha256)
     return Done(task, outputs, record["counts"], Cost(**record["cost"]))
+
+
+def forget(output: Output) -> Path:
+    """Takes back the done-record of the task that left a file; returns where it stood."""
+    attempt = Path(output.path)
+    while attempt.parent.name != "data":
+        attempt = attempt.parent
+    done_path = attempt.parent.parent / "done" / f"{attempt.name.rpartition('.')[0]}.json"
+    done_path.unlink(missing_ok=True)
+    return done_path
 
 
 def stage_costs(root: Path, stage: str) -> list[Cost]:
@@ -192,6 +217,7 @@ def _commit(task: ShardTask, folder: Path, counts: dict[str, Any], meter: Meter)
     cost = meter.read()
     record = {
         "fingerprint": task.fingerprint(),
+        "request": task.request(),
         "attempt": folder.name,
         "outputs": {name: [output.size, output.sha256] for name, output in outputs.items()},
         "counts": counts,

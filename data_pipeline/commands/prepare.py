@@ -31,6 +31,8 @@ class Prepare:
     """Benchmark files or folders, instead of the recipe's."""
     workers: int | None = None
     """Processes; None means one a core. The result does not depend on it."""
+    retrain_vocabulary: bool = False
+    """Train the vocabulary anew where text was added to a prepared folder; otherwise it stays, for models may know it."""
 
 
 def run(arguments: list[str]) -> None:
@@ -46,7 +48,7 @@ def run(arguments: list[str]) -> None:
     # Here, not above: these import what was asked for.
     from data_pipeline.prepare import prepare
 
-    prepare(folder, name, data, workers)
+    prepare(folder, name, data, workers, retrain_vocabulary=command.retrain_vocabulary)
 
 
 def _recipe(arguments: list[str]) -> tuple[str, DataRecipe]:

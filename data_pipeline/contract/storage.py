@@ -67,6 +67,13 @@ def find_input_files(glob: str) -> list[InputFile]:
     return [InputFile(file.path.removeprefix("file://"), file.size, file.stamp) for file in files]
 
 
+def path_in_glob(path: str, glob: str) -> str:
+    """Where a file that `find_input_files(glob)` found lies below the folder at which the glob begins to vary."""
+    whole = glob if "://" in glob else os.path.abspath(os.path.expanduser(glob))
+    folder = re.split(r"[*?\[]", whole)[0].rpartition("/")[0] + "/"
+    return path.removeprefix(folder)
+
+
 @contextmanager
 def open_input(path: str) -> Iterator[IO[bytes]]:
     """Opens a source file for reading bytes and lines; .gz, .xz, .bz2 and .zst are decompressed on the way.

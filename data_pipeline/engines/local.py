@@ -5,13 +5,15 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from dataclasses import dataclass
 
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.shard_task import Done, ShardTask, finished, run_task
+from data_pipeline.engines.runner import OnDone
+from data_pipeline.shard_task import Done, ShardTask, run_task
 
 logger = logging.getLogger("data_pipeline")
 
@@ -24,41 +26,37 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def run_tasks(tasks: Sequence[ShardTask], workers: int, on_done: Callable[[Done], None]) -> list[Done]:
-    """Runs what is not done yet and returns all done tasks in the order given.
+@dataclass(frozen=True)
+class LocalEngine:
+    """A pool of `workers` processes; with one worker or one task, this process itself."""
 
-    - `on_done`: called in this process as each task finishes.
+    workers: int
 
-    Raises the first InputError or WorkError of a task; what others finished stays done.
-    """
-    done: dict[str, Done] = {}
-    for task in tasks:
-        earlier = finished(task)
-        if earlier is not None:
-            done[task.name] = earlier
-            on_done(earlier)
-    remaining = [task for task in tasks if task.name not in done]
-    if workers == 1 or len(remaining) == 1:
-        for task in remaining:
-            done[task.name] = run_task(task)
-            on_done(done[task.name])
-        remaining = []
-    while remaining:
-        try:
-            _run_pool(remaining, workers, done, on_done)
-        except BrokenProcessPool:
-            suspects = [task for task in remaining if task.name not in done][:workers]
-            for suspect in suspects:
-                _run_alone(suspect, done, on_done)
-        remaining = [task for task in remaining if task.name not in done]
-    return [done[task.name] for task in tasks]
+    def run(self, tasks: Sequence[ShardTask], on_done: OnDone) -> None:
+        if self.workers == 1 or len(tasks) == 1:
+            for task in tasks:
+                on_done(run_task(task))
+            return
+        done: set[str] = set()
+
+        def note(result: Done) -> None:
+            done.add(result.task.name)
+            on_done(result)
+
+        while remaining := [task for task in tasks if task.name not in done]:
+            try:
+                _run_pool(remaining, self.workers, note)
+            except BrokenProcessPool:
+                suspects = [task for task in remaining if task.name not in done][: self.workers]
+                for suspect in suspects:
+                    _run_alone(suspect, note)
 
 
-def _run_alone(task: ShardTask, done: dict[str, Done], on_done: Callable[[Done], None]) -> None:
+def _run_alone(task: ShardTask, on_done: OnDone) -> None:
     """Runs a task that may have killed a worker in a pool of its own: it has all the memory, and nobody else is to blame."""
     for _ in range(MOST_DEATHS - 1):
         with suppress(BrokenProcessPool):
-            _run_pool([task], 1, done, on_done)
+            _run_pool([task], 1, on_done)
             return
     raise WorkError(
         f"{task.stage}/{task.name}: a worker died {MOST_DEATHS} times over this task (out of memory?); "
@@ -66,17 +64,15 @@ def _run_alone(task: ShardTask, done: dict[str, Done], on_done: Callable[[Done],
     )
 
 
-def _run_pool(tasks: Sequence[ShardTask], workers: int, done: dict[str, Done], on_done: Callable[[Done], None]) -> None:
+def _run_pool(tasks: Sequence[ShardTask], workers: int, on_done: OnDone) -> None:
     # forkserver: a fork of this process would copy its threads' locks, a spawn would import everything for each worker.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["data_pipeline.prepare"])
     with ProcessPoolExecutor(min(workers, len(tasks)), mp_context=context, initializer=_end_with_parent) as pool:
-        futures = {pool.submit(run_task, task): task for task in tasks}
+        futures = [pool.submit(run_task, task) for task in tasks]
         try:
             for future in as_completed(futures):
-                result = future.result()
-                done[futures[future].name] = result
-                on_done(result)
+                on_done(future.result())
         except BaseException as error:
             for future in futures:
                 future.cancel()

@@ -1,14 +1,7 @@
 """From raw text to records: the same bytes whatever happens on the way, and nothing lost, doubled or bridged."""
 
-import hashlib
 import json
-import os
-import random
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from prepared_runs import done_records, results, run
 
 import data_pipeline.publish
 from data_pipeline.contract.errors import InputError
@@ -25,7 +19,6 @@ from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.inspect import segments
-from data_pipeline.prepare import prepare
 from data_pipeline.recipe import (
     Clean,
     DataRecipe,
@@ -42,21 +35,6 @@ from data_pipeline.tally import total_dropped
 MakeRecipe = Callable[..., DataRecipe]
 MakeDocument = Callable[..., str]
 JsonLines = Callable[[Path, list[str]], Path]
-
-
-def run(folder: Path, recipe: DataRecipe, workers: int = 1) -> RunFolder:
-    prepare(RunFolder(folder), "tiny", recipe, workers)
-    return RunFolder(folder)
-
-
-def results(folder: Path) -> dict[str, str]:
-    """Every file that training reads, by content."""
-    files = [*(folder / "vocabulary").iterdir(), *(folder / "examples").iterdir(), folder / "corpus" / "report.json"]
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
-def done_records(folder: Path) -> dict[Path, int]:
-    return {path.relative_to(folder): path.stat().st_mtime_ns for path in folder.glob("corpus/*/done/*.json")}
 
 
 def survivors(folder: RunFolder) -> list[SplitDocument]:
@@ -114,41 +92,6 @@ def test_a_moved_run_is_still_done(recipe: DataRecipe, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "here")
     run(tmp_path / "there", recipe)
     assert done_records(tmp_path / "there") == before
-
-
-RECIPE_FILE = """
-import sys
-sys.path.insert(0, {tests!r})
-from conftest import make_recipe
-data = make_recipe({glob!r})
-"""
-
-
-def start(recipe_file: Path, folder: Path) -> "subprocess.Popen[bytes]":
-    arguments = ["prepare", str(recipe_file), "--run-dir", str(folder), "--workers", "2"]
-    command = [sys.executable, "-m", "data_pipeline", *arguments]
-    return subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-
-
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
-def test_killed_at_any_moment_gives_the_same_bytes(
-    seed: int, unbroken: RunFolder, corpus: Path, tmp_path: Path
-) -> None:
-    """Every process of the command is killed at once, a moment after some number of its 19 tasks."""
-    recipe_file = tmp_path / "tiny.py"
-    glob = str(corpus / "part-*.jsonl")
-    recipe_file.write_text(RECIPE_FILE.format(tests=str(Path(__file__).parent), glob=glob), encoding="utf-8")
-    folder = tmp_path / "run"
-    command, draw = start(recipe_file, folder), random.Random(seed)
-    number = draw.randint(0, 18)
-    while len(done_records(folder)) < number:
-        assert command.poll() is None
-        time.sleep(0.005)
-    time.sleep(draw.uniform(0, 0.1))
-    os.killpg(command.pid, signal.SIGKILL)
-    command.wait()
-    assert start(recipe_file, folder).wait(timeout=120) == 0
-    assert results(folder) == results(unbroken.path)
 
 
 def test_counts_reconcile_down_to_the_tokens(unbroken: RunFolder) -> None:

@@ -25,7 +25,7 @@ def full_at(ran: Ran, disk: SmallDisk) -> str:
     place, separator, rest = ran.sentence(WORK_FAILED).partition(": ")
     assert (separator, rest) == (": ", FULL)
     assert place.startswith(str(disk.path))
-    return re.sub(r"\.[0-9a-f]{8}/", "/", place.removeprefix(f"{disk.path}/"))
+    return re.sub(r"-[0-9a-f]{12}|\.[0-9a-f]{8}(?=/)", "", place.removeprefix(f"{disk.path}/"))
 
 
 def fill_and_grow(run: RunCommandLine, disk: SmallDisk, *flags: object, until: str = "") -> list[str]:
@@ -51,16 +51,16 @@ def test_a_disk_that_fills_up_at_every_page_of_the_way_costs_nothing(
     places = fill_and_grow(run_command_line, disk)
     for part in (
         "run/corpus/documents",
-        "run/corpus/documents/done/000-000000.json",
+        "run/corpus/documents/done/jsonl-part-0.jsonl.json",
         "run/corpus/duplicates/data/000/later.npy",
-        "run/corpus/signatures/data/000-000000-00000/rows.npy",
+        "run/corpus/signatures/data/jsonl-part-0.jsonl-00000/rows.npy",
         "run/corpus/near_duplicates/data/000/pairs.npy",
-        "run/corpus/survivors/data/all/000-000001-00000.npy",
+        "run/corpus/survivors/data/all/jsonl-part-1.jsonl-00000.npy",
         "run/corpus/sentences",
         "run/corpus/morphemes",
         "run/corpus/vocabulary",
-        "run/corpus/records/data/000-000000-00000/train.array_record",
-        "run/corpus/records/done/000-000001-00000.json",
+        "run/corpus/records/data/jsonl-part-0.jsonl-00000/train.array_record",
+        "run/corpus/records/done/jsonl-part-1.jsonl-00000.json",
         "run/vocabulary/tokenizer.json",
         "run/examples",
         "run/examples/header.json",

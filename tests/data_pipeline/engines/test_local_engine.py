@@ -5,13 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.engines.local import run_tasks
+from data_pipeline.engines.local import LocalEngine
+from data_pipeline.engines.runner import Runner
 from data_pipeline.shard_task import Done, ShardTask, finished
 
 
@@ -26,6 +27,10 @@ def make_tasks(folder: Path, number: int, operation: str = "write_text") -> list
         )
         for index in range(number)
     ]
+
+
+def run_tasks(tasks: Sequence[ShardTask], workers: int, on_done: Callable[[Done], None]) -> list[Done]:
+    return Runner(LocalEngine(workers)).run(tasks, lambda found: None, on_done)
 
 
 def texts(done: list[Done]) -> list[str]:
