@@ -27,6 +27,8 @@ class Train:
     training: TrainingRecipe
     run_dir: Path | None = None
     """Folder of the run, prepared before; None means runs/NAME."""
+    profile: str | None = None
+    """FIRST:LAST, steps to trace for TensorBoard's profiler, as 10:15."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,12 @@ def _train(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments, "train")
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
     from pretrain.checkpoints import tell_failed_saves_once
+    from pretrain.profiling import steps_to_profile
     from pretrain.train import train
 
     tell_failed_saves_once()
-    train(existing_run_folder(command.run_dir or Path("runs") / name), name, command.training)
+    profile = steps_to_profile(command.profile) if command.profile else range(0)
+    train(existing_run_folder(command.run_dir or Path("runs") / name), name, command.training, profile)
 
 
 def _plan(arguments: list[str]) -> None:

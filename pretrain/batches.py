@@ -49,12 +49,17 @@ class TrainingBatches:
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""
+        rows, fields = self.local_fields(step)
+        return place_rows(fields, rows, self.shape, self.sharding)
+
+    def local_fields(self, step: int) -> tuple[np.ndarray, Row]:
+        """The rows of a step that this process holds (see `local_rows`), and their fields, arrays [n, ...] in that order."""
         rows = local_rows(self.shape, self.sharding)
         indices = self.record_indices(step, rows)
         epochs = (step * self.shape[0] * self.shape[1] + rows) // len(self.records)
         numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
         fields = self.records.read([int(index) for index in indices])
-        return place_rows({**fields, **numbers}, rows, self.shape, self.sharding)
+        return rows, {**fields, **numbers}
 
 
 class EvaluationBatches:
