@@ -17,6 +17,7 @@ from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
 from pretrain.checkpoints import Checkpoints, Facts, refuse_other_run
+from pretrain.data_wait import DataWait
 from pretrain.devices import use_compilation_cache
 from pretrain.goodput import Goodput
 from pretrain.host_memory import keep_freed_memory
@@ -160,6 +161,7 @@ def _train(
         writer = MetricsWriter(run_folder.metrics, start, wandb_runs(run_folder, recipe))
         writer.write_text(start, "recipe", preformatted(plain(recipe)))
     rejected = RejectedUpdates(batches, run_folder.metrics / "rejected", recipe.max_rejected_updates)
+    data_wait = DataWait(batches.spent)
     window, last, tokens_seen, last_save = Window(start), saved["metrics"], saved["tokens_seen"], time.perf_counter()
     profiled, bar = Profile(run_folder.metrics, profile), StepBar(start, stop)
     with checkpoints, Prefetched(batches, start, stop) as prefetched, profiled, bar, jax.transfer_guard("disallow"):
@@ -200,6 +202,7 @@ def _train(
                     "seconds": seconds,
                 }
                 goodput.add_training(seconds, prefetched.waited)
+                data_wait.look(done, prefetched.waited, seconds)
                 if writer:
                     writer.write(done, values)
                     left = (stop - done) * seconds / (done - window.first)
