@@ -26,12 +26,10 @@ from benchmarks.context_free import ContextFree, context_free
 from benchmarks.results_page import RESULTS, table, write_page
 from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.run_folder import RunFolder
-from pretrain.metrics import METRICS_FILE, read_metrics
+from pretrain.metrics import METRICS_FILE, OF_THIS_MACHINE, read_metrics
 
 RECIPE = "configs/petitions_small.py"
 KILLS = 3
-OF_THIS_MACHINE = ("tokens_per_second", "mfu", "data_wait")
-"""Metrics that say how fast a step was, and not what it computed."""
 Line = dict[str, Any]
 
 

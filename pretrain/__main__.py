@@ -1,4 +1,4 @@
-"""python -m pretrain train | plan | inspect | export | fill."""
+"""python -m pretrain train | plan | inspect | export | fill | compare | bench-input."""
 
 import logging
 import os
@@ -27,6 +27,8 @@ class Train:
     training: TrainingRecipe
     run_dir: Path | None = None
     """Folder of the run, prepared before; None means runs/NAME."""
+    profile: str | None = None
+    """FIRST:LAST, steps to trace for TensorBoard's profiler, as 10:15."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +82,38 @@ class Fill:
     """Words for each sentence."""
 
 
+@dataclass(frozen=True)
+class Compare:
+    """Draws the curves of several runs over each other."""
+
+    run_dirs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN_DIR ...")]
+    """Folders of the runs."""
+    to: Path = Path("compare.png")
+    """The file to write, .png or .html."""
+
+
+@dataclass(frozen=True)
+class BenchInput:
+    """Measures how many records a core makes ready, stage by stage, without any accelerator."""
+
+    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
+    """Folder of the run, prepared."""
+    rows: int = 256
+    """Rows of a batch."""
+    seconds: float = 5.0
+    """How long to measure."""
+
+
 def _train(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments, "train")
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
     from pretrain.checkpoints import tell_failed_saves_once
+    from pretrain.profiling import steps_to_profile
     from pretrain.train import train
 
     tell_failed_saves_once()
-    train(existing_run_folder(command.run_dir or Path("runs") / name), name, command.training)
+    profile = steps_to_profile(command.profile) if command.profile else range(0)
+    train(existing_run_folder(command.run_dir or Path("runs") / name), name, command.training, profile)
 
 
 def _plan(arguments: list[str]) -> None:
@@ -122,6 +148,23 @@ def _inspect(arguments: list[str]) -> None:
     print_batch(existing_run_folder(command.run_dir), command.step, command.rows)
 
 
+def _compare(arguments: list[str]) -> None:
+    command = parse_command_line(Compare, arguments, "python -m pretrain compare")
+    if not command.run_dirs:
+        raise InputError("compare: name the folders of one run or more: python -m pretrain compare RUN_DIR RUN_DIR ...")
+    from pretrain.compare import compare
+
+    compare(command.run_dirs, command.to)
+
+
+def _bench_input(arguments: list[str]) -> None:
+    command = parse_command_line(BenchInput, arguments, "python -m pretrain bench-input")
+    os.environ["JAX_PLATFORMS"] = "cpu"  # before jax is imported: a busy accelerator is left alone
+    from pretrain.bench_input import print_speed
+
+    print_speed(existing_run_folder(command.run_dir), command.rows, command.seconds)
+
+
 def _export(arguments: list[str]) -> None:
     command = parse_command_line(Export, arguments, "python -m pretrain export")
     from pretrain.export import export
@@ -143,6 +186,8 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "inspect": _inspect,
     "export": _export,
     "fill": _fill,
+    "compare": _compare,
+    "bench-input": _bench_input,
 }
 USAGE = """usage: python -m pretrain COMMAND ...
 
@@ -151,6 +196,8 @@ USAGE = """usage: python -m pretrain COMMAND ...
   inspect RUN_DIR    the batch of a step, its masks and labels, and the model's predictions
   export RUN_DIR     a checkpoint as a Hugging Face folder, proven
   fill RUN_DIR       the likeliest words for [MASK]
+  compare RUN_DIR ...  the curves of several runs in one PNG or HTML file
+  bench-input RUN_DIR  records that a core makes ready in a second, without any accelerator
 
 python -m pretrain COMMAND --help lists every field."""
 

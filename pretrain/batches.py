@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +26,28 @@ PREFETCHED = 2
 """Batches made ahead of the step that needs them."""
 
 
+STAGES = ("reading", "decoding", "batching", "transfer")
+"""The making of a batch: records off the disk, their fields, arrays of a batch (and which rows belong to it), to the devices."""
+
+
+class StageSeconds:
+    """Time by the clock that the stages of batches have taken since it was last reset."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins at 0 again."""
+        self.seconds = dict.fromkeys(STAGES, 0.0)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds the time inside the block to one of STAGES."""
+        started = time.perf_counter()
+        yield
+        self.seconds[name] += time.perf_counter() - started
+
+
 class TrainingBatches:
     """The training batch of any step.
 
@@ -32,6 +55,8 @@ class TrainingBatches:
     - `seed`: 0 to 2**32 - 1; each epoch is shuffled anew by it.
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
+
+    `spent` tells how long the stages have taken.
     """
 
     def __init__(
@@ -40,6 +65,7 @@ class TrainingBatches:
         self.records = records
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
+        self.spent = StageSeconds()
         self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(None)
 
     def record_indices(self, step: int, rows: np.ndarray) -> np.ndarray:
@@ -49,12 +75,23 @@ class TrainingBatches:
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""
-        rows = local_rows(self.shape, self.sharding)
-        indices = self.record_indices(step, rows)
-        epochs = (step * self.shape[0] * self.shape[1] + rows) // len(self.records)
-        numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
-        fields = self.records.read([int(index) for index in indices])
-        return place_rows({**fields, **numbers}, rows, self.shape, self.sharding)
+        rows, fields = self.local_fields(step)
+        with self.spent.stage("transfer"):
+            return place_rows(fields, rows, self.shape, self.sharding)
+
+    def local_fields(self, step: int) -> tuple[np.ndarray, Row]:
+        """The rows of a step that this process holds (see `local_rows`), and their fields, arrays [n, ...] in that order."""
+        with self.spent.stage("batching"):
+            rows = local_rows(self.shape, self.sharding)
+            indices = self.record_indices(step, rows)
+            epochs = (step * self.shape[0] * self.shape[1] + rows) // len(self.records)
+            numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
+        with self.spent.stage("reading"):
+            records = self.records.fetch([int(index) for index in indices])
+        with self.spent.stage("decoding"):
+            decoded = self.records.decode(records)
+        with self.spent.stage("batching"):
+            return rows, {**self.records.stack(decoded), **numbers}
 
 
 class EvaluationBatches:

@@ -182,13 +182,15 @@ class Checkpoints:
 
     - `folder`: absolute or relative; on several hosts all of them see the same folder.
     - `keep`: newest checkpoints kept, 1 or more.
+    - `milestone_every`: checkpoints of multiples of so many steps stay as well; 0: none.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(self, folder: Path, keep: int, milestone_every: int = 0) -> None:
         if keep < 1:
             raise InputError(f"checkpoints.keep {keep}: must be 1 or more")
         self.folder = folder.absolute()
         self.keep = keep
+        self.milestone_every = milestone_every
         self._writer = ocp.AsyncCheckpointer(
             ocp.CompositeCheckpointHandler(
                 params=ocp.StandardCheckpointHandler(), training=ocp.StandardCheckpointHandler()
@@ -311,10 +313,11 @@ class Checkpoints:
         write_json(checkpoint / MANIFEST, {"sha256": _content_hash(manifest), **manifest})
 
     def _prune(self, step: int) -> None:
-        """Keeps the newest checkpoints up to `step`. Later ones are invalid, or the run would have resumed from them."""
+        """Keeps the newest checkpoints up to `step`, and milestones. Later ones are invalid, or the run would have resumed from them."""
         steps = list_steps(self.folder)
         finished = [old for old in steps if old <= step and (step_folder(self.folder, old) / MANIFEST).exists()]
-        for old in set(steps) - set(finished[-self.keep :]):
+        milestones = {old for old in finished if self.milestone_every and old % self.milestone_every == 0}
+        for old in set(steps) - set(finished[-self.keep :]) - milestones:
             # The manifest goes first: a removal that is killed leaves a folder that no reader takes for a checkpoint.
             (step_folder(self.folder, old) / MANIFEST).unlink(missing_ok=True)
             shutil.rmtree(step_folder(self.folder, old))

@@ -11,8 +11,8 @@ from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
 from pretrain.devices import available_devices
-from pretrain.models.layers import Parameters
-from pretrain.objectives.bert_pretraining import MaskedLanguageModel, make_objective
+from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.predictions import likeliest, spell_row
 from pretrain.recipe import Mesh, training_recipe_from_plain
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.train import RECIPE_FILE
@@ -49,7 +49,7 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     predictions = None
     if has_checkpoint:
         params = restore_params(step_folder(folder.checkpoints, step))
-        predictions = np.asarray(jax.jit(lambda params, batch: _predictions(objective, params, batch))(params, first))
+        predictions = np.asarray(jax.jit(lambda params, batch: likeliest(objective, params, batch))(params, first))
     shown = {name: np.asarray(values) for name, values in first.items()}
     _print(shown, predictions, Tokenizer(folder.vocabulary), records, step)
 
@@ -64,37 +64,16 @@ def _step(folder: RunFolder, step: int | None) -> tuple[int, bool]:
     return step, step in list_steps(folder.checkpoints)
 
 
-def _predictions(objective: MaskedLanguageModel, params: Parameters, batch: dict[str, jax.Array]) -> jax.Array:
-    """int32 [rows, K]: the likeliest token at each predicted position."""
-    return objective.masked_lm_logits(params, objective.encode(params, batch), batch).argmax(-1)
-
-
 def _print(
     batch: dict[str, np.ndarray], predictions: np.ndarray | None, tokenizer: Tokenizer, records: Records, step: int
 ) -> None:
     pad = records.header.pad_id
     print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch); {{label}} marks what is predicted")
     for row in range(len(batch["inputs"])):
-        answers = {
-            int(position): (int(label), None if predictions is None else int(predictions[row, slot]))
-            for slot, (position, label, weight) in enumerate(
-                zip(batch["positions"][row], batch["labels"][row], batch["weights"][row], strict=True)
-            )
-            if weight
-        }
-        inputs = batch["inputs"][row]
-        real = int(np.count_nonzero(inputs != pad))
+        spelt = spell_row(batch, row, predictions, tokenizer, pad)
         pair = f", next-sentence label {batch['label'][row]}" if "label" in batch else ""
-        print(f"\nrow {row}: {real} tokens, {len(answers)} predicted ({len(answers) / max(1, real):.1%}){pair}")
-        words, right = [], 0
-        for position in range(real):
-            piece = tokenizer.pieces[inputs[position]]
-            if position in answers:
-                label, predicted = answers[position]
-                guess = "" if predicted is None else f" -> {tokenizer.pieces[predicted]}"
-                right += label == predicted
-                piece = f"{piece}{{{tokenizer.pieces[label]}{guess}}}"
-            words.append(piece)
-        print("  " + " ".join(words))
+        share = spelt.predicted / max(1, spelt.tokens)
+        print(f"\nrow {row}: {spelt.tokens} tokens, {spelt.predicted} predicted ({share:.1%}){pair}")
+        print("  " + spelt.text)
         if predictions is not None:
-            print(f"  right: {right} of {len(answers)}")
+            print(f"  right: {spelt.right} of {spelt.predicted}")

@@ -1,23 +1,24 @@
 """What a run says of itself while it trains: the console, TensorBoard and metrics/metrics.jsonl, and MFU with its denominator."""
 
-import io
 import json
 import math
-import os
-import socket
-import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import jax
 
-from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
+from data_pipeline.contract.errors import InputError, machine_errors_at
 from data_pipeline.contract.storage import write_atomically
+from pretrain.appending import append
+from pretrain.rejected import Rejected
+from pretrain.tensorboard import EventsFile
 
 METRICS_FILE = "metrics.jsonl"
+OF_THIS_MACHINE = ("tokens_per_second", "mfu", "data_wait", "seconds")
+"""What a line tells of the machine's speed and clock; all else is computed, and the same whenever the run is done again."""
 
 PEAK_TFLOPS: tuple[tuple[str, float], ...] = (
     # Google Cloud, "TPU versions" (cloud.google.com/tpu/docs/v2 and so on) gives bf16 peaks by chip: v2 45, v3 123, v4 275,
@@ -54,67 +55,52 @@ def model_flops_utilisation(flops_per_second: float, peak: float | None, devices
     return None if peak is None else flops_per_second / (peak * 1e12 * devices)
 
 
+class Scalars(Protocol):
+    """Something that also wants to know of a step's finite values, as `pretrain.weights_and_biases.WandbRun`."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None: ...
+    def close(self) -> None: ...
+
+
 class MetricsWriter:
-    """Writes the metrics of a run, each step once.
+    """Writes the metrics of a run to metrics.jsonl and TensorBoard, each step once.
 
     - `folder`: the run's metrics folder.
     - `step`: the step from which the run goes on. Lines and events after it belong to work that was lost, and are removed.
+    - `others`: get the same values.
 
     Raises InputError where metrics.jsonl is damaged elsewhere than in its last line, WorkError where the disk takes no more.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
-        # Imported here, because it takes two seconds. Its SummaryWriter is not used: that writes in a thread, which a full
-        # disk ends without a word to us, and then waits for the thread for ever.
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
-
+    def __init__(self, folder: Path, step: int, others: Sequence[Scalars] = ()) -> None:
         self.path = folder / METRICS_FILE
         cut_after(self.path, step)
         with machine_errors_at(folder):
             folder.mkdir(parents=True, exist_ok=True)
             # Unbuffered: what did not get onto a full disk must not be tried again when the file is closed.
             self._lines = open(self.path, "ab", buffering=0)  # noqa: SIM115
-            name = f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}"
-            self._events = open(folder / name, "ab", buffering=0)  # noqa: SIM115
-        self._write_events(
-            Event(wall_time=time.time(), file_version="brain.Event:2"),
-            Event(wall_time=time.time(), step=step + 1, session_log=SessionLog(status=SessionLog.START)),
-        )
+            self._events = EventsFile(folder, step)
+        self._also: tuple[Scalars, ...] = (self._events, *others)
 
-    def write(self, step: int, values: dict[str, float | None]) -> None:
-        """Writes one line and one TensorBoard event, and makes them durable. A None is null, and no scalar."""
-        from tensorboardX.proto.event_pb2 import Event
-        from tensorboardX.proto.summary_pb2 import Summary
-
+    def write(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Writes one line and one TensorBoard event, and makes them durable. None and what is not finite is null, and no scalar."""
+        finite = {name: value for name, value in values.items() if value is not None and math.isfinite(value)}
+        line = {"step": step, **{name: finite.get(name) for name in values}}
         # Whole lines in one write, so that a process killed here leaves at most one torn line.
         with machine_errors_at(self.path):
-            _append(self._lines, (json.dumps({"step": step, **values}) + "\n").encode())
-        scalars = [Summary.Value(tag=name, simple_value=value) for name, value in values.items() if value is not None]
-        self._write_events(Event(wall_time=time.time(), step=step, summary=Summary(value=scalars)))
+            append(self._lines, (json.dumps(line) + "\n").encode())
+        for each in self._also:
+            each.scalars(step, finite)
 
-    def _write_events(self, *events: Any) -> None:
-        """Events as TFRecords: length, its CRC, the event, its CRC."""
-        from tensorboardX.record_writer import masked_crc32c
-
-        records = b""
-        for event in events:
-            content = event.SerializeToString()
-            length = struct.pack("<Q", len(content))
-            checks = [struct.pack("<I", masked_crc32c(part)) for part in (length, content)]
-            records += length + checks[0] + content + checks[1]
-        with machine_errors_at(self._events.name):
-            _append(self._events, records)
+    def write_text(self, step: int, name: str, markdown: str) -> None:
+        """Writes a text to TensorBoard."""
+        self._events.text(step, name, markdown)
 
     def close(self) -> None:
-        """Closes both files."""
+        """Closes the files."""
         self._lines.close()
-        self._events.close()
-
-
-def _append(file: io.FileIO, content: bytes) -> None:
-    while content:  # a disk that is nearly full takes a part, and says that it is full at the next
-        content = content[file.write(content) :]
-    os.fsync(file.fileno())
+        for each in self._also:
+            each.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
@@ -189,6 +175,7 @@ class Window:
     def __init__(self, step: int) -> None:
         self.first = self.step = step
         self.tokens = 0.0
+        self.rejected: list[Rejected] = []
         self._pending: list[dict[str, jax.Array]] = []
         self._paused = 0.0
         self._started = time.perf_counter()
@@ -200,18 +187,13 @@ class Window:
             jax.block_until_ready(self._pending[-2])
 
     def settle(self) -> dict[str, float]:
-        """Fetches what was added and returns the last step's metrics.
-
-        Raises WorkError naming the first step whose loss or gradient is not finite, and the steps that were looked at.
-        """
+        """Fetches what was added and returns the last step's metrics; `rejected` then tells which updates were left out."""
         fetched = [{name: float(value) for name, value in metrics.items()} for metrics in jax.device_get(self._pending)]
-        for offset, metrics in enumerate(fetched, 1):
-            if not (math.isfinite(metrics["loss"]) and math.isfinite(metrics["grad_norm"])):
-                raise WorkError(
-                    f"the loss is {metrics['loss']} and the gradient norm {metrics['grad_norm']} at step {self.step + offset} "
-                    f"(steps {self.step + 1} to {self.step + len(fetched)} were checked); no checkpoint holds it: start a new run "
-                    "with a lower optimizer.learning_rate or a longer optimizer.warmup_steps"
-                )
+        self.rejected = [
+            Rejected(step, metrics["loss"], metrics["grad_norm"])
+            for step, metrics in enumerate(fetched, self.step + 1)
+            if metrics["rejected"]
+        ]
         self.step += len(fetched)
         self.tokens += sum(metrics["real_tokens"] for metrics in fetched)
         self._pending = []

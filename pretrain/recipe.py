@@ -69,6 +69,8 @@ class Checkpoints:
     """Minutes between checkpoints; 0 means only by steps and at the end."""
     keep: int = field(default=3, metadata=FREE)
     """Newest checkpoints kept."""
+    milestone_every_steps: int = field(default=0, metadata=FREE)
+    """Steps between checkpoints that stay for good; 0: none."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,10 @@ class TrainingRecipe:
     """Steps of the whole run; the learning rate reaches zero here."""
     stop_at_step: int | None = field(default=None, metadata=FREE)
     """Stop early, after this step, with the schedule of the whole run; None means max_steps."""
+    stop_after_minutes: float | None = field(default=None, metadata=FREE)
+    """Save and stop after so many minutes of this start, with exit code 75 unless all is done; None means no limit."""
+    max_rejected_updates: int = field(default=10, metadata=FREE)
+    """Updates whose loss or gradient is not finite are left out; more than these in one start stop the run."""
     seed: int = 0
     """Seed of initialisation, order of rows, masks and dropout."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
@@ -111,6 +117,8 @@ class TrainingRecipe:
     """Encoder layers unrolled in each turn of the scan over layers; never changes parameters or checkpoints."""
     log_every_steps: int = field(default=50, metadata=FREE)
     """Steps between log lines."""
+    wandb_project: str | None = field(default=None, metadata=FREE)
+    """Project at Weights & Biases to which metrics are sent as well; None means nowhere."""
     peak_tflops_per_device: float | None = field(default=None, metadata=FREE)
     """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/metrics.py."""
 

@@ -42,6 +42,8 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             "optimizer.clip_norm",
             "checkpoints.every_steps",
             "checkpoints.every_minutes",
+            "checkpoints.milestone_every_steps",
+            "max_rejected_updates",
             "evaluation.every_steps",
             "evaluation.rows",
         ),
@@ -49,7 +51,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
     (
         "above 0",
         lambda value: 0 < value < INFINITY,
-        ("model.layer_norm_eps", "optimizer.epsilon", "peak_tflops_per_device"),
+        ("model.layer_norm_eps", "optimizer.epsilon", "peak_tflops_per_device", "stop_after_minutes"),
     ),
     ("above 0 and at most 1", lambda value: 0 < value <= 1, ("masking.rate",)),
     ("0 to 1", lambda value: 0 <= value <= 1, ("masking.mask_share", "masking.random_share")),

@@ -50,7 +50,8 @@ def train_step(
     - `batch`: see `pretrain.batches`; its first axis is the accumulation.
 
     Returns the new state and float32 scalars: `loss` (nats a prediction, plus the next-sentence loss), `masked_accuracy`,
-    `next_sentence_loss` and `next_sentence_accuracy` (pairs only), `grad_norm` (before clipping), `predictions`, `real_tokens`.
+    `next_sentence_loss` and `next_sentence_accuracy` (pairs only), `grad_norm` (before clipping), `predictions`, `real_tokens`,
+    and `rejected` (see `finite_or_old`).
     """
     masked = objective.training_masks(batch)
     totals = objective.totals(masked)
@@ -81,7 +82,15 @@ def train_step(
         "predictions": totals["masked_lm"],
         "real_tokens": masked["real_tokens"].sum().astype(jnp.float32),
     }
-    return {"params": params, "optimizer": optimizer_state, "step": state["step"] + 1}, metrics
+    new, rejected = finite_or_old({"params": params, "optimizer": optimizer_state}, state, metrics)
+    return {**new, "step": state["step"] + 1}, {**metrics, "rejected": rejected}
+
+
+def finite_or_old(new: State, old: State, metrics: Metrics) -> tuple[State, jax.Array]:
+    """`new`, or what `old` has under the same names where loss or gradient norm is not finite; and float32 1 where it is not, else 0."""
+    finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+    kept = {name: jax.tree.map(lambda one, other: jnp.where(finite, one, other), new[name], old[name]) for name in new}
+    return kept, 1.0 - finite.astype(jnp.float32)
 
 
 def eval_step(params: Parameters, batch: Batch, *, objective: MaskedLanguageModel) -> dict[str, dict[str, jax.Array]]:

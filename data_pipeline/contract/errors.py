@@ -1,4 +1,4 @@
-"""The two errors that a user sees. Everything else is a bug and keeps its traceback."""
+"""The errors that a user sees. Everything else is a bug and keeps its traceback."""
 
 import errno
 import os
@@ -27,6 +27,10 @@ class InputError(Exception):
 
 class WorkError(Exception):
     """The work failed although the input was right (exit code 1): one sentence of what, where, and what to do."""
+
+
+class UnfinishedError(WorkError):
+    """The work was told to stop, and is saved so far (exit code 75, EX_TEMPFAIL): the same command goes on."""
 
 
 def machine_error(error: BaseException, place: str | Path | None = None) -> WorkError | None:
@@ -63,6 +67,8 @@ def run_command(command: Callable[[], None]) -> None:
         command()
     except InputError as error:
         _end(error, 2)
+    except UnfinishedError as error:
+        _end(error, os.EX_TEMPFAIL)
     except WorkError as error:
         _end(error, 1)
     except BrokenPipeError:

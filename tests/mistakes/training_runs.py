@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from harness import RECIPE_FILE, WRONG_INPUT, Ran, snapshot
 
+from pretrain.metrics import OF_THIS_MACHINE
+
 Run = Callable[..., Ran]
 TRAIN = ("pretrain", "train", RECIPE_FILE, "--run-dir", "run")
 EXPORT = ("pretrain", "export", "run")
-TIMES = ("tokens_per_second", "data_wait", "mfu")
-"""Metrics that depend on the machine's speed."""
 
 
 def copy_run(source: Path, target: Path) -> Path:
@@ -27,7 +27,7 @@ def copy_run(source: Path, target: Path) -> Path:
 def losses(run_dir: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl without what depends on the machine's speed."""
     lines = [json.loads(line) for line in (run_dir / "metrics" / "metrics.jsonl").read_text().splitlines()]
-    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
+    return [{name: value for name, value in line.items() if name not in OF_THIS_MACHINE} for line in lines]
 
 
 def exported(folder: Path) -> dict[str, bytes]:

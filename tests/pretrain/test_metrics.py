@@ -1,10 +1,11 @@
 import json
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import pytest
 
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import InputError
 from pretrain.metrics import (
     MetricsWriter,
     Window,
@@ -14,6 +15,7 @@ from pretrain.metrics import (
     peak_tflops,
     read_metrics,
 )
+from pretrain.rejected import Rejected
 
 
 @pytest.mark.parametrize(
@@ -81,17 +83,25 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         read_metrics(path)
 
 
-def test_the_first_step_without_a_finite_loss_is_named() -> None:
+def step_metrics(loss: float, rejected: float = 0) -> dict[str, jax.Array]:
+    values = {"loss": loss, "grad_norm": 1, "real_tokens": 10, "rejected": rejected}
+    return {name: jnp.float32(value) for name, value in values.items()}
+
+
+def test_a_window_names_the_steps_whose_updates_were_rejected() -> None:
     window = Window(40)
-    for loss in (1.0, 2.0, float("nan"), 3.0):
-        window.add({"loss": jnp.float32(loss), "grad_norm": jnp.float32(1), "real_tokens": jnp.float32(10)})
-    with pytest.raises(WorkError, match=r"at step 43 \(steps 41 to 44"):
-        window.settle()
+    for loss, rejected in ((1.0, 0), (2.0, 0), (float("inf"), 1), (3.0, 0)):
+        window.add(step_metrics(loss, rejected))
+    assert window.settle()["loss"] == 3.0
+    assert window.rejected == [Rejected(43, float("inf"), 1.0)]
+    window.add(step_metrics(1.0))
+    window.settle()
+    assert window.rejected == []
 
 
 def test_a_window_counts_all_its_tokens_and_returns_the_last_step() -> None:
     window = Window(0)
     for loss in (1.0, 2.0):
-        window.add({"loss": jnp.float32(loss), "grad_norm": jnp.float32(1), "real_tokens": jnp.float32(10)})
+        window.add(step_metrics(loss))
     assert window.settle()["loss"] == 2.0
     assert (window.tokens, window.step) == (20.0, 2)

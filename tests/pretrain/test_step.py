@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_run import LENGTH, TINY, VOCABULARY, changed
@@ -109,6 +110,20 @@ def test_the_compiled_step_donates_its_state_and_never_makes_logits_of_a_whole_r
     )
     train(state, batches(0))
     assert all(leaf.is_deleted() for leaf in jax.tree.leaves(state["params"]))
+
+
+def test_an_update_that_is_not_finite_leaves_the_state_as_it_was_and_the_step_counts_on(records_folder: Path) -> None:
+    steps, state, batches = steps_on(records_folder, TINY, 1)
+    train = compiled(steps, batches)
+    state, metrics = train(state, batches(0))
+    assert float(metrics["rejected"]) == 0
+    bias = state["params"]["cls"]["predictions"]["bias"]
+    state["params"]["cls"]["predictions"]["bias"] = bias.at[7].set(jnp.inf)
+    before = jax.device_get(state)
+    state, metrics = train(state, batches(1))
+    assert float(metrics["rejected"]) == 1
+    assert not np.isfinite(float(metrics["loss"]))
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(state), {**before, "step": before["step"] + 1})
 
 
 def test_evaluation_does_not_depend_on_the_batch_it_is_done_in(pairs_folder: Path) -> None:

@@ -1,5 +1,6 @@
 import json
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -11,27 +12,26 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
-from tiny_run import TINY, changed, write_records
+from tiny_run import TINY, changed, untimed, write_records
 
 from data_pipeline.contract import run_folder
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
+from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain import train as training
+from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import Checkpoints, fault, list_steps, step_folder
-from pretrain.metrics import MetricsWriter, read_metrics
-from pretrain.recipe import TrainingRecipe
+from pretrain.metrics import MetricsWriter
+from pretrain.objectives.bert_pretraining import MaskedLanguageModel
+from pretrain.recipe import Mesh, TrainingRecipe
+from pretrain.run_facts import what_another_topology_means
+from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.train import train
 
 RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1})
 pytestmark = pytest.mark.usefixtures("fast_to_compile")
-TIMES = ("tokens_per_second", "data_wait", "mfu")
-
-
-def untimed(run: RunFolder) -> list[dict[str, Any]]:
-    """The lines of metrics.jsonl without what depends on the machine's speed."""
-    lines = read_metrics(run.metrics / "metrics.jsonl")
-    return [{name: value for name, value in line.items() if name not in TIMES} for line in lines]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def killed(run: RunFolder, point: str) -> None:
     ("point", "resumed_from"),
     [
         # Step 4 is written in the background: the process may die before or after its manifest.
-        ("in the middle of a line of metrics", {2, 4}),
+        pytest.param("in the middle of a line of metrics", {2, 4}, marks=pytest.mark.slow),
         pytest.param("before the first manifest", {None}, marks=pytest.mark.slow),
         pytest.param("between a manifest and its note", {2}, marks=pytest.mark.slow),
         pytest.param("while old checkpoints are removed", {4}, marks=pytest.mark.slow),
@@ -184,7 +184,7 @@ def test_sigterm_saves_the_step_and_the_next_run_goes_on(
     before = signal.getsignal(signal.SIGTERM)
     with monkeypatch.context() as patch:
         patch.setattr(MetricsWriter, "write", write_and_terminate)
-        with pytest.raises(WorkError, match="stopped by SIGTERM at step 3, which is saved"):
+        with pytest.raises(UnfinishedError, match="stopped by SIGTERM at step 3, which is saved"):
             train(run, "tiny", RECIPE)
     assert signal.getsignal(signal.SIGTERM) == before
     assert list_steps(run.checkpoints) == [2, 3]
@@ -206,9 +206,60 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_is_never_saved(
 
     train(run, "tiny", changed(RECIPE, stop_at_step=2))
     monkeypatch.setattr(Checkpoints, "restore", restore_broken)
-    with pytest.raises(WorkError, match=r"loss is nan .* at step 3 \(steps 3 to 4"):
-        train(run, "tiny", changed(RECIPE, log_every_steps=100))
+    with pytest.raises(
+        WorkError, match=r"2 updates were rejected, the last at step 4 \(loss nan.*max_rejected_updates allows 1"
+    ):
+        train(run, "tiny", changed(RECIPE, max_rejected_updates=1, log_every_steps=100))
     assert list_steps(run.checkpoints) == [2]
+    assert sorted(path.name for path in (run.metrics / "rejected").iterdir()) == [
+        "step-00000003.npz",
+        "step-00000004.npz",
+    ]
+
+
+def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The weights of one record are made NaN, so that the loss of the one step of its epoch is."""
+    run = new_run()
+    records = Records(run.examples, "train")
+    rows = batch_sharding(make_mesh(Mesh()))
+    batches = TrainingBatches(records, seed=0, global_batch_size=16, accumulation=1, sharding=rows)
+    poisoned = int(batches.record_indices(2, np.array([7]))[0])
+    training_masks = MaskedLanguageModel.training_masks
+
+    def poison(self: MaskedLanguageModel, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        masked = training_masks(self, batch)
+        bad = (batch["record_ids"] == poisoned) & (batch["epochs"] == 0)
+        return {**masked, "weights": jnp.where(bad[..., None], jnp.nan, masked["weights"])}
+
+    monkeypatch.setattr(MaskedLanguageModel, "training_masks", poison)
+    train(run, "tiny", RECIPE)
+    assert "step 3: update rejected: loss nan, gradient norm nan" in caplog.text
+    with np.load(run.metrics / "rejected" / "step-00000003.npz") as dumped:
+        assert dumped["record_ids"][7] == poisoned
+        np.testing.assert_array_equal(dumped["tokens"][7], records.read([poisoned])["tokens"][0])
+    lines = {line["step"]: line for line in untimed(run) if "loss" in line}
+    assert [lines[step]["rejected"] for step in range(1, 7)] == [0, 0, 1, 0, 0, 0]
+    assert lines[3]["loss"] is None
+    assert all(math.isfinite(lines[step]["loss"]) for step in (4, 5, 6))
+    assert math.isfinite(run.manifest()["train"]["metrics"]["loss"])
+
+
+def test_a_run_out_of_time_saves_says_so_and_goes_on(finished: RunFolder, new_run: Callable[..., RunFolder]) -> None:
+    run = new_run()
+    with pytest.raises(UnfinishedError, match="stopped after stop_after_minutes 1e-06 at step 1, which is saved"):
+        train(run, "tiny", changed(RECIPE, stop_after_minutes=1e-6))
+    assert list_steps(run.checkpoints) == [1]
+    train(run, "tiny", RECIPE)
+    assert untimed(run) == untimed(finished)
+
+
+def test_milestones_are_written_at_their_steps_and_stay(new_run: Callable[..., RunFolder]) -> None:
+    run = new_run()
+    checkpoints = {"every_steps": 2, "keep": 1, "milestone_every_steps": 3}
+    train(run, "tiny", changed(RECIPE, checkpoints=checkpoints))
+    assert list_steps(run.checkpoints) == [3, 6]
 
 
 @pytest.mark.parametrize(
@@ -234,7 +285,7 @@ def test_sizes_that_cannot_be_are_refused_before_anything_is_compiled(
 def test_the_log_says_how_near_a_resumed_run_stays(tiny: TrainingRecipe) -> None:
     facts = {"mesh": {"data": 8}, "recipe": {"accumulation": 1}}
     dropout = changed(tiny, model={"hidden_dropout_prob": 0.1})
-    say = training.what_another_topology_means
+    say = what_another_topology_means
     assert "within rounding" in say(dropout, facts, {"data": 4})
     assert "statistically only" in say(changed(dropout, accumulation=2), facts, {"data": 4})
     assert "statistically only" in say(changed(dropout, dropout_rng="rbg"), facts, {"data": 4})

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.records import Layout, RecordsHeader, bitmap, publish, write_shard
+from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files, tokenizer_sha256
+from pretrain.metrics import OF_THIS_MACHINE, read_metrics
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 
@@ -74,6 +76,12 @@ def write_records(
     )
     publish(folder, written, header)
     return header
+
+
+def untimed(run: RunFolder) -> list[dict[str, Any]]:
+    """The lines of metrics.jsonl without what depends on the machine's speed."""
+    lines = read_metrics(run.metrics / "metrics.jsonl")
+    return [{name: value for name, value in line.items() if name not in OF_THIS_MACHINE} for line in lines]
 
 
 TINY = TrainingRecipe(

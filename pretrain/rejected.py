@@ -1,0 +1,66 @@
+"""Updates that the step has left out, because their loss or gradient was not finite: named, kept for looking at, counted."""
+
+import io
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from data_pipeline.contract.errors import WorkError
+from data_pipeline.contract.storage import write_atomically
+from pretrain.batches import TrainingBatches
+
+log = logging.getLogger(__name__)
+
+
+class Rejected(NamedTuple):
+    """An update that was left out.
+
+    - `step`: counted from 1.
+    """
+
+    step: int
+    loss: float
+    grad_norm: float
+
+
+class RejectedUpdates:
+    """The rejected updates of one start of a run.
+
+    - `batches`: from which the batch of a step is made again.
+    - `folder`: gets `step-00000043.npz` for step 43: the rows that this process read, with the names of `pretrain.batches`.
+    - `most`: so many are borne.
+    """
+
+    def __init__(self, batches: TrainingBatches, folder: Path, most: int) -> None:
+        self.batches = batches
+        self.folder = folder
+        self.most = most
+        self.count = 0
+
+    def report(self, rejected: Sequence[Rejected]) -> None:
+        """Logs each update and writes its batch. Raises WorkError where they have become too many."""
+        for each in rejected:
+            self.count += 1
+            path = self._write_batch(each.step)
+            log.warning(
+                "step %d: update rejected: loss %s, gradient norm %s; its batch is in %s",
+                *(each.step, each.loss, each.grad_norm, path),
+            )
+            if self.count > self.most:
+                raise WorkError(
+                    f"{self.count} updates were rejected, the last at step {each.step} (loss {each.loss}, gradient norm "
+                    f"{each.grad_norm}); max_rejected_updates allows {self.most}; their batches are in {self.folder}: start "
+                    "a new run with a lower optimizer.learning_rate or a longer optimizer.warmup_steps"
+                )
+
+    def _write_batch(self, step: int) -> Path:
+        process = f"-process-{jax.process_index()}" if jax.process_count() > 1 else ""
+        path = self.folder / f"step-{step:08d}{process}.npz"
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **self.batches.local_fields(step - 1)[1])
+        write_atomically(path, content.getvalue())
+        return path

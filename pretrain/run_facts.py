@@ -1,0 +1,35 @@
+"""What a run leaves of itself in its manifest, and how near it stays to itself on other devices."""
+
+import jax
+
+from data_pipeline.contract.run_folder import RunFolder
+from pretrain.checkpoints import Facts
+from pretrain.recipe import TrainingRecipe
+
+
+def record(run_folder: RunFolder, recipe_name: str, facts: Facts) -> None:
+    """Writes the manifest's section `train` from the facts of the last checkpoint: what the model card tells."""
+    if jax.process_index() == 0:
+        section = {
+            "recipe": recipe_name,
+            "training_recipe": facts["recipe"],
+            "records_fingerprint": facts["records_fingerprint"],
+            "parameters": facts["parameters"],
+            "step": facts["step"],
+            "rows_seen": facts["rows_seen"],
+            "tokens_seen": facts["tokens_seen"],
+            "seconds": sum(part["seconds"] for part in facts["parts"]),
+            "parts": facts["parts"],
+            "metrics": facts["metrics"],
+        }
+        run_folder.record("train", section)
+
+
+def what_another_topology_means(recipe: TrainingRecipe, saved: Facts, shape: dict[str, int]) -> str:
+    """A sentence on how near the run stays to the one that it goes on from."""
+    before = f"mesh {saved['mesh']} with accumulation {saved['recipe']['accumulation']}"
+    changed = f"resumed from {before} on mesh {shape} with accumulation {recipe.accumulation}"
+    dropout = recipe.model.hidden_dropout_prob or recipe.model.attention_probs_dropout_prob
+    if dropout and (recipe.dropout_rng == "rbg" or saved["recipe"]["accumulation"] != recipe.accumulation):
+        return f"{changed}: dropout draws other bits from here on, so losses agree statistically only"
+    return f"{changed}: losses agree with those of the old mesh within rounding"
