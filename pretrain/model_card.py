@@ -11,6 +11,17 @@ BOARD_WATTS = {"A100": 400, "H100": 700, "H200": 700}
 GRID_KILOGRAMS_PER_KWH = 0.48
 """World average of 2023 in kg CO2 a kWh (Ember, Global Electricity Review 2024)."""
 WIDGETS = ("대한민국의 수도는 [MASK]이다.", "오늘은 날씨가 참 [MASK].", "이 영화는 정말 [MASK] 있었다.")
+OPTIMIZERS = {
+    "adamw": "AdamW",
+    "lamb": "LAMB",
+    "adafactor": "Adafactor",
+    "muon": "Muon for matrices, AdamW for the rest",
+}
+SCHEDULES = {
+    "linear": "linear decay",
+    "cosine": "cosine decay",
+    "warmup_stable_decay": "a constant rate and a short 1 - sqrt decay",
+}
 LICENCES = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC BY-SA 4.0": "cc-by-sa-4.0", "CC0": "cc0-1.0"}
 """Licence notes of recipes -> identifiers of the hub's metadata."""
 
@@ -154,14 +165,23 @@ def _training(training: Mapping[str, Any], train: Mapping[str, Any], facts: Mapp
         f"tokens seen: {f'{tokens_seen:,}' if tokens_seen else UNKNOWN}",
         f"- {masking['rate']:.0%} of tokens predicted, of these {masking['mask_share']:.0%} masked and "
         f"{masking['random_share']:.0%} replaced at random",
-        f"- AdamW, peak learning rate {optimizer['learning_rate']:g}, {optimizer['warmup_steps']:,} warmup steps, linear decay, "
-        f"weight decay {optimizer['weight_decay']:g}, betas {optimizer['beta1']:g} and {optimizer['beta2']:g}, "
-        f"gradient norm clipped at {optimizer['clip_norm']:g}",
+        f"- {_optimizer(optimizer)}",
         f"- compute type {training['compute_dtype']}, seed {training['seed']}",
         f"- held-out masked-LM loss: {_figure(evaluation, 'evaluation_loss')}; masked accuracy: "
         f"{_figure(evaluation, 'evaluation_masked_accuracy')}",
     ]
     return "## Training\n\n" + "\n".join(lines)
+
+
+def _optimizer(optimizer: Mapping[str, Any]) -> str:
+    name = optimizer["name"]
+    betas = f", betas {optimizer['beta1']:g} and {optimizer['beta2']:g}" if name != "adafactor" else ""
+    momentum = f", momentum {optimizer['momentum']:g}" if name == "muon" else ""
+    return (
+        f"{OPTIMIZERS[name]}, peak learning rate {optimizer['learning_rate']:g}, {optimizer['warmup_steps']:,} warmup steps, "
+        f"then {SCHEDULES[optimizer['schedule']]}, weight decay {optimizer['weight_decay']:g}{betas}{momentum}, "
+        f"gradient norm clipped at {optimizer['clip_norm']:g}"
+    )
 
 
 def _figure(evaluation: Mapping[str, Any], name: str) -> str:

@@ -29,12 +29,21 @@ class Masking:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """AdamW with decoupled weight decay (none on biases and LayerNorm), linear warmup and linear decay to zero."""
+    """The optimizer with decoupled weight decay (none on biases and LayerNorm), and the schedule of its learning rate."""
 
+    name: Literal["adamw", "lamb", "adafactor", "muon"] = "adamw"
+    """adamw; lamb for batches of thousands of rows; adafactor with a fraction of the memory; muon for matrices and adamw for the
+    rest."""
     learning_rate: float = 1e-4
-    """Peak learning rate."""
+    """Peak learning rate; with adafactor relative to the size of each parameter."""
     warmup_steps: int = 10_000
     """Steps of linear warmup from zero."""
+    schedule: Literal["linear", "cosine", "warmup_stable_decay"] = "linear"
+    """What follows the warmup: linear or cosine decay until max_steps, or the peak and then a short 1 - sqrt decay."""
+    decay_steps: int | None = None
+    """Steps of the decay of warmup_stable_decay, the last of the run; None means a tenth of those after the warmup."""
+    final_share: float = 0.0
+    """Learning rate at max_steps as a share of the peak, 0 to 1."""
     weight_decay: float = 0.01
     """Decoupled weight decay."""
     beta1: float = 0.9
@@ -43,6 +52,8 @@ class Optimizer:
     """Adam's second decay rate."""
     epsilon: float = 1e-6
     """Adam's epsilon (1e-6 in Google's BERT code)."""
+    momentum: float = 0.95
+    """Muon's momentum."""
     clip_norm: float = 1.0
     """Largest global gradient norm; 0 switches clipping off."""
 
@@ -105,6 +116,8 @@ class TrainingRecipe:
     """Save and stop after so many minutes of this start, with exit code 75 unless all is done; None means no limit."""
     max_rejected_updates: int = field(default=10, metadata=FREE)
     """Updates whose loss or gradient is not finite are left out; more than these in one start stop the run."""
+    start_from: str | None = None
+    """A Hugging Face BERT folder, or a run folder, whose parameters a new run begins with; steps and optimizer begin anew."""
     seed: int = 0
     """Seed of initialisation, order of rows, masks and dropout."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"

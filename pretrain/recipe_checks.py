@@ -54,7 +54,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
         ("model.layer_norm_eps", "optimizer.epsilon", "peak_tflops_per_device", "stop_after_minutes"),
     ),
     ("above 0 and at most 1", lambda value: 0 < value <= 1, ("masking.rate",)),
-    ("0 to 1", lambda value: 0 <= value <= 1, ("masking.mask_share", "masking.random_share")),
+    ("0 to 1", lambda value: 0 <= value <= 1, ("masking.mask_share", "masking.random_share", "optimizer.final_share")),
     (
         "0 or more and below 1",
         lambda value: 0 <= value < 1,
@@ -63,6 +63,7 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             "model.attention_probs_dropout_prob",
             "optimizer.beta1",
             "optimizer.beta2",
+            "optimizer.momentum",
         ),
     ),
 )

@@ -17,6 +17,8 @@ ROWS = ("data", "fsdp")
 """The axes that split the rows of a batch."""
 Rules = Sequence[tuple[str, tuple[str | tuple[str, ...] | None, ...]]]
 """Regular expression on a path -> mesh axis (or axes) of each dimension; dimensions beyond the tuple are not split."""
+SMALL = r"(^|/)(v_(row|col)/|ns_coeffs$)"
+"""Parts of an optimizer's state that are not shaped like a parameter: Adafactor's means of rows and columns, Muon's coefficients."""
 
 
 def make_mesh(sizes: Mesh, devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
@@ -63,7 +65,7 @@ def shardings(tree: Any, rules: Rules, mesh: jax.sharding.Mesh) -> Any:
       optimizer state's end with the parameter's, so that its arrays lie where the parameter lies.
     - `rules`: see `Rules`.
 
-    Scalars are replicated. Raises InputError for an array that no rule matches, and for a dimension that its axes do not divide.
+    Single numbers and what is SMALL are replicated. Raises InputError for an array that no rule matches, and for a dimension that its axes do not divide.
     """
     return jax.tree.map_with_path(lambda path, leaf: _sharding(path_name(path), leaf.shape, rules, mesh), tree)
 
@@ -74,7 +76,7 @@ def path_name(path: Sequence[Any]) -> str:
 
 
 def _sharding(name: str, shape: tuple[int, ...], rules: Rules, mesh: jax.sharding.Mesh) -> NamedSharding:
-    if not shape:
+    if math.prod(shape) == 1 or re.search(SMALL, name):
         return replicated(mesh)
     axes = next((axes for pattern, axes in rules if re.search(pattern, name)), None)
     if axes is None:

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import math
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ from pretrain.metrics import MetricsWriter, Window, console_line, model_flops_ut
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import make_objective
-from pretrain.optimizer import learning_rate, make_optimizer
+from pretrain.optimizer import make_optimizer
 from pretrain.predictions import PredictionSample
 from pretrain.profiling import Profile
 from pretrain.progress import StepBar
@@ -33,7 +34,9 @@ from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
 from pretrain.rejected import RejectedUpdates
 from pretrain.run_facts import record, what_another_topology_means
+from pretrain.schedules import learning_rate
 from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.start import placed, starting_parameters
 from pretrain.step import CompiledSteps, loss_metrics, make_steps
 from pretrain.stopping import Notice, any_process
 from pretrain.tensorboard import preformatted
@@ -108,6 +111,9 @@ def _train(
     use_compilation_cache()
     steps = make_steps(objective, make_optimizer(recipe), SHARDING_RULES, mesh)
     state = checkpoints.restore(start, steps.abstract_state) if found else steps.init()
+    if not found and recipe.start_from:
+        params = starting_parameters(Path(recipe.start_from), objective, run_folder.vocabulary)
+        state["params"] = placed(params, steps.abstract_state["params"])
     shape = dict(mesh.shape)
     log.info("%d x %s as %s; %s parameters; steps %d to %d", mesh.size, kind, shape, f"{parameters:,}", start, stop)
     if found and (saved["mesh"], saved["recipe"]["accumulation"]) != (shape, recipe.accumulation):

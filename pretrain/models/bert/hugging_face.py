@@ -31,8 +31,14 @@ STACKED = "bert/encoder/layer/"
 TIED = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias")
 """Copies of the word embeddings and of cls.predictions.bias that transformers rebuilds; never written, not needed to read."""
 
+NOT_PARAMETERS = (*TIED, "bert.embeddings.position_ids")
+"""Tensors that are not read: the copies, and constants that older checkpoints store."""
+
 NEXT_SENTENCE = ("bert.pooler.", "cls.seq_relationship.")
 """Beginnings of the tensor names that only a model with the next-sentence head has."""
+
+VOCABULARY_ROWS = ("bert.embeddings.word_embeddings.weight", "cls.predictions.bias")
+"""Tensors with a row for each piece of the vocabulary."""
 
 PADDED = ("bert/embeddings/word_embeddings/embedding", "cls/predictions/bias")
 """Parameters whose first axis is the vocabulary, padded here and not there."""
@@ -77,21 +83,18 @@ def from_hugging_face(
     Returns the tree of BertForPreTraining.init as float32 numpy arrays.
     Raises InputError for a tensor that is missing, surplus or of another shape.
     """
-    renamed = {
-        name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensor
-        for name, tensor in tensors.items()
-    }
+    given = renamed(tensors)
     model = BertForPreTraining(config, vocab_size, next_sentence=next_sentence, compute_dtype=jnp.float32)
     template = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
     used: set[str] = set()
 
     def take(name: str, shape: tuple[int, ...]) -> np.ndarray:
-        if name not in renamed:
+        if name not in given:
             raise InputError(f"the Hugging Face checkpoint has no tensor {name}; is it a BERT of this configuration?")
         used.add(name)
-        if renamed[name].shape != shape:
-            raise InputError(f"the Hugging Face tensor {name} is {list(renamed[name].shape)}, not {list(shape)}")
-        return np.asarray(renamed[name], np.float32)
+        if given[name].shape != shape:
+            raise InputError(f"the Hugging Face tensor {name} is {list(given[name].shape)}, not {list(shape)}")
+        return np.asarray(given[name], np.float32)
 
     params: Parameters = {}
     for path, leaf in _flatten(template):
@@ -108,18 +111,26 @@ def from_hugging_face(
         if path in PADDED:
             array = np.pad(array, [(0, leaf.shape[0] - vocab_size)] + [(0, 0)] * (array.ndim - 1))
         _put(params, path, np.ascontiguousarray(array))
-    # Older checkpoints also store the constant position_ids.
-    ignored = (*TIED, "bert.embeddings.position_ids")
     surplus = sorted(
         name
-        for name in renamed.keys() - used
-        if name not in ignored and (next_sentence or not name.startswith(NEXT_SENTENCE))
+        for name in given.keys() - used
+        if not name.startswith(NOT_PARAMETERS) and (next_sentence or not name.startswith(NEXT_SENTENCE))
     )
     if surplus:
         raise InputError(
             f"the Hugging Face checkpoint has {len(surplus)} tensors that this model has not, the first is {surplus[0]}"
         )
     return params
+
+
+def renamed(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Tensors under the names of today's BertForPreTraining: the old LayerNorm.gamma and beta, and a bare BertModel's without bert."""
+    bare = not any(name.startswith("bert.") for name in tensors)
+    names = {name: f"bert.{name}" if bare else name for name in tensors}
+    return {
+        new.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias"): tensors[old]
+        for old, new in names.items()
+    }
 
 
 def hugging_face_config(

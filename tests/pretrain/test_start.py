@@ -1,0 +1,138 @@
+"""A run begins with the parameters of a Hugging Face folder or of another run, row by row of the vocabulary."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+from tiny_run import PIECES, VOCABULARY, changed, untimed
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import read_header
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.tokenizer import hugging_face_files
+from pretrain.checkpoints import restore_params, step_folder
+from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
+from pretrain.objectives.bert_pretraining import MaskedLanguageModel, make_objective
+from pretrain.recipe import TrainingRecipe
+from pretrain.start import starting_parameters
+from pretrain.train import train
+
+ROWS = "bert.embeddings.word_embeddings.weight"
+
+
+@pytest.fixture
+def objective(tiny: TrainingRecipe, new_run: Callable[..., RunFolder]) -> tuple[MaskedLanguageModel, Path]:
+    run = new_run()
+    return make_objective(tiny, read_header(run.examples)), run.vocabulary
+
+
+@pytest.fixture
+def other(tiny: TrainingRecipe, tmp_path: Path, objective: tuple[MaskedLanguageModel, Path]) -> Path:
+    """A Hugging Face folder of the same sizes, with other parameters and its pieces in another order."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    pieces = [*PIECES[:5], "[unused0]", *reversed(PIECES[6:])]
+    for name, content in hugging_face_files(pieces, lowercase=False).items():
+        (folder / name).write_text(content, encoding="utf-8")
+    random = np.random.default_rng(0)
+    shapes = to_hugging_face(jax.jit(objective[0].init)(), tiny.model, VOCABULARY)
+    save_file(
+        {name: random.normal(size=tensor.shape).astype(np.float32) for name, tensor in shapes.items()},
+        folder / "model.safetensors",
+    )
+    config = hugging_face_config(tiny.model, VOCABULARY, pad_token_id=0, next_sentence=False)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def started(place: Path, objective: tuple[MaskedLanguageModel, Path]) -> dict[str, np.ndarray]:
+    model = objective[0].model
+    return to_hugging_face(starting_parameters(place, *objective), model.config, model.vocab_size)
+
+
+def test_rows_follow_their_pieces_and_all_else_is_the_same(
+    other: Path, objective: tuple[MaskedLanguageModel, Path]
+) -> None:
+    given, found = load_file(other / "model.safetensors"), started(other, objective)
+    assert found.keys() == given.keys()
+    for name in given.keys() - {ROWS, "cls.predictions.bias"}:
+        np.testing.assert_array_equal(found[name], given[name], err_msg=name)
+    np.testing.assert_array_equal(found[ROWS][6:], given[ROWS][:5:-1])
+    np.testing.assert_array_equal(found["cls.predictions.bias"][6:], given["cls.predictions.bias"][:5:-1])
+    # A piece in the place of [unused0] keeps its row.
+    np.testing.assert_array_equal(found[ROWS][:6], given[ROWS][:6])
+
+
+def test_what_a_bare_encoder_lacks_is_as_without_a_start(
+    other: Path, objective: tuple[MaskedLanguageModel, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    tensors = load_file(other / "model.safetensors")
+    bare = {name.removeprefix("bert."): tensor for name, tensor in tensors.items() if name.startswith("bert.")}
+    short = {name: tensor[:150] if name == ROWS.removeprefix("bert.") else tensor for name, tensor in bare.items()}
+    save_file(short, other / "model.safetensors")
+    for name, content in hugging_face_files(PIECES[:150], lowercase=False).items():
+        (other / name).write_text(content, encoding="utf-8")
+    caplog.set_level("INFO")
+    found = started(other, objective)
+    model = objective[0].model
+    fresh = to_hugging_face(jax.jit(objective[0].init)(), model.config, model.vocab_size)
+    np.testing.assert_array_equal(found[ROWS][:150], tensors[ROWS][:150])
+    np.testing.assert_array_equal(found[ROWS][150:], fresh[ROWS][150:])
+    np.testing.assert_array_equal(
+        found["cls.predictions.transform.dense.weight"], fresh["cls.predictions.transform.dense.weight"]
+    )
+    assert "150 of 200 rows of the vocabulary" in caplog.text
+    assert "by chance: cls.predictions.bias, cls.predictions.transform" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("num_attention_heads", 4, "its num_attention_heads is 4, model.num_attention_heads is 2"),
+        ("hidden_size", 64, "its hidden_size is 64"),
+        ("model_type", "roberta", "config.json says roberta"),
+        ("hidden_act", "relu", "config.json says bert, relu"),
+    ],
+)
+def test_another_model_is_refused(
+    field: str, value: object, message: str, other: Path, objective: tuple[MaskedLanguageModel, Path]
+) -> None:
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, field: value}))
+    with pytest.raises(InputError, match=message):
+        starting_parameters(other, *objective)
+
+
+def test_a_folder_without_a_model_is_refused(
+    tmp_path: Path, other: Path, objective: tuple[MaskedLanguageModel, Path]
+) -> None:
+    with pytest.raises(InputError, match=r"holds neither checkpoints/ nor config\.json"):
+        starting_parameters(tmp_path / "nothing", *objective)
+    (other / "model.safetensors").unlink()
+    with pytest.raises(InputError, match=r"holds no model\.safetensors"):
+        starting_parameters(other, *objective)
+
+
+def test_a_run_goes_on_from_another_and_resumes_as_itself(
+    tiny: TrainingRecipe, new_run: Callable[..., RunFolder]
+) -> None:
+    first, second, third = new_run("first"), new_run("second"), new_run("third")
+    train(first, "tiny", tiny)
+    goes_on = changed(tiny, start_from=str(first.path), optimizer={"learning_rate": 1e-3, "warmup_steps": 0})
+    train(second, "tiny", goes_on)
+    losses = [line["loss"] for line in untimed(second) if "loss" in line]
+    assert losses[0] < next(line["loss"] for line in untimed(first) if "loss" in line) - 0.2
+    train(third, "tiny", changed(goes_on, stop_at_step=2))
+    train(third, "tiny", goes_on)
+    assert [line["loss"] for line in untimed(third) if "loss" in line] == losses
+    given = restore_params(step_folder(first.checkpoints, 6))
+    objective = make_objective(tiny, read_header(second.examples))
+    found = starting_parameters(first.path, objective, second.vocabulary)
+    for one, other in zip(jax.tree.leaves(given), jax.tree.leaves(found), strict=True):
+        np.testing.assert_array_equal(
+            one[:VOCABULARY] if len(one) == 256 else one, other[:VOCABULARY] if len(other) == 256 else other
+        )
