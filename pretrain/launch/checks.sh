@@ -1,0 +1,95 @@
+# shellcheck shell=bash
+# What is looked at before anything is booked: a slice costs money from its first minute.
+
+BOOT_DISK_GB=${BOOT_DISK_GB:-100} # of a TPU VM; gcloud has no flag for another size
+SOFTWARE_GB=15   # the image's free space that .venv/ and the compilation cache take
+BUCKET_SECONDS=${BUCKET_SECONDS:-30}
+
+check_command() {
+  if [ -n "$hosts_file" ]; then
+    [ -r "$hosts_file" ] || wrong "--hosts $hosts_file: no such file; write one ssh name ([USER@]HOST) a line, worker 0 first"
+    [ -n "$(slice_addresses)" ] || wrong "--hosts $hosts_file: holds no host; write one ssh name ([USER@]HOST) a line"
+    hosts_file=$(cd "$(dirname "$hosts_file")" && pwd)/$(basename "$hosts_file")
+    return_if_unset --type "$type"
+    return_if_unset --zone "$zone"
+  else
+    [ -n "$type" ] || wrong "--create needs --type, as in --type v3-8"
+    [ -n "$zone" ] || wrong "--create needs --zone, as in --zone us-central1-a; give several to try them in turn"
+    runtime_version "$type" >/dev/null
+    [[ $type =~ -[0-9]+$ ]] || wrong "--type $type: give generation and size, as in v3-8"
+    [ "$dry_run" = yes ] || command -v gcloud >/dev/null || wrong "gcloud is not installed: https://cloud.google.com/sdk/docs/install, or give --hosts FILE"
+    case $store in "" | gs://*) ;; *) wrong "--store $store: a slice keeps its run in a bucket; give gs://BUCKET/FOLDER" ;; esac
+    if [ "$spot" = yes ] && [ -z "$store" ]; then
+      wrong "--spot needs --store gs://BUCKET/FOLDER: a preempted slice is gone with its disk, checkpoints included"
+    fi
+  fi
+  [[ ${wait_minutes:-0} =~ ^[0-9]+$ ]] || wrong "--wait $wait_minutes: give minutes, as in --wait 30"
+  case $run_dir in /* | *://* | *..*) wrong "--run-dir $run_dir: on the hosts it is a folder below the checkout; name the lasting place with --store" ;; esac
+  [ -f "$root/configs/$recipe.py" ] || [ -f "$root/$recipe" ] ||
+    wrong "$recipe: no such recipe below $root; a recipe travels with the checkout, so it lies in configs/"
+}
+
+return_if_unset() { [ -z "$2" ] || wrong "$1 goes with --create; with --hosts the machines are there"; }
+
+check_before_booking() {
+  say "before booking"
+  check_sources
+  check_disk
+  case $store in gs://*) check_bucket ;; esac
+}
+
+check_sources() { # corpora of this machine do not travel; records do
+  local flag path
+  if records_ready; then note "records: $run_dir is prepared here and goes along"; return; fi
+  for flag in ${data[@]+"${data[@]}"}; do
+    path=${flag#*=}
+    case $path in *://*) continue ;; esac
+    path=${path#*:}
+    if [[ $path == /* || $path == ../* ]] && compgen -G "$path" >/dev/null && [ -z "$hosts_file" ]; then
+      wrong "$path lies on this machine and the slice cannot read it: prepare here first (python -m data_pipeline prepare $recipe ...; its records go along), or give gs://"
+    fi
+  done
+}
+
+check_disk() {
+  local records=0 needed
+  if records_ready; then records=$(du -sk "$run_dir/examples" | cut -f1); fi
+  needed=$((SOFTWARE_GB + 2 * records / 1000000))
+  if [ -z "$hosts_file" ] && [ $needed -gt "$BOOT_DISK_GB" ]; then
+    fail "a TPU VM's boot disk has $BOOT_DISK_GB GB, and this run needs $needed ($((records / 1000000)) of records); prepare fewer, or use --hosts with larger disks"
+  fi
+  note "disk: $needed GB besides checkpoints, of ${BOOT_DISK_GB}"
+}
+
+check_bucket() { # region, and that it can be written; an unreachable bucket must not hang the run later
+  local bucket=${store#gs://} location code=0 each probe
+  bucket=gs://${bucket%%/*}
+  probe=$store/.write-test
+  if [ "$dry_run" = yes ]; then
+    call gcloud storage buckets describe "$bucket" --format='value(location)'
+    call gcloud storage cp - "$probe"
+    call gcloud storage rm "$probe"
+    return
+  fi
+  location=$(limited "$BUCKET_SECONDS" gcloud storage buckets describe "$bucket" --format='value(location)') || code=$?
+  [ $code != 124 ] || fail "$bucket does not answer within $BUCKET_SECONDS s; see to the network and to \`gcloud auth login\`"
+  [ $code = 0 ] || wrong "$bucket cannot be looked at (above); see to its name and to your permission storage.buckets.get"
+  location=$(tr '[:upper:]' '[:lower:]' <<<"$location")
+  for each in "${zones[@]}"; do
+    near "$location" "$each" || wrong "$bucket is in $location, far from zone $each: every checkpoint would cross regions; make a bucket in ${each%-*}, or choose a zone there"
+  done
+  printf 'ok\n' | limited "$BUCKET_SECONDS" gcloud storage cp - "$probe" >/dev/null 2>&1 || code=$?
+  [ $code != 124 ] || fail "$store does not take a file within $BUCKET_SECONDS s; see to the network"
+  [ $code = 0 ] || wrong "$store cannot be written; your account needs storage.objects.create on $bucket"
+  limited "$BUCKET_SECONDS" gcloud storage rm "$probe" >/dev/null 2>&1 || note "warning: $probe could not be removed"
+  note "bucket: $bucket in $location, written to"
+}
+
+near() { # near LOCATION ZONE: the same region, or a multi-region around it; dual regions (nam4, eur4) are taken as near
+  case $1 in
+    us) [[ $2 == us-* ]] ;;
+    eu) [[ $2 == europe-* ]] ;;
+    asia) [[ $2 == asia-* ]] ;;
+    *-*) [[ $2 == "$1"-* ]] ;;
+  esac
+}

@@ -1,0 +1,106 @@
+# shellcheck shell=bash
+# The command line of the launcher, and what it remembers of a slice between commands: runs/.launch/NAME/. Reads root.
+
+# shellcheck source=pretrain/launch/checks.sh
+source "$root/pretrain/launch/checks.sh"
+# shellcheck source=pretrain/launch/slice.sh
+source "$root/pretrain/launch/slice.sh"
+# shellcheck source=pretrain/launch/hosts.sh
+source "$root/pretrain/launch/hosts.sh"
+# shellcheck source=pretrain/launch/supervise.sh
+source "$root/pretrain/launch/supervise.sh"
+
+name="" type="" spot=no store="" wait_minutes="" hosts_file="" created=no delete_when_done=no discard=no zone=""
+zones=() job=() changed_job=no
+
+launch() { # launch VERB NAME FLAGS... RECIPE...
+  local verb=$1
+  case $verb in
+    --create) name=${2:-} ;;
+    --hosts) hosts_file=${2:-} ;;
+    *) name=${2:-} ;;
+  esac
+  [ -n "${2:-}" ] || wrong "$verb needs a name: see ./run_tpu.sh --help"
+  shift 2
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --type | --zone | --store | --wait | --name) [ $# -gt 1 ] || wrong "$1 needs a value" ;;
+    esac
+    case $1 in
+      --type) type=$2; shift ;;
+      --zone) zones+=("$2"); shift ;;
+      --store) store=${2%/}; shift ;;
+      --wait) wait_minutes=$2; shift ;;
+      --name) name=$2; shift ;;
+      --spot) spot=yes ;;
+      --delete-when-done) delete_when_done=yes ;;
+      --discard) discard=yes ;;
+      --dry-run) dry_run=yes ;;
+      *) job+=("$1") ;;
+    esac
+    shift
+  done
+  if [ "$verb" = --hosts ]; then name=${name:-$(basename "$hosts_file" .txt)}; fi
+  [[ $name =~ ^[a-z][a-z0-9-]{0,60}$ ]] || wrong "$name: a name is lower-case letters, digits and hyphens, a letter first"
+  memory=runs/.launch/$name
+  case $verb in
+    --create | --hosts)
+      if [ "$verb" = --create ]; then created=yes; fi
+      choose_provider
+      split_arguments ${job[@]+"${job[@]}"}
+      check_command
+      check_before_booking
+      remember
+      supervise
+      ;;
+    *)
+      recall
+      choose_provider
+      split_arguments ${job[@]+"${job[@]}"}
+      case $verb in
+        --status) tell_status ;;
+        --attach) supervise ;;
+        --stop) stop_run ;;
+        --fetch) fetch_run ;;
+        --delete) delete_slice ;;
+      esac
+      ;;
+  esac
+}
+
+choose_provider() {
+  if [ -n "$hosts_file" ]; then
+    # shellcheck source=pretrain/launch/ssh_hosts.sh
+    source "$root/pretrain/launch/ssh_hosts.sh"
+  else
+    # shellcheck source=pretrain/launch/gcloud.sh
+    source "$root/pretrain/launch/gcloud.sh"
+  fi
+  if [ -z "$zone" ]; then zone=${zones[0]:-}; fi
+}
+
+remember() {
+  if [ "$dry_run" = yes ]; then return; fi
+  mkdir -p "$memory"
+  if [ -f "$memory/job" ] && [ "$(cat "$memory/job")" != "$(printf "%s\n" ${job[@]+"${job[@]}"})" ]; then changed_job=yes; fi
+  printf '%s\n' ${job[@]+"${job[@]}"} >"$memory/job"
+  printf '%s\n' ${zones[@]+"${zones[@]}"} >"$memory/zones"
+  local field
+  for field in zone type spot store wait_minutes hosts_file created delete_when_done; do
+    printf '%s=%s\n' $field "${!field}"
+  done >"$memory/slice.new"
+  mv "$memory/slice.new" "$memory/slice"
+}
+
+recall() {
+  [ -f "$memory/slice" ] || wrong "$name: nothing was launched under this name from $PWD (there: $(cd runs/.launch 2>/dev/null && echo *))"
+  local field value line
+  while IFS='=' read -r field value; do
+    case $field in
+      zone | type | spot | store | wait_minutes | hosts_file | created | delete_when_done) printf -v "$field" '%s' "$value" ;;
+    esac
+  done <"$memory/slice"
+  job=() zones=()
+  while IFS= read -r line; do if [ -n "$line" ]; then job+=("$line"); fi; done <"$memory/job"
+  while IFS= read -r line; do if [ -n "$line" ]; then zones+=("$line"); fi; done <"$memory/zones"
+}

@@ -1,0 +1,141 @@
+# shellcheck shell=bash
+# The hosts of a slice: code shipped, run started on all, looked at, stopped, its results brought home.
+
+HOST_SECONDS=${HOST_SECONDS:-600} # within which every worker must answer ssh
+REMOTE=korean-pretrain            # the checkout, below a worker's home
+addresses=()
+
+who() { printf 'worker %s of %s (%s)' "$1" "${#addresses[@]}" "${addresses[$1]}"; }
+
+find_hosts() { # fills addresses; 1 where the slice is gone meanwhile; names a worker that never comes
+  local worker line began=$SECONDS
+  addresses=()
+  while IFS= read -r line; do addresses+=("$line"); done < <(slice_addresses)
+  [ ${#addresses[@]} -gt 0 ] || return 1
+  for worker in "${!addresses[@]}"; do
+    until host_run "$worker" true; do
+      [ "$(slice_state)" = ACTIVE ] || return 1
+      [ $((SECONDS - began)) -lt "$HOST_SECONDS" ] ||
+        fail "$(who "$worker") does not answer ssh within $HOST_SECONDS s, the others before it do; look at it, or --delete $name and create it again"
+      pause "$STATE_SECONDS"
+    done
+  done
+}
+
+archive_of_code() { # archive_of_code FILE: tracked and new files, without what git ignores
+  local path
+  if git -C "$root" rev-parse --git-dir >/dev/null 2>&1; then
+    git -C "$root" -c core.quotePath=off ls-files -co --exclude-standard |
+      while IFS= read -r path; do if [ -e "$root/$path" ]; then printf '%s\n' "$path"; fi; done |
+      tar czf "$1" -C "$root" -T -
+  else
+    tar czf "$1" -C "$root" --exclude ./.venv --exclude ./runs --exclude ./.venv-uv .
+  fi
+}
+
+ship() { # to every worker, at once; 1 where one did not take it
+  local folder
+  say "shipping the code to ${#addresses[@]} worker(s)"
+  folder=$(mktemp -d)
+  archive_of_code "$folder/code.tar.gz" || fail "the code could not be packed (above)"
+  on_all ship_one "$folder/code.tar.gz" code.tar.gz "$REMOTE" || { rm -rf "$folder"; return 1; }
+  if records_ready; then
+    case $store in
+      gs://*) send_records_to_bucket ;;
+      *)
+        tar czf "$folder/records.tar.gz" -C "$run_dir" examples vocabulary manifest.json
+        on_all ship_one "$folder/records.tar.gz" records.tar.gz "$REMOTE/$run_dir" || { rm -rf "$folder"; return 1; }
+        ;;
+    esac
+  fi
+  rm -rf "$folder"
+}
+
+ship_one() { # ship_one WORKER ARCHIVE NAME FOLDER: unpacked without touching what a run has written since
+  local keep=""
+  if [ "$3" = records.tar.gz ]; then keep="--skip-old-files"; fi
+  host_copy "$1" "$2" "$REMOTE-$3" &&
+    host_run "$1" "mkdir -p $(quoted "$4") && tar xzf $REMOTE-$3 $keep -C $(quoted "$4") && rm $REMOTE-$3"
+}
+
+send_records_to_bucket() {
+  local part to
+  to=$store/$(basename "$run_dir")
+  say "records to $to"
+  for part in vocabulary examples; do call gcloud storage rsync -r "$run_dir/$part" "$to/$part" || fail "$to does not take the records (above)"; done
+  call gcloud storage cp --no-clobber "$run_dir/manifest.json" "$to/manifest.json" || fail "$to does not take the records (above)" # last: it says that the rest is whole
+}
+
+on_all() { # on_all FUNCTION ARGUMENTS...: FUNCTION WORKER ARGUMENTS..., side by side; names the workers where it failed
+  local worker pids=() failed=0
+  for worker in "${!addresses[@]}"; do
+    if [ "$dry_run" = yes ]; then "$1" "$worker" "${@:2}"; continue; fi
+    "$1" "$worker" "${@:2}" &
+    pids+=($!)
+  done
+  for worker in ${pids[@]+"${!pids[@]}"}; do
+    wait "${pids[$worker]}" || { note "$(who "$worker"): $1 did not work"; failed=1; }
+  done
+  return $failed
+}
+
+start_one() { # detached, so that a closed laptop does not end it
+  local line
+  line="WORKER=$1 WORKERS=${#addresses[@]} COORDINATOR=$(quoted "${addresses[0]#*@}:8476") STORE=$(quoted "$store")"
+  line="cd $REMOTE && mkdir -p runs/.host && rm -f runs/.host/* && { $line"
+  line+=" setsid nohup bash pretrain/launch/on_host.sh $(quoted ${job[@]+"${job[@]}"}) >runs/.host/log 2>&1 </dev/null & }" # in braces, or the shell around it would keep ssh waiting
+  host_run "$1" "$line"
+}
+
+start_all() {
+  say "starting on ${#addresses[@]} worker(s)"
+  shown=0
+  on_all start_one
+}
+
+stop_one() { host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && bash pretrain/launch/stop_on_host.sh; fi"; }
+
+status_of() { # status_of WORKER BYTES: a line of fields, then the log from that byte on
+  host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && bash pretrain/launch/host_status.sh $2; else echo phase=nothing; fi"
+}
+
+field() { # field NAME LINE
+  local each
+  for each in $2; do case $each in "$1="*) printf '%s' "${each#*=}"; return ;; esac; done
+}
+
+tell_status() {
+  local worker line state
+  state=$(slice_state)
+  printf '%s: %s %s %s\n' "$name" "${type:-hosts}" "$zone" "$state"
+  if [ "$state" != ACTIVE ]; then return; fi
+  find_hosts || fail "$name: its workers cannot be listed"
+  for worker in "${!addresses[@]}"; do
+    if line=$(status_of "$worker" 999999999999); then describe "$worker" "$line"; else printf '%s: does not answer\n' "$(who "$worker")"; fi
+  done
+}
+
+describe() { # describe WORKER STATUS_LINE
+  local alive exit_code
+  alive=$(field alive "$2") exit_code=$(field exit "$2")
+  if [ "$alive" = yes ]; then alive="running, last line $(field quiet "$2") s ago"; else alive="not running${exit_code:+, exit code $exit_code}"; fi
+  printf '%s: %s, %s, checkpoint of step %s\n' "$(who "$1")" "$(field phase "$2")" "$alive" "$(field step "$2")"
+}
+
+stop_run() {
+  find_hosts || fail "$name: is not there"
+  on_all stop_one || fail "$name: not stopped everywhere (above); run --stop $name again"
+  note "$name: stopped; what was saved stays, and --attach $name goes on from it"
+}
+
+fetch_run() { # the run folder without the corpus, from worker 0
+  find_hosts || fail "$name: is not there"
+  say "bringing $run_dir here"
+  if [ "$dry_run" = yes ]; then host_run 0 "cd $REMOTE && tar czhf - --exclude $(quoted "$run_dir/corpus") $(quoted "$run_dir")"; return; fi
+  SSH_SECONDS=3600 host_run 0 "cd $REMOTE && tar czhf - --exclude $(quoted "$run_dir/corpus") $(quoted "$run_dir")" >"$memory/run.tar.gz" ||
+    fail "$run_dir did not come whole; run --fetch $name again"
+  tar xzf "$memory/run.tar.gz"
+  rm "$memory/run.tar.gz"
+  touch "$memory/fetched"
+  note "$run_dir is here"
+}

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# The main job on one machine: raw text -> records -> training -> export. Reads the globals root, python and venv.
+
+split_arguments() { # RECIPE, flags of the data side and of training -> recipe, run_dir, data, training
+  recipe=quickstart
+  case ${1:---} in --*) ;; *) recipe=$1; shift ;; esac
+  run_dir=runs/$(basename "$recipe" .py)
+  data=() training=()
+  local target=training
+  while [ $# -gt 0 ]; do
+    case $1 in
+      --run-dir) run_dir=${2:?--run-dir needs a folder}; shift 2; continue ;;
+      --run-dir=*) run_dir=${1#*=}; shift; continue ;;
+      --source* | --benchmark* | --workers* | --engine* | --ray-address* | --retrain-vocabulary | --data.*) target=data ;;
+      --*) target=training ;;
+    esac
+    if [ $target = data ]; then data+=("$1"); else training+=("$1"); fi
+    shift
+  done
+}
+
+records_ready() { [ -f "$run_dir/examples/header.json" ] && grep -q '"prepare"' "$run_dir/manifest.json" 2>/dev/null; }
+
+prepare_records() {
+  say "data: $recipe -> $run_dir"
+  "$python" -m data_pipeline prepare "$recipe" --run-dir "$run_dir" ${data[@]+"${data[@]}"}
+}
+
+train() {
+  say "training"
+  "$python" -m pretrain train "$recipe" --run-dir "$run_dir" ${training[@]+"${training[@]}"}
+}
+
+export_model() {
+  say "export"
+  "$python" -m pretrain export "$run_dir"
+}
+
+main_job() {
+  install data
+  say "devices"
+  tell_slice
+  check_devices
+  prepare_records
+  train
+  export_model
+  say "what it learnt"
+  "$python" -m pretrain fill "$run_dir"
+  local shown=${python#"$PWD"/}
+  cat <<TEXT
+
+next:
+  $shown -m data_pipeline report $run_dir
+  $shown -m data_pipeline inspect $run_dir
+  $shown -m pretrain inspect $run_dir
+  ./run_tpu.sh configs/petitions_small.py --source FORMAT:GLOB     your own text (docs/data.md lists the formats)
+TEXT
+}

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# This machine: which accelerator it has, which slice it is of, and whether its devices answer. Reads python and root.
+
+METADATA=${METADATA:-http://metadata.google.internal/computeMetadata/v1/instance/attributes}
+# Tried where the libtpu of constraints.txt does not start this machine's runtime; both compile our step with the same jax.
+LIBTPU_FALLBACK=${LIBTPU_FALLBACK:-0.0.51}
+
+has_tpu() { # Google's PCI vendor with the device ids of TPU v2/v3, v4, v5p, v5e, v6e, 7x
+  local device
+  for device in /sys/bus/pci/devices/*; do
+    if [ -r "$device/vendor" ] && [ "$(cat "$device/vendor")" = 0x1ae0 ]; then
+      case $(cat "$device/device") in 0x0027 | 0x0056 | 0x005e | 0x0062 | 0x0063 | 0x006f | 0x0076) return 0 ;; esac
+    fi
+  done
+  [ -e /dev/accel0 ] # a container that does not show the bus, as on Kaggle
+}
+
+accelerator_extra() {
+  if has_tpu; then
+    echo tpu
+  elif command -v nvidia-smi >/dev/null && nvidia-smi -L 2>/dev/null | grep -q GPU; then
+    echo cuda
+  fi
+}
+
+metadata() { curl -sf -m 3 -H 'Metadata-Flavor: Google' "$METADATA/$1" 2>/dev/null; }
+
+tell_slice() { # on a TPU VM: says which slice this is, and refuses to start alone on one of several hosts
+  local kind worker workers
+  kind=$(metadata accelerator-type) || return 0
+  worker=$(metadata agent-worker-number || echo 0)
+  workers=$(metadata worker-network-endpoints | tr ',' '\n' | grep -c . || true)
+  note "worker $worker of ${workers:-1} of a $kind"
+  if [ "${workers:-1}" -gt 1 ] && [ -z "${LAUNCHED:-}" ]; then
+    wrong "this is one host of $workers, and all must start together: run ./run_tpu.sh --hosts FILE with the $workers addresses, or --create, from your own machine"
+  fi
+}
+
+check_devices() { # multiplies on every device before any long work; a plan that compiled does not prove that they start
+  local said pinned
+  local code=0
+  said=$(limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.devices 2>&1) || code=$?
+  printf '%s\n' "$said" >&2
+  [ $code != 0 ] || return 0
+  if [ $code = 124 ]; then note "the devices did not answer within ${DEVICES_SECONDS:-600} s: another worker of the slice is missing, or the runtime hangs"; fi
+  case $said in *" holds "* | *JAX_PLATFORMS=*"knows"*) exit 1 ;; esac # another libtpu would not help
+  has_tpu || exit 1
+  pinned=$("$python" -m pip show libtpu 2>/dev/null | sed -n 's/^Version: //p')
+  [ "$pinned" != "$LIBTPU_FALLBACK" ] || exit 1
+  say "the TPU does not start with libtpu $pinned: trying $LIBTPU_FALLBACK"
+  "$python" -m pip install --quiet --no-deps "libtpu==$LIBTPU_FALLBACK"
+  if limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.devices; then return; fi
+  "$python" -m pip install --quiet --no-deps "libtpu==$pinned"
+  fail "the TPU starts neither with libtpu $pinned nor with $LIBTPU_FALLBACK (above); restart the machine or take another runtime version"
+}

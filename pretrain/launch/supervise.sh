@@ -1,0 +1,136 @@
+# shellcheck shell=bash
+# From nothing to a finished run: slice, hosts, start, the log of worker 0, and all of it again after a preemption.
+# Nothing here is needed for the run to go on: it may end at any time, and --attach goes on watching.
+
+POLL_SECONDS=${POLL_SECONDS:-5}       # between two looks at worker 0
+OTHERS_SECONDS=${OTHERS_SECONDS:-30}  # between two looks at the other workers
+LATE_SECONDS=${LATE_SECONDS:-600}     # without a line before all workers are named with what they do
+MAX_RESTARTS=${MAX_RESTARTS:-5}       # without a new checkpoint in between
+shown=0 refused_commands=0 outcome="" reason=""
+
+supervise() {
+  local restarts=0 best="" step
+  trap 'note; note "the run goes on without you: ./run_tpu.sh --attach $name"; exit 130' INT
+  while :; do
+    ensure_slice
+    find_hosts || { gone; continue; }
+    note "$name: ${#addresses[@]} worker(s): ${addresses[*]}"
+    if [ ${#addresses[@]} -gt 1 ] && [[ $store != /* ]]; then
+      wrong "$name has ${#addresses[@]} hosts, which write one checkpoint together: give --store FOLDER that all of them see (NFS, Filestore, a bucket mounted with gcsfuse)"
+    fi
+    if [ "$dry_run" = yes ]; then
+      ship
+      start_all
+      status_of 0 0
+      if [ "$delete_when_done" = yes ]; then fetch_run; slice_delete; fi
+      return
+    fi
+    if ! under_way; then
+      on_all stop_one || { gone; continue; }
+      ship || { gone; continue; }
+      start_all || { gone; continue; }
+    fi
+    refused_commands=0
+    follow
+    step=$(field step "$line")
+    case $outcome in
+      done) break ;;
+      gone) gone; restarts=0 ;;
+      paused) note "$name: stopped as the command says; run it again, and it goes on"; return ;;
+      stopped) fail "$name: stopped by --stop; --attach $name goes on from what was saved" ;;
+      failed) fail "$name: $reason; mend it and run the same command again: it goes on from what was saved" ;;
+      died)
+        if [ "$step" != "$best" ]; then restarts=0 best=$step; fi
+        restarts=$((restarts + 1))
+        [ $restarts -le "$MAX_RESTARTS" ] || fail "$name: $reason, $MAX_RESTARTS times without a new checkpoint; see --status $name"
+        say "$reason: starting again on all workers"
+        ;;
+    esac
+  done
+  say "$name is done"
+  if [ "$delete_when_done" = yes ]; then
+    [ -n "$store" ] || fetch_run
+    delete_slice
+  elif [ -n "$store" ]; then
+    note "export: $store/$(basename "$run_dir")/export"
+  else
+    note "next: ./run_tpu.sh --fetch $name$([ "$created" = no ] || echo ", then --delete $name")"
+  fi
+}
+
+gone() { # what to do next shows in the slice's state
+  if [ "$created" = yes ] && [ "$(slice_state)" != ACTIVE ]; then
+    preempted=yes
+    say "$name was preempted: asking for it again"
+    return
+  fi
+  refused_commands=$((refused_commands + 1))
+  [ $refused_commands -le 3 ] || fail "$name is there, but its workers do not take commands (above); see --status $name"
+  pause "$STATE_SECONDS"
+}
+
+under_way() { # whether the run goes on everywhere, or is done
+  local worker line
+  for worker in "${!addresses[@]}"; do
+    line=$(status_of "$worker" 999999999999) || return 1
+    [ "$(field alive "$line")" = yes ] || [ "$(field exit "$line")" = 0 ] || return 1
+    if [ "$changed_job" = yes ]; then
+      [ "$(field alive "$line")" = no ] || wrong "$name is at another job; --stop $name first, or take another name"
+      return 1
+    fi
+  done
+}
+
+follow() { # prints the log of worker 0 until the run ends; sets outcome, reason and line, the last status of worker 0
+  local answer failing=0 looked=$SECONDS told=0
+  line=""
+  while :; do
+    if answer=$(status_of 0 "$shown"); then
+      failing=0
+      line=${answer%%$'\n'*}
+      if [ "$answer" != "$line" ]; then printf '%s\n' "${answer#*$'\n'}"; fi
+      shown=$(field bytes "$line")
+      judge 0 "$line" || return 0
+    else
+      [ "$(slice_state)" = ACTIVE ] || { outcome=gone; return; }
+      if [ $failing = 0 ]; then failing=$SECONDS; fi
+      [ $((SECONDS - failing)) -lt "$HOST_SECONDS" ] || fail "$(who 0) has not answered for $HOST_SECONDS s; the run may go on: --attach $name"
+    fi
+    if [ ${#addresses[@]} -gt 1 ] && [ $((SECONDS - looked)) -ge "$OTHERS_SECONDS" ]; then
+      looked=$SECONDS
+      look_at_others || return 0
+    fi
+    if [ -n "$line" ] && [ "$(field quiet "$line")" -ge "$LATE_SECONDS" ] && [ $((SECONDS - told)) -ge "$LATE_SECONDS" ]; then
+      told=$SECONDS
+      note "no line from worker 0 for $(field quiet "$line") s:"
+      tell_status >&2
+    fi
+    sleep "$POLL_SECONDS"
+  done
+}
+
+look_at_others() { # 1 where one of them has ended although worker 0 goes on
+  local worker answer
+  for worker in "${!addresses[@]}"; do
+    if [ "$worker" = 0 ] || ! answer=$(status_of "$worker" 999999999999); then continue; fi
+    if [ "$(field exit "$answer")" != 0 ]; then judge "$worker" "$answer" || return 1; fi
+  done
+}
+
+judge() { # judge WORKER STATUS: 0 while it runs; else 1, with outcome and reason
+  local code
+  if [ "$(field alive "$2")" = yes ]; then return 0; fi
+  code=$(field exit "$2")
+  reason="$(who "$1"): exit code $code in $(field phase "$2")"
+  case $code in
+    0) outcome="done" ;;
+    1 | 2) outcome=failed ;;
+    stopped) outcome=stopped ;;
+    75) # told to stop, by the machine or by the command
+      case " ${job[*]-} " in *stop-after-minutes*) outcome=paused ;; *) outcome=gone ;; esac
+      ;;
+    "") outcome=died reason="$(who "$1"): ended without a word in $(field phase "$2")" ;;
+    *) outcome=died ;;
+  esac
+  return 1
+}

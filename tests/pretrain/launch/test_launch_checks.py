@@ -1,0 +1,77 @@
+"""What run_tpu.sh refuses before it books anything, each with one sentence."""
+
+import pytest
+from launch_world import STORE, World
+
+CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--create", "Ko_Bert"), "Ko_Bert: a name is lower-case letters"),
+        (("--create",), "--create needs a name"),
+        (("--create", "kobert", "--zone", "a"), "--create needs --type"),
+        (("--create", "kobert", "--type", "v3-8"), "--create needs --zone"),
+        (("--create", "kobert", "--type"), "--type needs a value"),
+        (("--create", "kobert", "--type", "v9-8", "--zone", "a"), "--type v9-8: not a TPU type"),
+        (("--create", "kobert", "--type", "v3-x", "--zone", "a"), "--type v3-x: give generation and size"),
+        ((*CREATE, "no_such_recipe"), "no_such_recipe: no such recipe below"),
+        ((*CREATE, "--spot", "quickstart"), "--spot needs --store gs://BUCKET/FOLDER"),
+        ((*CREATE, "--store", "somewhere", "quickstart"), "--store somewhere: a slice keeps its run in a bucket"),
+        ((*CREATE, "--wait", "soon", "quickstart"), "--wait soon: give minutes"),
+        ((*CREATE, "quickstart", "--run-dir", "/data/run"), "--run-dir /data/run: on the hosts it is a folder below"),
+        (("--hosts", "nowhere.txt", "quickstart"), "--hosts nowhere.txt: no such file"),
+        (("--attach", "kobert"), "kobert: nothing was launched under this name"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence(world: World, arguments: tuple[str, ...], sentence: str) -> None:
+    world.script()
+    assert world.run(*arguments).sentence(2).startswith(sentence)
+    assert world.calls() == []
+
+
+def test_a_corpus_of_this_machine_does_not_travel(world: World) -> None:
+    world.script()
+    (world.home / "corpus.txt").write_text("글\n")
+    said = world.run(*CREATE, "quickstart", "--source", f"text:{world.home}/*.txt")
+    assert "lies on this machine and the slice cannot read it: prepare here first" in said.sentence(2)
+    assert world.calls() == []
+
+
+def test_a_bucket_in_another_region_is_refused_with_both_named(world: World) -> None:
+    world.script(bucket_location="EUROPE-WEST4")
+    said = world.run(*CREATE, "--zone", "europe-west4-a", "--store", STORE, "quickstart")
+    assert said.sentence(2).startswith("gs://bucket is in europe-west4, far from zone us-central1-a")
+    assert not any("create" in call for call in world.calls())
+
+
+@pytest.mark.parametrize(
+    ("location", "zone"), [("US", "us-west4-a"), ("US-CENTRAL1", "us-central1-b"), ("NAM4", "us-central1-a")]
+)
+def test_a_bucket_near_the_zone_passes(world: World, location: str, zone: str) -> None:
+    world.script(bucket_location=location, refuse={zone: "no capacity"})
+    said = world.run("--create", "kobert", "--type", "v3-8", "--zone", zone, "--store", STORE, "quickstart")
+    assert said.sentence(1).startswith("no zone gives a v3-8")
+
+
+def test_a_bucket_that_cannot_be_written_is_refused(world: World) -> None:
+    world.script(read_only=True)
+    said = world.run(*CREATE, "--store", STORE, "quickstart")
+    assert said.sentence(2) == f"{STORE} cannot be written; your account needs storage.objects.create on gs://bucket"
+
+
+def test_a_bucket_that_does_not_answer_ends_the_check_in_time(world: World) -> None:
+    world.script(hang=True)
+    said = world.run(*CREATE, "--store", STORE, "quickstart", BUCKET_SECONDS="1")
+    assert said.sentence(1).startswith("gs://bucket does not answer within 1 s")
+
+
+def test_records_too_large_for_the_boot_disk_are_noticed(world: World) -> None:
+    world.script()
+    records = world.home / "runs" / "quickstart"
+    (records / "examples").mkdir(parents=True)
+    (records / "manifest.json").write_text('{"prepare": {}}')
+    (records / "examples" / "header.json").write_text("{}")
+    said = world.run(*CREATE, "quickstart", BOOT_DISK_GB="14")
+    assert said.sentence(1).startswith("a TPU VM's boot disk has 14 GB, and this run needs 15")

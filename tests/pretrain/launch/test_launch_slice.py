@@ -1,0 +1,103 @@
+"""run_tpu.sh --create: a slice is made, used, made again and deleted by one command."""
+
+from launch_world import STORE, World
+
+V3 = ("--type", "v3-8", "--zone", "us-central1-a")
+
+
+def test_one_command_creates_ships_trains_streams_and_deletes(world: World) -> None:
+    world.script(states={"us-central1-a": ["WAITING_FOR_RESOURCES", "PROVISIONING", "ACTIVE"]})
+    said = world.run("--create", "kobert", *V3, "--spot", "--store", STORE, "--delete-when-done", "quickstart")
+    assert said.code == 0, said.error
+    for line in ("== worker 0: install", "prepared", "steps 0 to 3", "step 3: loss", "runs/quickstart: done"):
+        assert line in said.out
+    assert said.out.count("step 2: loss") == 1
+    assert "WAITING_FOR_RESOURCES" in said.error
+    assert "PROVISIONING" in said.error
+    create = next(call for call in world.calls() if '"create"' in call)
+    for flag in ("--accelerator-type=v3-8", "--runtime-version=tpu-ubuntu2204-base", "--spot", "--node-id=kobert"):
+        assert flag in create
+    assert not (world.fake / "slice.json").exists()
+    assert (world.bucket() / "quickstart" / "export" / "model.safetensors").exists()
+    assert (world.bucket() / "quickstart" / "checkpoints" / "00000003" / "manifest.json").exists()
+    assert world.run("--status", "kobert").code == 2
+
+
+def test_dry_run_prints_every_command_and_runs_none(world: World) -> None:
+    said = world.run("--create", "kobert", *V3, "--store", STORE, "--delete-when-done", "--dry-run", "quickstart")
+    assert said.code == 0, said.error
+    assert all(line.startswith("+ gcloud ") for line in said.out.splitlines())
+    for command in (
+        "buckets describe",
+        "queued-resources create",
+        "describe",
+        "scp",
+        "on_host.sh quickstart",
+        "delete",
+    ):
+        assert command in said.out
+    assert world.calls() == []
+    assert not (world.home / "runs").exists()
+
+
+def test_a_zone_that_refuses_gives_way_to_the_next(world: World) -> None:
+    world.script(refuse={"us-central1-a": "RESOURCE_EXHAUSTED: Quota limit 'TPUV3' has been exceeded."})
+    said = world.run("--create", "kobert", *V3, "--zone", "us-central1-b", "quickstart")
+    assert said.code == 0, said.error
+    assert "us-central1-a refuses: ERROR: (gcloud) RESOURCE_EXHAUSTED: Quota limit 'TPUV3'" in said.error
+    assert "asked for a v3-8 in us-central1-b" in said.error
+    assert "us-central1-b ACTIVE" in world.run("--status", "kobert").out
+
+
+def test_all_zones_refuse(world: World) -> None:
+    world.script(refuse={"us-central1-a": "quota", "us-central1-b": "no capacity"})
+    said = world.run("--create", "kobert", *V3, "--zone", "us-central1-b", "quickstart")
+    assert said.sentence(1).startswith(
+        "no zone gives a v3-8 (us-central1-a us-central1-b; reasons above); ask for quota"
+    )
+    assert "us-central1-b refuses: ERROR: (gcloud) no capacity" in said.error
+
+
+def test_a_queue_that_does_not_move_gives_way_to_the_next_zone(world: World) -> None:
+    world.script(states={"us-central1-a": ["WAITING_FOR_RESOURCES"]})
+    said = world.run("--create", "kobert", *V3, "--zone", "us-central1-b", "--wait", "0", "quickstart")
+    assert said.code == 0, said.error
+    assert "us-central1-a: nothing within 0 minutes" in said.error
+    assert "step 3: loss" in said.out
+
+
+def test_a_request_that_fails_everywhere_is_deleted_and_named(world: World) -> None:
+    world.script(states={"us-central1-a": ["PROVISIONING", "FAILED"]})
+    said = world.run("--create", "kobert", *V3, "quickstart")
+    assert said.sentence(1).startswith("kobert: the request failed in every zone (us-central1-a)")
+    assert not (world.fake / "slice.json").exists()
+
+
+def test_a_preempted_run_goes_on_from_its_last_checkpoint_on_a_new_slice(world: World) -> None:
+    world.steps(8)
+    # Once, when the store has a checkpoint, the slice goes away under the training.
+    (world.fake / "on_train").write_text(
+        'if [ -e "$FAKE/buckets/bucket/runs/quickstart/checkpoints/00000002/manifest.json" ] && [ ! -e "$FAKE/once" ]; then '
+        'touch "$FAKE/once" "$FAKE/preempt"; sleep 60; fi'
+    )
+    said = world.run("--create", "kobert", *V3, "--spot", "--store", STORE, "quickstart")
+    assert said.code == 0, said.error
+    assert "== kobert was preempted: asking for it again" in said.error
+    assert sum('"create"' in call for call in world.calls()) == 2
+    starts = [line for line in said.out.splitlines() if line.startswith("steps ")]
+    assert starts[0] == "steps 0 to 8"
+    assert starts[1] != "steps 0 to 8"
+    assert said.out.count("prepared") == 1, "the records come from the store"
+    assert "step 8: loss" in said.out
+
+
+def test_a_worker_that_never_comes_is_named(world: World) -> None:
+    world.script(workers=4, silent=[2])
+    said = world.run("--create", "kobert", "--type", "v3-32", *V3[2:], "quickstart", HOST_SECONDS="1")
+    assert said.sentence(1).startswith("worker 2 of 4 (10.0.0.3) does not answer ssh within 1 s")
+
+
+def test_several_hosts_need_a_folder_that_all_see(world: World) -> None:
+    world.script(workers=4)
+    said = world.run("--create", "kobert", "--type", "v3-32", *V3[2:], "quickstart")
+    assert said.sentence(2).startswith("kobert has 4 hosts, which write one checkpoint together: give --store FOLDER")

@@ -1,0 +1,130 @@
+"""A world for run_tpu.sh without TPUs: gcloud, ssh and scp on the PATH that run everything here, in a folder a worker."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+FAKES = Path(__file__).parent / "launch" / "fakes"
+QUICK = {
+    "POLL_SECONDS": "0.2",
+    "OTHERS_SECONDS": "1",
+    "STATE_SECONDS": "0.2",
+    "REFUSED_SECONDS": "0.2",
+    "WATCH_SECONDS": "0.5",
+    "RECORDS_SECONDS": "0.2",
+    "NEEDED_GB": "0",
+    "STOP_SECONDS": "20",
+}
+STORE = "gs://bucket/runs"
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    error: str
+
+    def sentence(self, code: int) -> str:
+        """The last line of a command that failed with this code, without `error: `."""
+        assert self.code == code, f"exit code {self.code}: {self.out}{self.error}"
+        last = self.error.strip().splitlines()[-1]
+        assert last.startswith("error: "), self.error
+        return last.removeprefix("error: ")
+
+
+class World:
+    """Slices, hosts and buckets below a folder; `script` is what happens (see fakes/gcloud)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.fake, self.home = folder / "fake", folder / "home"
+        binaries = self.fake / "image" / "korean-pretrain" / ".venv" / "bin"
+        binaries.mkdir(parents=True)
+        self.home.mkdir()
+        shutil.copy(FAKES / "python", binaries / "python")
+        self.script()
+        self.steps(3)
+
+    def script(self, **what_happens: object) -> None:
+        (self.fake / "script.json").write_text(json.dumps(what_happens))
+
+    def steps(self, number: int) -> None:
+        (self.fake / "STEPS").write_text(str(number))
+
+    def hosts(self, number: int) -> Path:
+        """Machines that are there already, and the file that names them."""
+        names = [f"10.0.0.{worker + 1}" for worker in range(number)]
+        for name in names:
+            shutil.copytree(self.fake / "image", self.fake / "hosts" / name, symlinks=True)
+        path = self.home / "hosts.txt"
+        path.write_text("# worker 0 first\n" + "".join(f"tpu@{name}\n" for name in names))
+        return path
+
+    def worker(self, number: int) -> Path:
+        """The checkout on a worker."""
+        return self.fake / "hosts" / f"10.0.0.{number + 1}" / "korean-pretrain"
+
+    def bucket(self) -> Path:
+        return self.fake / "buckets" / "bucket" / "runs"
+
+    def environment(self, **more: str) -> dict[str, str]:
+        return {
+            **os.environ,
+            **QUICK,
+            "FAKE": str(self.fake),
+            "PATH": f"{FAKES}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            **more,
+        }
+
+    def run(self, *arguments: object, **environment: str) -> Said:
+        """run_tpu.sh to its end."""
+        done = subprocess.run(
+            [ROOT / "run_tpu.sh", *map(str, arguments)],
+            cwd=self.home, env=self.environment(**environment), capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    @contextmanager
+    def running(self, *arguments: object, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+        """run_tpu.sh while the block runs; then its laptop is closed."""
+        with subprocess.Popen(
+            [ROOT / "run_tpu.sh", *map(str, arguments)],
+            cwd=self.home, env=self.environment(**environment), text=True, start_new_session=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as process:  # fmt: skip
+            try:
+                yield process
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def calls(self) -> list[str]:
+        """Every call of gcloud, ssh and scp so far."""
+        path = self.fake / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def wait_for(self, what: Path, seconds: float = 20) -> None:
+        """Returns when a file is there."""
+        end = time.monotonic() + seconds
+        while not what.exists():
+            assert time.monotonic() < end, f"{what} never came: {self.logs()}"
+            time.sleep(0.05)
+
+    def logs(self) -> str:
+        return "".join(path.read_text() for path in self.fake.glob("hosts/*/korean-pretrain/runs/.host/log"))
+
+    def close(self) -> None:
+        """Ends what still runs on the workers."""
+        for path in self.fake.glob("hosts/*/korean-pretrain/runs/.host/pid"):
+            with suppress(ProcessLookupError, ValueError):
+                os.killpg(int(path.read_text()), signal.SIGKILL)
