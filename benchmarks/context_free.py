@@ -11,8 +11,8 @@ from data_pipeline.contract.storage import read_json
 from pretrain.batches import EvaluationBatches
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.recipe import Masking, Mesh, training_recipe_from_plain
+from pretrain.run_facts import RECIPE_FILE
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.train import RECIPE_FILE
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""python -m pretrain train | plan | inspect | export | fill | compare | bench-input."""
+"""python -m pretrain train | plan | inspect | export | fill | compare | reference | bench-input."""
 
 import logging
 import os
@@ -93,6 +93,16 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Writes the reference curve of a recipe, from finished runs that differ in their seeds only."""
+
+    run_dirs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="RUN_DIR ...")]
+    """Folders of the runs, two or more."""
+    to: Path
+    """The file to write: configs/reference/NAME.json, with which `train NAME` then compares."""
+
+
+@dataclass(frozen=True)
 class BenchInput:
     """Measures how many records a core makes ready, stage by stage, without any accelerator."""
 
@@ -157,6 +167,13 @@ def _compare(arguments: list[str]) -> None:
     compare(command.run_dirs, command.to)
 
 
+def _reference(arguments: list[str]) -> None:
+    command = parse_command_line(Reference, arguments, "python -m pretrain reference")
+    from pretrain.reference import write_reference
+
+    write_reference([existing_run_folder(folder) for folder in command.run_dirs], command.to)
+
+
 def _bench_input(arguments: list[str]) -> None:
     command = parse_command_line(BenchInput, arguments, "python -m pretrain bench-input")
     os.environ["JAX_PLATFORMS"] = "cpu"  # before jax is imported: a busy accelerator is left alone
@@ -187,6 +204,7 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "export": _export,
     "fill": _fill,
     "compare": _compare,
+    "reference": _reference,
     "bench-input": _bench_input,
 }
 USAGE = """usage: python -m pretrain COMMAND ...
@@ -197,6 +215,7 @@ USAGE = """usage: python -m pretrain COMMAND ...
   export RUN_DIR     a checkpoint as a Hugging Face folder, proven
   fill RUN_DIR       the likeliest words for [MASK]
   compare RUN_DIR ...  the curves of several runs in one PNG or HTML file
+  reference RUN_DIR ...  the reference curve of a recipe, from runs of several seeds
   bench-input RUN_DIR  records that a core makes ready in a second, without any accelerator
 
 python -m pretrain COMMAND --help lists every field."""

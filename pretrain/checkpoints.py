@@ -8,7 +8,6 @@
 Orbax restores a flipped bit without a word, so nothing is restored before its manifest has been compared with the files.
 """
 
-import dataclasses
 import hashlib
 import json
 import logging
@@ -26,10 +25,8 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
 from data_pipeline.contract.errors import MACHINE, InputError, WorkError
-from data_pipeline.contract.recipe_file import differences, plain
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
 from pretrain.models.layers import Parameters
-from pretrain.recipe import FREE, TrainingRecipe
 
 log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
@@ -139,42 +136,6 @@ def restore_params(checkpoint: Path) -> Parameters:
         arguments = ocp.args.Composite(params=ocp.args.PyTreeRestore(restore_args=on_host))
         params: Parameters = checkpointer.restore(checkpoint, args=arguments)["params"]
     return params
-
-
-def refuse_other_run(saved: Facts, recipe: TrainingRecipe, fingerprint: str) -> None:
-    """Raises InputError, naming fields with old and new value, where a checkpoint belongs to another recipe or other records.
-
-    - `saved`: the facts of the checkpoint.
-    - `fingerprint`: that of the records now.
-
-    Fields marked FREE in `pretrain.recipe`, and all below them, may differ.
-    """
-    changed = differences(*_bound(saved["recipe"], plain(recipe), recipe))
-    if changed:
-        raise InputError(
-            f"the checkpoint of step {saved['step']} belongs to another recipe: {'; '.join(changed)}; "
-            "set these back, or choose another --run-dir for a new run"
-        )
-    if saved["records_fingerprint"] != fingerprint:
-        raise InputError(
-            f"the checkpoint of step {saved['step']} belongs to other records: fingerprint {saved['records_fingerprint'][:12]} "
-            f"-> {fingerprint[:12]}; restore the examples, or choose another --run-dir for a new run"
-        )
-
-
-def _bound(saved: Any, now: Any, recipe: Any) -> tuple[Any, Any]:
-    """Two plain recipes without what may differ when a run is resumed."""
-    if not dataclasses.is_dataclass(recipe) or not isinstance(saved, dict):
-        return saved, now
-    saved, now = dict(saved), dict(now)
-    for field in dataclasses.fields(recipe):
-        if field.metadata == FREE:
-            saved.pop(field.name, None)
-            now.pop(field.name)
-        elif field.name in saved:
-            below = _bound(saved[field.name], now[field.name], getattr(recipe, field.name))
-            saved[field.name], now[field.name] = below
-    return saved, now
 
 
 class Checkpoints:

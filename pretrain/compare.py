@@ -14,7 +14,7 @@ from data_pipeline.contract.recipe_file import differences
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_atomically
 from pretrain.metrics import METRICS_FILE, read_metrics
-from pretrain.train import RECIPE_FILE
+from pretrain.run_facts import RECIPE_FILE
 
 CURVES = {
     "loss": "loss (nats)",

@@ -14,8 +14,8 @@ from pretrain.devices import available_devices
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.predictions import likeliest, spell_row
 from pretrain.recipe import Mesh, training_recipe_from_plain
+from pretrain.run_facts import RECIPE_FILE
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.train import RECIPE_FILE
 
 
 def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:

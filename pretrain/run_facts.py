@@ -6,6 +6,9 @@ from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints import Facts
 from pretrain.recipe import TrainingRecipe
 
+RECIPE_FILE = "training_recipe.json"
+"""The resolved recipe, in the run folder."""
+
 
 def record(run_folder: RunFolder, recipe_name: str, facts: Facts) -> None:
     """Writes the manifest's section `train` from the facts of the last checkpoint: what the model card tells."""

@@ -17,7 +17,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
-from pretrain.checkpoints import Checkpoints, Facts, refuse_other_run
+from pretrain.checkpoints import Checkpoints, Facts
 from pretrain.data_wait import DataWait
 from pretrain.devices import use_compilation_cache
 from pretrain.goodput import Goodput
@@ -32,8 +32,10 @@ from pretrain.profiling import Profile
 from pretrain.progress import StepBar
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
+from pretrain.reference import reference_of
 from pretrain.rejected import RejectedUpdates
-from pretrain.run_facts import record, what_another_topology_means
+from pretrain.run_facts import RECIPE_FILE, record, what_another_topology_means
+from pretrain.same_run import refuse_other_run
 from pretrain.schedules import learning_rate
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.start import placed, starting_parameters
@@ -43,7 +45,6 @@ from pretrain.tensorboard import preformatted
 from pretrain.weights_and_biases import WandbRun
 
 log = logging.getLogger(__name__)
-RECIPE_FILE = "training_recipe.json"
 
 
 def train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, profile: range = range(0)) -> None:
@@ -108,12 +109,17 @@ def _train(
 
     # ---- State
     goodput = Goodput(run_folder.metrics, start, began)
+    others = wandb_runs(run_folder, recipe) if first_process else []
     use_compilation_cache()
     steps = make_steps(objective, make_optimizer(recipe), SHARDING_RULES, mesh)
-    state = checkpoints.restore(start, steps.abstract_state) if found else steps.init()
-    if not found and recipe.start_from:
-        params = starting_parameters(Path(recipe.start_from), objective, run_folder.vocabulary)
-        state["params"] = placed(params, steps.abstract_state["params"])
+    if found:
+        state = checkpoints.restore(start, steps.abstract_state)
+    else:
+        with goodput.spent_on("compile"):
+            state = steps.init()
+        if recipe.start_from:
+            params = starting_parameters(Path(recipe.start_from), objective, run_folder.vocabulary)
+            state["params"] = placed(params, steps.abstract_state["params"])
     shape = dict(mesh.shape)
     log.info("%d x %s as %s; %s parameters; steps %d to %d", mesh.size, kind, shape, f"{parameters:,}", start, stop)
     if found and (saved["mesh"], saved["recipe"]["accumulation"]) != (shape, recipe.accumulation):
@@ -164,10 +170,11 @@ def _train(
     writer = None
     if first_process:
         write_json(run_folder.path / RECIPE_FILE, plain(recipe))
-        writer = MetricsWriter(run_folder.metrics, start, wandb_runs(run_folder, recipe))
+        writer = MetricsWriter(run_folder.metrics, start, others)
         writer.write_text(start, "recipe", preformatted(plain(recipe)))
     rejected = RejectedUpdates(batches, run_folder.metrics / "rejected", recipe.max_rejected_updates)
     data_wait = DataWait(batches.spent)
+    reference = reference_of(recipe_name, recipe, header, run_folder)
     window, last, tokens_seen, last_save = Window(start), saved["metrics"], saved["tokens_seen"], time.perf_counter()
     profiled, bar = Profile(run_folder.metrics, profile), StepBar(start, stop)
     with checkpoints, Prefetched(batches, start, stop) as prefetched, profiled, bar, jax.transfer_guard("disallow"):
@@ -186,7 +193,7 @@ def _train(
             stopping = noticed or out_of_time
             evaluate_now = held_out is not None and due(done, recipe.evaluation.every_steps, stop) and not stopping
             intervals = (recipe.checkpoints.every_steps, recipe.checkpoints.milestone_every_steps)
-            save_now = any(due(done, steps, stop) for steps in intervals) or save_wish or stopping
+            save_now = any(due(done, every, stop) for every in intervals) or save_wish or stopping
             if not (log_now or evaluate_now or save_now):
                 continue
             checkpoints.raise_failure()
@@ -213,6 +220,7 @@ def _train(
                     writer.write(done, values)
                     left = (stop - done) * seconds / (done - window.first)
                     log.info("%s", console_line(done, stop, values, peak, mesh.size, left))
+                    reference.look(done, values)
                     goodput.write()
                     if hourly := goodput.hourly_line():
                         log.info("%s", hourly)
@@ -228,6 +236,7 @@ def _train(
                     log.info("step %d: %s", done, ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
                     if writer:
                         writer.write(done, {**scores})
+                        reference.look(done, scores)
                         writer.write_text(done, "predictions", shown)
 
                 # ---- Checkpoint

@@ -29,7 +29,7 @@ SERVER = """
     from pretrain.checkpoints import Checkpoints
     import tensorboardX.proto.event_pb2
 
-    RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1}, max_steps=24)
+    RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1}, max_steps=12)
     run, masks_of = None, None
 
     # Every batch and its masks are written down as they are made: step and hash.
@@ -81,7 +81,7 @@ Train = Callable[..., int]
 
 @pytest.fixture(scope="module")
 def train(fast_to_compile: None) -> Train:  # type: ignore[misc]
-    """Trains 24 steps in a process of its own, checkpoints after every second; returns its exit code."""
+    """Trains 12 steps in a process of its own, checkpoints after every second; returns its exit code."""
     command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None

@@ -2,6 +2,7 @@ import json
 import logging
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_run import TINY, changed, untimed, write_records
+from tiny_run import TINY, changed, read_events, untimed, write_records
 
 from data_pipeline.contract import run_folder
 from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
@@ -125,19 +126,51 @@ def test_a_finished_run_is_explained_by_its_folder(finished: RunFolder) -> None:
     assert [line["step"] for line in lines] == [1, 2, 2, 3, 4, 4, 5, 6, 6]
 
 
+def test_tensorboard_shows_the_recipe_and_what_the_model_says_of_held_out_rows(finished: RunFolder) -> None:
+    texts: dict[str, list[tuple[int, str]]] = {}
+    for event in read_events(finished.metrics):
+        for value in event.summary.value:
+            if value.tag.endswith("/text_summary"):
+                text = value.tensor.string_val[0].decode()
+                texts.setdefault(value.tag.partition("/")[0], []).append((event.step, text))
+    assert json.loads(texts["recipe"][0][1])["optimizer"]["learning_rate"] == 1e-2
+    assert [step for step, _ in texts["predictions"]] == [2, 4, 6]
+    rows = [text.split("\n\n") for _, text in texts["predictions"]]
+    assert len({tuple(re.sub(" -> .}", "}", text) for text in row[1::2]) for row in rows}) == 1, (
+        "the masks have changed"
+    )
+    for counts, text in zip(rows[-1][::2], rows[-1][1::2], strict=True):
+        right, predicted = map(int, re.fullmatch(r"(\d+) of (\d+) right", counts).groups())  # type: ignore[union-attr]
+        answers = re.findall(r"\{(\S+) -> (\S+)\}", text)
+        assert len(answers) == predicted
+        assert sum(label == said for label, said in answers) == right
+
+
 def test_training_learns(finished: RunFolder) -> None:
     losses = [line["evaluation_loss"] for line in untimed(finished) if "evaluation_loss" in line]
     assert losses[-1] < losses[0] - 0.1
 
 
-def test_a_run_in_two_parts_is_the_run_in_one(finished: RunFolder, new_run: Callable[..., RunFolder]) -> None:
+def test_a_run_in_two_parts_is_the_run_in_one_and_counts_what_was_lost_between(
+    finished: RunFolder, new_run: Callable[..., RunFolder], caplog: pytest.LogCaptureFixture
+) -> None:
     run = new_run()
     train(run, "tiny", changed(RECIPE, stop_at_step=4))
-    train(run, "tiny", RECIPE)
+    with open(run.metrics / "metrics.jsonl", "a") as lines:  # as if it had been killed in step 6
+        lines.write('{"step": 5, "loss": 1.0, "seconds": 8.0, "data_wait": 0.25}\n')
+    with caplog.at_level(logging.INFO):
+        train(run, "tiny", RECIPE)
     assert untimed(run) == untimed(finished)
     section = run.manifest()["train"]
     assert [(part["start_step"], part["stop_step"]) for part in section["parts"]] == [(0, 4), (4, 6)]
     assert section["tokens_seen"] == finished.manifest()["train"]["tokens_seen"]
+    first, second = json.loads((run.metrics / "goodput.json").read_text())
+    assert [(start["from_step"], start["lost"]) for start in (first, second)] == [(0, 0), (4, 6)]
+    for start in (first, second):
+        parts = [start[part] for part in ("training", "compile", "checkpoint", "evaluation", "data_wait")]
+        assert all(part > 0 for part in parts)
+        assert sum(parts) < start["seconds"]
+    assert re.search(r"goodput .* in 2 starts: compile .*, lost to restarts", caplog.text)
 
 
 def test_a_complete_run_says_so_and_compiles_nothing(
@@ -246,20 +279,17 @@ def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
     assert math.isfinite(run.manifest()["train"]["metrics"]["loss"])
 
 
-def test_a_run_out_of_time_saves_says_so_and_goes_on(finished: RunFolder, new_run: Callable[..., RunFolder]) -> None:
+def test_a_run_out_of_time_saves_and_goes_on_and_its_milestones_stay(
+    finished: RunFolder, new_run: Callable[..., RunFolder]
+) -> None:
     run = new_run()
     with pytest.raises(UnfinishedError, match="stopped after stop_after_minutes 1e-06 at step 1, which is saved"):
         train(run, "tiny", changed(RECIPE, stop_after_minutes=1e-6))
     assert list_steps(run.checkpoints) == [1]
-    train(run, "tiny", RECIPE)
+    milestones = {"every_steps": 2, "keep": 1, "milestone_every_steps": 3}
+    train(run, "tiny", changed(RECIPE, checkpoints=milestones))
     assert untimed(run) == untimed(finished)
-
-
-def test_milestones_are_written_at_their_steps_and_stay(new_run: Callable[..., RunFolder]) -> None:
-    run = new_run()
-    checkpoints = {"every_steps": 2, "keep": 1, "milestone_every_steps": 3}
-    train(run, "tiny", changed(RECIPE, checkpoints=checkpoints))
-    assert list_steps(run.checkpoints) == [3, 6]
+    assert list_steps(run.checkpoints) == [3, 6], "3 is a milestone, and written although no even step"
 
 
 @pytest.mark.parametrize(

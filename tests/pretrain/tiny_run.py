@@ -1,10 +1,13 @@
 """Records and recipes small enough that a training test takes seconds."""
 
 import dataclasses
+import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tensorboardX.proto.event_pb2 import Event
+from tensorboardX.record_writer import masked_crc32c
 
 from data_pipeline.contract.records import Layout, RecordsHeader, bitmap, publish, write_shard
 from data_pipeline.contract.run_folder import RunFolder
@@ -82,6 +85,20 @@ def untimed(run: RunFolder) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl without what depends on the machine's speed."""
     lines = read_metrics(run.metrics / "metrics.jsonl")
     return [{name: value for name, value in line.items() if name not in OF_THIS_MACHINE} for line in lines]
+
+
+def read_events(folder: Path) -> list[Any]:
+    """The events of a folder's only TensorBoard file, each checked against its CRCs."""
+    (path,) = folder.glob("events.out.tfevents.*")
+    content, events = path.read_bytes(), []
+    while content:
+        (length,) = struct.unpack("<Q", content[:8])
+        event, content_crc = content[12 : 12 + length], content[12 + length : 16 + length]
+        assert struct.unpack("<I", content[8:12])[0] == masked_crc32c(content[:8])
+        assert struct.unpack("<I", content_crc)[0] == masked_crc32c(event)
+        events.append(Event.FromString(event))
+        content = content[16 + length :]
+    return events
 
 
 TINY = TrainingRecipe(
