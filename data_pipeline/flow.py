@@ -216,9 +216,8 @@ class Stages:
         share, documents = self.recipe.decontamination.formula_share, self.report["matches"].get("documents", 0)
         inputs = {"matches": _outputs(matches, MATCHES)}
         parameters = {"share": share, "documents": documents}
-        return self._stage(
-            "formulae", [self._task("formulae", "all", "benchmarks:find_formulae", inputs, parameters)], "texts"
-        )
+        task = self._task("formulae", "all", "benchmarks:find_formulae", inputs, parameters)
+        return self._stage("formulae", [task], "matches")
 
     def sentences(self, documents: list[Done], survivors: list[Done], index: list[Done]) -> list[Done]:
         matches = self.matches(documents, survivors, index)

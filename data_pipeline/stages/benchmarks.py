@@ -86,4 +86,4 @@ def find_formulae(task: ShardTask, folder: Path) -> dict[str, Any]:
         if number > most and len(letters_of(text)) <= FORMULA_LETTERS:
             formulae.setdefault(benchmarks[text], {})[text] = {"documents": number, "sentences": sentences[text]}
     write_json(folder / FORMULAE, sorted(text for texts in formulae.values() for text in texts))
-    return {"formulae": formulae}
+    return {"matches": sentences.total(), "formulae": formulae}
