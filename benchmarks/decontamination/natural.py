@@ -20,6 +20,7 @@ from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus_files import read_sentences
+from data_pipeline.engines.local import LocalEngine
 from data_pipeline.flow import Stages
 from data_pipeline.recipe import DataRecipe, Decontamination, KoreanFilter, LengthFilter, NearDuplicates, Source
 from data_pipeline.stages.sentences import PART
@@ -69,7 +70,7 @@ def prepare_reviews(found: Corpora, folder: Path) -> Result:
     )
     run = RunFolder(folder)
     with run.locked():
-        stages = Stages(run, recipe, 1)
+        stages = Stages(run, recipe, LocalEngine(1))
         index = stages.benchmark_index()
         documents = stages.documents()
         done = stages.sentences(documents, stages.survivors(documents), index)

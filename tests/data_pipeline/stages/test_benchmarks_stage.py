@@ -9,6 +9,7 @@ import pytest
 
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.corpus_files import MATCHES, read_matches, read_sentences
+from data_pipeline.engines.local import LocalEngine
 from data_pipeline.flow import Stages
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import DataRecipe, Decontamination
@@ -44,7 +45,7 @@ def recipe(
 def run(folder: Path, recipe: DataRecipe, workers: int = 1) -> tuple[list[str], dict[str, Any]]:
     """Every sentence that is left, and the counts of the stages."""
     with RunFolder(folder).locked():
-        stages = Stages(RunFolder(folder), recipe, workers)
+        stages = Stages(RunFolder(folder), recipe, LocalEngine(workers))
         index = stages.benchmark_index()
         documents = stages.documents()
         done = stages.sentences(documents, stages.survivors(documents), index)
