@@ -3,6 +3,8 @@
 python -m benchmarks.decontamination
 """
 
+import contextlib
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ import tyro
 
 from benchmarks.corpora import corpora
 from benchmarks.decontamination.natural import BENCHMARKS, Result, prepare_reviews
-from benchmarks.decontamination.recall import MOST_CLEAN, Measured, choose, measure
+from benchmarks.decontamination.recall import MOST_CLEAN, Measured, Trial
 from benchmarks.decontamination.speed import WORKERS, Memory, memory_of_workers, sentences_per_second
 from benchmarks.decontamination.texts import FILLER, SHORT, clean_documents, halves, index_of
 from benchmarks.results_page import table, write_page
@@ -33,6 +35,8 @@ class Options:
     """Benchmark sentences that are edited in every way, for each half."""
     runs: int = 3
     """Times that the speed is measured; the page gives the median."""
+    work: Path | None = None
+    """Folder to keep the work in: a command that was stopped goes on with the reviews where it was. None: a temporary one."""
 
 
 def main() -> None:
@@ -45,18 +49,20 @@ def run(options: Options) -> None:
     if min(options.filler, options.plants, options.runs) < 1:
         raise InputError("--filler, --plants and --runs must be at least 1")
     found, recipe = corpora(options.data), Decontamination()
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place) / "index"
+    with contextlib.ExitStack() as stack:
+        work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder = work / "index"
         index = index_of(found, options.filler, folder)
         documents = clean_documents(found)
         chooses, measured = halves(index, documents, options.plants)
-        chosen, tried = choose(index, chooses, recipe)
-        print(f"chosen: {chosen}", flush=True)
-        plants = measure(index, measured, recipe)
+        chosen, tried = Trial(index, chooses).choose(recipe)
+        print(f"chosen: {chosen}", file=sys.stderr, flush=True)
+        plants = Trial(index, measured).measure(recipe, recipe.threshold, recipe.embedded_threshold)
         speed = sentences_per_second(recipe, folder, documents, options.runs)
         memory = memory_of_workers(recipe, folder, documents)
         body = plants_page(index, recipe, chosen, tried, plants) + speed_page(index, speed, memory)
-        body += natural_page(prepare_reviews(found, Path(place) / "reviews"))
+        print(body, file=sys.stderr, flush=True)
+        body += natural_page(prepare_reviews(found, work / "reviews"))
     write_page("decontamination", "Decontamination: what it finds, and what it costs", ("kss", "numba", "numpy"), body)
 
 
