@@ -17,13 +17,14 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import find_input_files, open_input
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument
-from data_pipeline.document import Document, Step
+from data_pipeline.document import Document, Dropped, Step
 from data_pipeline.examples import Packer, Tokens, joined
-from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.recipe import DataRecipe, Decontamination, Source
 from data_pipeline.sources import FORMATS
+from data_pipeline.steps.benchmark_matches import matcher
 from data_pipeline.steps.bm25 import Bm25Index
 from data_pipeline.steps.clean import cleaner
-from data_pipeline.steps.decontamination import decontaminator
+from data_pipeline.steps.decontamination import remove_matches
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
 from data_pipeline.steps.pseudonyms.step import pseudonymiser
@@ -79,7 +80,7 @@ def measure_steps(found: Corpora, reviews: Path, folder: RunFolder, runs: int) -
     steps = {
         "Korean filter": korean_filter(recipe.korean),
         "length filter": length_filter(recipe.length),
-        "decontamination": decontaminator(recipe.decontamination, _index(folder)),
+        "decontamination": _decontaminator(recipe.decontamination, folder),
         "pseudonyms": pseudonymiser(recipe.pseudonyms, recipe.seed),
     }
     for name, step in steps.items():
@@ -119,12 +120,17 @@ def read_documents(source_format: str, glob: str) -> Iterator[Document]:
                     yield item
 
 
-def _index(folder: RunFolder) -> Bm25Index:
-    """The run's index, after a first search, which loads the compiled code."""
+def _decontaminator(recipe: Decontamination, folder: RunFolder) -> Step:
+    """Finding and removing, with the run's index, after a first search, which loads the compiled code."""
     [place] = (folder.corpus / "benchmarks" / "data").iterdir()
-    index = Bm25Index.open(place)
-    index.closest(["누리집에 올라온 글을 처음부터 끝까지 읽었습니다."], 0.5, 0.7)
-    return index
+    matches = matcher(recipe, Bm25Index.open(place))
+    matches(["누리집에 올라온 글을 처음부터 끝까지 읽었습니다."])
+
+    def step(document: Document) -> Document | Dropped:
+        found = matches([sentence.text for sentence in document.sentences or ()])
+        return remove_matches(document, found, recipe.on_contaminated)
+
+    return step
 
 
 def _survivors(step: Step, documents: Sequence[Document]) -> list[Document]:

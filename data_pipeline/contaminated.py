@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -12,22 +11,14 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
-from data_pipeline.corpus_files import FoundMatch, read_matches
+from data_pipeline.corpus_files import MATCHES, FoundMatch, read_matches
 from data_pipeline.engines.local import LocalEngine
 from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages, plain_fields
-from data_pipeline.recipe import (
-    DataRecipe,
-    Decontamination,
-    KoreanFilter,
-    LengthFilter,
-    NearDuplicates,
-    Pseudonyms,
-    Source,
-)
+from data_pipeline.recipe import DataRecipe, Decontamination, NearDuplicates, Source
 from data_pipeline.recipe_checks import check
+from data_pipeline.report import formulae_table
 from data_pipeline.shard_task import Done
-from data_pipeline.stages.sentences import MATCHES
 
 CERTIFICATE = "contamination.json"
 
@@ -49,19 +40,16 @@ def certify(
         sources=tuple(sources),
         drop_duplicates=False,  # of equal documents each is counted
         near_duplicates=NearDuplicates(enabled=False),
-        korean=KoreanFilter(min_hangul_share=0.0, max_han_kana=1_000_000),
-        length=LengthFilter(min_chars=0, unit="sentence"),
         decontamination=settings,
-        pseudonyms=Pseudonyms(enabled=False),
-        evaluation_fraction=0.0,
     )
     check(recipe)
 
     def work() -> dict[str, Any]:
         stages = Stages(folder, recipe, LocalEngine(workers))
         index = stages.benchmark_index()
-        done = stages.sentences(stages.documents(), [], index)
-        return _certificate(stages, recipe, done, _texts(index))
+        matches = stages.matches(stages.documents(), [], index)
+        stages.formulae(matches)
+        return _certificate(stages, recipe, matches)
 
     with folder.locked():
         certificate = mending(work)
@@ -70,23 +58,14 @@ def certify(
     print(f"\n{folder.path / CERTIFICATE} holds every match")
 
 
-def _texts(index: Sequence[Done]) -> Counter[str]:
-    """How many texts of each benchmark were looked for; of a passage each sentence is one."""
-    from data_pipeline.steps.bm25 import Bm25Index  # here, because it needs numba
-
-    [task] = index
-    opened = Bm25Index.open(Path(next(iter(task.outputs.values())).path).parent)
-    return Counter(opened.text(number).benchmark for number in range(len(opened)))
-
-
 def _matches(done: Sequence[Done]) -> Iterator[FoundMatch]:
     for task in done:
         yield from read_matches(task.outputs[MATCHES].path)
 
 
-def _certificate(stages: Stages, recipe: DataRecipe, done: Sequence[Done], compared: Counter[str]) -> dict[str, Any]:
-    """JSON-ready: what was compared, how, and what was found, by benchmark."""
-    counts = stages.report["sentences"]
+def _certificate(stages: Stages, recipe: DataRecipe, done: Sequence[Done]) -> dict[str, Any]:
+    """JSON-ready: what was compared, how, and what was found, by benchmark; formulae, which prepare would leave, included."""
+    counts = stages.report["matches"]
     sentences: Counter[str] = Counter()
     found: dict[str, set[str]] = defaultdict(set)
     listed = []
@@ -100,11 +79,12 @@ def _certificate(stages: Stages, recipe: DataRecipe, done: Sequence[Done], compa
     return {
         "settings": plain(recipe.decontamination),
         "inputs": [plain_fields(file) for file in stages.inputs],
-        "corpus": {"documents": counts["documents_in"], "sentences": counts["sentences_in"]},
+        "corpus": {"documents": counts["documents"], "sentences": counts["sentences"]},
         "benchmarks": {
             name: {"texts": texts, "texts_found": len(found[name]), "sentences": sentences[name]}
-            for name, texts in sorted(compared.items())
+            for name, texts in stages.report["benchmarks"]["texts"].items()
         },
+        "formulae": stages.report["formulae"]["formulae"],
         "matches": listed,
     }
 
@@ -124,6 +104,8 @@ def _print(certificate: dict[str, Any], examples: int) -> None:
         cells = (f"{counts['texts']:,}", f"{counts['texts_found']:,}", f"{share:.2%}", f"{counts['sentences']:,}")
         table.add_row(name, *cells)
     console.print(table)
+    if certificate["formulae"]:
+        console.print(formulae_table(certificate["formulae"]))
     by_benchmark: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for each in certificate["matches"]:
         by_benchmark[each["match"]["benchmark"]].append(each)

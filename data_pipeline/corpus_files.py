@@ -15,6 +15,9 @@ from data_pipeline.document import Document, Match, Sentence
 
 Split = Literal["train", "evaluation"]
 
+MATCHES = "matches.zst"
+"""Name of a part's sentences that stand in a benchmark."""
+
 
 @dataclass(frozen=True, slots=True)
 class SplitDocument:

@@ -14,6 +14,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import InputFile, find_input_files, path_in_glob
+from data_pipeline.corpus_files import MATCHES
 from data_pipeline.engines.runner import Engine, Runner
 from data_pipeline.progress import StageProgress
 from data_pipeline.recipe import DataRecipe, Source
@@ -187,29 +188,61 @@ class Stages:
         files = tuple(file for path in benchmark_paths(recipe.benchmarks) for file in find_input_files(str(path)))
         self.inputs += files
         parameters = {"ngram": recipe.ngram, "min_chars": recipe.min_chars}
-        task = self._task("benchmarks", "index", "sentences:index_benchmarks", {"files": files}, parameters)
+        task = self._task("benchmarks", "index", "benchmarks:index_benchmarks", {"files": files}, parameters)
         return self._stage("benchmarks", [task], "texts")
 
+    def matches(self, documents: list[Done], survivors: list[Done], index: list[Done]) -> list[Done]:
+        """The sentences of each part that stand in a benchmark."""
+        if not index:
+            return []
+        recipe = plain_fields(self.recipe.decontamination)
+        parameters = {
+            "sentences": plain_fields(self.recipe.sentences),
+            "decontamination": {
+                name: recipe[name] for name in ("ngram", "min_chars", "threshold", "embedded_threshold")
+            },
+        }
+        tasks = []
+        for name, part in _parts(documents).items():
+            repeated = tuple(each.outputs[f"{name}.npy"] for each in survivors)
+            inputs = {"part": (part,), "repeated": repeated, "index": _outputs(index, "")}
+            tasks.append(self._task("matches", name, "benchmarks:find_matches", inputs, parameters))
+        return self._stage("matches", tasks)
+
+    def formulae(self, matches: list[Done]) -> list[Done]:
+        """Which of the benchmark texts found stand in so many documents that they stay; asked of the whole corpus."""
+        if not matches:
+            return []
+        share, documents = self.recipe.decontamination.formula_share, self.report["matches"].get("documents", 0)
+        inputs = {"matches": _outputs(matches, MATCHES)}
+        parameters = {"share": share, "documents": documents}
+        task = self._task("formulae", "all", "benchmarks:find_formulae", inputs, parameters)
+        return self._stage("formulae", [task], "matches")
+
     def sentences(self, documents: list[Done], survivors: list[Done], index: list[Done]) -> list[Done]:
-        index_files = _outputs(index, "")
+        matches = self.matches(documents, survivors, index)
+        formulae = self.formulae(matches)
+        matches_of = {done.task.name: _outputs([done], MATCHES) for done in matches}
         tasks: list[ShardTask] = []
         for done, (source, *_) in zip(documents, self._files, strict=True):
             for name, part in _parts([done]).items():
                 fraction = source.evaluation_fraction
-                decontamination = plain_fields(self.recipe.decontamination)
-                del decontamination["benchmarks"]  # their content is in the index
                 pseudonyms = {"types": plain_fields(self.recipe.pseudonyms), "seed": self.recipe.seed}
                 parameters = {
                     "sentences": plain_fields(self.recipe.sentences),
                     "korean": plain_fields(self.recipe.korean),
                     "length": plain_fields(source.length or self.recipe.length),
-                    "decontamination": decontamination,
+                    "on_contaminated": self.recipe.decontamination.on_contaminated,
                     "pseudonyms": pseudonyms if self.recipe.pseudonyms.enabled else None,
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
                 self._mixtures.append(self._mixture(source))
-                repeated = tuple(each.outputs[f"{name}.npy"] for each in survivors)
-                inputs = {"part": (part,), "repeated": repeated, "index": index_files}
+                inputs = {
+                    "part": (part,),
+                    "repeated": tuple(each.outputs[f"{name}.npy"] for each in survivors),
+                    "matches": matches_of.get(name, ()),
+                    "formulae": _outputs(formulae, ""),
+                }
                 tasks.append(self._task("sentences", name, "sentences:make_sentences", inputs, parameters))
         done_tasks = self._stage("sentences", tasks)
         counts = self.report["sentences"]

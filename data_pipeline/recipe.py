@@ -110,14 +110,16 @@ class Decontamination:
 
     benchmarks: tuple[str, ...] = ()
     """Benchmark files or folders whose sentences must not be trained on. Empty switches the step off."""
-    threshold: float = 0.5
+    threshold: float = 0.6
     """Remove a sentence whose symmetric score 2 s(q,d) / (s(q,q) + s(d,d)) with any benchmark sentence reaches this, 0 to 1."""
-    embedded_threshold: float = 0.7
+    embedded_threshold: float = 0.85
     """Remove a sentence that holds a benchmark sentence: s(q,d) / s(d,d) reaches this, 0 to 1."""
     ngram: int = 2
     """Characters per term, counted over letters and digits only (blanks do not matter)."""
     min_chars: int = 12
-    """Shorter sentences, in letters and digits, are not compared."""
+    """Benchmark texts that are shorter, in letters and digits, remove only sentences that are the same."""
+    formula_share: float = 0.001
+    """Benchmark texts that more than this share of all documents hold (감사합니다) stay, and the report lists them; 0: none stays."""
     on_contaminated: Unit = "sentence"
     """What goes when a sentence matches: the sentence, its paragraph or its document."""
 

@@ -112,6 +112,7 @@ def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
         ("korean.min-hangul-share", recipe.korean.min_hangul_share, 0, 1),
         ("korean.max-han-kana", recipe.korean.max_han_kana, 0, NO_LIMIT),
         ("decontamination.ngram", recipe.decontamination.ngram, 1, NO_LIMIT),
+        ("decontamination.formula-share", recipe.decontamination.formula_share, 0, 1),
         ("vocabulary.unused", recipe.vocabulary.unused, 0, NO_LIMIT),
         ("vocabulary.character-coverage", recipe.vocabulary.character_coverage, 0, 1),
         ("vocabulary.min-count", recipe.vocabulary.min_count, 1, NO_LIMIT),

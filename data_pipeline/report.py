@@ -4,6 +4,7 @@ from itertools import accumulate
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from data_pipeline.contract.errors import InputError
@@ -122,6 +123,19 @@ def _benchmarks(console: Console, stages: dict[str, Any]) -> None:
         table.add_row(name, f"{texts:,}", *(f"{of_source.get(name, 0):,}" for of_source in matched.values()))
     console.print(table)
     console.print(f"documents left with holes: {stages['sentences'].get('documents_with_holes', 0):,}")
+    if formulae := stages["formulae"]["formulae"]:
+        console.print(formulae_table(formulae))
+
+
+def formulae_table(formulae: dict[str, Any]) -> Table:
+    """Benchmark texts that stay because so many documents hold them, the commonest first."""
+    table = Table(title="formulae: benchmark texts that stay in the corpus", title_justify="left")
+    for column in ("text", "benchmark", "documents", "sentences"):
+        table.add_column(column, justify="right" if column in ("documents", "sentences") else "left", overflow="fold")
+    rows = [(text, name, found) for name, texts in formulae.items() for text, found in texts.items()]
+    for text, name, found in sorted(rows, key=lambda row: (-row[2]["documents"], row[0])):
+        table.add_row(escape(text), name, f"{found['documents']:,}", f"{found['sentences']:,}")
+    return table
 
 
 def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]) -> None:

@@ -1,52 +1,32 @@
-"""Stage 3: documents without duplicates become filtered, decontaminated, pseudonymised sentences; and the benchmark index."""
+"""Stage 3: documents without duplicates become filtered, decontaminated, pseudonymised sentences."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
-from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_documents
+from data_pipeline.contract.storage import read_json
+from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_documents, read_matches
 from data_pipeline.document import Document, Dropped, Step
-from data_pipeline.recipe import Decontamination, KoreanFilter, LengthFilter, Pseudonyms, SentenceSplit
+from data_pipeline.recipe import KoreanFilter, LengthFilter, Pseudonyms, SentenceSplit
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.documents import document_key
 from data_pipeline.stages.duplicates import repeated_documents
+from data_pipeline.steps.decontamination import remove_matches
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
 from data_pipeline.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.tally import Tally
 
-PART, MATCHES = "part.zst", "matches.zst"
+PART = "part.zst"
 DOCUMENTS_PER_BATCH = 128
 """Documents that go through a step before the next begins: a step's code and tables stay in the processor's caches."""
 
 
-def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Builds the BM25 index of all benchmark files; its files are the outputs."""
-    from data_pipeline.steps.bm25 import build_index
-
-    texts: dict[str, int] = {}
-    text_bytes = 0
-
-    def counted() -> Iterator[BenchmarkText]:
-        nonlocal text_bytes
-        for file in task.inputs["files"]:
-            for text in read_benchmark(file.path):
-                texts[text.benchmark] = texts.get(text.benchmark, 0) + 1
-                text_bytes += len(text.text.encode(errors="surrogatepass"))
-                yield text
-
-    build_index(counted(), task.parameters["ngram"], task.parameters["min_chars"], folder)
-    return {"texts": texts, "text_bytes": text_bytes}
-
-
 def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out.
-
-    And `matches.zst`: every sentence that went because it stands in a benchmark, beside what it matched.
-    """
+    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out."""
     tally = Tally()
     repeated = {
         place: reason for file in task.inputs["repeated"] for place, reason in repeated_documents(file.path).items()
@@ -54,11 +34,8 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     steps = _steps(task)
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
-    with PartWriter(folder / PART) as writer, PartWriter(folder / MATCHES) as matches:
+    with PartWriter(folder / PART) as writer:
         for document, result in _results(part.path, repeated, steps, tally):
-            for removed in (result.document if isinstance(result, Dropped) else result).removed:
-                if removed.match:
-                    matches.write_match(document, removed.text, removed.match)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
                 continue
@@ -114,14 +91,11 @@ def _steps(task: ShardTask) -> list[Step]:
         korean_filter(KoreanFilter(**parameters["korean"])),
         length_filter(LengthFilter(**parameters["length"])),
     ]
-    if task.inputs["index"]:
-        # Here, not above: without benchmarks nothing asks for numba.
-        from data_pipeline.steps.bm25 import Bm25Index
-        from data_pipeline.steps.decontamination import decontaminator
-
-        index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
-        recipe = {**parameters["decontamination"], "benchmarks": ()}
-        steps.append(decontaminator(Decontamination(**recipe), index))
+    if task.inputs["matches"]:
+        [found], [formulae] = task.inputs["matches"], task.inputs["formulae"]
+        exempt = frozenset(read_json(Path(formulae.path)))
+        contaminated = {each.sentence: each.match for each in read_matches(found.path) if each.match.text not in exempt}
+        steps.append(partial(remove_matches, matches=contaminated, unit=parameters["on_contaminated"]))
     if parameters["pseudonyms"]:
         # Last: what came before compares the text as people wrote it.
         steps.append(pseudonymiser(Pseudonyms(**parameters["pseudonyms"]["types"]), parameters["pseudonyms"]["seed"]))

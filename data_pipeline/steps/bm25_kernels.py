@@ -11,6 +11,9 @@ SYMBOLS = 11_208
 MAX_NGRAM = 4
 """SYMBOLS ** 4 is below 2 ** 63."""
 
+FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
+"""Of the 64-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/)."""
+
 IN_QUERY, LISTED = 1, 2
 """Marks of a term: in the query; listed in this stretch, or looked up by an earlier one."""
 
@@ -38,28 +41,31 @@ def ngrams(code_points, text_ends, n):  # type: ignore[no-untyped-def]
     - `n`: 1 to MAX_NGRAM.
 
     Returns `codes` int64, the n-grams of all texts; `ends` int64 [texts], where each text ends in it; `letters` int64
-    [texts], letters and digits of each.
+    [texts], letters and digits of each; `keys` uint64 [texts], a hash of these (FNV-1a, over symbols instead of bytes).
     """
     codes = np.empty(len(code_points), np.int64)
     ends = np.empty(len(text_ends), np.int64)
     letters = np.zeros(len(text_ends), np.int64)
+    keys = np.empty(len(text_ends), np.uint64)
     highest = SYMBOLS ** (n - 1)
     position, filled = 0, 0
     for text in range(len(text_ends)):
-        code, kept = np.int64(0), 0
+        code, kept, key = np.int64(0), 0, np.uint64(FNV_BASIS)
         while position < text_ends[text]:
             symbol = _symbol(np.int64(code_points[position]))
             position += 1
             if symbol < 0:
                 continue
             code = (code % highest) * SYMBOLS + symbol
+            key = (key ^ np.uint64(symbol)) * np.uint64(FNV_PRIME)
             kept += 1
             if kept >= n:
                 codes[filled] = code
                 filled += 1
         ends[text] = filled
         letters[text] = kept
-    return codes[:filled], ends, letters
+        keys[text] = key
+    return codes[:filled], ends, letters, keys
 
 
 @njit
@@ -208,7 +214,7 @@ def closest(  # type: ignore[no-untyped-def]
     candidates,
     term_marks,
 ):
-    """The closest benchmark text of each query; `Bm25Index.closest` says what is computed, and from which arrays.
+    """The closest benchmark text of each query that is not short; `Bm25Index.closest` says what is computed, from which arrays.
 
     Scratch: `hits` uint8 [benchmark texts] and `term_marks` uint8 [terms], all zero before and after; `candidates`
     int64 [benchmark texts].

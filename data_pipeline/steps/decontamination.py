@@ -1,70 +1,48 @@
-"""Removes sentences that stand in a benchmark, or nearly so."""
+"""Removes sentences that stand in a benchmark (benchmark_matches.py finds them), unless it is a formula that they hold."""
 
-from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.document import Document, Dropped, Match, Removed, Step
-from data_pipeline.recipe import Decontamination
-from data_pipeline.steps.bm25 import Bm25Index
+from collections.abc import Mapping
+
+from data_pipeline.document import Document, Dropped, Match, Removed
+from data_pipeline.recipe import Unit
 from data_pipeline.steps.removal import paragraphs, remove_sentences, sentences_of
 
 REASON = "benchmark"
 
+FORMULA_LETTERS = 30
+"""Benchmark texts with more letters and digits are never formulae: nobody says them by chance."""
+FORMULA_DOCUMENTS = 10
+"""Texts found in fewer documents are never formulae, however small the corpus."""
 
-def decontaminator(recipe: Decontamination, index: Bm25Index) -> Step:
-    """The step that compares each sentence with the benchmark texts of an index.
 
-    A sentence q is contaminated if for some benchmark text d its symmetric BM25 score 2 s(q,d) / (s(q,q) + s(d,d))
-    reaches `recipe.threshold`, or s(q,d) / s(d,d), which tells how much of d stands in q, `recipe.embedded_threshold`
-    (formulas: Bm25Index; texts that are scored: Prefilter). Sentences with fewer letters and digits than
-    `recipe.min_chars` are not compared. What goes is `recipe.on_contaminated`: each sentence that goes is written down
-    in `Document.removed` as "SCORE BENCHMARK LOCATION: TEXT", the score being the one further above its threshold.
+def formula_documents(share: float, documents: int) -> float:
+    """A benchmark text found in more documents than this is a formula; no text is one where `share` is 0."""
+    return max(share * documents, FORMULA_DOCUMENTS) if share else float("inf")
 
-    A document of which nothing is left is Dropped, and so is the whole document under on_contaminated="document"; its
-    `sentences` are then those that were not contaminated themselves. Decisions depend on the sentence and the index
-    alone, not on the document around it.
 
-    InputError: a threshold that is not above 0. WorkError: the index was built with another `ngram` or `min_chars`.
+def remove_matches(document: Document, matches: Mapping[str, Match], unit: Unit) -> Document | Dropped:
+    """Takes the contaminated sentences out of a split document.
+
+    - `matches`: sentence -> what it matches; sentences of other documents may be among them.
+    - `unit`: what goes along with such a sentence.
+
+    Each sentence that goes is written down in `Document.removed` as "SCORE BENCHMARK LOCATION: TEXT". A document of which
+    nothing is left is Dropped, and so is the whole document under "document"; its `sentences` are then those that were
+    not contaminated themselves.
     """
-    for name in ("threshold", "embedded_threshold"):
-        if getattr(recipe, name) <= 0:
-            raise InputError(f"decontamination.{name} is {getattr(recipe, name)}; it must be above 0")
-    for name in ("ngram", "min_chars"):
-        if getattr(recipe, name) != getattr(index, name):
-            raise WorkError(
-                f"{index.folder}: built with {name} {getattr(index, name)}, but the recipe says {getattr(recipe, name)}; "
-                "remove the folder and run again"
-            )
-
-    def decontaminate(document: Document) -> Document | Dropped:
-        sentences = sentences_of(document)
-        matches = _matches([sentence.text for sentence in sentences], recipe, index)
-        if not matches:
-            return document
-        removed = {
-            number: Removed(sentences[number].text, REASON, str(match), match) for number, match in matches.items()
-        }
-        if recipe.on_contaminated == "paragraph":
-            for paragraph in paragraphs(sentences):
-                contaminated = [number for number in paragraph if number in matches]
-                for number in paragraph if contaminated else ():
-                    beside = f"same paragraph: {matches[contaminated[0]]}"
-                    removed.setdefault(number, Removed(sentences[number].text, REASON, beside))
-        rest = remove_sentences(document, removed)
-        if recipe.on_contaminated == "document" or not rest.sentences:
-            return Dropped(rest, REASON, str(matches[min(matches)]))
-        return rest
-
-    return decontaminate
-
-
-def _matches(texts: list[str], recipe: Decontamination, index: Bm25Index) -> dict[int, Match]:
-    """Number of each contaminated sentence -> what it matches."""
-    found = index.closest(texts, recipe.threshold, recipe.embedded_threshold)
-    contaminated = (found.symmetric >= recipe.threshold) | (found.embedded >= recipe.embedded_threshold)
-    matches = {}
-    for number in contaminated.nonzero()[0].tolist():
-        symmetric, embedded = float(found.symmetric[number]), float(found.embedded[number])
-        above = symmetric / recipe.threshold >= embedded / recipe.embedded_threshold
-        found_text = index.text(int(found.texts[number]))
-        score = symmetric if above else embedded
-        matches[number] = Match(found_text.benchmark, found_text.location, found_text.text, score)
-    return matches
+    sentences = sentences_of(document)
+    contaminated = {number: matches[each.text] for number, each in enumerate(sentences) if each.text in matches}
+    if not contaminated:
+        return document
+    removed = {
+        number: Removed(sentences[number].text, REASON, str(match), match) for number, match in contaminated.items()
+    }
+    if unit == "paragraph":
+        for paragraph in paragraphs(sentences):
+            own = [number for number in paragraph if number in contaminated]
+            for number in paragraph if own else ():
+                beside = f"same paragraph: {contaminated[own[0]]}"
+                removed.setdefault(number, Removed(sentences[number].text, REASON, beside))
+    rest = remove_sentences(document, removed)
+    if unit == "document" or not rest.sentences:
+        return Dropped(rest, REASON, str(contaminated[min(contaminated)]))
+    return rest

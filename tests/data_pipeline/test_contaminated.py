@@ -39,11 +39,21 @@ def test_every_match_is_told_and_every_benchmark_counted(texts: Path) -> None:
     certificate = read_json(texts / "run" / CERTIFICATE)
     assert certificate["benchmarks"] == {"benchmark/test": {"texts": 3, "texts_found": 2, "sentences": 3}}
     assert certificate["corpus"]["documents"] == 23
+    assert certificate["formulae"] == {}
     matches = [(match["sentence"], match["match"]["text"]) for match in certificate["matches"]]
     assert matches.count((FOUND, FOUND)) == 2  # in both files: nothing is taken for a duplicate here
     assert any(EMBEDDED in sentence and text == f"{EMBEDDED}." for sentence, text in matches)
     assert FOUND in done.stdout
     assert "66.67%" in done.stdout
+
+
+def test_formulae_are_found_and_listed(texts: Path, document: Callable[..., str]) -> None:
+    (texts / "c.txt").write_text("\n\n".join(f"{document(seed)} {ABSENT}" for seed in range(30, 45)), encoding="utf-8")
+    done = contaminated(texts / "c.txt", "--benchmark", texts / "benchmark", "--run-dir", texts / "run", "--workers", 1)
+    certificate = read_json(texts / "run" / CERTIFICATE)
+    assert certificate["benchmarks"]["benchmark/test"] == {"texts": 3, "texts_found": 1, "sentences": 15}
+    assert certificate["formulae"] == {"benchmark/test": {ABSENT: {"documents": 15, "sentences": 15}}}
+    assert "formulae: benchmark texts" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,13 @@ from hypothesis import strategies as st
 
 from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.document import Document, Dropped, Sentence
+from data_pipeline.document import Document, Dropped, Sentence, Step
 from data_pipeline.recipe import Decontamination
-from data_pipeline.steps.bm25 import K1, B, Bm25Index, Prefilter, build_index
-from data_pipeline.steps.decontamination import decontaminator
+from data_pipeline.steps.benchmark_matches import matcher
+from data_pipeline.steps.bm25 import Bm25Index, Prefilter
+from data_pipeline.steps.bm25_build import K1, B, build_index
+from data_pipeline.steps.decontamination import formula_documents, remove_matches
+from data_pipeline.steps.removal import sentences_of
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 EVERYTHING = Prefilter(rare_terms=10**6, stretch=10**6, frequency_cap=10**9, min_hits=1)
@@ -61,6 +64,17 @@ def document(*texts: str, blanks: str = " ") -> Document:
     return Document("corpus:1", "corpus", "".join(s.text + s.blanks for s in sentences), sentences)
 
 
+def decontaminator(recipe: Decontamination, index: Bm25Index) -> Step:
+    """Finding and removing in one: the corpus does them in two stages."""
+    matches = matcher(recipe, index)
+
+    def step(document: Document) -> Document | Dropped:
+        found = matches([sentence.text for sentence in sentences_of(document)])
+        return remove_matches(document, found, recipe.on_contaminated)
+
+    return step
+
+
 def kept_texts(result: Document | Dropped) -> list[str]:
     assert isinstance(result, Document)
     assert result.sentences is not None
@@ -71,10 +85,10 @@ def test_the_index_does_not_depend_on_how_much_is_read_at_once(tmp_path: Path, m
     texts = [*BENCHMARK, CLEAN[0], BENCHMARK[1], *CLEAN, "짧다"]
     folders = []
     for number, chunk in enumerate((1000, 3, 1)):
-        monkeypatch.setattr("data_pipeline.steps.bm25.CHUNK", chunk)
+        monkeypatch.setattr("data_pipeline.steps.bm25_build.CHUNK", chunk)
         folders.append(make_index(texts, tmp_path / str(number)).folder)
     names = {path.name for path in folders[0].iterdir()}
-    assert len(names) == 12
+    assert len(names) == 13
     for other in folders[1:]:
         assert all((other / name).read_bytes() == (folders[0] / name).read_bytes() for name in names)
 
@@ -219,11 +233,53 @@ def test_clean_short_and_empty_sentences_stay(index: Bm25Index) -> None:
     assert step(document()) == document()
 
 
-def test_short_sentences_are_not_compared(tmp_path: Path) -> None:
-    index = make_index(["마지막 버스를 놓쳤다", BENCHMARK[1]], tmp_path)
-    assert len(index) == 1
-    clean = document("마지막 버스를 놓쳤다", CLEAN[0])
-    assert decontaminator(RECIPE, index)(clean) == clean
+def test_short_benchmark_text_removes_only_sentences_that_are_the_same(tmp_path: Path) -> None:
+    index = make_index(["마지막 버스를 놓쳤다", "네", BENCHMARK[1], "ㅋㅋ"], tmp_path)
+    assert len(index) == 3
+    assert index.benchmarks == {"bench/dev": 3}
+    step = decontaminator(RECIPE, index)
+    clean = document(
+        "마지막 버스를 놓쳤다고 한다", "어제 마지막 버스를 놓쳤다", "버스를 놓쳤다", "네네", "ㅋㅋ", CLEAN[0]
+    )
+    assert step(clean) == clean
+    result = step(document(CLEAN[0], "마지막  버스를 놓쳤다!", "“네.”", CLEAN[1]))
+    assert isinstance(result, Document)
+    assert kept_texts(result) == [CLEAN[0], CLEAN[1]]
+    details = [removed.detail for removed in result.removed]
+    assert details == ["1.00 bench/dev dev.tsv:1: 마지막 버스를 놓쳤다", "1.00 bench/dev dev.tsv:2: 네"]
+
+
+SHORT = st.text("가나a B1.ㅋ", max_size=8)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(SHORT, max_size=6), st.lists(SHORT, max_size=6))
+def test_short_matches_are_those_of_letters_and_digits(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], queries: list[str]
+) -> None:
+    def letters(text: str) -> str:
+        return "".join(re.findall("[0-9A-Za-z가-힣]", text)).lower()
+
+    index = make_index([*texts, BENCHMARK[0]], tmp_path_factory.mktemp("short"))
+    found = index.closest([*queries, BENCHMARK[0]], 0.5, 0.7).texts.tolist()
+    assert found.pop() == 0
+    known = {letters(text) for text in texts} - {""}
+    for query, number in zip(queries, found, strict=True):
+        assert (number >= 0) == (letters(query) in known)
+        assert number < 0 or letters(index.text(number).text) == letters(query)
+
+
+def test_two_short_texts_of_one_key_are_told_apart(index: Bm25Index, tmp_path: Path) -> None:
+    index = make_index(["가나다", "라마바", BENCHMARK[0]], tmp_path)
+    index.arrays["short_keys"] = np.full(2, 7, np.uint64)  # as if their keys were one
+    copies = index._short_copies(["라마바", "가나다", "사아자"], np.full(3, 3), np.full(3, 7, np.uint64))
+    assert [(query, index.text(text).text) for query, text in copies] == [(0, "라마바"), (1, "가나다")]
+
+
+def test_a_formula_is_what_more_than_a_share_of_all_documents_holds() -> None:
+    assert formula_documents(0.001, 50_000) == 50
+    assert formula_documents(0.001, 500) == 10
+    assert formula_documents(0, 50_000) == float("inf")
 
 
 def test_document_of_which_nothing_is_left_is_dropped(index: Bm25Index) -> None:
@@ -315,7 +371,7 @@ def test_unfinished_index_is_not_opened(tmp_path: Path, monkeypatch: pytest.Monk
     def stop(path: Path, value: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data_pipeline.steps.bm25.write_json", stop)
+    monkeypatch.setattr("data_pipeline.steps.bm25_build.write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         make_index(CLEAN, tmp_path)
     with pytest.raises(WorkError, match="no finished benchmark index"):
