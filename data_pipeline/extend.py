@@ -12,7 +12,7 @@ from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
 from data_pipeline.flow import Stages
 from data_pipeline.recipe import DataRecipe, Pseudonyms, Source, Vocabulary
 from data_pipeline.recipe_checks import check
-from data_pipeline.stages.vocabulary import added_counts
+from data_pipeline.vocabulary.counts import CountTable, added
 from data_pipeline.vocabulary.extension import UNUSED, NewWord, extended, new_words
 
 WORDS_FILE = "new_words.json"
@@ -62,8 +62,7 @@ def extend(
         stages = Stages(work, recipe, workers)
         documents = stages.documents()
         tables = stages.morphemes(stages.sentences(documents, stages.survivors(documents), []))
-        counts = added_counts([table.path for table in tables])
-    words = new_words(tokenizer, counts, most or free, min_count)
+        words = new_words(tokenizer, added(CountTable(table.path) for table in tables), most or free, min_count)
     rows = extended(tokenizer.pieces, [word.text for word in words])
     to.mkdir(parents=True, exist_ok=True)
     for name, content in hugging_face_files(rows, normalizer.lowercase).items():
@@ -73,7 +72,7 @@ def extend(
         to / WORDS_FILE,
         {"vocabulary": str(vocabulary), "inputs": [file.path for file in stages.inputs], "words": listed},
     )
-    _print(words, free, sum(counts.values()), to)
+    _print(words, free, stages.report["morphemes"]["morphemes"], to)
 
 
 def _print(words: Sequence[NewWord], free: int, morphemes: int, to: Path) -> None:
