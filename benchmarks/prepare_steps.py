@@ -92,7 +92,7 @@ def measure_steps(found: Corpora, reviews: Path, folder: RunFolder, runs: int) -
     note(
         "morphemes: Mecab-ko",
         "vocabulary",
-        lambda: count_morphemes(_runs(chosen), how.scheme, how.lowercase),
+        lambda: list(count_morphemes(_runs(chosen), how.scheme, how.lowercase)),
         texts,
         number,
     )

@@ -1,6 +1,5 @@
 """vocabulary extend: a vocabulary whose [unusedN] rows hold the words of a domain corpus."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,14 +7,14 @@ from tokenizers import models, normalizers
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import InputFile, write_atomically, write_json
+from data_pipeline.contract.storage import write_atomically, write_json
 from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
 from data_pipeline.engines.local import LocalEngine
 from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages
 from data_pipeline.recipe import DataRecipe, Pseudonyms, Source, Vocabulary
 from data_pipeline.recipe_checks import check
-from data_pipeline.stages.vocabulary import added_counts
+from data_pipeline.vocabulary.counts import CountTable, added
 from data_pipeline.vocabulary.extension import UNUSED, NewWord, extended, new_words
 
 WORDS_FILE = "new_words.json"
@@ -62,15 +61,15 @@ def extend(
     )
     check(recipe)
 
-    def counted() -> tuple[Counter[str], list[InputFile]]:
+    def counted() -> tuple[list[NewWord], Stages]:
         stages = Stages(work, recipe, LocalEngine(workers))
         documents = stages.documents()
         tables = stages.morphemes(stages.sentences(documents, stages.survivors(documents), []))
-        return added_counts([table.path for table in tables]), stages.inputs
+        words = new_words(tokenizer, added(CountTable(table.path) for table in tables), most or free, min_count)
+        return words, stages
 
     with work.locked():
-        counts, inputs = mending(counted)
-    words = new_words(tokenizer, counts, most or free, min_count)
+        words, stages = mending(counted)
     rows = extended(tokenizer.pieces, [word.text for word in words])
     to.mkdir(parents=True, exist_ok=True)
     for name, content in hugging_face_files(rows, normalizer.lowercase).items():
@@ -78,9 +77,9 @@ def extend(
     listed = [{"text": word.text, "count": word.count, "pieces": word.pieces} for word in words]
     write_json(
         to / WORDS_FILE,
-        {"vocabulary": str(vocabulary), "inputs": [file.path for file in inputs], "words": listed},
+        {"vocabulary": str(vocabulary), "inputs": [file.path for file in stages.inputs], "words": listed},
     )
-    _print(words, free, sum(counts.values()), to)
+    _print(words, free, stages.report["morphemes"]["morphemes"], to)
 
 
 def _print(words: Sequence[NewWord], free: int, morphemes: int, to: Path) -> None:

@@ -25,6 +25,7 @@ from data_pipeline.stages.near_duplicates import band_ranges
 from data_pipeline.stages.sentences import PART
 from data_pipeline.steps.min_hash import bands_and_rows
 from data_pipeline.tally import merged, reconcile, total_dropped
+from data_pipeline.vocabulary.counts import MOST_AT_ONCE
 
 SHAPES_DOCUMENTS = ("format", "name", "text_field", "category", "category_field")
 """The fields of a source that its documents depend on."""
@@ -47,7 +48,7 @@ class Stages:
         ]
         self.inputs = [file for *_, file in self._files]
         self.report: dict[str, Any] = {}
-        self._mixtures: list[dict[str, Any]] = []  # of each task of the stage sentences, and of those after it
+        self._source_of: list[Source] = []  # of each task of the stage sentences, and of those after it
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
         with StageProgress(stage, tasks, unit) as progress:
@@ -108,8 +109,8 @@ class Stages:
             raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
         return done
 
-    def _mixture(self, source: Source) -> dict[str, Any]:
-        return {"weight": source.weight, "categories": dict(self.recipe.category_weights), "seed": self.recipe.seed}
+    def _mixture(self, weight: float) -> dict[str, Any]:
+        return {"weight": weight, "categories": dict(self.recipe.category_weights), "seed": self.recipe.seed}
 
     def _tell_of_empty_files(self, documents: list[Done]) -> None:
         """No mistake for sure, but a download that failed looks like this."""
@@ -236,7 +237,7 @@ class Stages:
                     "pseudonyms": pseudonyms if self.recipe.pseudonyms.enabled else None,
                     "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
                 }
-                self._mixtures.append(self._mixture(source))
+                self._source_of.append(source)
                 inputs = {
                     "part": (part,),
                     "repeated": tuple(each.outputs[f"{name}.npy"] for each in survivors),
@@ -252,20 +253,30 @@ class Stages:
         return done_tasks
 
     def morphemes(self, sentences: list[Done]) -> tuple[Output, ...]:
-        """Tables of counts, one for each part."""
+        """Tables of counts: of each part, then added up in groups by all workers, so that few are left to add."""
         recipe = self.recipe.vocabulary
         how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
+        weights = [
+            source.weight if source.vocabulary_weight is None else source.vocabulary_weight
+            for source in self._source_of
+        ]
         tasks = [
             self._task(
                 "morphemes",
                 done.task.name,
                 "vocabulary:count_part",
                 {"part": _outputs([done], PART)},
-                {**how, "mixture": mixture},
+                {**how, "mixture": self._mixture(weight)},
             )
-            for done, mixture in zip(sentences, self._mixtures, strict=True)
+            for done, weight in zip(sentences, weights, strict=True)
         ]
-        return _outputs(self._stage("morphemes", tasks, "morphemes"), "")
+        tables = _outputs(self._stage("morphemes", tasks, "morphemes"), "")
+        groups = [tables[start : start + MOST_AT_ONCE] for start in range(0, len(tables), MOST_AT_ONCE)]
+        adding = [
+            self._task("counts", f"{number:03d}", "vocabulary:add_counts", {"counts": group}, {})
+            for number, group in enumerate(groups)
+        ]
+        return _outputs(self._stage("counts", adding, "types"), "")
 
     def vocabulary(self, sentences: list[Done]) -> Done:
         counts = self.report["sentences"]
@@ -320,9 +331,9 @@ class Stages:
                 done.task.name,
                 "records:make_records",
                 {"part": _outputs([done], PART), "vocabulary": files},
-                {**parameters, "mixture": mixture},
+                {**parameters, "mixture": self._mixture(source.weight)},
             )
-            for done, mixture in zip(sentences, self._mixtures, strict=True)
+            for done, source in zip(sentences, self._source_of, strict=True)
         ]
         done_tasks = self._stage("records", tasks)
         counts = self.report["records"]

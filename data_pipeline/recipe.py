@@ -38,6 +38,8 @@ class Source:
     """Field or column that tells the category of each record, dotted where it is nested: category, metadata.topic."""
     weight: float = 1.0
     """How often its documents are trained on: 2.5 is twice, and half of them a third time; 0.1 is a tenth of them."""
+    vocabulary_weight: float | None = None
+    """How often its documents count for the vocabulary, likewise; 0 leaves them out. None means as often as they are trained on."""
     length: LengthFilter | None = None
     """Length rule of this source; None means the recipe's."""
     evaluation_fraction: float | None = None
@@ -168,8 +170,9 @@ class Vocabulary:
     """Rows of vocab.txt, exactly; specials and [unusedN] included."""
     unused: int = 500
     """Rows [unused0]...; kept free for later domain words."""
-    scheme: Literal["klue", "continuation"] = "klue"
-    """klue: every morpheme is counted as a word of its own. continuation: a morpheme inside an eojeol carries ##."""
+    scheme: Literal["klue", "continuation", "plain"] = "klue"
+    """klue: every morpheme is counted as a word of its own. continuation: a morpheme inside an eojeol carries ##.
+    plain: eojeols are counted, without morphemes."""
     character_coverage: float = 0.9999
     """Share of the corpus' characters that the alphabet covers, 0 to 1; rarer characters become [UNK]."""
     min_count: int = 2

@@ -83,6 +83,11 @@ def _check_sources(recipe: DataRecipe) -> None:
             raise InputError(f"source {name}: category_field {source.category_field!r}: {rule}")
         if not LEAST_WEIGHT <= source.weight <= MOST_WEIGHT:
             raise InputError(f"source {name}: weight {source.weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
+        counted = source.vocabulary_weight
+        if counted and not LEAST_WEIGHT <= counted <= MOST_WEIGHT:
+            raise InputError(
+                f"source {name}: vocabulary_weight {counted}: must be 0, or between {LEAST_WEIGHT} and {MOST_WEIGHT}"
+            )
         fraction = source.evaluation_fraction
         if fraction is not None and not 0 <= fraction <= 1:
             raise InputError(f"source {name}: evaluation_fraction {fraction}: must be between 0 and 1")

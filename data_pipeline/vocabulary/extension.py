@@ -1,10 +1,11 @@
 """Words of a domain for the `[unusedN]` rows of a vocabulary, so that continued pretraining can learn them (LMkor's idea)."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.vocabulary.counts import Count
 
 UNUSED = re.compile(r"\[unused\d+\]")
 _WORD = re.compile(r"[가-힣0-9A-Za-z]{2,}")
@@ -24,20 +25,20 @@ class NewWord:
         return self.count * (len(self.pieces) - 1)
 
 
-def new_words(tokenizer: Tokenizer, counts: Mapping[str, int], most: int, min_count: int) -> list[NewWord]:
+def new_words(tokenizer: Tokenizer, counts: Iterable[Count], most: int, min_count: int) -> list[NewWord]:
     """The words that save most tokens, in that order, of equal ones the first by code point.
 
     - `counts`: morphemes of the domain, by the scheme `klue`; those of at least two Hangul syllables, digits or Latin
       letters count that the vocabulary cuts, or does not know at all.
     """
-    frequent = [text for text, count in counts.items() if count >= min_count and _WORD.fullmatch(text)]
+    frequent = {text: count for text, count in counts if count >= min_count and _WORD.fullmatch(text)}
     found = []
-    for text, (ids, _) in zip(frequent, tokenizer.encode(frequent, "token"), strict=True):
+    for text, (ids, _) in zip(frequent, tokenizer.encode(list(frequent), "token"), strict=True):
         pieces = tuple(tokenizer.pieces[index] for index in ids)
         unknown = len(pieces) == 1 and ids[0] == tokenizer.special.unk
         if len(pieces) > 1 or unknown:
             # An unknown word takes one token today, but one that says nothing: it counts as if cut in two.
-            found.append(NewWord(text, counts[text], pieces if len(pieces) > 1 else (*pieces, *pieces)))
+            found.append(NewWord(text, frequent[text], pieces if len(pieces) > 1 else (*pieces, *pieces)))
     return sorted(found, key=lambda word: (-word.saved, word.text))[:most]
 
 

@@ -11,10 +11,11 @@ import numpy as np
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.tokenizer import is_isolated, normalizer
 
-Scheme = Literal["klue", "continuation"]
+Scheme = Literal["klue", "continuation", "plain"]
 CONTINUES = "##"
 """Marks a counted morpheme that goes on inside an eojeol. No text can look like it: # is a word of its own."""
-
+MOST_TYPES = 500_000
+"""Different morphemes that are counted in memory, in some 100 MB, before they go to disk."""
 
 BLANKS = " \t\n\v\r"
 """What Mecab-ko skips between morphemes."""
@@ -51,14 +52,17 @@ def morpheme_boundaries() -> Callable[[str], np.ndarray]:
     return starts
 
 
-def count_morphemes(texts: Iterable[str], scheme: Scheme, lowercase: bool) -> Counter[str]:
-    """Counts the morphemes of texts, as the vocabulary trainer wants them.
+def count_morphemes(
+    texts: Iterable[str], scheme: Scheme, lowercase: bool, most_types: int = MOST_TYPES
+) -> Iterator[Counter[str]]:
+    """Counts the morphemes of texts, as the vocabulary trainer wants them, in batches of about so many types.
 
     Morphemes are cut where BertPreTokenizer starts a word, because WordPiece never sees across. With the scheme `klue`
     every morpheme counts as a word of its own, as if blanks stood between them; with `continuation` one that goes on
-    inside a word is marked with ##.
+    inside a word is marked with ##; with `plain` eojeols are counted, and no morpheme is looked for.
     """
-    parse, normalise = surface_parser(), normalizer(lowercase).normalize_str
+    parse: Callable[[str], list[str]] = str.split if scheme == "plain" else surface_parser()
+    normalise = normalizer(lowercase).normalize_str
     starting, going_on = Counter[str](), Counter[str]()
     for text in texts:
         morphemes = parse(normalise(text))
@@ -67,6 +71,15 @@ def count_morphemes(texts: Iterable[str], scheme: Scheme, lowercase: bool) -> Co
             going_on.update(compress(morphemes, goes_on))
             morphemes = [morpheme for morpheme, inside in zip(morphemes, goes_on, strict=True) if not inside]
         starting.update(map(str.lstrip, morphemes))
+        if len(starting) + len(going_on) >= most_types:
+            yield _cut(starting, going_on, scheme)
+            starting, going_on = Counter(), Counter()
+    if starting or going_on:
+        yield _cut(starting, going_on, scheme)
+
+
+def _cut(starting: Counter[str], going_on: Counter[str], scheme: Scheme) -> Counter[str]:
+    """Counts of the pieces that BertPreTokenizer makes of counted morphemes."""
     counts: Counter[str] = Counter()
     for inside, whole in ((False, starting), (True, going_on)):
         for morpheme, number in whole.items():

@@ -2,36 +2,41 @@
 
 import io
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, is_isolated
 from data_pipeline.recipe import Vocabulary
+from data_pipeline.vocabulary.counts import Count
 from data_pipeline.vocabulary.morphemes import CONTINUES
 
+Counts = Iterable[Count]
 FIRST_PRIVATE = 0xF0000
 """Plane 15 stands in for the first character of a word while merges are learnt: BPE then tells 회- from -회 by itself."""
 LONGEST_PIECE = 16
+MOST_TYPES = 2_000_000
+"""Different morphemes that merges are learnt from: sentencepiece keeps all of them in memory, about a kilobyte each."""
 SPACE_SYMBOL = "\u2581"
 """Reserved by sentencepiece; a morpheme that holds it teaches no merges."""
 
 
-def train_vocabulary(counts: Mapping[str, int], recipe: Vocabulary) -> list[str]:
+def train_vocabulary(counts: Counts, recipe: Vocabulary, most_types: int = MOST_TYPES) -> list[str]:
     """The rows of vocab.txt, exactly `recipe.size`: specials, `[unusedN]`, the alphabet in both forms, then merges by rank.
 
-    - `counts`: from `count_morphemes`.
+    - `counts`: what `count_morphemes` counted, sorted by text; read several times.
+    - `most_types`: of more morphemes the rarest teach no merges.
 
     Every kept character stands alone and, unless it is always a word by itself (punctuation, Han), also after ##: a
     missing one would turn the whole word into [UNK]. Raises InputError where the size is too small for the alphabet or
     the corpus too small for the size.
     """
-    if not counts:
+    reserved = [*SPECIAL_TOKENS, *(f"[unused{index}]" for index in range(recipe.unused))]
+    letters = alphabet(counts, recipe.character_coverage)
+    if not letters:
         raise InputError(
             "no morpheme was counted: the corpus is empty after the filters; see `python -m data_pipeline report`"
         )
-    reserved = [*SPECIAL_TOKENS, *(f"[unused{index}]" for index in range(recipe.unused))]
-    letters = alphabet(counts, recipe.character_coverage)
     rows = [*reserved, *letters, *(CONTINUES + letter for letter in letters if not is_isolated(letter))]
     wanted = recipe.size - len(rows)
     if wanted < 0:
@@ -39,7 +44,7 @@ def train_vocabulary(counts: Mapping[str, int], recipe: Vocabulary) -> list[str]
             f"--data.vocabulary.size {recipe.size}: too small for {len(letters)} characters in both forms and "
             f"{len(reserved)} reserved rows; at least {len(rows)} are needed, or a lower --data.vocabulary.character-coverage"
         )
-    merges = _learn_merges(counts, set(letters), recipe.min_count, wanted)
+    merges = _learn_merges(counts, set(letters), least_count(counts, recipe.min_count, most_types), wanted)
     if len(merges) < wanted:
         raise InputError(
             f"--data.vocabulary.size {recipe.size}: the corpus yields only {len(rows) + len(merges)} rows; "
@@ -48,10 +53,10 @@ def train_vocabulary(counts: Mapping[str, int], recipe: Vocabulary) -> list[str]
     return rows + merges[:wanted]
 
 
-def alphabet(counts: Mapping[str, int], coverage: float) -> list[str]:
+def alphabet(counts: Counts, coverage: float) -> list[str]:
     """The most frequent characters that together make up this share of all characters; by count, then code point."""
     characters: Counter[str] = Counter()
-    for morpheme, number in counts.items():
+    for morpheme, number in counts:
         for character in morpheme.removeprefix(CONTINUES):
             characters[character] += number
     ordered = sorted(characters.items(), key=lambda item: (-item[1], item[0]))
@@ -64,30 +69,43 @@ def alphabet(counts: Mapping[str, int], coverage: float) -> list[str]:
     return kept
 
 
-def _learn_merges(counts: Mapping[str, int], letters: set[str], min_count: int, wanted: int) -> list[str]:
+def least_count(counts: Counts, min_count: int, most_types: int) -> int:
+    """The smallest count, `min_count` or more, that at most so many texts reach."""
+    types_of = Counter(number for _, number in counts if number >= min_count)
+    types, least = 0, min_count
+    for number in sorted(types_of, reverse=True):
+        types += types_of[number]
+        if types > most_types:
+            return max(least, number + 1)
+    return least
+
+
+def _learn_merges(counts: Counts, letters: set[str], least: int, wanted: int) -> list[str]:
     """At most `wanted` merged pieces in the order they were learnt, word-initial ones plain, others with ##."""
     first: dict[str, str] = {}
-    lines, symbols = [], set[str]()
-    for morpheme, number in sorted(counts.items()):
-        text = morpheme.removeprefix(CONTINUES)
-        if number < min_count or len(text) < 2 or not letters.issuperset(text) or SPACE_SYMBOL in text:
-            continue
-        if text == morpheme:
-            text = first.setdefault(text[0], chr(FIRST_PRIVATE + len(first))) + text[1:]
-        lines.append(f"{text}\t{number}")
-        symbols.update(text)
-    if not lines or wanted == 0:
+
+    def taught() -> Iterator[Count]:
+        for morpheme, number in counts:
+            text = morpheme.removeprefix(CONTINUES)
+            if number < least or len(text) < 2 or not letters.issuperset(text) or SPACE_SYMBOL in text:
+                continue
+            if text == morpheme:
+                text = first.setdefault(text[0], chr(FIRST_PRIVATE + len(first))) + text[1:]
+            yield text, number
+
+    symbols = {symbol for text, _ in taught() for symbol in text}
+    if not symbols or wanted == 0:
         return []
     restore = {private: letter for letter, private in first.items()}
     merges = []
-    for piece in _train_bpe(lines, len(symbols) + 1, wanted):
+    for piece in _train_bpe((f"{text}\t{number}" for text, number in taught()), len(symbols) + 1, wanted):
         if len(piece) > 1 and piece != "<unk>":
             initial = piece[0] in restore
             merges.append(restore[piece[0]] + piece[1:] if initial else CONTINUES + piece)
     return merges
 
 
-def _train_bpe(lines: Sequence[str], base: int, wanted: int) -> list[str]:
+def _train_bpe(lines: Iterable[str], base: int, wanted: int) -> list[str]:
     """The pieces of a BPE model by rank, learnt from lines `TEXT tab COUNT`.
 
     In memory: on a full disk sentencepiece writes its files short and says nothing.

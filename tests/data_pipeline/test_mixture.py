@@ -15,9 +15,11 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument
+from data_pipeline.flow import Stages
 from data_pipeline.mixture import Mixture
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import DataRecipe, SentencePairs, Source
+from data_pipeline.recipe_checks import check
 from data_pipeline.report import print_report
 from data_pipeline.stages.documents import document_key
 
@@ -106,6 +108,26 @@ def test_the_vocabulary_counts_what_is_trained_on(marked: Callable[..., DataReci
 
     assert morphemes(3.0, 3.0) == 3 * morphemes(1.0, 1.0)
     assert morphemes(1.0, 0.5) < morphemes(1.0, 1.0) < morphemes(1.0, 1.5)
+
+
+def test_a_source_may_count_otherwise_for_the_vocabulary_than_it_is_trained_on(
+    marked: Callable[..., DataRecipe], tmp_path: Path
+) -> None:
+    def counted(*weights: float | None) -> int:
+        recipe = marked(1.0, 1.0)
+        sources = zip(recipe.sources, weights, strict=True)
+        recipe = replace(recipe, sources=tuple(replace(source, vocabulary_weight=one) for source, one in sources))
+        check(recipe)
+        stages = Stages(RunFolder(tmp_path / "run"), recipe, 1)
+        stages.morphemes(stages.sentences(stages.documents(), [], []))
+        count: int = stages.report["morphemes"]["morphemes"]
+        return count
+
+    both, first, second = counted(None, None), counted(1.0, 0.0), counted(0.0, 1.0)
+    assert first + second == both
+    assert 0 < counted(0.2, 0.0) < first / 2
+    with pytest.raises(InputError, match=r"source 2000: vocabulary_weight -1: must be 0, or between"):
+        counted(None, -1)
 
 
 def test_another_weight_does_not_split_sentences_again(marked: Callable[..., DataRecipe], tmp_path: Path) -> None:

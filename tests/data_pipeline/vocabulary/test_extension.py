@@ -34,7 +34,7 @@ def vocabulary(tmp_path: Path) -> Path:
 
 def test_words_are_ranked_by_the_tokens_they_save(vocabulary: Path) -> None:
     counts = {"피부": 900, "보습": 50, "촉촉": 40, "발라가": 30, "세럼": 45, "은": 800, "다.": 90, "하고": 2}
-    words = new_words(Tokenizer(vocabulary), counts, most=10, min_count=5)
+    words = new_words(Tokenizer(vocabulary), counts.items(), most=10, min_count=5)
     assert [(word.text, word.saved) for word in words] == [("발라가", 60), ("보습", 50), ("세럼", 45), ("촉촉", 40)]
     assert words[1].pieces == ("보", "##습")
 

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer, hugging_
 from data_pipeline.recipe import Vocabulary
 from data_pipeline.vocabulary.morphemes import Scheme, count_morphemes, morpheme_boundaries
 from data_pipeline.vocabulary.report import vocabulary_report
-from data_pipeline.vocabulary.trainer import alphabet, train_vocabulary
+from data_pipeline.vocabulary.trainer import alphabet, least_count, train_vocabulary
 
 pytest.importorskip("MeCab")
 RECIPE = Vocabulary(size=400, unused=3, character_coverage=1.0, min_count=1)
@@ -28,18 +28,27 @@ def texts(document: Callable[..., str]) -> list[str]:
 
 @pytest.fixture(scope="module")
 def counts(texts: list[str]) -> Counter[str]:
-    return count_morphemes([*texts, "漢字와 학교, 3.5%…"], "klue", lowercase=False)
+    return counted([*texts, "漢字와 학교, 3.5%…"], "klue")
+
+
+def counted(texts: Iterable[str], scheme: Scheme, lowercase: bool = False) -> Counter[str]:
+    """All batches together."""
+    return sum(count_morphemes(texts, scheme, lowercase), Counter())
+
+
+def train(counts: Mapping[str, int], recipe: Vocabulary = RECIPE) -> list[str]:
+    return train_vocabulary(sorted(counts.items()), recipe)
 
 
 def test_the_size_is_exact_and_rows_differ(counts: Counter[str]) -> None:
     for size in (360, 399, 400):
-        rows = train_vocabulary(counts, replace(RECIPE, size=size))
+        rows = train(counts, replace(RECIPE, size=size))
         assert len(rows) == len(set(rows)) == size
         assert rows[:8] == [*SPECIAL_TOKENS, "[unused0]", "[unused1]", "[unused2]"]
 
 
 def test_every_character_stands_in_both_forms_unless_isolated(counts: Counter[str]) -> None:
-    rows = set(train_vocabulary(counts, RECIPE))
+    rows = set(train(counts))
     characters = {character for morpheme in counts for character in morpheme}
     assert {"漢", ",", "…", "가"} <= characters
     for character in characters:
@@ -48,7 +57,7 @@ def test_every_character_stands_in_both_forms_unless_isolated(counts: Counter[st
 
 
 def test_no_word_of_the_corpus_is_unknown(counts: Counter[str], texts: list[str], tmp_path: Path) -> None:
-    for name, content in hugging_face_files(train_vocabulary(counts, RECIPE), lowercase=False).items():
+    for name, content in hugging_face_files(train(counts), lowercase=False).items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     tokenizer = Tokenizer(tmp_path)
     for ids, _ in tokenizer.encode([*texts, "漢字와 학교, 3.5%…"], "token"):
@@ -58,7 +67,7 @@ def test_no_word_of_the_corpus_is_unknown(counts: Counter[str], texts: list[str]
 def test_merges_come_from_the_corpus_and_never_cross_a_morpheme() -> None:
     counts = Counter({"학교": 50, "에서": 40, "는": 30, "학생": 20, "##에서": 9, "##니다": 8})
     most = smallest_and_largest(counts)[1]
-    rows = train_vocabulary(counts, replace(RECIPE, size=most))
+    rows = train(counts, replace(RECIPE, size=most))
     assert {piece for piece in rows[8:] if len(piece.removeprefix("##")) > 1} == {
         "학교",
         "에서",
@@ -68,18 +77,13 @@ def test_merges_come_from_the_corpus_and_never_cross_a_morpheme() -> None:
     }
 
 
-def test_the_order_of_counts_does_not_matter(counts: Counter[str]) -> None:
-    backwards = Counter(dict(sorted(counts.items(), reverse=True)))
-    assert train_vocabulary(counts, RECIPE) == train_vocabulary(backwards, RECIPE)
-
-
 def smallest_and_largest(counts: Counter[str]) -> tuple[int, int]:
     """The sizes that the errors name."""
     with pytest.raises(InputError, match=r"too small for \d+ characters in both forms") as error:
-        train_vocabulary(counts, replace(RECIPE, size=10))
+        train(counts, replace(RECIPE, size=10))
     least = re.search(r"at least (\d+) are needed", str(error.value))
     with pytest.raises(InputError, match=r"the corpus yields only \d+ rows") as error:
-        train_vocabulary(counts, replace(RECIPE, size=100_000))
+        train(counts, replace(RECIPE, size=100_000))
     most = re.search(r"only (\d+) rows", str(error.value))
     assert least
     assert most
@@ -89,15 +93,15 @@ def smallest_and_largest(counts: Counter[str]) -> tuple[int, int]:
 def test_the_sizes_that_errors_name_work(counts: Counter[str]) -> None:
     least, most = smallest_and_largest(counts)
     for size in (least, most):
-        assert len(train_vocabulary(counts, replace(RECIPE, size=size))) == size
+        assert len(train(counts, replace(RECIPE, size=size))) == size
     for size in (least - 1, most + 1):
         with pytest.raises(InputError):
-            train_vocabulary(counts, replace(RECIPE, size=size))
+            train(counts, replace(RECIPE, size=size))
 
 
 def test_an_empty_corpus_is_named() -> None:
     with pytest.raises(InputError, match="no morpheme was counted"):
-        train_vocabulary({}, RECIPE)
+        train({})
 
 
 @given(
@@ -105,7 +109,7 @@ def test_an_empty_corpus_is_named() -> None:
 )
 @settings(max_examples=60, deadline=None)
 def test_the_alphabet_is_the_shortest_that_covers(counts: dict[str, int], coverage: float) -> None:
-    letters = alphabet(counts, coverage)
+    letters = alphabet(counts.items(), coverage)
     total = Counter[str]()
     for morpheme, number in counts.items():
         for character in morpheme:
@@ -116,8 +120,8 @@ def test_the_alphabet_is_the_shortest_that_covers(counts: dict[str, int], covera
 
 def test_klue_counts_morphemes_as_words_and_continuation_marks_them() -> None:
     text = "학교에서는 공부를 한다."
-    klue = count_morphemes([text], "klue", lowercase=False)
-    continuation = count_morphemes([text], "continuation", lowercase=False)
+    klue = counted([text], "klue")
+    continuation = counted([text], "continuation")
     assert klue["에서"] == klue["는"] == klue["를"] == 1
     assert continuation["##에서"] == continuation["##는"] == continuation["##를"] == 1
     assert continuation["학교"] == continuation["공부"] == continuation["."] == 1
@@ -125,9 +129,34 @@ def test_klue_counts_morphemes_as_words_and_continuation_marks_them() -> None:
     assert klue.total() == continuation.total()
 
 
+def test_plain_counts_eojeols_and_keeps_them_whole() -> None:
+    assert counted(["학교에서는(공부를 한다."], "plain") == Counter(("학교에서는", "(", "공부를", "한다", "."))
+
+
+@pytest.mark.parametrize("scheme", ["klue", "continuation", "plain"])
+def test_batches_of_counts_add_up_to_the_counts(scheme: Scheme, texts: list[str]) -> None:
+    batches = list(count_morphemes(texts, scheme, lowercase=False, most_types=50))
+    assert len(batches) > 10
+    assert sum(batches, Counter()) == counted(texts, scheme)
+
+
+def test_counts_beyond_32_bits_teach_the_same(counts: Counter[str]) -> None:
+    assert train(Counter({text: number << 40 for text, number in counts.items()})) == train(counts)
+
+
+def test_of_too_many_morphemes_the_rarest_teach_no_merges(counts: Counter[str]) -> None:
+    frequent = Counter({text: number for text, number in counts.items() if number >= 20})
+    most = len(frequent)
+    assert least_count(counts.items(), 1, most) <= 20
+    assert least_count(counts.items(), 30, most) == 30
+    assert sum(number >= least_count(counts.items(), 1, most - 1) for number in counts.values()) < most
+    with pytest.raises(InputError, match="the corpus yields only"):
+        train_vocabulary(sorted(counts.items()), RECIPE, most_types=5)
+
+
 @pytest.mark.parametrize("scheme", ["klue", "continuation"])
 def test_klue_has_more_word_initial_pieces(scheme: Scheme, texts: list[str], tmp_path: Path) -> None:
-    rows = train_vocabulary(count_morphemes(texts, scheme, lowercase=False), replace(RECIPE, size=380))
+    rows = train(counted(texts, scheme), replace(RECIPE, size=380))
     merges = [row for row in rows if len(row.removeprefix("##")) > 1 and not row.startswith("[")]
     particles = {"에서", "##에서", "습니다", "##습니다"} & set(merges)
     if scheme == "klue":
@@ -139,15 +168,15 @@ def test_klue_has_more_word_initial_pieces(scheme: Scheme, texts: list[str], tmp
 @given(st.text("학교에서는 가ab1.,漢#[]()…\n", max_size=30))
 @settings(max_examples=60, deadline=None)
 def test_counts_lose_no_character(text: str) -> None:
-    counted = Counter[str]()
-    for morpheme, number in count_morphemes([text], "continuation", lowercase=False).items():
+    characters = Counter[str]()
+    for morpheme, number in counted([text], "continuation").items():
         for character in morpheme.removeprefix("##"):
-            counted[character] += number
-    assert counted == Counter("".join(text.split()))
+            characters[character] += number
+    assert characters == Counter("".join(text.split()))
 
 
 def test_lower_case_is_counted_lower() -> None:
-    assert set(count_morphemes(["TV를 본다"], "klue", lowercase=True)) >= {"tv", "를"}
+    assert set(counted(["TV를 본다"], "klue", lowercase=True)) >= {"tv", "를"}
 
 
 def test_morpheme_boundaries_stand_at_morphemes() -> None:
