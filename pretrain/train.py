@@ -106,7 +106,7 @@ def _train(
     # ---- State
     goodput = Goodput(run_folder.metrics, start, began)
     use_compilation_cache()
-    steps = make_steps(objective, make_optimizer(recipe), SHARDING_RULES, mesh)
+    steps = make_steps(objective, make_optimizer(recipe), SHARDING_RULES, mesh, recipe.gradient_dtype)
     state = checkpoints.restore(start, steps.abstract_state) if found else steps.init()
     shape = dict(mesh.shape)
     log.info("%d x %s as %s; %s parameters; steps %d to %d", mesh.size, kind, shape, f"{parameters:,}", start, stop)
