@@ -15,6 +15,7 @@ from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.records import RecordsHeader
 from pretrain.batches import Batch, abstract_batch
+from pretrain.gradients import sum_of_losses
 from pretrain.machines import Machine
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
@@ -23,7 +24,7 @@ from pretrain.optimizer import make_optimizer
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check_sizes
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import initial_state, make_steps, sum_of_losses
+from pretrain.step import initial_state, make_steps
 
 GIB = 2**30
 UNITS = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -75,7 +76,9 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     check_sizes(recipe, mesh)
     rows = batch_sharding(mesh)
     with jax.set_mesh(mesh):
-        steps = make_steps(make_objective(recipe, header), make_optimizer(recipe), SHARDING_RULES, mesh)
+        steps = make_steps(
+            make_objective(recipe, header), make_optimizer(recipe), SHARDING_RULES, mesh, recipe.gradient_dtype
+        )
         batch = abstract_batch(header, recipe.global_batch_size, recipe.accumulation, rows)
         lowered = steps.train.lower(steps.abstract_state, batch)
         state = sum(
@@ -114,7 +117,9 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
         microbatch = jax.tree.map(lambda array: array[0], masked)
 
         def loss(params: Parameters) -> jax.Array:
-            sums = objective.loss_sums(params, microbatch, objective.dropout_key(jnp.zeros((), jnp.int32), 0))
+            sums = objective.loss_sums(
+                params, microbatch, objective.dropout_key(jnp.zeros((), jnp.int32), jnp.arange(rows, dtype=jnp.int32))
+            )
             return sum_of_losses(sums, objective.totals(masked))
 
         return jax.vjp(loss, params)[1]

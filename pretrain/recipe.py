@@ -122,6 +122,9 @@ class TrainingRecipe:
     """Seed of initialisation, order of rows, masks and dropout."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Type of activations and matrix products; parameters, LayerNorm, softmax and loss are float32."""
+    gradient_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type in which devices send each other gradients, once a step; bfloat16 sends half. Each device adds up its microbatches in
+    float32. With mesh.fsdp or mesh.tensor XLA chooses instead: the type of the product that made them."""
     dropout_rng: Literal["threefry", "rbg"] = "threefry"
     """Generator of dropout bits; rbg is faster on TPU but its bits change with the topology. Masks always use threefry."""
     remat: Literal["none", "full", "dots"] = field(default="none", metadata=FREE)

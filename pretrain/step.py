@@ -1,7 +1,7 @@
 """One optimizer step and one evaluation step: pure functions of (state, batch), compiled once.
 
 The state is {"params", "optimizer", "step"}. Loss and gradients are sums over sums of the whole batch, in float32, so that
-accumulation, devices and hosts change neither. With dropout, accumulation changes the bits (each microbatch has its own key).
+accumulation, devices and hosts change neither.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import DTypeLike
 
 from pretrain.batches import Batch
+from pretrain.gradients import batch_gradients, sum_of_losses
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 from pretrain.sharding import Rules, batch_sharding, replicated, shardings
@@ -42,45 +44,34 @@ def initial_state(objective: MaskedLanguageModel, optimizer: optax.GradientTrans
 
 
 def train_step(
-    state: State, batch: Batch, *, objective: MaskedLanguageModel, optimizer: optax.GradientTransformation
+    state: State,
+    batch: Batch,
+    *,
+    objective: MaskedLanguageModel,
+    optimizer: optax.GradientTransformation,
+    mesh: jax.sharding.Mesh,
+    gradient_dtype: DTypeLike,
 ) -> tuple[State, Metrics]:
     """Takes one optimizer step.
 
     - `state`: {"params", "optimizer", "step"}; step counts the steps done, int32 scalar.
     - `batch`: see `pretrain.batches`; its first axis is the accumulation.
+    - `mesh`, `gradient_dtype`: see `pretrain.gradients.batch_gradients`.
 
     Returns the new state and float32 scalars: `loss` (nats a prediction, plus the next-sentence loss), `masked_accuracy`,
     `next_sentence_loss` and `next_sentence_accuracy` (pairs only), `grad_norm` (before clipping), `predictions`, `real_tokens`,
     and `rejected` (see `finite_or_old`).
     """
-    masked = objective.training_masks(batch)
-    totals = objective.totals(masked)
-
-    def loss_of(params: Parameters, microbatch: dict[str, jax.Array], index: jax.Array | int) -> tuple[jax.Array, Any]:
-        sums = objective.loss_sums(params, microbatch, objective.dropout_key(state["step"], index))
-        return sum_of_losses(sums, totals), sums
-
-    gradients_of = jax.grad(loss_of, has_aux=True)
-    accumulation = batch["tokens"].shape[0]
-    if accumulation == 1:
-        gradients, sums = gradients_of(state["params"], jax.tree.map(lambda array: array[0], masked), 0)
-    else:
-
-        def add_microbatch(so_far: Any, turn: tuple[dict[str, jax.Array], jax.Array]) -> tuple[Any, None]:
-            return jax.tree.map(jnp.add, so_far, gradients_of(state["params"], *turn)), None
-
-        turns = (masked, jnp.arange(accumulation))
-        shapes = jax.eval_shape(gradients_of, state["params"], *jax.tree.map(lambda array: array[0], turns))
-        zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
-        (gradients, sums), _ = jax.lax.scan(add_microbatch, zeros, turns)
-
+    gradients, sums, real_tokens = batch_gradients(
+        state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype
+    )
     updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
     params = optax.apply_updates(state["params"], updates)
     metrics = {
         **loss_metrics(sums),
         "grad_norm": optax.tree.norm(gradients),
-        "predictions": totals["masked_lm"],
-        "real_tokens": masked["real_tokens"].sum().astype(jnp.float32),
+        "predictions": sums["masked_lm"]["weight_sum"],
+        "real_tokens": real_tokens.astype(jnp.float32),
     }
     new, rejected = finite_or_old({"params": params, "optimizer": optimizer_state}, state, metrics)
     return {**new, "step": state["step"] + 1}, {**metrics, "rejected": rejected}
@@ -99,11 +90,6 @@ def eval_step(params: Parameters, batch: Batch, *, objective: MaskedLanguageMode
     return objective.loss_sums(params, jax.tree.map(lambda array: array[0], masked), None)
 
 
-def sum_of_losses(sums: dict[str, dict[str, jax.Array]], totals: dict[str, jax.Array]) -> jax.Array:
-    """Each part's loss over its total weight, added up. A total of 0 counts as 1: nothing to predict is no loss."""
-    return sum((sums[part]["loss_sum"] / jnp.maximum(totals[part], 1.0) for part in totals), jnp.float32(0))
-
-
 def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
     """`loss`, `masked_accuracy` and, for pairs, `next_sentence_loss` and `next_sentence_accuracy`, from sums of all microbatches."""
     totals = {part: jnp.maximum(of_part["weight_sum"], 1.0) for part, of_part in sums.items()}
@@ -118,9 +104,15 @@ def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_steps(
-    objective: MaskedLanguageModel, optimizer: optax.GradientTransformation, rules: Rules, mesh: jax.sharding.Mesh
+    objective: MaskedLanguageModel,
+    optimizer: optax.GradientTransformation,
+    rules: Rules,
+    mesh: jax.sharding.Mesh,
+    gradient_dtype: DTypeLike,
 ) -> CompiledSteps:
     """Jits the steps for a mesh; nothing compiles before the first call.
+
+    - `gradient_dtype`: the type in which devices send each other gradients.
 
     Raises InputError where a parameter has no sharding rule or cannot be divided (`pretrain.sharding.shardings`).
     """
@@ -129,7 +121,9 @@ def make_steps(
         return initial_state(objective, optimizer)
 
     def train(state: State, batch: Batch) -> tuple[State, Metrics]:
-        return train_step(state, batch, objective=objective, optimizer=optimizer)
+        return train_step(
+            state, batch, objective=objective, optimizer=optimizer, mesh=mesh, gradient_dtype=gradient_dtype
+        )
 
     def evaluate(params: Parameters, batch: Batch) -> dict[str, dict[str, jax.Array]]:
         return eval_step(params, batch, objective=objective)

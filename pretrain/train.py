@@ -111,7 +111,7 @@ def _train(
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe) if first_process else []
     use_compilation_cache()
-    steps = make_steps(objective, make_optimizer(recipe), SHARDING_RULES, mesh)
+    steps = make_steps(objective, make_optimizer(recipe), SHARDING_RULES, mesh, recipe.gradient_dtype)
     if found:
         state = checkpoints.restore(start, steps.abstract_state)
     else:

@@ -20,6 +20,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
 from pretrain.devices import use_compilation_cache
+from pretrain.gradients import sum_of_losses
 from pretrain.host_memory import keep_freed_memory
 from pretrain.metrics import Window
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
@@ -29,7 +30,7 @@ from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.objectives.masked_lm import masked_lm_sums
 from pretrain.optimizer import make_optimizer
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import loss_metrics, make_steps, sum_of_losses
+from pretrain.step import loss_metrics, make_steps
 
 PROOF_ROWS = 4
 """Held-out rows whose logits are compared."""
@@ -52,7 +53,7 @@ class Ours:
         self.objective = make_objective(recipe, self.header)
         self.optimizer = make_optimizer(recipe)
         with jax.set_mesh(self.mesh):
-            self.steps = make_steps(self.objective, self.optimizer, SHARDING_RULES, self.mesh)
+            self.steps = make_steps(self.objective, self.optimizer, SHARDING_RULES, self.mesh, recipe.gradient_dtype)
             self.state = self.steps.init()
             rows = batch_sharding(self.mesh)
             self.batches = TrainingBatches(
@@ -148,7 +149,7 @@ def parts(ours: Ours) -> dict[str, float]:
 
     mask = jax.jit(objective.training_masks)
     masked = jax.tree.map(lambda array: array[0], mask(batch))
-    key = objective.dropout_key(step, 0)
+    key = objective.dropout_key(step, jnp.arange(ours.recipe.global_batch_size, dtype=jnp.int32))
     forward, gradient = jax.jit(loss), jax.jit(jax.grad(loss))
     gradient_of_head = jax.jit(jax.grad(head_loss, argnums=(0, 1)))
     hidden, gradients = jax.jit(objective.encode)(params, masked), gradient(params, masked, key)

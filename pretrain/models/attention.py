@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
-from pretrain.models.layers import dropout
+from pretrain.models.layers import dropout, wide_einsum
 
 IMPLEMENTATIONS = ("xla",)
 """Names that `attention` takes; xla is plain matrix products, which every device compiles."""
@@ -42,7 +42,7 @@ def attention(
     if implementation not in IMPLEMENTATIONS:
         known = ", ".join(IMPLEMENTATIONS)
         raise InputError(f'attention implementation "{implementation}" is not known; use one of: {known}')
-    scores = jnp.einsum("bqnd,bknd->bnqk", q, k, preferred_element_type=jnp.float32) * q.shape[-1] ** -0.5
+    scores = wide_einsum("bqnd,bknd->bnqk", q, k) * q.shape[-1] ** -0.5
     if bias is not None:
         scores = scores + bias.astype(jnp.float32)
     probabilities = _masked_softmax(scores, _visible(segments, causal, window), v.dtype)

@@ -2,10 +2,10 @@
 
 An NNX module here is the one place where parameters get their name, shape and initial value. `parameters` turns a module into a
 nested dict of arrays once; everything after that is a pure function of such a dict, so that plain jax.jit, jax.lax.scan,
-sharding rules and the weight map all see the same tree. Parameters are float32; functions compute in the type they are given,
-LayerNorm always in float32.
+sharding rules and the weight map all see the same tree. Functions compute in the type they are given, LayerNorm always in float32.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +16,7 @@ from jax.sharding import PartitionSpec
 from jax.typing import DTypeLike
 
 Parameters = dict[str, Any]
-"""A nested dict whose leaves are arrays (float32 where they are trained)."""
+"""A nested dict whose leaves are arrays."""
 
 
 class Linear(nnx.Module):
@@ -70,14 +70,36 @@ def embed(params: Parameters, ids: jax.Array) -> jax.Array:
 
     An id beyond the table gives NaN, which stops a run; clamping it would train on in silence.
     """
-    return jnp.take(params["embedding"], ids, axis=0, mode="fill")
+    return jnp.take(params["embedding"], ids, axis=0, mode="fill").astype(jnp.float32)
 
 
 def embed_few(params: Parameters, ids: jax.Array) -> jax.Array:
-    """`embed` for a table of a few rows: a product with one-hot rows, whose gradient is a product and not a contended scatter."""
-    table = params["embedding"]
-    one_hot = jax.nn.one_hot(ids, table.shape[0], dtype=table.dtype)
-    return jnp.matmul(one_hot, table, precision=jax.lax.Precision.HIGHEST)
+    """`embed` for a table of a few rows, each chosen in turn: its gradient is a sum for each row and not a contended scatter."""
+    table = params["embedding"].astype(jnp.float32)
+    chosen = [jnp.where((ids == row)[..., None], table[row], 0.0) for row in range(table.shape[0])]
+    return functools.reduce(jnp.add, chosen)
+
+
+def wide_einsum(equation: str, a: jax.Array, b: jax.Array) -> jax.Array:
+    """The einsum of two arrays of one type, in float32, whose gradients are products in that type again.
+
+    Without a rule of its own the gradient of a float32 result is float32, and so would be both matrix products of the backward pass.
+    """
+
+    @jax.custom_vjp
+    def product(a: jax.Array, b: jax.Array) -> jax.Array:
+        return jnp.einsum(equation, a, b, preferred_element_type=jnp.float32)
+
+    def forward(a: jax.Array, b: jax.Array) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+        return product(a, b), (a, b)
+
+    def backward(operands: tuple[jax.Array, jax.Array], gradient: jax.Array) -> tuple[jax.Array, jax.Array]:
+        narrow, pull_back = jax.vjp(lambda a, b: jnp.einsum(equation, a, b), *operands)
+        gradients: tuple[jax.Array, jax.Array] = pull_back(gradient.astype(narrow.dtype))
+        return gradients
+
+    product.defvjp(forward, backward)
+    return product(a, b)
 
 
 def layer_norm(params: Parameters, inputs: jax.Array, *, epsilon: float, dtype: DTypeLike) -> jax.Array:
@@ -106,6 +128,10 @@ def gelu(inputs: jax.Array) -> jax.Array:
 def dropout(inputs: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
     """Zeroes a share `rate` of the inputs and scales the rest by 1 / (1 - rate); without a key the inputs come back as they are.
 
+    - `inputs`: [R, ..., W].
+    - `key`: one key, or keys [B] where B divides R: each draws for R / B of the first axis in turn, so that what a row of the
+      batch drops depends on its own key only.
+
     The key's own implementation (threefry or rbg) draws the bits, 16 for each input: the share is rate to within 2^-17.
     """
     kept = max(1, round((1.0 - rate) * 2**16))
@@ -113,7 +139,12 @@ def dropout(inputs: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
         return inputs
     # The generators draw words of 32 bits, and drawing is most of what dropout costs on a CPU: a word serves two inputs.
     width = inputs.shape[-1]
-    words = jax.random.bits(key, (*inputs.shape[:-1], (width + 1) // 2), jnp.uint32)
+    shape = (*inputs.shape[:-1], (width + 1) // 2)
+    if key.ndim:
+        of_one = (shape[0] // key.shape[0], *shape[1:])
+        words = jax.vmap(lambda key: jax.random.bits(key, of_one, jnp.uint32))(key).reshape(shape)
+    else:
+        words = jax.random.bits(key, shape, jnp.uint32)
     keep = jnp.concatenate([words & 0xFFFF, words >> 16], axis=-1)[..., :width] < kept
 
     def apply(keep: jax.Array, inputs: jax.Array) -> jax.Array:
@@ -123,14 +154,22 @@ def dropout(inputs: jax.Array, rate: float, key: jax.Array | None) -> jax.Array:
     return _recomputed(apply)(keep, inputs)
 
 
+def fold_key(key: jax.Array | None, number: jax.Array | int) -> jax.Array | None:
+    """`jax.random.fold_in` for one key, for each of several, and for none."""
+    if key is None:
+        return None
+    return jax.vmap(jax.random.fold_in, (0, None))(key, number) if key.ndim else jax.random.fold_in(key, number)
+
+
 def split_rows(activations: jax.Array) -> jax.Array:
     """Says that the first axis of [B, ...] lies split over the mesh axes "data" and "fsdp", and the others are whole.
 
     Without it XLA may take the parameters' split over into the activations and sum these over all devices, where gathering the
-    parameters moves far less. Does nothing where no mesh with these axes is set (`jax.set_mesh`).
+    parameters moves far less. Does nothing for axes that XLA does not split itself: where no mesh with these axes is set
+    (`jax.set_mesh`), and inside `jax.shard_map`, where the rows are this device's.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    axes = tuple(axis for axis in ("data", "fsdp") if axis in mesh.axis_names)
+    axes = tuple(axis for axis in ("data", "fsdp") if axis in mesh.axis_names and axis not in mesh.manual_axes)
     return jax.lax.with_sharding_constraint(activations, PartitionSpec(axes)) if axes else activations
 
 

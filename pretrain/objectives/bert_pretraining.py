@@ -64,10 +64,17 @@ class MaskedLanguageModel:
         """`masked` with masks that never change."""
         return self.masked(batch, self.key(EVALUATION_MASKS))
 
-    def dropout_key(self, step: jax.Array, microbatch: jax.Array | int) -> jax.Array:
-        """The dropout key of one microbatch of a step, of the recipe's implementation."""
-        implementation = {"threefry": "threefry2x32", "rbg": "rbg"}[self.dropout_rng]
-        return jax.random.fold_in(jax.random.fold_in(self.key(DROPOUT, implementation), step), microbatch)
+    def dropout_key(self, step: jax.Array, rows: jax.Array) -> jax.Array:
+        """The dropout key of a step for some of its rows, of the recipe's implementation.
+
+        - `rows`: int32 [B], their numbers in the global batch.
+
+        threefry: a key [B] for each row, so that neither accumulation nor devices change what it drops. rbg: one key for all, by
+        the number of the first, for its bits with a key for each row cost ten times as much and would depend on the topology still.
+        """
+        if self.dropout_rng == "rbg":
+            return jax.random.fold_in(jax.random.fold_in(self.key(DROPOUT, "rbg"), step), rows[0])
+        return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(self.key(DROPOUT), step), rows)
 
     def masked(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
         """Expands the rows and hides some of their tokens; a row's mask is decided by `key`, its record and its epoch.

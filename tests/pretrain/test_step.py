@@ -13,6 +13,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from pretrain.batches import EvaluationBatches, TrainingBatches
 from pretrain.models.bert.model import SHARDING_RULES
+from pretrain.models.layers import dropout
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import make_optimizer
 from pretrain.recipe import Mesh, TrainingRecipe
@@ -21,6 +22,7 @@ from pretrain.step import CompiledSteps, initial_state, make_steps
 
 pytestmark = pytest.mark.usefixtures("fast_to_compile")
 PADDED_VOCABULARY = 256
+DROPOUT = changed(TINY, model={"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1})
 
 
 @cache
@@ -33,9 +35,10 @@ def steps_on(folder: Path, recipe: TrainingRecipe, devices: int) -> tuple[Compil
     """The steps on so many devices, the state at step 0, and the batches."""
     records = Records(folder, "train")
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
-    steps = make_steps(make_objective(recipe, records.header), make_optimizer(recipe), SHARDING_RULES, mesh)
+    objective, optimizer = make_objective(recipe, records.header), make_optimizer(recipe)
+    steps = make_steps(objective, optimizer, SHARDING_RULES, mesh, recipe.gradient_dtype)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, steps.abstract_state)
-    start = first_state(folder, changed(recipe, mesh={"data": -1, "fsdp": 1, "tensor": 1}, accumulation=1))
+    start = first_state(folder, changed(TINY, optimizer=vars(recipe.optimizer)))
     batches = TrainingBatches(
         records,
         seed=0,
@@ -63,34 +66,49 @@ def losses(folder: Path, recipe: TrainingRecipe, devices: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    "mesh",
+    ("mesh", "accumulation"),
     [
-        pytest.param(Mesh(2, 2, 2), id="data-fsdp-tensor"),
-        pytest.param(Mesh(8, 1, 1), id="data", marks=pytest.mark.slow),
-        pytest.param(Mesh(2, 4, 1), id="data-fsdp", marks=pytest.mark.slow),
+        pytest.param(Mesh(1, 1, 1), 4, id="4 microbatches"),
+        pytest.param(Mesh(8, 1, 1), 1, id="data 8"),
+        pytest.param(Mesh(8, 1, 1), 2, id="data 8, 2 microbatches"),
+        pytest.param(Mesh(1, 8, 1), 1, id="fsdp 8"),
+        pytest.param(Mesh(4, 1, 2), 1, id="data 4 x tensor 2"),
+        pytest.param(Mesh(4, 1, 2), 2, id="data 4 x tensor 2, 2 microbatches", marks=pytest.mark.slow),
+        pytest.param(Mesh(2, 2, 2), 1, id="data 2 x fsdp 2 x tensor 2", marks=pytest.mark.slow),
+        pytest.param(Mesh(2, 4, 1), 2, id="data 2 x fsdp 4, 2 microbatches", marks=pytest.mark.slow),
     ],
 )
-def test_the_mesh_changes_neither_losses_nor_threefry_dropout(pairs_folder: Path, mesh: Mesh) -> None:
+def test_neither_mesh_nor_accumulation_changes_losses_or_threefry_dropout(
+    pairs_folder: Path, mesh: Mesh, accumulation: int
+) -> None:
     """On sentence pairs, so that the next-sentence loss is held to the same."""
-    recipe = changed(TINY, model={"hidden_dropout_prob": 0.1})
-    one_device = losses(pairs_folder, recipe, 1)
-    np.testing.assert_allclose(losses(pairs_folder, changed(recipe, mesh=vars(mesh)), 8), one_device, rtol=1e-5)
-    assert one_device[0, 0] == pytest.approx(np.log(VOCABULARY) + np.log(2), abs=0.15)
-
-
-@pytest.mark.parametrize(
-    ("mesh", "accumulation", "devices"),
-    [
-        pytest.param(Mesh(1, 1, 1), 4, 1, id="one-device"),
-        pytest.param(Mesh(2, 4, 1), 2, 8, id="data-fsdp", marks=pytest.mark.slow),
-    ],
-)
-def test_accumulation_changes_no_loss(records_folder: Path, mesh: Mesh, accumulation: int, devices: int) -> None:
-    at_once = losses(records_folder, TINY, 1)
-    in_parts = losses(records_folder, changed(TINY, accumulation=accumulation, mesh=vars(mesh)), devices)
-    np.testing.assert_allclose(in_parts, at_once, rtol=1e-5)
-    assert at_once[0, 0] == pytest.approx(np.log(VOCABULARY), abs=0.1)
+    at_once = losses(pairs_folder, DROPOUT, 1)
+    shared_out = changed(DROPOUT, mesh=vars(mesh), accumulation=accumulation)
+    devices = mesh.data * mesh.fsdp * mesh.tensor
+    np.testing.assert_allclose(losses(pairs_folder, shared_out, devices), at_once, rtol=1e-5)
+    assert at_once[0, 0] == pytest.approx(np.log(VOCABULARY) + np.log(2), abs=0.15)
     assert at_once[3, 0] < at_once[0, 0] - 0.05
+
+
+def test_every_row_drops_its_own(pairs_folder: Path) -> None:
+    """The same row on every device and in every microbatch: what differs can only be dropout."""
+    header = Records(pairs_folder, "train").header
+    objective = make_objective(DROPOUT, header)
+    keys = objective.dropout_key(jnp.int32(3), jnp.arange(16, dtype=jnp.int32))
+    drawn = np.asarray(dropout(jnp.ones((16 * LENGTH, 32)), 0.5, keys)).reshape(16, -1)
+    assert len({row.tobytes() for row in drawn}) == 16
+    later = objective.dropout_key(jnp.int32(3), jnp.arange(8, 16, dtype=jnp.int32))
+    np.testing.assert_array_equal(dropout(jnp.ones((8 * LENGTH, 32)), 0.5, later).reshape(8, -1), drawn[8:])
+    other_step = objective.dropout_key(jnp.int32(4), jnp.arange(16, dtype=jnp.int32))
+    assert (np.asarray(dropout(jnp.ones((16 * LENGTH, 32)), 0.5, other_step)).reshape(16, -1) != drawn).any(1).all()
+
+
+def test_gradients_sent_in_bfloat16_are_those_of_float32_to_its_precision(records_folder: Path) -> None:
+    in_float32 = losses(records_folder, changed(TINY, mesh={"data": 8}), 8)
+    in_bfloat16 = losses(records_folder, changed(TINY, mesh={"data": 8}, gradient_dtype="bfloat16"), 8)
+    assert in_bfloat16[0, 0] == in_float32[0, 0]
+    np.testing.assert_allclose(in_bfloat16, in_float32, rtol=2**-7)
+    assert (in_bfloat16[:, 1] != in_float32[:, 1]).all()
 
 
 def test_the_compiled_step_donates_its_state_and_never_makes_logits_of_a_whole_row(records_folder: Path) -> None:

@@ -18,11 +18,13 @@ from pretrain.models.layers import (
     dropout,
     embed,
     embed_few,
+    fold_key,
     gelu,
     layer_norm,
     linear,
     parameters,
     split_rows,
+    wide_einsum,
 )
 
 SHARDING_RULES: tuple[tuple[str, tuple[str | tuple[str, ...] | None, ...]], ...] = (
@@ -221,18 +223,17 @@ class BertForPreTraining:
 
         - `token_ids`, `position_ids`, `token_type_ids`: integers [B, L].
         - `segments`: integers [B, L]; a token attends where the segment is its own. Give padding a segment of its own.
-        - `dropout_key`: switches dropout on; its implementation draws the bits.
+        - `dropout_key`: one key, or a key [B] for each row; switches dropout on; its implementation draws the bits.
 
         Returns the last hidden states [B, L, H] in compute_dtype. An id beyond the word or position table gives NaN.
         """
         config = self.config
-        embeddings_key, layers_key = (None, None) if dropout_key is None else jax.random.split(dropout_key)
+        embeddings_key, layers_key = fold_key(dropout_key, 0), fold_key(dropout_key, 1)
         hidden = self._embed(params["bert"]["embeddings"], token_ids, position_ids, token_type_ids, embeddings_key)
 
         def run_layer(hidden: jax.Array, layer: tuple[Parameters, jax.Array]) -> tuple[jax.Array, None]:
             layer_params, index = layer
-            key = None if layers_key is None else jax.random.fold_in(layers_key, index)
-            return split_rows(self._layer(layer_params, hidden, segments, key)), None
+            return split_rows(self._layer(layer_params, hidden, segments, fold_key(layers_key, index))), None
 
         if self.remat != "none":
             # "dots" leaves attention scores, the largest part, to be computed again: they are products with batch axes.
@@ -255,15 +256,14 @@ class BertForPreTraining:
         table = params["bert"]["embeddings"]["word_embeddings"]["embedding"]
         hidden = gelu(linear(head["transform"]["dense"], hidden_at_positions, self.compute_dtype))
         hidden = self._layer_norm(head["transform"]["LayerNorm"], hidden)
-        logits = jnp.einsum(
-            "...h,vh->...v", hidden, table.astype(self.compute_dtype), preferred_element_type=jnp.float32
-        )
+        logits = wide_einsum("...h,vh->...v", hidden, table.astype(self.compute_dtype))
         return logits + jnp.where(jnp.arange(table.shape[0]) < self.vocab_size, head["bias"], PADDED_LOGIT)
 
     def next_sentence_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         """Classifies rows [B, L, H] by their first position: float32 [B, 2], index 0 meaning that the second part follows."""
         pooled = jnp.tanh(linear(params["bert"]["pooler"]["dense"], hidden[:, 0], self.compute_dtype))
-        return linear(params["cls"]["seq_relationship"], pooled, jnp.float32)
+        classifier = params["cls"]["seq_relationship"]
+        return wide_einsum("bh,hc->bc", pooled, classifier["kernel"].astype(pooled.dtype)) + classifier["bias"]
 
     def _embed(
         self,
@@ -283,7 +283,7 @@ class BertForPreTraining:
         # One axis of rows outside attention: products of two matrices, whose gradients sum over one axis, take a CPU a
         # twentieth less time for a step. Reshaped once: the backward pass keeps each shape that a product gets.
         rows = hidden.reshape(-1, config.hidden_size)
-        keys = (None, None, None) if key is None else tuple(jax.random.split(key, 3))
+        keys = [fold_key(key, number) for number in range(3)]
         heads = (*hidden.shape[:-1], config.num_attention_heads, config.hidden_size // config.num_attention_heads)
         q, k, v = (
             linear(params["attention"]["self"][name], rows, dtype).reshape(heads) for name in ("query", "key", "value")
