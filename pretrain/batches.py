@@ -142,11 +142,7 @@ def abstract_batch(
     header: RecordsHeader, global_batch_size: int, accumulation: int, sharding: NamedSharding | None
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of the batch that `TrainingBatches` makes of such records."""
-    row = {
-        name: value
-        for name, value in padding_row(header).items()
-        if name != "label" or header.layout == "sentence_pairs"
-    }
+    row = {name: value for name, value in padding_row(header).items() if name != "label" or header.has_pairs}
     numbers = {name: np.zeros((), np.int32) for name in ("record_ids", "epochs")}
     rows = (accumulation, global_batch_size // accumulation)
     return {

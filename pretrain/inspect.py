@@ -12,6 +12,7 @@ from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
 from pretrain.devices import available_devices
 from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.objectives.sentence_pair import pairs_in_words
 from pretrain.predictions import likeliest, spell_row
 from pretrain.recipe import Mesh, training_recipe_from_plain
 from pretrain.sharding import batch_sharding, make_mesh
@@ -67,11 +68,11 @@ def _step(folder: RunFolder, step: int | None) -> tuple[int, bool]:
 def _print(
     batch: dict[str, np.ndarray], predictions: np.ndarray | None, tokenizer: Tokenizer, records: Records, step: int
 ) -> None:
-    pad = records.header.pad_id
+    pad, name = records.header.pad_id, pairs_in_words(records.header.layout)
     print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch); {{label}} marks what is predicted")
     for row in range(len(batch["inputs"])):
         spelt = spell_row(batch, row, predictions, tokenizer, pad)
-        pair = f", next-sentence label {batch['label'][row]}" if "label" in batch else ""
+        pair = f", {name} label {batch['label'][row]}" if "label" in batch else ""
         share = spelt.predicted / max(1, spelt.tokens)
         print(f"\nrow {row}: {spelt.tokens} tokens, {spelt.predicted} predicted ({share:.1%}){pair}")
         print("  " + spelt.text)

@@ -93,8 +93,7 @@ def _how(machine: Machine) -> str:
 
 
 def _sizes(recipe: TrainingRecipe, header: RecordsHeader) -> None:
-    pairs = header.layout == "sentence_pairs"
-    encoder = recipe.model.parameter_count(header.vocabulary_size, pooler=pairs)
+    encoder = recipe.model.parameter_count(header.vocabulary_size, pooler=header.has_pairs)
     tokens = recipe.global_batch_size * header.length
     per_token = flops_per_token(recipe, header)
     _line("parameters", f"{encoder:,} in the encoder")

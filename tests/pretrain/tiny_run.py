@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.contract.records import Layout, RecordsHeader, bitmap, publish, write_shard
+from data_pipeline.contract.records import PAIRS, Layout, RecordsHeader, bitmap, publish, write_shard
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files, tokenizer_sha256
 from pretrain.metrics import OF_THIS_MACHINE, read_metrics
@@ -53,7 +53,7 @@ def write_records(
     for name, content in hugging_face_files(PIECES, lowercase=False).items():
         (vocabulary / name).write_text(content, encoding="utf-8")
     random = np.random.default_rng(seed)
-    make = packed_row if layout == "packed" else pair_row
+    make = pair_row if layout in PAIRS else packed_row
     written = {}
     for split, count in {"train": train, "evaluation": evaluation}.items():
         if count:
