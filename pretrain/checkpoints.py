@@ -164,6 +164,9 @@ def refuse_other_run(saved: Facts, recipe: TrainingRecipe, fingerprint: str) -> 
 
 def _bound(saved: Any, now: Any, recipe: Any) -> tuple[Any, Any]:
     """Two plain recipes without what may differ when a run is resumed."""
+    if isinstance(recipe, tuple) and isinstance(saved, list) and len(saved) == len(recipe):
+        members = [_bound(*each) for each in zip(saved, now, recipe, strict=True)]
+        return [before for before, _ in members], [after for _, after in members]
     if not dataclasses.is_dataclass(recipe) or not isinstance(saved, dict):
         return saved, now
     saved, now = dict(saved), dict(now)

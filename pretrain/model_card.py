@@ -147,9 +147,16 @@ def _training(training: Mapping[str, Any], train: Mapping[str, Any], facts: Mapp
     masking, optimizer = training["masking"], training["optimizer"]
     evaluation = facts.get("evaluation") or {}
     tokens_seen = train.get("tokens_seen")
+    phases = [
+        f"- {phase['share']:.0%} of the steps with {phase['global_batch_size'] or training['global_batch_size']:,} rows of "
+        f"{phase['length']} tokens"
+        for phase in training.get("phases", ())
+    ]
+    rows = "" if phases else f" of {training['global_batch_size']:,} rows"
     lines = [
-        f"- {facts['step']:,} of {training['max_steps']:,} steps of {training['global_batch_size']:,} rows; "
+        f"- {facts['step']:,} of {training['max_steps']:,} steps{rows}; "
         f"tokens seen: {f'{tokens_seen:,}' if tokens_seen else UNKNOWN}",
+        *phases,
         f"- {masking['rate']:.0%} of tokens predicted, of these {masking['mask_share']:.0%} masked and "
         f"{masking['random_share']:.0%} replaced at random",
         f"- AdamW, peak learning rate {optimizer['learning_rate']:g}, {optimizer['warmup_steps']:,} warmup steps, linear decay, "

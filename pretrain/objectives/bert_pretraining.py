@@ -45,8 +45,17 @@ class MaskedLanguageModel:
 
     @property
     def max_predictions(self) -> int:
-        """Predictions a row, K: as the recipe says, or rate x length rounded up."""
-        return self.masking.max_predictions or math.ceil(self.masking.rate * self.header.length)
+        """Predictions a row of the header's length."""
+        return self.predictions(self.header.length)
+
+    def predictions(self, length: int) -> int:
+        """Predictions a row of so many tokens, K: as the recipe says, or rate x length rounded up."""
+        return self.masking.max_predictions or math.ceil(self.masking.rate * length)
+
+    def flops_per_token(self, length: int) -> float:
+        """Model FLOPs of a training token in rows of this length, forward and backward."""
+        config = self.model.config
+        return config.flops_per_token(self.header.vocabulary_size, length, self.predictions(length))
 
     def key(self, purpose: int, implementation: str = "threefry2x32") -> jax.Array:
         """The run's key for one of INIT, MASKS, DROPOUT, EVALUATION_MASKS."""
@@ -91,7 +100,7 @@ class MaskedLanguageModel:
                 word_starts,
                 row_keys=row_keys,
                 rate=self.masking.rate,
-                max_predictions=self.max_predictions,
+                max_predictions=self.predictions(tokens.shape[-1]),
                 mask_share=self.masking.mask_share,
                 random_share=self.masking.random_share,
                 mask_id=header.mask_id,
@@ -176,6 +185,10 @@ def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLangu
         raise InputError(
             f"model.max_position_embeddings {model.max_position_embeddings}: the records' rows have {header.length} tokens; "
             f"set it to {header.length} or more, or prepare shorter examples"
+        )
+    if (recipe.masking.max_predictions or 1) > header.length:
+        raise InputError(
+            f"masking.max_predictions {recipe.masking.max_predictions}: must be 1 to {header.length}, the tokens of a row"
         )
     if header.has_pairs and model.type_vocab_size < 2:
         raise InputError(f"model.type_vocab_size {model.type_vocab_size}: sentence pairs need 2 token types")
