@@ -83,7 +83,7 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     return (
         name,
         on,
-        f"{recipe.model.parameter_count(header.vocabulary_size, pooler=header.layout == 'sentence_pairs'):,}",
+        f"{recipe.model.parameter_count(header.vocabulary_size, pooler=header.has_pairs):,}",
         f"{flops:.3g}",
         recipe.global_batch_size // recipe.accumulation // machine.devices,
         f"{footprint.state / GIB:.2f}",

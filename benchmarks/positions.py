@@ -16,7 +16,7 @@ from benchmarks.corpora import RECIPE, corpora
 from benchmarks.results_page import RESULTS, table, write_page
 from data_pipeline.contract.errors import run_command
 from data_pipeline.contract.recipe_file import load_recipe
-from data_pipeline.contract.records import Layout, Records, from_bitmap
+from data_pipeline.contract.records import PAIRS, Layout, Records, from_bitmap
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import read_sentences
@@ -135,7 +135,7 @@ def page(counted: list[Counts], text: Text) -> str:
             f"{(each.positions.sum() - _specials(each)) / tokens:.2%}",
             f"{sum(run > each.length - 2 for run in text.runs):,}",
             f"{each.segments - len(text.runs):,}" if each.layout == "packed" else "",
-            f"{each.label_1 / each.rows:.1%}" if each.layout == "sentence_pairs" else "",
+            f"{each.label_1 / each.rows:.1%}" if each.layout in PAIRS else "",
         )
         for each in counted
     ]

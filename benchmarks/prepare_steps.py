@@ -18,7 +18,8 @@ from data_pipeline.contract.storage import find_input_files, open_input
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument
 from data_pipeline.document import Document, Dropped, Step
-from data_pipeline.examples import Packer, Tokens, joined
+from data_pipeline.examples.packed import PackedRows
+from data_pipeline.examples.rows import Run, Tokens
 from data_pipeline.recipe import DataRecipe, Decontamination, Source
 from data_pipeline.sources import FORMATS
 from data_pipeline.steps.benchmark_matches import matcher
@@ -154,7 +155,7 @@ def _runs(documents: Sequence[SplitDocument]) -> Iterator[str]:
             yield "".join(sentence.text + sentence.blanks for sentence in run)
 
 
-def _tokenised(documents: Sequence[SplitDocument], tokenizer: Tokenizer, recipe: DataRecipe) -> Iterator[Tokens]:
+def _tokenised(documents: Sequence[SplitDocument], tokenizer: Tokenizer, recipe: DataRecipe) -> Iterator[Run]:
     """The runs of all documents as tokens."""
     encode = corpus_encoder(tokenizer)
     waiting = iter(documents)
@@ -162,11 +163,11 @@ def _tokenised(documents: Sequence[SplitDocument], tokenizer: Tokenizer, recipe:
         runs = [run for document in batch for run in document.runs()]
         encoded = iter(encode([sentence.text for run in runs for sentence in run], recipe.word_unit, None))
         for run in runs:
-            yield joined([Tokens(ids, starts) for ids, starts in islice(encoded, len(run))])
+            yield [Tokens(ids, starts) for ids, starts in islice(encoded, len(run))]
 
 
 def _packed(documents: Sequence[SplitDocument], tokenizer: Tokenizer, recipe: DataRecipe) -> int:
     """How many rows the documents fill."""
-    packer = Packer(recipe.examples.length, tokenizer.special, tokenizer.closing)
-    rows = sum(1 for run in _tokenised(documents, tokenizer, recipe) for _ in packer.add(run))
+    packer = PackedRows(recipe.examples.length, tokenizer.special, tokenizer.closing)
+    rows = sum(1 for run in _tokenised(documents, tokenizer, recipe) for _ in packer.add([run]))
     return rows + sum(1 for _ in packer.finish())

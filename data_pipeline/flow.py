@@ -321,6 +321,7 @@ class Stages:
         parameters = {
             "examples": plain_fields(self.recipe.examples),
             "layout": self.recipe.examples.layout,
+            "lengths": [self.recipe.examples.length, *self.recipe.other_lengths],
             "word_unit": self.recipe.word_unit,
             "seed": self.recipe.seed,
         }

@@ -5,18 +5,25 @@ from collections.abc import Iterator
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap
+from data_pipeline.contract.records import Layout, Records, RecordsHeader, folder_of_length, from_bitmap
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 
 LEGEND = "tokens of one word are joined by ·, words stand apart"
+LABELS: dict[Layout, tuple[str, str]] = {
+    "sentence_pairs": ("B follows A", "B is random"),
+    "sentence_order": ("B follows A", "A follows B"),
+}
 
 
-def print_rows(folder: RunFolder, split: str, start: int, number: int) -> None:
-    """Prints rows of a split, segment by segment: the text, then its tokens with their word boundaries."""
+def print_rows(folder: RunFolder, split: str, start: int, number: int, length: int | None = None) -> None:
+    """Prints rows of a split, segment by segment: the text, then its tokens with their word boundaries.
+
+    - `length`: of the rows, where the run has several; None means the recipe's `examples.length`.
+    """
     if number < 1:
         raise InputError(f"--rows {number}: must be at least 1")
-    records = Records(folder.examples, split)
+    records = Records(folder_of_length(folder.examples, length) if length else folder.examples, split)
     if not 0 <= start < len(records):
         raise InputError(f"--start {start}: the {split} split has rows 0 to {len(records) - 1}")
     header = records.header
@@ -27,18 +34,23 @@ def print_rows(folder: RunFolder, split: str, start: int, number: int) -> None:
     )
     rows = records.read(range(start, min(start + number, len(records))))
     for index in range(len(rows["tokens"])):
-        tokens = rows["tokens"][index]
+        row = {name: values[index] for name, values in rows.items()}
+        tokens, word_starts = row["tokens"], from_bitmap(row["word_starts"])
         padding = int(np.count_nonzero(tokens == header.pad_id))
-        label = (
-            f", label {rows['label'][index]} ({('B follows A', 'B is random')[rows['label'][index]]})"
-            if "label" in rows
-            else ""
-        )
+        label = f", label {row['label']} ({LABELS[header.layout][row['label']]})" if "label" in row else ""
         print(f"\nrow {start + index}: {header.length - padding} tokens, {padding} padding{label}")
-        word_starts, segment_starts = (from_bitmap(rows[name][index]) for name in ("word_starts", "segment_starts"))
-        for segment in segments(tokens, segment_starts, header):
-            print(f"  text    {tokenizer.backend.decode(tokens[segment].tolist())}")
-            print(f"  tokens  {' '.join(words(tokens[segment], word_starts[segment], tokenizer))}")
+        for segment in segments(tokens, from_bitmap(row["segment_starts"]), header):
+            _print_text(tokens[segment], word_starts[segment], tokenizer)
+        if header.target_length:
+            target = row["target_tokens"]
+            real = target != header.pad_id
+            print(f"  target: {np.count_nonzero(real)} tokens, {np.count_nonzero(~real)} padding")
+            _print_text(target[real], from_bitmap(row["target_word_starts"])[real], tokenizer)
+
+
+def _print_text(tokens: np.ndarray, word_starts: np.ndarray, tokenizer: Tokenizer) -> None:
+    print(f"  text    {tokenizer.backend.decode(tokens.tolist())}")
+    print(f"  tokens  {' '.join(words(tokens, word_starts, tokenizer))}")
 
 
 def segments(tokens: np.ndarray, segment_starts: np.ndarray, header: RecordsHeader) -> Iterator[slice]:

@@ -39,14 +39,18 @@ def _prepare(recipe_name: str, run: Stages) -> None:
     sentences = run.sentences(documents, survivors, index)
     vocabulary = run.vocabulary(sentences)
     records = run.records(sentences, vocabulary)
-    header = publish_run(run.folder, run.recipe, run.report, vocabulary, records)
-    run.folder.record("prepare", _facts(recipe_name, run, header))
+    headers = publish_run(run.folder, run.recipe, run.report, vocabulary, records)
+    run.folder.record("prepare", _facts(recipe_name, run, headers))
 
 
-def _facts(recipe_name: str, run: Stages, header: RecordsHeader) -> dict[str, Any]:
+def _facts(recipe_name: str, run: Stages, headers: list[RecordsHeader]) -> dict[str, Any]:
+    main, *others = (
+        {"fingerprint": header.fingerprint, "rows": header.rows, "tokens": header.tokens} for header in headers
+    )
     return {
         "recipe_name": recipe_name,
         "recipe": plain(run.recipe),
         "inputs": [plain_fields(file) for file in run.inputs],
-        "records": {"fingerprint": header.fingerprint, "rows": header.rows, "tokens": header.tokens},
+        "records": main,
+        "other_records": {str(header.length): facts for header, facts in zip(headers[1:], others, strict=True)},
     }

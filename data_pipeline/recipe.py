@@ -193,6 +193,17 @@ class Packed:
 
 
 @dataclass(frozen=True)
+class FullSentences:
+    """Rows of whole sentences in their order, `[CLS] text [SEP] text [SEP]`; attention spans the row (RoBERTa)."""
+
+    layout: ClassVar[Literal["full_sentences"]] = "full_sentences"
+    length: int = 512
+    """Tokens a row; a multiple of 8."""
+    cross_documents: bool = True
+    """Go on with the next document in the same row (RoBERTa's FULL-SENTENCES) instead of opening a row (DOC-SENTENCES)."""
+
+
+@dataclass(frozen=True)
 class SentencePairs:
     """Rows `[CLS] A [SEP] B [SEP]` for next-sentence prediction; label 0 means that B follows A, 1 that B is from elsewhere."""
 
@@ -203,6 +214,42 @@ class SentencePairs:
     """Share of rows whose B comes from another document, 0 to 1."""
     short_share: float = 0.1
     """Share of rows that aim at a random shorter length, 0 to 1 (BERT, appendix A.2)."""
+
+
+@dataclass(frozen=True)
+class SentenceOrder:
+    """Rows `[CLS] A [SEP] B [SEP]` for sentence-order prediction (ALBERT); label 0 means that B follows A, 1 that A follows B."""
+
+    layout: ClassVar[Literal["sentence_order"]] = "sentence_order"
+    length: int = 512
+    """Tokens a row; a multiple of 8."""
+    swapped: float = 0.5
+    """Share of rows in which A and B have changed places, 0 to 1."""
+    short_share: float = 0.1
+    """Share of runs of sentences whose rows aim at a random shorter length, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Causal:
+    """Rows cut from one stream in which [SEP] ends each text, for language modelling from left to right (GPT-3); no padding."""
+
+    layout: ClassVar[Literal["causal"]] = "causal"
+    length: int = 1024
+    """Tokens a row; a multiple of 8."""
+
+
+@dataclass(frozen=True)
+class SourceTarget:
+    """Pairs `[CLS] source [SEP]` and `[CLS] target [SEP]` for an encoder and a decoder: the target goes on where the source ends."""
+
+    layout: ClassVar[Literal["source_target"]] = "source_target"
+    length: int = 512
+    """Tokens of a source; a multiple of 8."""
+    target_length: int = 128
+    """Tokens of a target; a multiple of 8."""
+
+
+Examples = Packed | FullSentences | SentencePairs | SentenceOrder | Causal | SourceTarget
 
 
 @dataclass(frozen=True)
@@ -227,7 +274,9 @@ class DataRecipe:
     decontamination: Decontamination = field(default_factory=Decontamination)
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
-    examples: AvoidSubcommands[Packed | SentencePairs] = field(default_factory=Packed)
+    examples: AvoidSubcommands[Examples] = field(default_factory=Packed)
+    other_lengths: tuple[int, ...] = ()
+    """Further lengths for which the same rows are made, for training in phases: 128 beside examples.length 512."""
     word_unit: Literal["token", "bert_word", "eojeol", "morpheme"] = "bert_word"
     """What whole-word masking masks as one: token, bert_word (BertPreTokenizer's words), eojeol or morpheme."""
     seed: int = 0

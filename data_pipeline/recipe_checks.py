@@ -7,7 +7,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import features
 from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, build_word_piece, read_vocabulary_file
-from data_pipeline.recipe import DataRecipe, SentencePairs
+from data_pipeline.recipe import DataRecipe, SentenceOrder, SentencePairs
 from data_pipeline.sources import FORMAT_NAMES, WITHOUT_FIELDS
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import surface_parser
@@ -29,7 +29,7 @@ def check(recipe: DataRecipe) -> None:
             "--data.drop-duplicates is off, but near duplicates, which exact ones are too, are dropped; "
             "give --data.near-duplicates.no-enabled as well"
         )
-    features(recipe.examples.layout, recipe.examples.length, "uint16")
+    _check_lengths(recipe)
     if recipe.decontamination.benchmarks:
         benchmark_paths(recipe.decontamination.benchmarks)
     sentence_splitter(recipe.sentences)
@@ -102,6 +102,18 @@ def _check_category_weights(recipe: DataRecipe) -> None:
             raise InputError(f"category_weights: {name!r} {weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
 
 
+def _check_lengths(recipe: DataRecipe) -> None:
+    examples, others = recipe.examples, recipe.other_lengths
+    features(examples.layout, examples.length, "uint16", getattr(examples, "target_length", 0))
+    for length in others:
+        if length % 8 or length < 16:
+            raise InputError(f"--data.other-lengths {length}: must be a multiple of 8 and at least 16")
+        if [examples.length, *others].count(length) > 1:
+            raise InputError(
+                f"--data.other-lengths {length}: stands there twice, or is examples.length; name each once"
+            )
+
+
 def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
     """Field, value, smallest and largest value allowed."""
     bounds: list[tuple[str, float, float, float]] = [
@@ -123,8 +135,9 @@ def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
         ("vocabulary.min-count", recipe.vocabulary.min_count, 1, NO_LIMIT),
     ]
     if isinstance(recipe.examples, SentencePairs):
-        bounds += [
-            ("examples.random-next", recipe.examples.random_next, 0, 1),
-            ("examples.short-share", recipe.examples.short_share, 0, 1),
-        ]
+        bounds.append(("examples.random-next", recipe.examples.random_next, 0, 1))
+    if isinstance(recipe.examples, SentenceOrder):
+        bounds.append(("examples.swapped", recipe.examples.swapped, 0, 1))
+    if isinstance(recipe.examples, SentencePairs | SentenceOrder):
+        bounds.append(("examples.short-share", recipe.examples.short_share, 0, 1))
     return bounds

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import RecordsHeader, read_header
+from data_pipeline.contract.records import RecordsHeader, read_header, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.cost import Cost, rate, total
@@ -32,7 +32,8 @@ def print_report(folder: RunFolder, examples: int) -> None:
     if stages.get("benchmarks"):
         _benchmarks(console, stages)
     _vocabulary(console, read_json(folder.vocabulary / REPORT), stages["vocabulary"])
-    _records(console, read_header(folder.examples), stages["records"])
+    for place in records_folders(folder.examples):
+        _records(console, read_header(place), stages["records"])
     _examples(console, stages, examples)
 
 
@@ -154,11 +155,17 @@ def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]
 
 def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) -> None:
     for split, rows in header.rows.items():
-        padding = 1 - header.tokens[split] / (rows * header.length)
-        console.print(
-            f"records, {split}: {rows:,} rows of {header.length} tokens ({header.layout}), padding {padding:.2%}"
-        )
-    if lengths := counts.get("segment_lengths"):
+        padding = 1 - header.tokens[split] / (rows * header.row_tokens)
+        size = f"{header.length} + {header.target_length}" if header.target_length else f"{header.length}"
+        console.print(f"records, {split}: {rows:,} rows of {size} tokens ({header.layout}), padding {padding:.2%}")
+    made = counts["by_length"][str(header.length)]
+    if header.has_pairs:
+        console.print(f"pairs with label 1: {made['labelled_1'] / header.rows['train']:.1%}")
+    uses = (("tokens_left_out", "in no row"), ("tokens_cut", "cut off"), ("tokens_again", "used a second time"))
+    for name, what in uses:
+        if number := made.get(name):
+            console.print(f"tokens {what}: {number:,} of {made['tokens']:,}")
+    if lengths := made.get("segment_lengths"):
         longer = list(accumulate(reversed(lengths)))[::-1]  # longer[n]: segments of at least n tokens
         shown = sorted({0, *(header.length * tenth // 10 - 1 for tenth in range(1, 11))})
         shares = ", ".join(f"{position}: {longer[position + 1] / max(1, longer[1]):.1%}" for position in shown)

@@ -2,8 +2,8 @@
 
 A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a record (`data_pipeline.contract.records`), and
 `record_ids` and `epochs`, int32 [accumulation, microbatch], which decide each row's mask: the record's number in its split and
-how often it has been read before. Row j of step s stands at position s x global_batch_size + j of an endless sequence of
-shuffled epochs; neither accumulation nor devices change that.
+how often it has been read before. Row j of step s stands at position (s - first_step) x global_batch_size + j of an endless
+sequence of shuffled epochs; neither accumulation nor devices change that.
 """
 
 import queue
@@ -55,23 +55,34 @@ class TrainingBatches:
     - `seed`: 0 to 2**32 - 1; each epoch is shuffled anew by it.
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
+    - `first_step`: the step that reads the first rows.
 
     `spent` tells how long the stages have taken.
     """
 
     def __init__(
-        self, records: Records, *, seed: int, global_batch_size: int, accumulation: int, sharding: NamedSharding
+        self,
+        records: Records,
+        *,
+        seed: int,
+        global_batch_size: int,
+        accumulation: int,
+        sharding: NamedSharding,
+        first_step: int = 0,
     ) -> None:
         self.records = records
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
+        self.first_step = first_step
         self.spent = StageSeconds()
         self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(None)
 
     def record_indices(self, step: int, rows: np.ndarray) -> np.ndarray:
         """The records (int64 [n]) that stand at rows [n], 0 to global_batch_size - 1, of a step."""
-        first = step * self.shape[0] * self.shape[1]
-        return np.array([self._order[int(first + row)] for row in rows], np.int64)
+        return np.array([self._order[int(position)] for position in self._positions(step, rows)], np.int64)
+
+    def _positions(self, step: int, rows: np.ndarray) -> np.ndarray:
+        return (step - self.first_step) * self.shape[0] * self.shape[1] + rows
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""
@@ -84,7 +95,7 @@ class TrainingBatches:
         with self.spent.stage("batching"):
             rows = local_rows(self.shape, self.sharding)
             indices = self.record_indices(step, rows)
-            epochs = (step * self.shape[0] * self.shape[1] + rows) // len(self.records)
+            epochs = self._positions(step, rows) // len(self.records)
             numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
         with self.spent.stage("reading"):
             records = self.records.fetch([int(index) for index in indices])
@@ -142,11 +153,7 @@ def abstract_batch(
     header: RecordsHeader, global_batch_size: int, accumulation: int, sharding: NamedSharding | None
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes and types of the batch that `TrainingBatches` makes of such records."""
-    row = {
-        name: value
-        for name, value in padding_row(header).items()
-        if name != "label" or header.layout == "sentence_pairs"
-    }
+    row = {name: value for name, value in padding_row(header).items() if name != "label" or header.has_pairs}
     numbers = {name: np.zeros((), np.int32) for name in ("record_ids", "epochs")}
     rows = (accumulation, global_batch_size // accumulation)
     return {

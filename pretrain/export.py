@@ -28,6 +28,7 @@ from pretrain.exported import CARD, ExportedBert, exports_of, hashes_of, name_of
 from pretrain.metrics import METRICS_FILE, read_metrics
 from pretrain.model_card import model_card
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
+from pretrain.objectives.sentence_pair import pairs_in_words
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 
 logger = logging.getLogger("pretrain")
@@ -143,7 +144,7 @@ def _checkpoint_hash(folder: RunFolder, step: int) -> str:
 
 
 def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, header: RecordsHeader) -> dict[str, Any]:
-    next_sentence = header.layout == "sentence_pairs"
+    next_sentence = header.has_pairs
     params = restore_params(step_folder(folder.checkpoints, step))
     tensors = to_hugging_face(params, recipe.model, header.vocabulary_size)
     # "format" is what older transformers 4 insist on. save_file would make a file that only its owner may read.
@@ -160,7 +161,7 @@ def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, he
     write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": recipe.model.max_position_embeddings})
     facts = {
         "step": step,
-        "next_sentence": next_sentence,
+        "pairs": pairs_in_words(header.layout),
         "parameters": sum(math.prod(tensor.shape) for tensor in tensors.values()),
         "vocab_size": header.vocabulary_size,
         "mask_token": Tokenizer(fresh).pieces[header.mask_id],
@@ -278,6 +279,6 @@ def _proof_inputs(tokenizer: Tokenizer, folder: RunFolder, header: RecordsHeader
     for row, encoding in enumerate(tokenizer.backend.encode_batch(texts)):
         length = min(len(encoding.ids), longest)
         token_ids[row, :length] = encoding.ids[:length]
-        token_type_ids[row, length // 2 : length] = header.layout == "sentence_pairs"
+        token_type_ids[row, length // 2 : length] = header.has_pairs
         attends[row, :length] = 1
     return _Inputs(texts, token_ids, token_type_ids, attends)

@@ -12,9 +12,12 @@ from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
 from pretrain.devices import available_devices
 from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.objectives.sentence_pair import pairs_in_words
+from pretrain.phases import records_folder
 from pretrain.predictions import likeliest, spell_row
 from pretrain.recipe import Mesh, training_recipe_from_plain
 from pretrain.run_facts import RECIPE_FILE
+from pretrain.schedule import stretch_at
 from pretrain.sharding import batch_sharding, make_mesh
 
 
@@ -32,17 +35,19 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     if rows < 1:
         raise InputError(f"--rows {rows}: must be 1 or more")
     recipe = training_recipe_from_plain(saved)
-    records = Records(folder.examples, "train")
+    step, has_checkpoint = _step(folder, step)
+    stretch = stretch_at(recipe, step)
+    records = Records(records_folder(folder.examples, stretch), "train")
     refuse_other_tokenizer(folder.vocabulary, records.header.tokenizer_sha256)
     objective = make_objective(recipe, records.header)
-    step, has_checkpoint = _step(folder, step)
     mesh = make_mesh(Mesh(data=1), available_devices()[:1])
     batches = TrainingBatches(
         records,
         seed=recipe.seed,
-        global_batch_size=recipe.global_batch_size,
+        global_batch_size=stretch.recipe.global_batch_size,
         accumulation=1,
         sharding=batch_sharding(mesh),
+        first_step=stretch.start,
     )
     masked = jax.jit(objective.training_masks)(batches(step))
     first = {name: values[0, :rows] for name, values in masked.items()}
@@ -67,11 +72,11 @@ def _step(folder: RunFolder, step: int | None) -> tuple[int, bool]:
 def _print(
     batch: dict[str, np.ndarray], predictions: np.ndarray | None, tokenizer: Tokenizer, records: Records, step: int
 ) -> None:
-    pad = records.header.pad_id
+    pad, name = records.header.pad_id, pairs_in_words(records.header.layout)
     print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch); {{label}} marks what is predicted")
     for row in range(len(batch["inputs"])):
         spelt = spell_row(batch, row, predictions, tokenizer, pad)
-        pair = f", next-sentence label {batch['label'][row]}" if "label" in batch else ""
+        pair = f", {name} label {batch['label'][row]}" if "label" in batch else ""
         share = spelt.predicted / max(1, spelt.tokens)
         print(f"\nrow {row}: {spelt.tokens} tokens, {spelt.predicted} predicted ({share:.1%}){pair}")
         print("  " + spelt.text)

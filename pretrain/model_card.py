@@ -30,8 +30,8 @@ def model_card(manifest: Mapping[str, Any], facts: Mapping[str, Any], name: str)
     """README.md of an exported folder.
 
     - `manifest`: the run folder's.
-    - `facts`: of this export: `step`, `next_sentence`, `parameters`, `mask_token`, `max_length`, `evaluation` (a mapping
-      of the newest held-out figures, or None).
+    - `facts`: of this export: `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
+      `evaluation` (a mapping of the newest held-out figures, or None).
     - `name`: what to call the model.
     """
     prepare, train = manifest.get("prepare", {}), manifest.get("train", {})
@@ -74,9 +74,7 @@ def _front_matter(data: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
 
 def _summary(data: Mapping[str, Any], training: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     model = training.get("model", {})
-    heads = (
-        "masked-language-model and next-sentence heads" if facts["next_sentence"] else "a masked-language-model head"
-    )
+    heads = f"masked-language-model and {facts['pairs']} heads" if facts["pairs"] else "a masked-language-model head"
     unit = data.get("word_unit", UNKNOWN)
     return (
         f"A Korean BERT of {model.get('num_hidden_layers', UNKNOWN)} layers, {model.get('hidden_size', UNKNOWN)} wide, with "
@@ -160,9 +158,16 @@ def _training(training: Mapping[str, Any], train: Mapping[str, Any], facts: Mapp
     masking, optimizer = training["masking"], training["optimizer"]
     evaluation = facts.get("evaluation") or {}
     tokens_seen = train.get("tokens_seen")
+    phases = [
+        f"- {phase['share']:.0%} of the steps with {phase['global_batch_size'] or training['global_batch_size']:,} rows of "
+        f"{phase['length']} tokens"
+        for phase in training.get("phases", ())
+    ]
+    rows = "" if phases else f" of {training['global_batch_size']:,} rows"
     lines = [
-        f"- {facts['step']:,} of {training['max_steps']:,} steps of {training['global_batch_size']:,} rows; "
+        f"- {facts['step']:,} of {training['max_steps']:,} steps{rows}; "
         f"tokens seen: {f'{tokens_seen:,}' if tokens_seen else UNKNOWN}",
+        *phases,
         f"- {masking['rate']:.0%} of tokens predicted, of these {masking['mask_share']:.0%} masked and "
         f"{masking['random_share']:.0%} replaced at random",
         f"- {_optimizer(optimizer)}",
@@ -213,8 +218,8 @@ def _carbon(parts: Sequence[Mapping[str, Any]]) -> str:
 
 def _use(facts: Mapping[str, Any]) -> str:
     pooler = (
-        "The pooler and the next-sentence head were trained on sentence pairs."
-        if facts["next_sentence"]
+        f"The pooler and the {facts['pairs']} head (`seq_relationship`) were trained on sentence pairs."
+        if facts["pairs"]
         else "No pooler was trained: `AutoModel` initialises one at random and says so; use the last hidden states, or "
         "`add_pooling_layer=False`."
     )

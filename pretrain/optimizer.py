@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import optax
 from optax import contrib
 
+from pretrain.learning_rate import learning_rate
 from pretrain.recipe import Optimizer, TrainingRecipe
-from pretrain.schedules import learning_rate
 from pretrain.sharding import path_name
 
 NOT_DECAYED = r"(^|/)(bias|LayerNorm/scale)$"

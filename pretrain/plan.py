@@ -1,6 +1,7 @@
 """plan: what a recipe takes on a machine that is not there yet: memory, traffic, days and chip-hours."""
 
 import importlib.metadata
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from pretrain.metrics import duration, peak_tflops
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check
+from pretrain.schedule import Stretch, stretches
 
 CAUTION = 1.05
 """A change is tried if it should need at most this many times the memory that there is."""
@@ -71,12 +73,25 @@ def print_plan(name: str, recipe: TrainingRecipe, header: RecordsHeader, on: str
     if not 0 < mfu <= 1:
         raise InputError(f"--mfu {mfu}: must be above 0 and at most 1")
     _line(f"{name} on {on}", f"{machine.devices} x {machine.device_kind}, {machine.chips} chips; {_how(machine)}")
-    _sizes(recipe, header)
+    schedule = stretches(recipe)
+    seconds = [_plan_stretch(number, stretch, header, machine, mfu) for number, stretch in enumerate(schedule)]
+    if len(schedule) > 1:
+        _line("all phases", _duration(math.fsum(seconds), machine) if all(seconds) else "unknown")
+
+
+def _plan_stretch(number: int, stretch: Stretch, header: RecordsHeader, machine: Machine, mfu: float) -> float:
+    """Prints the plan of one stretch; returns its seconds, 0 where they are not known."""
+    accumulation = "accumulation"
+    if stretch.length is not None:
+        header = replace(header, length=stretch.length)
+        accumulation = f"phases.{number}.accumulation"
+        _line(f"phase {number}", f"steps {stretch.start + 1:,} to {stretch.stop:,}, rows of {stretch.length} tokens")
+    _sizes(stretch.recipe, header)
     needs = _needs(header, machine)
-    fitting, footprint = _fitted(recipe, needs, machine)
+    fitting, footprint = _fitted(stretch.recipe, needs, machine, accumulation)
     if footprint.program:
         _collectives(footprint.program, machine)
-    _time(fitting, header, machine, mfu)
+    return _time(fitting, header, machine, mfu, stretch.stop - stretch.start)
 
 
 def _needs(header: RecordsHeader, machine: Machine) -> Needs:
@@ -93,8 +108,7 @@ def _how(machine: Machine) -> str:
 
 
 def _sizes(recipe: TrainingRecipe, header: RecordsHeader) -> None:
-    pairs = header.layout == "sentence_pairs"
-    encoder = recipe.model.parameter_count(header.vocabulary_size, pooler=pairs)
+    encoder = recipe.model.parameter_count(header.vocabulary_size, pooler=header.has_pairs)
     tokens = recipe.global_batch_size * header.length
     per_token = flops_per_token(recipe, header)
     _line("parameters", f"{encoder:,} in the encoder")
@@ -109,9 +123,14 @@ def flops_per_token(recipe: TrainingRecipe, header: RecordsHeader) -> float:
     return recipe.model.flops_per_token(header.vocabulary_size, header.length, predictions)
 
 
-def _fitted(recipe: TrainingRecipe, needs: Needs, machine: Machine) -> tuple[TrainingRecipe, Footprint]:
-    """The recipe if it fits, or the first change of `_changes` that does."""
-    first = _tried("memory", recipe, recipe, needs, machine)
+def _fitted(
+    recipe: TrainingRecipe, needs: Needs, machine: Machine, accumulation: str = "accumulation"
+) -> tuple[TrainingRecipe, Footprint]:
+    """The recipe if it fits, or the first change of `_changes` that does.
+
+    - `accumulation`: the name of its field.
+    """
+    first = _tried("memory", "", recipe, needs, machine)
     limit = _limit(first, machine)
     if first.peak <= limit:
         return recipe, first
@@ -122,7 +141,7 @@ def _fitted(recipe: TrainingRecipe, needs: Needs, machine: Machine) -> tuple[Tra
         expected = first.state + step_bytes * recipe.accumulation / changed.accumulation
         if alike and expected > CAUTION * limit:
             continue
-        footprint = _tried("  instead", changed, recipe, needs, machine)
+        footprint = _tried("  instead", _flags(changed, recipe, accumulation), changed, needs, machine)
         if footprint.peak <= _limit(footprint, machine):
             return changed, footprint
     raise WorkError(
@@ -150,9 +169,8 @@ def _changes(recipe: TrainingRecipe, machine: Machine) -> Iterator[TrainingRecip
             yield replace(smallest, remat=remat)
 
 
-def _tried(label: str, recipe: TrainingRecipe, before: TrainingRecipe, needs: Needs, machine: Machine) -> Footprint:
+def _tried(label: str, flags: str, recipe: TrainingRecipe, needs: Needs, machine: Machine) -> Footprint:
     """Compiles or estimates, and prints what came out."""
-    flags = _flags(recipe, before)
     began = time.monotonic()
     footprint = needs(recipe)
     seconds = f" (compiled in {time.monotonic() - began:.0f} s)" if machine.topology else ""
@@ -167,10 +185,10 @@ def _tried(label: str, recipe: TrainingRecipe, before: TrainingRecipe, needs: Ne
     return footprint
 
 
-def _flags(recipe: TrainingRecipe, before: TrainingRecipe) -> str:
+def _flags(recipe: TrainingRecipe, before: TrainingRecipe, accumulation: str = "accumulation") -> str:
     """The flags of `train` that make one recipe of the other."""
     pairs = (
-        ("accumulation", recipe.accumulation, before.accumulation),
+        (accumulation, recipe.accumulation, before.accumulation),
         ("mesh.data", recipe.mesh.data, before.mesh.data),
         ("mesh.fsdp", recipe.mesh.fsdp, before.mesh.fsdp),
         ("remat", recipe.remat, before.remat),
@@ -195,24 +213,25 @@ def _collectives(program: str, machine: Machine) -> None:
     _line("collectives", f"{listed or 'none'} a device and step" if machine.devices > 1 else "none: one device")
 
 
-def _time(recipe: TrainingRecipe, header: RecordsHeader, machine: Machine, mfu: float) -> None:
+def _time(recipe: TrainingRecipe, header: RecordsHeader, machine: Machine, mfu: float, steps: int) -> float:
     peak = recipe.peak_tflops_per_device or peak_tflops(machine.device_kind)
     if peak is None:
         _line("speed", "unknown: give the device's peak with --training.peak-tflops-per-device")
-        return
+        return 0.0
     tokens_per_second = mfu * peak * 1e12 * machine.devices / flops_per_token(recipe, header)
     step_tokens = recipe.global_batch_size * header.length
-    seconds = recipe.max_steps * step_tokens / tokens_per_second
+    seconds = steps * step_tokens / tokens_per_second
     _line(
         "speed",
         f"{tokens_per_second:,.0f} tokens/s, {step_tokens / tokens_per_second:.3g} s a step at an assumed MFU of {mfu:.0%} of "
         f"{machine.devices} x {peak:g} TFLOP/s",
     )
-    _line(
-        "time",
-        f"{recipe.max_steps:,} steps of {step_tokens:,} tokens: {duration(seconds)}, "
-        f"{seconds / 3600 * machine.chips:,.1f} chip-hours",
-    )
+    _line("time", f"{steps:,} steps of {step_tokens:,} tokens: {_duration(seconds, machine)}")
+    return seconds
+
+
+def _duration(seconds: float, machine: Machine) -> str:
+    return f"{duration(seconds)}, {seconds / 3600 * machine.chips:,.1f} chip-hours"
 
 
 def _line(label: str, text: str) -> None:

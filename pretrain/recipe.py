@@ -95,6 +95,20 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """A part of the steps, on rows of one length: 128 for most of the run, then 512 (Devlin et al. 2019, appendix A.2)."""
+
+    length: int
+    """Tokens a row; the records of this length are prepared with data.examples.length or data.other_lengths."""
+    share: float
+    """Share of max_steps, 0 to 1; those of all phases add up to 1."""
+    global_batch_size: int | None = None
+    """Rows a step; None means the recipe's global_batch_size."""
+    accumulation: int | None = field(default=None, metadata=FREE)
+    """Microbatches a step; None means the recipe's accumulation."""
+
+
+@dataclass(frozen=True)
 class TrainingRecipe:
     """Records to checkpoints."""
 
@@ -118,6 +132,8 @@ class TrainingRecipe:
     """Updates whose loss or gradient is not finite are left out; more than these in one start stop the run."""
     start_from: str | None = None
     """A Hugging Face BERT folder, or a run folder, whose parameters a new run begins with; steps and optimizer begin anew."""
+    phases: tuple[Phase, ...] = ()
+    """Row lengths in turn; empty means all steps on rows of data.examples.length."""
     seed: int = 0
     """Seed of initialisation, order of rows, masks and dropout."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
@@ -144,7 +160,7 @@ def training_recipe_from_plain(value: Any) -> TrainingRecipe:
 
     Raises InputError where it is none, or one with fields that this code does not have.
     """
-    classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation)
+    classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation, Phase)
     try:
         recipe = from_plain(value, classes)
     except (KeyError, TypeError) as error:

@@ -7,6 +7,7 @@ import jax
 
 from data_pipeline.contract.errors import InputError
 from pretrain.recipe import TrainingRecipe
+from pretrain.schedule import stretches
 from pretrain.sharding import ROWS
 
 INFINITY = float("inf")
@@ -87,12 +88,15 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
             f"model.num_attention_heads {heads} cannot be divided over mesh.tensor {tensor}; choose one that divides it"
         )
     splits = mesh.shape["data"] * mesh.shape["fsdp"]
-    if recipe.global_batch_size % (recipe.accumulation * splits):
-        raise InputError(
-            f"global_batch_size {recipe.global_batch_size} cannot be divided by accumulation {recipe.accumulation} x "
-            f"{splits} devices that split rows ({' x '.join(f'mesh.{axis} {mesh.shape[axis]}' for axis in ROWS)}); "
-            f"make it a multiple of {recipe.accumulation * splits}"
-        )
+    for number, stretch in enumerate(stretches(recipe)):
+        rows, accumulation = stretch.recipe.global_batch_size, stretch.recipe.accumulation
+        where = f" in phases.{number}" if recipe.phases else ""
+        if rows % (accumulation * splits):
+            raise InputError(
+                f"global_batch_size {rows} cannot be divided by accumulation {accumulation} x {splits} devices that split "
+                f"rows ({' x '.join(f'mesh.{axis} {mesh.shape[axis]}' for axis in ROWS)}){where}; "
+                f"make it a multiple of {accumulation * splits}"
+            )
     if recipe.stop_at_step is None:
         return recipe.max_steps
     if not 1 <= recipe.stop_at_step <= recipe.max_steps:

@@ -11,7 +11,7 @@ import numpy as np
 
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import write_atomically
-from pretrain.batches import TrainingBatches
+from pretrain.phases import Phases
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class RejectedUpdates:
     - `most`: so many are borne.
     """
 
-    def __init__(self, batches: TrainingBatches, folder: Path, most: int) -> None:
+    def __init__(self, batches: Phases, folder: Path, most: int) -> None:
         self.batches = batches
         self.folder = folder
         self.most = most

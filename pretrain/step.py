@@ -58,9 +58,9 @@ def train_step(
     - `batch`: see `pretrain.batches`; its first axis is the accumulation.
     - `mesh`, `gradient_dtype`: see `pretrain.gradients.batch_gradients`.
 
-    Returns the new state and float32 scalars: `loss` (nats a prediction, plus the next-sentence loss), `masked_accuracy`,
-    `next_sentence_loss` and `next_sentence_accuracy` (pairs only), `grad_norm` (before clipping), `predictions`, `real_tokens`,
-    and `rejected` (see `finite_or_old`).
+    Returns the new state and float32 scalars: `loss` (nats a prediction, plus that of the pairs), `masked_accuracy`,
+    `next_sentence_loss` and `next_sentence_accuracy` (pairs; `sentence_order_...` for theirs), `grad_norm` (before clipping),
+    `predictions`, `real_tokens`, and `rejected` (see `finite_or_old`).
     """
     gradients, sums, real_tokens = batch_gradients(
         state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype
@@ -91,15 +91,16 @@ def eval_step(params: Parameters, batch: Batch, *, objective: MaskedLanguageMode
 
 
 def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
-    """`loss`, `masked_accuracy` and, for pairs, `next_sentence_loss` and `next_sentence_accuracy`, from sums of all microbatches."""
+    """`loss`, `masked_accuracy` and, for pairs, `next_sentence_loss` and `next_sentence_accuracy` (or `sentence_order_...`), from
+    sums of all microbatches."""
     totals = {part: jnp.maximum(of_part["weight_sum"], 1.0) for part, of_part in sums.items()}
     metrics = {
         "loss": sum_of_losses(sums, totals),
         "masked_accuracy": sums["masked_lm"]["correct_sum"] / totals["masked_lm"],
     }
-    if "next_sentence" in sums:
-        metrics["next_sentence_loss"] = sums["next_sentence"]["loss_sum"] / totals["next_sentence"]
-        metrics["next_sentence_accuracy"] = sums["next_sentence"]["correct_sum"] / totals["next_sentence"]
+    for part in sums.keys() - {"masked_lm"}:
+        metrics[f"{part}_loss"] = sums[part]["loss_sum"] / totals[part]
+        metrics[f"{part}_accuracy"] = sums[part]["correct_sum"] / totals[part]
     return metrics
 
 

@@ -12,21 +12,22 @@ import jax.numpy as jnp
 
 from data_pipeline.contract.errors import UnfinishedError
 from data_pipeline.contract.recipe_file import plain
-from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
-from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
+from pretrain.batches import EvaluationBatches, Prefetched, abstract_batch
 from pretrain.checkpoints import Checkpoints, Facts
 from pretrain.data_wait import DataWait
 from pretrain.devices import use_compilation_cache
 from pretrain.goodput import Goodput
 from pretrain.host_memory import keep_freed_memory
+from pretrain.learning_rate import learning_rate
 from pretrain.metrics import MetricsWriter, Window, console_line, model_flops_utilisation, peak_tflops
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import make_optimizer
+from pretrain.phases import Phase, Phases
 from pretrain.predictions import PredictionSample
 from pretrain.profiling import Profile
 from pretrain.progress import StepBar
@@ -34,9 +35,8 @@ from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
 from pretrain.reference import reference_of
 from pretrain.rejected import RejectedUpdates
-from pretrain.run_facts import RECIPE_FILE, record, what_another_topology_means
+from pretrain.run_facts import RECIPE_FILE, accumulations, record, what_another_topology_means
 from pretrain.same_run import refuse_other_run
-from pretrain.schedules import learning_rate
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.start import placed, starting_parameters
 from pretrain.step import CompiledSteps, loss_metrics, make_steps
@@ -84,14 +84,15 @@ def _train(
     stop = check_sizes(recipe, mesh)
 
     # ---- Records and model
-    records = Records(run_folder.examples, "train")
-    header = records.header
+    rows = batch_sharding(mesh)
+    phases = Phases(run_folder.examples, recipe, rows)
+    header = phases.all[-1].header
     refuse_other_tokenizer(run_folder.vocabulary, header.tokenizer_sha256)
-    objective = make_objective(recipe, header)
+    for phase in phases.all:  # all now: a length that does not fit must not be found hours into the run
+        objective = make_objective(recipe, phase.header)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, vocab_size=header.vocabulary_size))
     schedule = learning_rate(recipe)
     parameters = recipe.model.parameter_count(header.vocabulary_size, pooler=objective.model.next_sentence)
-    flops_per_token = recipe.model.flops_per_token(header.vocabulary_size, header.length, objective.max_predictions)
 
     # ---- Resume: what was done, or that all is done
     checkpoints = Checkpoints(run_folder.checkpoints, recipe.checkpoints.keep, recipe.checkpoints.milestone_every_steps)
@@ -99,7 +100,7 @@ def _train(
     nothing: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}}
     start, saved = found or (0, nothing)
     if found:
-        refuse_other_run(saved, recipe, header.fingerprint)
+        refuse_other_run(saved, recipe, phases.fingerprint)
     if start >= stop:
         # Killed between its last checkpoint and its last line
         if run_folder.manifest().get("train", {}).get("step") != start:
@@ -122,45 +123,35 @@ def _train(
             state["params"] = placed(params, steps.abstract_state["params"])
     shape = dict(mesh.shape)
     log.info("%d x %s as %s; %s parameters; steps %d to %d", mesh.size, kind, shape, f"{parameters:,}", start, stop)
-    if found and (saved["mesh"], saved["recipe"]["accumulation"]) != (shape, recipe.accumulation):
+    if found and (saved["mesh"], accumulations(saved["recipe"])) != (shape, accumulations(plain(recipe))):
         log.warning("%s", what_another_topology_means(recipe, saved, shape))
 
-    # ---- Batches
-    rows = batch_sharding(mesh)
-    batches = TrainingBatches(
-        records,
-        seed=recipe.seed,
-        global_batch_size=recipe.global_batch_size,
-        accumulation=recipe.accumulation,
-        sharding=rows,
-    )
-    held_out = sample = None
-    if header.rows.get("evaluation") and recipe.evaluation.rows > 0:
-        microbatch = recipe.global_batch_size // recipe.accumulation
-        held_out = EvaluationBatches(
-            Records(run_folder.examples, "evaluation"),
-            rows=recipe.evaluation.rows,
-            microbatch=microbatch,
-            sharding=rows,
-        )
-        tokenizer = Tokenizer(run_folder.vocabulary)
-        sample = PredictionSample(objective, held_out(0), header, tokenizer, mesh)
-    else:
+    if not all(phase.held_out for phase in phases.all):
         log.warning("%s: no held-out records are used: this run has no evaluation loss", run_folder.examples)
+    tokenizer = Tokenizer(run_folder.vocabulary)
 
-    # ---- Compile
-    with goodput.spent_on("compile"):
-        train_step = steps.train.lower(steps.abstract_state, batches(start)).compile()
-    log.info("compiled in %.0f s", goodput.now["compile"])
+    # ---- Compile: for each row length when its turn comes
+    def begin(phase: Phase) -> tuple[jax.stages.Compiled, PredictionSample | None]:
+        compiling, size = time.perf_counter(), phase.stretch.recipe.global_batch_size
+        with goodput.spent_on("compile"):
+            batch = abstract_batch(phase.header, size, phase.stretch.recipe.accumulation, rows)
+            program = steps.train.lower(steps.abstract_state, batch).compile()
+        seconds = time.perf_counter() - compiling
+        log.info("%d rows of %d tokens a step: compiled in %.0f s", size, phase.header.length, seconds)
+        held_out = phase.held_out
+        return program, PredictionSample(objective, held_out(0), phase.header, tokenizer, mesh) if held_out else None
+
+    phase = phases.at(start)
+    train_step, sample = begin(phase)
 
     def facts(done: int) -> Facts:
         part = {"device_kind": kind, "devices": mesh.size, "start_step": start, "stop_step": done}
         return {
             "recipe": plain(recipe),
-            "records_fingerprint": header.fingerprint,
+            "records_fingerprint": phases.fingerprint,
             "mesh": shape,
             "parameters": parameters,
-            "rows_seen": done * recipe.global_batch_size,
+            "rows_seen": phases.rows_before(done),
             "tokens_seen": tokens_seen + int(window.tokens),
             "parts": [*saved["parts"], {**part, "seconds": time.perf_counter() - began}],
             "metrics": last,
@@ -172,26 +163,30 @@ def _train(
         write_json(run_folder.path / RECIPE_FILE, plain(recipe))
         writer = MetricsWriter(run_folder.metrics, start, others)
         writer.write_text(start, "recipe", preformatted(plain(recipe)))
-    rejected = RejectedUpdates(batches, run_folder.metrics / "rejected", recipe.max_rejected_updates)
-    data_wait = DataWait(batches.spent)
+    rejected = RejectedUpdates(phases, run_folder.metrics / "rejected", recipe.max_rejected_updates)
+    data_wait = DataWait(phases.spent)
     reference = reference_of(recipe_name, recipe, header, run_folder)
     window, last, tokens_seen, last_save = Window(start), saved["metrics"], saved["tokens_seen"], time.perf_counter()
     profiled, bar = Profile(run_folder.metrics, profile), StepBar(start, stop)
-    with checkpoints, Prefetched(batches, start, stop) as prefetched, profiled, bar, jax.transfer_guard("disallow"):
+    with checkpoints, Prefetched(phases, start, stop) as prefetched, profiled, bar, jax.transfer_guard("disallow"):
         for step, batch in prefetched:
-            done = step + 1
+            if step == phase.stretch.stop:
+                with window.paused(), jax.transfer_guard("allow"):
+                    phase = phases.at(step)
+                    train_step, sample = begin(phase)
+            done, phase_stop = step + 1, min(phase.stretch.stop, stop)
             profiled.before(done)
             state, metrics = train_step(state, batch)
             window.add(metrics)
             profiled.after(done, metrics)
             bar.done(done)
 
-            log_now = done % recipe.log_every_steps == 0 or done == stop
+            log_now = due(done, recipe.log_every_steps, phase_stop)
             save_wish = longer_ago(last_save, recipe.checkpoints.every_minutes or None)
             save_wish, out_of_time = any_process(save_wish, longer_ago(began, recipe.stop_after_minutes), ask=log_now)
             noticed = notice.stops_after(done)
             stopping = noticed or out_of_time
-            evaluate_now = held_out is not None and due(done, recipe.evaluation.every_steps, stop) and not stopping
+            evaluate_now = bool(sample) and due(done, recipe.evaluation.every_steps, phase_stop) and not stopping
             intervals = (recipe.checkpoints.every_steps, recipe.checkpoints.milestone_every_steps)
             save_now = any(due(done, every, stop) for every in intervals) or save_wish or stopping
             if not (log_now or evaluate_now or save_now):
@@ -203,7 +198,7 @@ def _train(
             rejected.report(window.rejected)
             last = {**last, **{name: value for name, value in latest.items() if math.isfinite(value)}}
             if log_now:
-                seconds = window.seconds
+                seconds, flops_per_token = window.seconds, objective.flops_per_token(phase.header.length)
                 with jax.transfer_guard("allow"):
                     rate = float(schedule(step))
                 values: dict[str, float | None] = {
@@ -218,7 +213,7 @@ def _train(
                 data_wait.look(done, prefetched.waited, seconds)
                 if writer:
                     writer.write(done, values)
-                    left = (stop - done) * seconds / (done - window.first)
+                    left = phases.flops(objective, done, stop) * seconds / phases.flops(objective, window.first, done)
                     log.info("%s", console_line(done, stop, values, peak, mesh.size, left))
                     reference.look(done, values)
                     goodput.write()
@@ -229,9 +224,10 @@ def _train(
 
             # ---- Evaluation, before the checkpoint: a run resumed from it has nothing to catch up on
             with window.paused():
-                if evaluate_now and held_out and sample:
+                if evaluate_now and phase.held_out and sample:
                     with goodput.spent_on("evaluation"):
-                        scores, shown = evaluate(steps, state["params"], held_out), sample.markdown(state["params"])
+                        scores = evaluate(steps, state["params"], phase.held_out)
+                        shown = sample.markdown(state["params"])
                     last = {**last, **scores}
                     log.info("step %d: %s", done, ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
                     if writer:

@@ -22,10 +22,12 @@ class Inspect:
     """First row."""
     split: str = "train"
     """train or evaluation."""
+    length: int | None = None
+    """Length of the rows, where the run has several; None means that of examples.length."""
 
 
 def run(arguments: list[str]) -> None:
     from data_pipeline.inspect import print_rows
 
     command = parse_command_line(Inspect, arguments, "python -m data_pipeline inspect")
-    print_rows(existing_run_folder(command.run_dir), command.split, command.start, command.rows)
+    print_rows(existing_run_folder(command.run_dir), command.split, command.start, command.rows, command.length)

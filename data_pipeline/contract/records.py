@@ -4,17 +4,22 @@ A record holds
 
 - `tokens`: uint16 (uint32 above 65,536 vocabulary rows) [length]; specials included, padding at the end.
 - `word_starts`: uint8 [length / 8]; bit i % 8 of byte i // 8 is set where token i starts a word.
-- `segment_starts`: uint8 [length / 8], the same for segments. Packed: the first token of each segment and the first
-  padding position. Sentence pairs: position 0 and the first token of B.
-- `label` (sentence pairs only): uint8, 0 where B follows A, 1 where B comes from elsewhere.
+- `segment_starts`: uint8 [length / 8], the same for segments: in `packed` rows the first token of each and the first
+  padding position, in pairs position 0 and the first token of B, in `full_sentences` and `causal` rows position 0 and the
+  first token of each further text.
+- `label` (pairs only): uint8, 0 where B follows A; 1 where B comes from elsewhere (`sentence_pairs`), or A follows B
+  (`sentence_order`).
+- `target_tokens`, `target_word_starts` (`source_target` only): the same of the target, [target_length].
 """
 
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal
 
 import numpy as np
@@ -25,7 +30,10 @@ from tensorflow_datasets.proto import tf_example_pb2
 from data_pipeline.contract.errors import InputError, WorkError, machine_error, machine_errors_at
 from data_pipeline.contract.storage import read_json, sync_file, sync_folder, write_json
 
-Layout = Literal["packed", "sentence_pairs"]
+Layout = Literal["packed", "full_sentences", "sentence_pairs", "sentence_order", "causal", "source_target"]
+PAIRS: tuple[Layout, ...] = ("sentence_pairs", "sentence_order")
+"""The layouts whose rows have a label."""
+TOKEN_FIELDS = ("tokens", "target_tokens")
 Row = Mapping[str, np.ndarray]
 NAME = "korean_records"
 FILE_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
@@ -41,6 +49,7 @@ class RecordsHeader:
     - `reserved_ids`: specials and `[unusedN]` rows.
     - `rows`, `tokens`: by split (`train`, `evaluation`); tokens without padding.
     - `tokenizer_sha256`: hash of the tokenizer's files; `fingerprint`: hash of every record in order.
+    - `target_length`: of the layout `source_target`; 0 in others.
     """
 
     layout: Layout
@@ -59,6 +68,17 @@ class RecordsHeader:
     tokens: dict[str, int]
     fingerprint: str
     format_version: int = FORMAT_VERSION
+    target_length: int = 0
+
+    @property
+    def has_pairs(self) -> bool:
+        """Whether a row is a pair of texts with a label."""
+        return self.layout in PAIRS
+
+    @property
+    def row_tokens(self) -> int:
+        """Tokens that a row has room for."""
+        return self.length + self.target_length
 
 
 @dataclass(frozen=True)
@@ -72,18 +92,24 @@ class Shard:
     sha256: str
 
 
-def features(layout: Layout, length: int, token_dtype: str) -> tfds.features.FeaturesDict:
-    """The TFDS features of a record. Raises InputError where the length is not a multiple of 8."""
-    if length % 8 or length < 16:
-        raise InputError(f"examples.length {length}: must be a multiple of 8 and at least 16")
-    bitmap = tfds.features.Tensor(shape=(length // 8,), dtype=np.uint8, encoding="bytes")
-    members = {
-        "tokens": tfds.features.Tensor(shape=(length,), dtype=np.dtype(token_dtype).type, encoding="bytes"),
-        "word_starts": bitmap,
-        "segment_starts": bitmap,
-    }
-    if layout == "sentence_pairs":
+def features(layout: Layout, length: int, token_dtype: str, target_length: int = 0) -> tfds.features.FeaturesDict:
+    """The TFDS features of a record. Raises InputError where a length is not a multiple of 8."""
+    sides = {"length": length, **({"target_length": target_length} if layout == "source_target" else {})}
+    for name, value in sides.items():
+        if value % 8 or value < 16:
+            raise InputError(f"examples.{name} {value}: must be a multiple of 8 and at least 16")
+
+    def tokens(length: int) -> tfds.features.Tensor:
+        return tfds.features.Tensor(shape=(length,), dtype=np.dtype(token_dtype).type, encoding="bytes")
+
+    def bits(length: int) -> tfds.features.Tensor:
+        return tfds.features.Tensor(shape=(length // 8,), dtype=np.uint8, encoding="bytes")
+
+    members = {"tokens": tokens(length), "word_starts": bits(length), "segment_starts": bits(length)}
+    if layout in PAIRS:
         members["label"] = tfds.features.Scalar(np.uint8)
+    if layout == "source_target":
+        members |= {"target_tokens": tokens(target_length), "target_word_starts": bits(target_length)}
     return tfds.features.FeaturesDict(members)
 
 
@@ -97,31 +123,51 @@ def from_bitmap(packed: np.ndarray) -> np.ndarray:
     return np.unpackbits(packed, axis=-1, bitorder="little").astype(bool)
 
 
-def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_id: int, rows: Iterable[Row]) -> Shard:
-    """Writes rows to one ArrayRecord file, durably. The file is complete when the call returns; nobody may trust it before.
+class ShardWriter(AbstractContextManager["ShardWriter"]):
+    """Writes rows to one ArrayRecord file, durably; `shard` says what it holds once the block has ended, and nobody may
+    trust the file before.
 
     Raises WorkError where the disk does not take it.
     """
-    features(layout, length, token_dtype)
-    digest, count, tokens = hashlib.sha256(), 0, 0
-    # The usual zstd takes six times as long and makes single rows no smaller.
-    writer = ArrayRecordWriter(str(path), "group_size:1,snappy")
-    try:
+
+    def __init__(self, path: Path, pad_id: int) -> None:
+        self.path, self.pad_id = path, pad_id
+        self.shard = Shard(path.name, 0, 0, 0, "")
+        self._digest, self._rows, self._tokens = hashlib.sha256(), 0, 0
+        # The usual zstd takes six times as long and makes single rows no smaller.
+        self._writer = ArrayRecordWriter(str(path), "group_size:1,snappy")
+
+    def write(self, rows: Iterable[Row]) -> None:
+        """Writes rows, in their order."""
         for row in rows:
             record = _serialised(row)
-            digest.update(record)
-            _on_disk(path, writer.write, record)
-            count += 1
-            tokens += int(np.count_nonzero(row["tokens"] != pad_id))
-    finally:
-        _on_disk(path, writer.close)
-    sync_file(path)
-    found = ArrayRecordReader(str(path)).num_records()
-    if found != count:
-        raise WorkError(
-            f"{path}: {found} of {count} records reached the disk; see to it and run the same command again"
-        )
-    return Shard(path.name, count, tokens, path.stat().st_size, digest.hexdigest())
+            self._digest.update(record)
+            _on_disk(self.path, self._writer.write, record)
+            self._rows += 1
+            self._tokens += sum(int(np.count_nonzero(row[name] != self.pad_id)) for name in TOKEN_FIELDS if name in row)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _on_disk(self.path, self._writer.close)
+        if error is not None:
+            return
+        sync_file(self.path)
+        found = ArrayRecordReader(str(self.path)).num_records()
+        if found != self._rows:
+            raise WorkError(
+                f"{self.path}: {found} of {self._rows} records reached the disk; see to it and run the same command again"
+            )
+        size, digest = self.path.stat().st_size, self._digest.hexdigest()
+        self.shard = Shard(self.path.name, self._rows, self._tokens, size, digest)
+
+
+def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_id: int, rows: Iterable[Row]) -> Shard:
+    """Writes rows to one ArrayRecord file by `ShardWriter`."""
+    features(layout, length, token_dtype)
+    with ShardWriter(path, pad_id) as writer:
+        writer.write(rows)
+    return writer.shard
 
 
 def _serialised(row: Row) -> bytes:
@@ -199,7 +245,7 @@ def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], h
         ]
         tfds.folder_dataset.write_metadata(
             data_dir=str(folder),
-            features=features(header.layout, header.length, header.token_dtype),
+            features=features(header.layout, header.length, header.token_dtype, header.target_length),
             split_infos=splits,
             filename_template=FILE_TEMPLATE,
             check_data=False,
@@ -208,6 +254,25 @@ def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], h
             sync_file(folder / name)
         sync_folder(folder)
         write_json(folder / HEADER, asdict(header))
+
+
+def records_folders(examples: Path) -> list[Path]:
+    """Where a run folder's `examples` holds records: itself, and `LENGTH/` for each further length."""
+    further = sorted(
+        (path for path in examples.glob("*") if path.is_dir() and path.name.isdigit()), key=lambda path: int(path.name)
+    )
+    return [examples, *further]
+
+
+def folder_of_length(examples: Path, length: int) -> Path:
+    """Where the records of a length stand in a run folder's `examples`; an InputError says which lengths there are."""
+    found = {read_header(folder).length: folder for folder in records_folders(examples)}
+    if length not in found:
+        raise InputError(
+            f"{examples}: no records of length {length} (there are: {', '.join(map(str, sorted(found)))}); prepare with "
+            f"--data.other-lengths {length}"
+        )
+    return found[length]
 
 
 def is_published(folder: Path, header: RecordsHeader) -> bool:
@@ -274,7 +339,7 @@ class Records:
         return self.header.rows[self.split]
 
     def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
-        """The rows at these indices, stacked: `tokens` [n, length], `word_starts` and `segment_starts` [n, length / 8], `label` [n]."""
+        """The rows at these indices, each field stacked: `tokens` [n, length], `word_starts` [n, length / 8], `label` [n]."""
         return self.stack(self.decode(self.fetch(indices)))
 
     def fetch(self, indices: Sequence[int]) -> Sequence[bytes]:
@@ -303,7 +368,8 @@ class Records:
             except RuntimeError as of_row:
                 shard = Path(self._shards.filepaths[int(np.searchsorted(ends, index, side="right"))])
                 reason = str(of_row).splitlines()[0]
-                mend = f"remove {shard.parent} and {shard.parent.parent / 'corpus' / 'records'}"
+                run = next((path.parent for path in shard.parents if path.name == "examples"), shard.parent.parent)
+                mend = f"remove {shard.parent} and {run / 'corpus' / 'records'}"
                 return machine_error(of_row, shard) or InputError(
                     f"{shard}: damaged ({reason}); restore it from a copy, or {mend} and prepare again"
                 )

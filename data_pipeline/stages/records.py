@@ -1,22 +1,25 @@
-"""Stage 6: the sentences of a part are tokenised once and become rows in one ArrayRecord file for each split."""
+"""Stage 6: the sentences of a part are tokenised once and become rows, in one ArrayRecord file for each split and length."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data_pipeline.contract.records import write_shard
+from data_pipeline.contract.records import Shard, ShardWriter
 from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.document import Sentence
-from data_pipeline.examples import Packer, Run, Tokens, joined, sentence_pairs
+from data_pipeline.examples import row_maker
+from data_pipeline.examples.packed import PackedRows
+from data_pipeline.examples.rows import Run, Tokens
 from data_pipeline.mixture import Mixture
 from data_pipeline.shard_task import ShardTask
-from data_pipeline.tally import Tally
+from data_pipeline.tally import Tally, merged
 from data_pipeline.vocabulary.morphemes import morpheme_boundaries
 from data_pipeline.vocabulary.word_piece import corpus_encoder
 
@@ -25,41 +28,62 @@ DOCUMENTS_PER_BATCH = 256
 
 
 def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Writes `train.array_record` and `evaluation.array_record`, each only if it has rows, and what they hold as JSON."""
+    """Writes `train-LENGTH.array_record` and `evaluation-LENGTH.array_record`, each only if it has rows, and what they hold as JSON."""
     parameters = task.parameters
     tokenizer = Tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
-    dtype = str(tokenizer.token_dtype)
     mixture = Mixture(**parameters["mixture"])
-    tally, shards = Tally(), {}
+    [part] = task.inputs["part"]
+    tally = Tally()
+    shards: dict[str, dict[str, Any]] = {}
     counts: dict[str, Any] = {}
     for split in ("train", "evaluation"):
-        [part] = task.inputs["part"]
-        passes = (
+        passes = [
             _tokenised(chosen, tokenizer, parameters["word_unit"], tally)
             for chosen in _passes(part.path, split, mixture, tally)
-        )
-        layout, length = parameters["layout"], parameters["examples"]["length"]
-        if layout == "packed":
-            packer = Packer(length, tokenizer.special, tokenizer.closing)
-            rows = _packed(chain.from_iterable(passes), packer)
-        else:
-            recipe = {name: value for name, value in parameters["examples"].items() if name != "length"}
-            seed = f"{parameters['seed']} {task.name} {split}"
-            # Each pass for itself: the random second of a pair is then never another copy of the first.
-            rows = chain.from_iterable(
-                sentence_pairs(list(documents), length, tokenizer.special, seed=f"{seed} {number}", **recipe)
-                for number, documents in enumerate(passes)
-            )
-        path = folder / f"{split}.array_record"
-        shard = write_shard(path, layout, length, dtype, tokenizer.special.pad, rows)
-        if layout == "packed" and split == "train":
-            counts["segment_lengths"] = packer.segment_lengths
-        if shard.rows:
-            shards[split] = asdict(shard)
-        else:
-            path.unlink()
+        ]
+        written, made = _write_rows(passes, split, task, folder, tokenizer)
+        for length, shard in written.items():
+            if shard.rows:
+                shards.setdefault(str(length), {})[split] = asdict(shard)
+            else:
+                (folder / shard.file).unlink()
+        if split == "train":
+            counts["by_length"] = made
     (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
     return {**tally.counts(), **counts}
+
+
+def _write_rows(
+    passes: Sequence[Iterator[list[Run]]], split: str, task: ShardTask, folder: Path, tokenizer: Tokenizer
+) -> tuple[dict[int, Shard], dict[str, Any]]:
+    """Makes the rows of every length out of the same tokens; returns the shard of each, and what the layout did, by length."""
+    parameters = task.parameters
+    lengths = parameters["lengths"]
+    counts: dict[str, Any] = {}
+    with ExitStack() as files:
+        writers = {
+            length: files.enter_context(ShardWriter(folder / f"{split}-{length}.array_record", tokenizer.special.pad))
+            for length in lengths
+        }
+        for number, documents in enumerate(passes):
+            # Each pass for itself: the random second of a pair is then never another copy of the first.
+            seed = f"{parameters['seed']} {task.name} {split} {number}"
+            makers = {
+                length: row_maker(parameters["layout"], {**parameters["examples"], "length": length}, tokenizer, seed)
+                for length in lengths
+            }
+            tokens = 0
+            for document in documents:
+                tokens += sum(len(sentence) for run in document for sentence in run)
+                for length, maker in makers.items():
+                    writers[length].write(maker.add(document))
+            for length, maker in makers.items():
+                writers[length].write(maker.finish())
+                made: dict[str, Any] = {"tokens": tokens, **maker.counts}
+                if isinstance(maker, PackedRows):
+                    made["segment_lengths"] = maker.segment_lengths
+                counts = merged([counts, {str(length): made}])
+    return {length: writer.shard for length, writer in writers.items()}, counts
 
 
 def _passes(part: str, split: str, mixture: Mixture, tally: Tally) -> Iterator[Iterator[SplitDocument]]:
@@ -78,13 +102,6 @@ def _passes(part: str, split: str, mixture: Mixture, tally: Tally) -> Iterator[I
 
     most = max(mixture.numbers_of_copies()) if split == "train" else 1
     return map(documents, range(most))
-
-
-def _packed(documents: Iterator[list[Run]], packer: Packer) -> Iterator[dict[str, np.ndarray]]:
-    for document in documents:
-        for run in document:
-            yield from packer.add(joined(run))
-    yield from packer.finish()
 
 
 def _tokenised(

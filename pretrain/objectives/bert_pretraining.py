@@ -9,23 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import RecordsHeader
+from data_pipeline.contract.records import Layout, RecordsHeader
 from pretrain.batches import Batch
 from pretrain.models.bert.model import BertForPreTraining
 from pretrain.models.layers import Parameters
 from pretrain.objectives.masked_lm import gather_positions, masked_lm_sums
 from pretrain.objectives.masking import mask_rows
 from pretrain.objectives.rows import expand_rows
-from pretrain.objectives.sentence_pair import next_sentence_sums
+from pretrain.objectives.sentence_pair import PAIR_LOSSES, next_sentence_sums
 from pretrain.recipe import Masking, TrainingRecipe
 
+LAYOUTS: tuple[Layout, ...] = ("packed", "full_sentences", *PAIR_LOSSES)
+"""The layouts whose rows this objective can take."""
 INIT, MASKS, DROPOUT, EVALUATION_MASKS = range(4)
 """What a key of the run is for, folded into the key of the seed so that the streams never meet."""
 
 
 @dataclass(frozen=True)
 class MaskedLanguageModel:
-    """Masked language modelling, with next-sentence prediction where the records hold sentence pairs.
+    """Masked language modelling, with next-sentence or sentence-order prediction where the records hold such pairs.
 
     - `model`: made by `make_model`.
     - `masking`: rates and shares.
@@ -43,8 +45,17 @@ class MaskedLanguageModel:
 
     @property
     def max_predictions(self) -> int:
-        """Predictions a row, K: as the recipe says, or rate x length rounded up."""
-        return self.masking.max_predictions or math.ceil(self.masking.rate * self.header.length)
+        """Predictions a row of the header's length."""
+        return self.predictions(self.header.length)
+
+    def predictions(self, length: int) -> int:
+        """Predictions a row of so many tokens, K: as the recipe says, or rate x length rounded up."""
+        return self.masking.max_predictions or math.ceil(self.masking.rate * length)
+
+    def flops_per_token(self, length: int) -> float:
+        """Model FLOPs of a training token in rows of this length, forward and backward."""
+        config = self.model.config
+        return config.flops_per_token(self.header.vocabulary_size, length, self.predictions(length))
 
     def key(self, purpose: int, implementation: str = "threefry2x32") -> jax.Array:
         """The run's key for one of INIT, MASKS, DROPOUT, EVALUATION_MASKS."""
@@ -96,7 +107,7 @@ class MaskedLanguageModel:
                 word_starts,
                 row_keys=row_keys,
                 rate=self.masking.rate,
-                max_predictions=self.max_predictions,
+                max_predictions=self.predictions(tokens.shape[-1]),
                 mask_share=self.masking.mask_share,
                 random_share=self.masking.random_share,
                 mask_id=header.mask_id,
@@ -121,8 +132,8 @@ class MaskedLanguageModel:
     def totals(self, masked: dict[str, jax.Array]) -> dict[str, jax.Array]:
         """The weight of each part of the loss in a whole masked batch: float32 scalars, by the names of `loss_sums`."""
         totals = {"masked_lm": masked["weights"].sum()}
-        if self.model.next_sentence:
-            totals["next_sentence"] = masked["row_weights"].sum()
+        if self.header.has_pairs:
+            totals[PAIR_LOSSES[self.header.layout]] = masked["row_weights"].sum()
         return totals
 
     def encode(
@@ -150,23 +161,29 @@ class MaskedLanguageModel:
         - `masked`: the arrays of `masked`, without their first axis.
         - `dropout_key`: None switches dropout off.
 
-        Returns `masked_lm` and, for pairs, `next_sentence`, each with float32 `loss_sum`, `correct_sum`, `weight_sum`.
+        Returns `masked_lm` and, for pairs, `next_sentence` or `sentence_order`, each with float32 `loss_sum`, `correct_sum`, `weight_sum`.
         """
         hidden = self.encode(params, masked, dropout_key)
         logits = self.masked_lm_logits(params, hidden, masked)
         sums = {"masked_lm": masked_lm_sums(logits, masked["labels"], masked["weights"])}
-        if self.model.next_sentence:
+        if self.header.has_pairs:
             pair_logits = self.model.next_sentence_logits(params, hidden)
-            sums["next_sentence"] = next_sentence_sums(pair_logits, masked["label"], masked["row_weights"])
+            pair_sums = next_sentence_sums(pair_logits, masked["label"], masked["row_weights"])
+            sums[PAIR_LOSSES[self.header.layout]] = pair_sums
         return sums
 
 
 def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLanguageModel:
     """The objective of a recipe on records.
 
-    Raises InputError where the two contradict each other: vocabulary size, length, token types.
+    Raises InputError where the two contradict each other: layout, vocabulary size, length, token types.
     """
     model = recipe.model
+    if header.layout not in LAYOUTS:
+        raise InputError(
+            f"the records have the layout {header.layout}, which no training objective takes; prepare others: "
+            f"{', '.join(LAYOUTS)}"
+        )
     if model.vocab_size not in (None, header.vocabulary_size):
         raise InputError(
             f"model.vocab_size {model.vocab_size}: the records have {header.vocabulary_size}; leave model.vocab_size unset"
@@ -176,8 +193,11 @@ def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLangu
             f"model.max_position_embeddings {model.max_position_embeddings}: the records' rows have {header.length} tokens; "
             f"set it to {header.length} or more, or prepare shorter examples"
         )
-    pairs = header.layout == "sentence_pairs"
-    if pairs and model.type_vocab_size < 2:
+    if (recipe.masking.max_predictions or 1) > header.length:
+        raise InputError(
+            f"masking.max_predictions {recipe.masking.max_predictions}: must be 1 to {header.length}, the tokens of a row"
+        )
+    if header.has_pairs and model.type_vocab_size < 2:
         raise InputError(f"model.type_vocab_size {model.type_vocab_size}: sentence pairs need 2 token types")
     if recipe.dropout_rng not in ("threefry", "rbg"):
         raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be threefry or rbg")
@@ -186,7 +206,7 @@ def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLangu
     bert = BertForPreTraining(
         model,
         header.vocabulary_size,
-        next_sentence=pairs,
+        next_sentence=header.has_pairs,
         compute_dtype=jnp.dtype(recipe.compute_dtype),
         remat=recipe.remat,
         scan_unroll=recipe.scan_unroll,

@@ -1,13 +1,12 @@
 """From a record, as the host sends it, to what a model reads: bits, segments and positions, expanded on the device."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-if TYPE_CHECKING:
-    from data_pipeline.contract.records import Layout
+from data_pipeline.contract.records import PAIRS, Layout
 
 
 class Rows(NamedTuple):
@@ -26,16 +25,16 @@ class Rows(NamedTuple):
     token_type_ids: jax.Array
 
 
-def expand_rows(record: Mapping[str, jax.Array], layout: "Layout", pad_id: int) -> Rows:
+def expand_rows(record: Mapping[str, jax.Array], layout: Layout, pad_id: int) -> Rows:
     """Expands the bitmaps of records (`data_pipeline.contract.records`) into the arrays that a model reads.
 
     - `record`: `tokens` uint16 or uint32 [..., L]; `word_starts` and `segment_starts` uint8 [..., L / 8].
     - `layout`: `packed`: segments count from 1, the padding is a segment of its own, positions restart in each, token
-      types are 0. `sentence_pairs`: the row is segment 1, its padding segment 0, positions run through, token types
-      are 0 in A and 1 from B on.
+      types are 0. Others: the row is segment 1, its padding segment 0, positions run through; token types are 0, but
+      1 from B on in `sentence_pairs` and `sentence_order`.
     - `pad_id`: the token that pads a row; it never stands for text.
 
-    Raises ValueError for another layout.
+    Raises ValueError for `causal` and `source_target`.
     """
     tokens = record["tokens"].astype(jnp.int32)
     starts = unpack_bits(record["segment_starts"])
@@ -45,12 +44,12 @@ def expand_rows(record: Mapping[str, jax.Array], layout: "Layout", pad_id: int) 
         segments = count
         position_ids = index - jax.lax.cummax(jnp.where(starts, index, 0), axis=tokens.ndim - 1)
         token_type_ids = jnp.zeros_like(tokens)
-    elif layout == "sentence_pairs":
+    elif layout in (*PAIRS, "full_sentences"):
         segments = (tokens != pad_id).astype(jnp.int32)
         position_ids = index
-        token_type_ids = count - 1
+        token_type_ids = count - 1 if layout in PAIRS else jnp.zeros_like(tokens)
     else:
-        raise ValueError(f"layout {layout!r}: must be 'packed' or 'sentence_pairs'")
+        raise ValueError(f"layout {layout!r}: must be packed, full_sentences, {' or '.join(PAIRS)}")
     return Rows(tokens, unpack_bits(record["word_starts"]), segments, position_ids, token_type_ids)
 
 

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,20 +13,32 @@ from prepared_runs import done_records, results, run
 
 import data_pipeline.publish
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Records, from_bitmap, read_header
+from data_pipeline.contract.records import (
+    Layout,
+    Records,
+    folder_of_length,
+    from_bitmap,
+    read_header,
+    records_folders,
+)
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.inspect import segments
 from data_pipeline.recipe import (
+    Causal,
     Clean,
     DataRecipe,
     Decontamination,
+    Examples,
+    FullSentences,
     NearDuplicates,
     Packed,
+    SentenceOrder,
     SentencePairs,
     Source,
+    SourceTarget,
     Vocabulary,
 )
 from data_pipeline.stages.sentences import split_of
@@ -35,6 +47,16 @@ from data_pipeline.tally import total_dropped
 MakeRecipe = Callable[..., DataRecipe]
 MakeDocument = Callable[..., str]
 JsonLines = Callable[[Path, list[str]], Path]
+
+
+LAYOUTS: tuple[Examples, ...] = (
+    Packed(64),
+    FullSentences(64),
+    SentencePairs(64, random_next=0.2),
+    SentenceOrder(64),
+    Causal(64),
+    SourceTarget(64, 64),
+)
 
 
 def survivors(folder: RunFolder) -> list[SplitDocument]:
@@ -74,6 +96,34 @@ def test_workers_do_not_change_a_byte(unbroken: RunFolder, recipe: DataRecipe, t
     assert results(run(tmp_path, recipe, workers=2).path) == results(unbroken.path)
 
 
+def test_every_layout_and_length_has_the_same_bytes_on_any_number_of_workers(
+    recipe: DataRecipe, tmp_path: Path
+) -> None:
+    assert {examples.layout for examples in LAYOUTS} == set(get_args(Layout))
+    for examples in LAYOUTS:
+        chosen = replace(recipe, examples=examples, other_lengths=(32, 128))
+        found = [results(run(tmp_path / str(workers), chosen, workers).path) for workers in (1, 2)]
+        assert found[0] == found[1]
+        assert {"examples/header.json", "examples/32/header.json", "examples/128/header.json"} < found[0].keys()
+
+
+def test_the_rows_of_each_length_are_those_of_a_run_of_that_length_alone(recipe: DataRecipe, tmp_path: Path) -> None:
+    both = run(tmp_path, replace(recipe, examples=SentencePairs(64), other_lengths=(128,)))
+    headers = [read_header(folder_of_length(both.examples, length)) for length in (64, 128)]
+    assert [header.length for header in headers] == [64, 128]
+    facts = both.manifest()["prepare"]
+    assert facts["records"]["fingerprint"] == headers[0].fingerprint
+    assert facts["other_records"]["128"]["rows"] == headers[1].rows
+    with pytest.raises(
+        InputError, match=r"no records of length 32 \(there are: 64, 128\); .* --data\.other-lengths 32"
+    ):
+        folder_of_length(both.examples, 32)
+    for header in headers:
+        alone = run(tmp_path, replace(recipe, examples=SentencePairs(header.length)))
+        assert read_header(alone.examples) == header
+        assert records_folders(alone.examples) == [alone.examples]
+
+
 def test_a_second_run_does_nothing_again(recipe: DataRecipe, tmp_path: Path) -> None:
     run(tmp_path, recipe)
     before, bytes_before = done_records(tmp_path), results(tmp_path)
@@ -104,7 +154,7 @@ def test_counts_reconcile_down_to_the_tokens(unbroken: RunFolder) -> None:
     header = read_header(unbroken.examples)
     number = sum(len(texts_of_segments(unbroken, split)) for split in header.rows)
     assert sum(header.tokens.values()) == records["tokens"] + 2 * number
-    assert sum(records["segment_lengths"]) == len(texts_of_segments(unbroken))
+    assert sum(records["by_length"]["64"]["segment_lengths"]) == len(texts_of_segments(unbroken))
 
 
 def test_every_sentence_is_in_the_records_of_its_split(unbroken: RunFolder) -> None:
@@ -162,9 +212,11 @@ def test_of_equal_documents_the_first_source_keeps_its_own(
     assert len(survivors(kept_all)) == 52 + 51
 
 
-@pytest.mark.parametrize("examples", [Packed(64), SentencePairs(64, random_next=0.2)])
+@pytest.mark.parametrize(
+    "examples", [*LAYOUTS, FullSentences(64, cross_documents=False)], ids=lambda examples: examples.layout
+)
 def test_nothing_bridges_a_removed_sentence(
-    examples: Packed | SentencePairs,
+    examples: Examples,
     tmp_path: Path,
     tiny_recipe: MakeRecipe,
     json_lines: JsonLines,
@@ -190,8 +242,13 @@ def test_nothing_bridges_a_removed_sentence(
     labels = records.read(range(len(records))).get("label")
     together = [text for row in rows.values() for text in row]
     if labels is not None:
-        together += [" ".join(row) for number, row in rows.items() if labels[number] == 0]
+        from_one_text = (0, 1) if examples.layout == "sentence_order" else (0,)
+        together += [" ".join(row) for number, row in rows.items() if labels[number] in from_one_text]
         assert 0 < labels.mean() < 1
+    if examples.layout == "source_target":
+        targets = records.read(range(len(records)))["target_tokens"]
+        tokenizer = Tokenizer(folder.vocabulary)
+        together = [f"{rows[row][0]} {tokenizer.backend.decode(target.tolist())}" for row, target in enumerate(targets)]
     assert any("빨강" in text for text in together)
     assert any("초록" in text for text in together)
     assert not any("This" in text for text in together)
@@ -345,6 +402,10 @@ WRONG: dict[str, tuple[Callable[[DataRecipe], DataRecipe], str]] = {
     "names": (lambda r: replace(r, sources=r.sources * 2), r"two sources are named 'source-0'"),
     "evaluation": (lambda r: replace(r, evaluation_fraction=-0.1), r"--data\.evaluation-fraction -0\.1: must be between"),
     "length": (lambda r: replace(r, examples=Packed(100)), r"examples\.length 100: must be a multiple of 8"),
+    "lengths": (lambda r: replace(r, other_lengths=(100,)), r"--data\.other-lengths 100: must be a multiple of 8"),
+    "same length": (lambda r: replace(r, other_lengths=(64,)), r"--data\.other-lengths 64: stands there twice, or is"),
+    "target": (lambda r: replace(r, examples=SourceTarget(64, 20)), r"examples\.target_length 20: must be a multiple of 8"),
+    "swapped": (lambda r: replace(r, examples=SentenceOrder(64, -1)), r"--data\.examples\.swapped -1: must be between"),
     "random": (lambda r: replace(r, examples=SentencePairs(64, 1.5)), r"--data\.examples\.random-next 1\.5: must be"),
     "near off": (lambda r: replace(r, drop_duplicates=False), r"drop-duplicates is off.*--data\.near-duplicates\.no-enabled"),
     "near": (lambda r: replace(r, near_duplicates=NearDuplicates(threshold=0.1)), r"near-duplicates\.threshold 0\.1: must be"),

@@ -81,7 +81,7 @@ FILES = [
         changed('"corpus/*.jsonl"', "__import__('pathlib').Path('a')"),
     ),
     Mistake("a number for None or a class", r"tiny\.py:6: data\.sources\.0\.length must be LengthFilter or None, found 3 \(int\)", changed('.jsonl"),', '.jsonl", length=3),')),
-    Mistake("a class for its instance", r"tiny\.py:10: data\.examples must be Packed or SentencePairs, found <class .*Packed'> \(type\)", changed("Packed(length=64)", "Packed")),
+    Mistake("a class for its instance", r"tiny\.py:10: data\.examples must be Packed or FullSentences or .*, found <class .*Packed'> \(type\)", changed("Packed(length=64)", "Packed")),
     Mistake(
         "text for a tuple of text",
         r"tiny\.py:8: data\.decontamination\.benchmarks must be a tuple such as \('\.\.\.',\), found 'a\.txt' \(str\)",

@@ -25,6 +25,7 @@ SERVER = """
     sys.path.insert(0, sys.argv[1])
     from tiny_run import TINY, changed
     from data_pipeline.contract.run_folder import RunFolder
+    from pretrain.batches import TrainingBatches
     from pretrain import train as training
     from pretrain.checkpoints import Checkpoints
     import tensorboardX.proto.event_pb2
@@ -33,7 +34,7 @@ SERVER = """
     run, masks_of = None, None
 
     # Every batch and its masks are written down as they are made: step and hash.
-    make_objective, make_batch = training.make_objective, training.TrainingBatches.__call__
+    make_objective, make_batch = training.make_objective, TrainingBatches.__call__
 
     def objective_kept(*arguments):
         global masks_of
@@ -49,7 +50,7 @@ SERVER = """
             notes.write(json.dumps([step, digest]) + "\\n")
         return batch
 
-    training.make_objective, training.TrainingBatches.__call__ = objective_kept, batch_noted
+    training.make_objective, TrainingBatches.__call__ = objective_kept, batch_noted
 
     def die_in(seconds):
         threading.Thread(target=lambda: (time.sleep(seconds), os.kill(os.getpid(), signal.SIGKILL)), daemon=True).start()

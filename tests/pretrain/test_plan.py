@@ -11,7 +11,7 @@ from data_pipeline.contract.errors import InputError, WorkError
 from pretrain import plan
 from pretrain.ahead_of_time import GIB, Footprint, estimate_step
 from pretrain.machines import MACHINES, machine_named
-from pretrain.recipe import TrainingRecipe
+from pretrain.recipe import Phase, TrainingRecipe
 
 HEADER = plan.planned_header(klue_bert_base.data)
 V3 = machine_named("v3-8")
@@ -84,6 +84,26 @@ def test_an_estimate_grows_with_the_rows_of_a_device() -> None:
     assert made_by_one / made_by_four == pytest.approx(4, rel=0.1)
     remat = dataclasses.replace(recipe, remat="full")
     assert estimate_step(remat, header, 1).peak < one.peak
+
+
+def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFixture[str]) -> None:
+    """A phase that does not fit alone gets flags of its own; the last line adds up what the phases say."""
+    phases = (Phase(64, 0.75), Phase(128, 0.25, global_batch_size=65536))
+    recipe = dataclasses.replace(petitions_small.training, max_steps=1000, phases=phases)
+    plan.print_plan(
+        "two lengths", recipe, plan.planned_header(petitions_small.data), "h100", machine_named("h100"), 0.45
+    )
+    lines = capsys.readouterr().out.splitlines()
+    named = [line for line in lines if line.startswith("phase ")]
+    assert named == [
+        "phase 0      steps 1 to 750, rows of 64 tokens",
+        "phase 1      steps 751 to 1,000, rows of 128 tokens",
+    ]
+    assert any(line.startswith("time         750 steps of 1,024 tokens") for line in lines)
+    assert any("instead    --training.phases.1.accumulation " in line and "fits" in line for line in lines)
+    hours = [float(line.split()[-2].replace(",", "")) for line in lines if "chip-hours" in line]
+    assert lines[-1].startswith("all phases")
+    assert hours[-1] == pytest.approx(hours[0] + hours[1], abs=0.11)
 
 
 def run_plan(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from data_pipeline.contract.records import Layout, RecordsHeader, bitmap, publish, write_shard
+from data_pipeline.contract.records import PAIRS, Layout, RecordsHeader, bitmap, publish, write_shard
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files, tokenizer_sha256
 from pretrain.metrics import OF_THIS_MACHINE, read_metrics
@@ -21,52 +21,58 @@ SPECIALS = {"pad_id": 0, "unk_id": 1, "cls_id": 2, "sep_id": 3, "mask_id": 4}
 PIECES = [*SPECIAL_TOKENS, *(chr(ord("가") + index) for index in range(VOCABULARY - len(SPECIAL_TOKENS)))]
 
 
-def packed_row(random: np.random.Generator) -> dict[str, np.ndarray]:
+def packed_row(random: np.random.Generator, length: int = LENGTH) -> dict[str, np.ndarray]:
     """Two segments `[CLS] ... [SEP]` of random tokens, then padding."""
-    tokens, words, segments = np.zeros(LENGTH, np.uint16), np.zeros(LENGTH, bool), np.zeros(LENGTH, bool)
+    tokens, words, segments = np.zeros(length, np.uint16), np.zeros(length, bool), np.zeros(length, bool)
     position = 0
-    for size in random.integers(8, LENGTH // 2, 2):
+    for size in random.integers(8, length // 2, 2):
         # Small ids are common, so that there is something to learn.
         tokens[position : position + size] = 5 + (VOCABULARY - 5) * random.random(size) ** 3
         tokens[position], tokens[position + size - 1] = SPECIALS["cls_id"], SPECIALS["sep_id"]
         words[position : position + size] = random.random(size) < 0.7
         segments[position] = True
         position += size
-    if position < LENGTH:
+    if position < length:
         segments[position] = True
     return {"tokens": tokens, "word_starts": bitmap(words), "segment_starts": bitmap(segments)}
 
 
-def pair_row(random: np.random.Generator) -> dict[str, np.ndarray]:
+def pair_row(random: np.random.Generator, length: int = LENGTH) -> dict[str, np.ndarray]:
     """`[CLS] A [SEP] B [SEP]`, then padding."""
-    row = packed_row(random)
+    row = packed_row(random, length)
     ends = np.flatnonzero(row["tokens"] == SPECIALS["sep_id"])
-    starts = np.zeros(LENGTH, bool)
+    starts = np.zeros(length, bool)
     starts[[0, ends[0] + 1]] = True
     row["tokens"][ends[0] + 1] = 5
     return {**row, "segment_starts": bitmap(starts), "label": np.array(random.integers(2), np.uint8)}
 
 
 def write_records(
-    folder: Path, layout: Layout = "packed", train: int = 50, evaluation: int = 11, seed: int = 0
+    folder: Path,
+    layout: Layout = "packed",
+    train: int = 50,
+    evaluation: int = 11,
+    seed: int = 0,
+    length: int = LENGTH,
+    vocabulary: Path | None = None,
 ) -> RecordsHeader:
-    """Publishes random records and returns their header; the vocabulary stands beside them, as in a run folder."""
-    vocabulary = folder.parent / "vocabulary"
+    """Publishes random records and returns their header; the vocabulary stands beside them, as in a run folder, or in `vocabulary`."""
+    vocabulary = vocabulary or folder.parent / "vocabulary"
     vocabulary.mkdir(parents=True, exist_ok=True)
     for name, content in hugging_face_files(PIECES, lowercase=False).items():
         (vocabulary / name).write_text(content, encoding="utf-8")
     random = np.random.default_rng(seed)
-    make = packed_row if layout == "packed" else pair_row
+    make = pair_row if layout in PAIRS else packed_row
     written = {}
     for split, count in {"train": train, "evaluation": evaluation}.items():
         if count:
             path = folder.parent / f"{folder.name}-{split}.shard"
             path.unlink(missing_ok=True)
-            rows = [make(random) for _ in range(count)]
-            written[split] = [(path, write_shard(path, layout, LENGTH, "uint16", SPECIALS["pad_id"], rows))]
+            rows = [make(random, length) for _ in range(count)]
+            written[split] = [(path, write_shard(path, layout, length, "uint16", SPECIALS["pad_id"], rows))]
     header = RecordsHeader(
         layout=layout,
-        length=LENGTH,
+        length=length,
         vocabulary_size=VOCABULARY,
         token_dtype="uint16",
         **SPECIALS,

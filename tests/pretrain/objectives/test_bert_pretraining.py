@@ -1,5 +1,6 @@
-"""Which masks a record gets as it is read again and again."""
+"""Which masks a record gets as it is read again and again, and what each layout is trained by."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -8,11 +9,13 @@ import pytest
 from jax.sharding import NamedSharding
 from tiny_run import TINY, changed
 
-from data_pipeline.contract.records import Records
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import Layout, Records, RecordsHeader, read_header
 from pretrain.batches import TrainingBatches
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.recipe import Mesh
 from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.step import loss_metrics
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +55,40 @@ def test_static_masks_come_back_in_turn(records_folder: Path, one_device: NamedS
     assert seen[1].items() >= seen[3].items()
     assert all(seen[0][record] != seen[1][record] for record in range(50))
     assert seen[0] == masks_by_epoch(records_folder, one_device, None, 25)[0]
+
+
+def metrics_of(folder: Path, header: RecordsHeader, sharding: NamedSharding) -> dict[str, float]:
+    """What the first batch scores at step 0, if its records had this header."""
+    objective = make_objective(TINY, header)
+    batches = TrainingBatches(Records(folder, "train"), seed=0, global_batch_size=4, accumulation=1, sharding=sharding)
+    masked = jax.tree.map(lambda array: array[0], objective.training_masks(batches(0)))
+    return {
+        name: float(value) for name, value in loss_metrics(objective.loss_sums(objective.init(), masked, None)).items()
+    }
+
+
+def test_sentence_order_is_learnt_as_the_next_sentence_is_under_its_own_name(
+    pairs_folder: Path, one_device: NamedSharding
+) -> None:
+    header = read_header(pairs_folder)
+    pairs = metrics_of(pairs_folder, header, one_device)
+    order = metrics_of(pairs_folder, replace(header, layout="sentence_order"), one_device)
+    assert pairs == {name.replace("sentence_order", "next_sentence"): value for name, value in order.items()}
+    assert order.keys() == {"loss", "masked_accuracy", "sentence_order_loss", "sentence_order_accuracy"}
+    assert order["sentence_order_loss"] == pytest.approx(np.log(2), abs=0.1)
+
+
+def test_full_sentences_are_learnt_by_masked_language_modelling_alone(
+    records_folder: Path, one_device: NamedSharding
+) -> None:
+    header = replace(read_header(records_folder), layout="full_sentences")
+    assert metrics_of(records_folder, header, one_device).keys() == {"loss", "masked_accuracy"}
+
+
+@pytest.mark.parametrize("layout", ["causal", "source_target"])
+def test_a_layout_that_no_objective_takes_is_refused(records_folder: Path, layout: Layout) -> None:
+    header = replace(read_header(records_folder), layout=layout)
+    with pytest.raises(
+        InputError, match=rf"layout {layout}, which no training objective takes; .* packed, full_sentences,"
+    ):
+        make_objective(TINY, header)

@@ -65,6 +65,22 @@ def test_leading_axes_change_nothing() -> None:
         np.testing.assert_array_equal(np.broadcast_to(once, many.shape), many)
 
 
+def test_full_sentences_attend_to_the_whole_row_with_one_token_type() -> None:
+    tokens = [CLS, 10, 11, SEP, 12, 13, 14, SEP, PAD, PAD, PAD, PAD, PAD, PAD, PAD, PAD]
+    rows = expand_rows(record(tokens, [1, 4, 6], [0, 4]), "full_sentences", PAD)
+    np.testing.assert_array_equal(rows.segments, [[1] * 8 + [0] * 8])
+    np.testing.assert_array_equal(rows.token_type_ids, [[0] * 16])
+    np.testing.assert_array_equal(rows.position_ids, [list(range(16))])
+
+
+def test_sentence_order_rows_are_read_as_sentence_pairs() -> None:
+    row = record([CLS, 10, 11, SEP, 12, 13, 14, SEP], [1, 4, 6], [0, 4])
+    for pairs, order in zip(
+        expand_rows(row, "sentence_pairs", PAD), expand_rows(row, "sentence_order", PAD), strict=True
+    ):
+        np.testing.assert_array_equal(pairs, order)
+
+
 def test_another_layout_is_refused() -> None:
     with pytest.raises(ValueError, match="causal"):
-        expand_rows(record([PAD] * 8, [], []), "causal", PAD)  # type: ignore[arg-type]
+        expand_rows(record([PAD] * 8, [], []), "causal", PAD)

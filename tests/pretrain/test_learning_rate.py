@@ -5,8 +5,8 @@ import pytest
 from tiny_run import changed
 
 from data_pipeline.contract.errors import InputError
+from pretrain.learning_rate import learning_rate
 from pretrain.recipe import TrainingRecipe
-from pretrain.schedules import learning_rate
 
 
 def test_the_learning_rate_rises_to_the_peak_at_the_end_of_warmup_and_falls_to_zero(tiny: TrainingRecipe) -> None:

@@ -1,0 +1,55 @@
+"""The schedule of a recipe as stretches of steps, each with rows of one length: by arithmetic alone."""
+
+import math
+from dataclasses import dataclass, replace
+
+from data_pipeline.contract.errors import InputError
+from pretrain.recipe import TrainingRecipe
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Steps that see rows of one length.
+
+    - `start`, `stop`: counted from 0, `stop` excluded.
+    - `length`: tokens a row; None means that of the run's main records.
+    - `recipe`: the whole recipe, with batch size and accumulation of these steps and without phases.
+    """
+
+    start: int
+    stop: int
+    length: int | None
+    recipe: TrainingRecipe
+
+
+def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
+    """The schedule of a recipe; all steps in one where it has no phases.
+
+    Raises InputError, naming the field, where the shares do not make up the run or a phase has no step.
+    """
+    if not recipe.phases:
+        return (Stretch(0, recipe.max_steps, None, recipe),)
+    total = math.fsum(phase.share for phase in recipe.phases)
+    if not abs(total - 1) < 1e-6:
+        raise InputError(f"phases: their shares add up to {total:g}; make it 1")
+    found: list[Stretch] = []
+    for number, phase in enumerate(recipe.phases):
+        start = found[-1].stop if found else 0
+        stop = round(math.fsum(each.share for each in recipe.phases[: number + 1]) * recipe.max_steps)
+        if stop <= start:
+            raise InputError(
+                f"phases.{number}.share {phase.share}: is not a single one of {recipe.max_steps} steps; give it more"
+            )
+        sizes = {name: getattr(phase, name) for name in ("global_batch_size", "accumulation")}
+        for name, value in sizes.items():
+            if value is not None and value < 1:
+                raise InputError(f"phases.{number}.{name} {value}: must be 1 or more")
+        own = {name: value for name, value in sizes.items() if value is not None}
+        found.append(Stretch(start, stop, phase.length, replace(recipe, phases=(), **own)))
+    return tuple(found)
+
+
+def stretch_at(recipe: TrainingRecipe, step: int) -> Stretch:
+    """The stretch that a step belongs to; the last one for steps beyond."""
+    schedule = stretches(recipe)
+    return next((each for each in schedule if step < each.stop), schedule[-1])
