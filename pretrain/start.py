@@ -63,7 +63,8 @@ def starting_parameters(place: Path, objective: MaskedLanguageModel, vocabulary:
                 f"start_from {place}: its {field} is {start.configuration.get(field)}, model.{field} is "
                 f"{getattr(model.config, field)}; set the recipe's model to that of the folder"
             )
-    own = to_hugging_face(jax.device_get(jax.jit(objective.init)()), model.config, model.vocab_size)
+    fresh = to_hugging_face(jax.device_get(jax.jit(objective.init)()), model.config, model.vocab_size)
+    own = {name: tensor.copy() for name, tensor in fresh.items()}  # what comes from a device cannot be written to
     given = renamed(start.tensors)
     surplus = sorted(name for name in given if name not in own and not name.startswith(NOT_PARAMETERS))
     if surplus:
