@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader, Shard, is_published, publish, withdraw
 from data_pipeline.contract.run_folder import REPORT, RunFolder
@@ -12,8 +14,9 @@ from data_pipeline.contract.storage import read_json, write_atomically, write_js
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
 from data_pipeline.recipe import DataRecipe
 from data_pipeline.shard_task import Done
-from data_pipeline.stages.records import SHARDS
+from data_pipeline.stages.records import SHARDS, TOKEN_COUNTS
 from data_pipeline.vocabulary.report import vocabulary_report
+from data_pipeline.vocabulary.usage import token_usage
 
 
 def publish_run(
@@ -44,7 +47,10 @@ def publish_run(
         else:
             target.unlink(missing_ok=True)
     publish(folder.examples, shards, header)
-    write_json(folder.vocabulary / REPORT, vocabulary_report(Tokenizer(folder.vocabulary), report["records"]))
+    token_counts = np.sum([np.load(done.outputs[TOKEN_COUNTS].path) for done in records], axis=0)
+    tokenizer = Tokenizer(folder.vocabulary)
+    how_it_does = vocabulary_report(tokenizer, report["records"])
+    write_json(folder.vocabulary / REPORT, {**how_it_does, **token_usage(tokenizer, token_counts)})
     write_json(folder.corpus / REPORT, report)
     return header
 

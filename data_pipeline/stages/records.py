@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_pipeline.contract.records import write_shard
+from data_pipeline.contract.storage import write_array
 from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.document import Sentence
@@ -21,21 +23,25 @@ from data_pipeline.vocabulary.morphemes import morpheme_boundaries
 from data_pipeline.vocabulary.word_piece import corpus_encoder
 
 SHARDS = "shards.json"
+TOKEN_COUNTS = "token_counts.npy"
+"""int64 [rows of the vocabulary]: how often each token stands in the rows of a part."""
 DOCUMENTS_PER_BATCH = 256
 
 
 def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Writes `train.array_record` and `evaluation.array_record`, each only if it has rows, and what they hold as JSON."""
+    """Writes `train.array_record` and `evaluation.array_record`, each only if it has rows, what they hold as JSON, and how
+    often each token was used."""
     parameters = task.parameters
     tokenizer = Tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
     dtype = str(tokenizer.token_dtype)
     mixture = Mixture(**parameters["mixture"])
     tally, shards = Tally(), {}
+    token_counts = np.zeros(tokenizer.size, np.int64)
     counts: dict[str, Any] = {}
     for split in ("train", "evaluation"):
         [part] = task.inputs["part"]
         passes = (
-            _tokenised(chosen, tokenizer, parameters["word_unit"], tally)
+            _tokenised(chosen, tokenizer, parameters["word_unit"], tally, token_counts)
             for chosen in _passes(part.path, split, mixture, tally)
         )
         layout, length = parameters["layout"], parameters["examples"]["length"]
@@ -58,6 +64,7 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
             shards[split] = asdict(shard)
         else:
             path.unlink()
+    write_array(folder / TOKEN_COUNTS, token_counts)
     (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
     return {**tally.counts(), **counts}
 
@@ -88,7 +95,11 @@ def _packed(documents: Iterator[list[Run]], packer: Packer) -> Iterator[dict[str
 
 
 def _tokenised(
-    documents: Iterator[SplitDocument], tokenizer: Tokenizer, unit: WordUnit, tally: Tally
+    documents: Iterator[SplitDocument],
+    tokenizer: Tokenizer,
+    unit: WordUnit,
+    tally: Tally,
+    token_counts: NDArray[np.int64],
 ) -> Iterator[list[Run]]:
     """The runs of each document, sentence by sentence as tokens; and the counts that the vocabulary's report is made of."""
     encode = _encoder(tokenizer, unit)
@@ -103,6 +114,7 @@ def _tokenised(
         tally.add("tokens", len(ids))
         tally.add("unknown", int(np.count_nonzero(ids == tokenizer.special.unk)))
         tally.add("continuing", int(np.count_nonzero(tokenizer.continues[ids])))
+        token_counts += np.bincount(ids, minlength=len(token_counts))
         in_order = iter(encoded)
         for document in batch:
             runs: list[Run] = []
