@@ -17,7 +17,7 @@ from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages, plain_fields
 from data_pipeline.recipe import DataRecipe, Decontamination, NearDuplicates, Source
 from data_pipeline.recipe_checks import check
-from data_pipeline.report import formulae_table
+from data_pipeline.report.console import formulae_table
 from data_pipeline.shard_task import Done
 
 CERTIFICATE = "contamination.json"

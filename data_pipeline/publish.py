@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader, Shard, is_published, publish, records_folders, withdraw
 from data_pipeline.contract.run_folder import REPORT, RunFolder
@@ -14,8 +16,9 @@ from data_pipeline.contract.storage import read_json, write_atomically, write_js
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
 from data_pipeline.recipe import DataRecipe
 from data_pipeline.shard_task import Done
-from data_pipeline.stages.records import SHARDS
+from data_pipeline.stages.records import SHARDS, TOKEN_COUNTS
 from data_pipeline.vocabulary.report import vocabulary_report
+from data_pipeline.vocabulary.usage import token_usage
 
 
 def publish_run(
@@ -47,7 +50,9 @@ def publish_run(
             target.unlink(missing_ok=True)
     for place, header in reversed(list(zip(places, headers, strict=True))):  # where the first stands, all do
         publish(place, shards[header.length], header)
-    write_json(folder.vocabulary / REPORT, vocabulary_report(Tokenizer(folder.vocabulary), report["records"]))
+    token_counts = np.sum([np.load(done.outputs[TOKEN_COUNTS].path) for done in records], axis=0)
+    how_it_does = vocabulary_report(tokenizer, report["records"])
+    write_json(folder.vocabulary / REPORT, {**how_it_does, **token_usage(tokenizer, token_counts)})
     write_json(folder.corpus / REPORT, report)
     return headers
 

@@ -52,6 +52,10 @@ NOT_IN_FINGERPRINT = (
     "errors.py",
     "progress.py",
     "cost.py",
+    "usage.py",
+    "dry_run",
+    "diff",
+    "report",
     "engines",
     "sample_corpus",
 )

@@ -5,19 +5,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from data_pipeline.document import Document, Dropped
+from data_pipeline.steps.pseudonyms.masked import replacements
 
 EXAMPLES_PER_REASON = 5
 EXAMPLE_CHARS = 300
+REPLACED = "personal data: "
+"""What the headings of examples of pseudonyms begin with."""
 
 
 class Tally:
-    """Counts by kind, drops by source and reason, replacements by source and type, benchmark matches by source and benchmark, and the first few
-    examples of each reason."""
+    """Counts by kind, drops by source and reason (numbers and bytes of text), replacements by source and type, benchmark
+    matches by source and benchmark, and the first few examples of each reason."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._categories: dict[str, dict[str, Counter[str]]] = {}
         self._dropped: Counter[tuple[str, str, str]] = Counter()
+        self._dropped_bytes: Counter[tuple[str, str, str]] = Counter()
         self._replaced: Counter[tuple[str, str]] = Counter()
         self._matched: Counter[tuple[str, str]] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = {}
@@ -41,7 +45,9 @@ class Tally:
         self._drop("documents", document.source, dropped.reason, document.id, document.text, dropped.detail)
         self.remove_sentences(document)
         if document.sentences:
-            self._dropped["sentences", document.source, dropped.reason] += len(document.sentences)
+            place = ("sentences", document.source, dropped.reason)
+            self._dropped[place] += len(document.sentences)
+            self._dropped_bytes[place] += sum(_size(sentence.text) for sentence in document.sentences)
 
     def remove_sentences(self, document: Document) -> None:
         """Books the sentences that were taken out of a document."""
@@ -50,13 +56,20 @@ class Tally:
             if removed.match:
                 self._matched[document.source, removed.match.benchmark] += 1
 
-    def count_replaced(self, document: Document) -> None:
-        """Books the personal data that pseudonyms replaced in a document that lives on."""
-        for kind in document.replaced:
-            self._replaced[document.source, kind] += 1
+    def count_replaced(self, before: Document, after: Document) -> None:
+        """Books the personal data that pseudonyms replaced in a document that lives on. Examples show it masked."""
+        for kind in after.replaced:
+            self._replaced[after.source, kind] += 1
+        headings = {kind: f"{REPLACED}{kind}" for kind in after.replaced}
+        if all(len(self._examples.get(heading, ())) == EXAMPLES_PER_REASON for heading in headings.values()):
+            return
+        for kinds, masked, with_pseudonyms in replacements(before, after):
+            for kind in sorted(kinds):
+                self._add_example(headings[kind], after.id, masked, with_pseudonyms)
 
     def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
         self._dropped[kind, source, reason] += 1
+        self._dropped_bytes[kind, source, reason] += _size(text)
         self._add_example(f"{kind}: {reason}", identifier, text, detail)
 
     def _add_example(self, heading: str, identifier: str, text: str, detail: str) -> None:
@@ -68,17 +81,27 @@ class Tally:
 
     def counts(self) -> dict[str, Any]:
         """Everything, JSON-ready."""
-        dropped: dict[str, dict[str, dict[str, int]]] = {}
-        for (kind, source, reason), number in sorted(self._dropped.items()):
-            dropped.setdefault(kind, {}).setdefault(source, {})[reason] = number
         by_source = {"replaced": _by_source(self._replaced), "matched": _by_source(self._matched)}
         return {
             **self._counts,
             "categories": self._categories,
-            "dropped": dropped,
+            "dropped": _by_reason(self._dropped),
+            "dropped_bytes": _by_reason(self._dropped_bytes),
             **by_source,
             "examples": self._examples,
         }
+
+
+def _size(text: str) -> int:
+    """Bytes in UTF-8."""
+    return len(text.encode(errors="surrogatepass"))
+
+
+def _by_reason(counts: Counter[tuple[str, str, str]]) -> dict[str, dict[str, dict[str, int]]]:
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for (kind, source, reason), number in sorted(counts.items()):
+        found.setdefault(kind, {}).setdefault(source, {})[reason] = number
+    return found
 
 
 def _by_source(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:

@@ -33,6 +33,9 @@ class Prepare:
     """Processes; None means one a core. The result does not depend on it."""
     retrain_vocabulary: bool = False
     """Train the vocabulary anew where text was added to a prepared folder; otherwise it stays, for models may know it."""
+    dry_run: int | None = None
+    """Only try about so many documents, drawn from all sources, in a temporary folder: what every step does to them, and
+    the survival and hours to expect of the whole. The run folder stays as it is."""
 
 
 def run(arguments: list[str]) -> None:
@@ -45,6 +48,11 @@ def run(arguments: list[str]) -> None:
     data = with_sources(command.data, [*chain(*command.source)], [*chain(*command.benchmark)])
     folder = RunFolder(command.run_dir or Path("runs") / name)
     require_packages(data)
+    if command.dry_run is not None:
+        from data_pipeline.dry_run.run import dry_run
+
+        dry_run(data, command.dry_run, workers)
+        return
     # Here, not above: these import what was asked for.
     from data_pipeline.prepare import prepare
 

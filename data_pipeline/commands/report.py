@@ -12,16 +12,24 @@ from data_pipeline.contract.run_folder import existing_run_folder
 
 @dataclass(frozen=True)
 class Report:
-    """Prints what went in, what was dropped and why, and how the vocabulary does."""
+    """Prints what went in, what was dropped and why, and how the vocabulary does; and writes the same as a page with plots."""
 
     run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run."""
     examples: int = 3
-    """Examples of each reason."""
+    """Examples of each reason to print; the page shows all that were kept."""
+    page: bool = True
+    """Write RUN_DIR/report.html, which needs nothing else, and RUN_DIR/report.json."""
 
 
 def run(arguments: list[str]) -> None:
-    from data_pipeline.report import print_report
+    from data_pipeline.report.console import print_report
+    from data_pipeline.report.page import FACTS, PAGE, write_report
 
     command = parse_command_line(Report, arguments, "python -m data_pipeline report")
-    print_report(existing_run_folder(command.run_dir), command.examples)
+    folder = existing_run_folder(command.run_dir)
+    if command.page:
+        write_report(folder)
+    print_report(folder, command.examples)
+    if command.page:
+        print(f"\n{folder.path / PAGE}: this with plots, for a browser; {folder.path / FACTS}: the same as JSON")

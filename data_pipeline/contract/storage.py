@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import fsspec
+import fsspec.compression
+import fsspec.utils
 import numpy as np
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
@@ -80,9 +82,20 @@ def open_input(path: str) -> Iterator[IO[bytes]]:
 
     A file that is cut off raises EOFError where it ends.
     """
-    zstandard = path.endswith(".zst")
-    with fsspec.open(path, "rb", compression=None if zstandard else "infer") as stream:
-        yield io.BufferedReader(_ZstandardReader(stream), READ_BYTES) if zstandard else stream
+    with fsspec.open(path, "rb") as stream, decompressed(stream, path) as plain:
+        yield plain
+
+
+@contextmanager
+def decompressed(stream: IO[bytes], path: str) -> Iterator[IO[bytes]]:
+    """What a file holds behind the compression that its name tells; the file itself where it tells none."""
+    if path.endswith(".zst"):
+        yield io.BufferedReader(_ZstandardReader(stream), READ_BYTES)
+    elif codec := fsspec.utils.infer_compression(path):
+        with fsspec.compression.compr[codec](stream, mode="rb") as plain:
+            yield plain
+    else:
+        yield stream
 
 
 @contextmanager

@@ -53,8 +53,9 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                     )
                 continue
             tally.add("characters", len(item.text))
-            tally.add("text_bytes", len(item.text.encode(errors="surrogatepass")))
-            tally.count_category(item.source, item.category, records=1)
+            text_bytes = len(item.text.encode(errors="surrogatepass"))
+            tally.add("text_bytes", text_bytes)
+            tally.count_category(item.source, item.category, records=1, text_bytes=text_bytes)
             other = categories and item.category not in categories
             result = Dropped(item, "other category", item.category) if other else step(item)
             if isinstance(result, Dropped):
@@ -62,6 +63,7 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
             else:
                 parts.write(result)
                 tally.add("documents")
+                tally.count_category(result.source, result.category, clean_bytes=len(result.text.encode()))
     return tally.counts()
 
 

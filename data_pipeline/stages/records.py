@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from data_pipeline.contract.records import Shard, ShardWriter
+from data_pipeline.contract.storage import write_array
 from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.document import Sentence
@@ -24,21 +26,25 @@ from data_pipeline.vocabulary.morphemes import morpheme_boundaries
 from data_pipeline.vocabulary.word_piece import corpus_encoder
 
 SHARDS = "shards.json"
+TOKEN_COUNTS = "token_counts.npy"
+"""int64 [rows of the vocabulary]: how often each token stands in the rows of a part."""
 DOCUMENTS_PER_BATCH = 256
 
 
 def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Writes `train-LENGTH.array_record` and `evaluation-LENGTH.array_record`, each only if it has rows, and what they hold as JSON."""
+    """Writes `train-LENGTH.array_record` and `evaluation-LENGTH.array_record`, each only if it has rows, what they hold as JSON,
+    and how often each token was used."""
     parameters = task.parameters
     tokenizer = Tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
     mixture = Mixture(**parameters["mixture"])
     [part] = task.inputs["part"]
     tally = Tally()
     shards: dict[str, dict[str, Any]] = {}
+    token_counts = np.zeros(tokenizer.size, np.int64)
     counts: dict[str, Any] = {}
     for split in ("train", "evaluation"):
         passes = [
-            _tokenised(chosen, tokenizer, parameters["word_unit"], tally)
+            _tokenised(chosen, tokenizer, parameters["word_unit"], tally, token_counts)
             for chosen in _passes(part.path, split, mixture, tally)
         ]
         written, made = _write_rows(passes, split, task, folder, tokenizer)
@@ -49,6 +55,7 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
                 (folder / shard.file).unlink()
         if split == "train":
             counts["by_length"] = made
+    write_array(folder / TOKEN_COUNTS, token_counts)
     (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
     return {**tally.counts(), **counts}
 
@@ -105,7 +112,11 @@ def _passes(part: str, split: str, mixture: Mixture, tally: Tally) -> Iterator[I
 
 
 def _tokenised(
-    documents: Iterator[SplitDocument], tokenizer: Tokenizer, unit: WordUnit, tally: Tally
+    documents: Iterator[SplitDocument],
+    tokenizer: Tokenizer,
+    unit: WordUnit,
+    tally: Tally,
+    token_counts: NDArray[np.int64],
 ) -> Iterator[list[Run]]:
     """The runs of each document, sentence by sentence as tokens; and the counts that the vocabulary's report is made of."""
     encode = _encoder(tokenizer, unit)
@@ -120,6 +131,7 @@ def _tokenised(
         tally.add("tokens", len(ids))
         tally.add("unknown", int(np.count_nonzero(ids == tokenizer.special.unk)))
         tally.add("continuing", int(np.count_nonzero(tokenizer.continues[ids])))
+        token_counts += np.bincount(ids, minlength=len(token_counts))
         in_order = iter(encoded)
         for document in batch:
             runs: list[Run] = []

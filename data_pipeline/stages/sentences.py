@@ -9,6 +9,7 @@ from typing import Any
 from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_documents, read_matches
 from data_pipeline.document import Document, Dropped, Step
+from data_pipeline.histograms import TextHistograms
 from data_pipeline.recipe import KoreanFilter, LengthFilter, Pseudonyms, SentenceSplit
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.documents import document_key
@@ -27,7 +28,7 @@ DOCUMENTS_PER_BATCH = 128
 
 def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out."""
-    tally = Tally()
+    tally, histograms = Tally(), TextHistograms()
     repeated = {
         place: reason for file in task.inputs["repeated"] for place, reason in repeated_documents(file.path).items()
     }
@@ -35,13 +36,15 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
     with PartWriter(folder / PART) as writer:
-        for document, result in _results(part.path, repeated, steps, tally):
+        for document, before, result in _results(part.path, repeated, steps, tally, histograms):
             if isinstance(result, Dropped):
                 tally.drop_document(result)
                 continue
             tally.remove_sentences(result)
             tally.add("documents_with_holes", any(removed.match for removed in result.removed))
-            tally.count_replaced(result)
+            if not isinstance(before, Dropped):
+                tally.count_replaced(before, result)
+            histograms.add(result, "kept")
             sentences = result.sentences or ()
             split = split_of(document.text, fraction)
             key = document_key(document.text).hex()
@@ -53,10 +56,10 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
             tally.add("sentences", len(sentences))
             characters = sum(len(sentence.text) for sentence in sentences)
             tally.add("characters", characters)
-            tally.count_category(
-                document.source, document.category, documents=1, sentences=len(sentences), characters=characters
-            )
-    return tally.counts()
+            kept = {"documents": 1, "sentences": len(sentences), "characters": characters}
+            kept["text_bytes"] = sum(len((sentence.text + sentence.blanks).encode()) for sentence in sentences)
+            tally.count_category(document.source, document.category, **kept)
+    return {**tally.counts(), "histograms": histograms.counts()}
 
 
 def split_of(text: str, evaluation_fraction: float) -> Split:
@@ -66,9 +69,9 @@ def split_of(text: str, evaluation_fraction: float) -> Split:
 
 
 def _results(
-    part: str, repeated: Mapping[int, str], steps: Sequence[Step], tally: Tally
-) -> Iterator[tuple[Document, Document | Dropped]]:
-    """Each document of a part and what the steps make of it, in order."""
+    part: str, repeated: Mapping[int, str], steps: Sequence[Step], tally: Tally, histograms: TextHistograms
+) -> Iterator[tuple[Document, Document | Dropped, Document | Dropped]]:
+    """Each document of a part and what the steps make of it, in order; between them, how it was before the last step."""
     numbered = enumerate(read_documents(part))
     while batch := list(islice(numbered, DOCUMENTS_PER_BATCH)):
         tally.add("documents_in", len(batch))
@@ -76,12 +79,17 @@ def _results(
         results: list[Document | Dropped] = [
             Dropped(document, repeated[position]) if position in repeated else document for position, document in batch
         ]
+        before = results
         for number, step in enumerate(steps):
-            results = [result if isinstance(result, Dropped) else step(result) for result in results]
+            before, results = results, [result if isinstance(result, Dropped) else step(result) for result in results]
             if number == 0:
-                split = (result.document if isinstance(result, Dropped) else result for result in results)
-                tally.add("sentences_in", sum(len(document.sentences or ()) for document in split))
-        yield from zip((document for _, document in batch), results, strict=True)
+                for result in results:
+                    if isinstance(result, Dropped):
+                        tally.add("sentences_in", len(result.document.sentences or ()))
+                    else:
+                        tally.add("sentences_in", len(result.sentences or ()))
+                        histograms.add(result, "in")
+        yield from zip((document for _, document in batch), before, results, strict=True)
 
 
 def _steps(task: ShardTask) -> list[Step]:

@@ -7,7 +7,7 @@ from data_pipeline.recipe import KoreanFilter
 from data_pipeline.steps.removal import remove_sentences, sentences_of, survivor
 
 # Syllables, then jamo: modern, compatibility, extended A and B, halfwidth.
-_HANGUL = re.compile("[가-힣\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]")
+HANGUL = re.compile("[가-힣\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]")
 _NOT_HANGUL = re.compile("[^가-힣\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]+")
 # Ideographs (with 々〆〇) and kana. The katakana middle dot U+30FB is left out: Korean text uses it as its own ·.
 _HAN_OR_KANA = re.compile(
@@ -42,7 +42,7 @@ def korean_filter(recipe: KoreanFilter) -> Step:
         verdicts = ((index, why_not(sentence.text)) for index, sentence in enumerate(sentences_of(document)))
         document = remove_sentences(document, {index: removed for index, removed in verdicts if removed})
         kept = sentences_of(document)
-        if kept and not any(_HANGUL.search(sentence.text) for sentence in kept):
+        if kept and not any(HANGUL.search(sentence.text) for sentence in kept):
             return Dropped(document, reason="no Korean")
         return survivor(document)
 

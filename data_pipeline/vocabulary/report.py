@@ -19,6 +19,8 @@ def vocabulary_report(tokenizer: Tokenizer, counts: Mapping[str, int]) -> dict[s
     """
     hangul = [piece for piece in tokenizer.pieces if _HANGUL.search(piece)]
     continuing = [piece for piece in hangul if piece.startswith("##")]
+    reserved = set(tokenizer.reserved_ids)
+    ordinary = (piece for row, piece in enumerate(tokenizer.pieces) if row not in reserved)
     tokens, eojeols = max(1, counts.get("tokens", 0)), max(1, counts.get("eojeols", 0))
     return {
         "rows": tokenizer.size,
@@ -30,5 +32,5 @@ def vocabulary_report(tokenizer: Tokenizer, counts: Mapping[str, int]) -> dict[s
         "tokens_per_eojeol": tokens / eojeols,
         "characters_per_token": counts.get("characters", 0) / tokens,
         "continuing_share": counts.get("continuing", 0) / tokens,
-        "longest_pieces": sorted(tokenizer.pieces, key=lambda piece: (-len(piece), piece))[:20],
+        "longest_pieces": sorted(ordinary, key=lambda piece: (-len(piece.removeprefix("##")), piece))[:20],
     }

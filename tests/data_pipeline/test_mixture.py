@@ -20,7 +20,7 @@ from data_pipeline.mixture import Mixture
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import DataRecipe, SentencePairs, Source
 from data_pipeline.recipe_checks import check
-from data_pipeline.report import print_report
+from data_pipeline.report.console import print_report
 from data_pipeline.stages.documents import document_key
 
 MARK = re.compile(r"\b([12]\d{3})\b")

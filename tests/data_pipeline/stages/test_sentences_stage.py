@@ -11,7 +11,7 @@ from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus_files import read_sentences
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import DataRecipe, Decontamination, Pseudonyms
-from data_pipeline.report import print_report
+from data_pipeline.report.console import print_report
 
 SECRET = "담당자 번호는 010-4823-7761 이고 메일은 minji@naver.com 입니다."
 MAIL_ONLY = "편지는 haneul@naver.com 으로 보내 주시면 감사하겠습니다."

@@ -1,0 +1,191 @@
+"""What the report of a run says, as JSON: the page is drawn from this, and nothing else."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import read_header
+from data_pipeline.contract.run_folder import REPORT, RunFolder
+from data_pipeline.contract.storage import read_json
+from data_pipeline.cost import rate, total
+from data_pipeline.histograms import LENGTH_EDGES, SHARE_BINS
+from data_pipeline.shard_task import stage_costs
+from data_pipeline.steps.pseudonyms.masked import masked
+from data_pipeline.tally import EXAMPLE_CHARS, REPLACED, merged
+
+DUPLICATES = ("duplicate", "near duplicate")
+CUT = 40
+"""Characters that a cut example loses at its end: half a telephone number is not recognised as one."""
+
+
+def stages_of(folder: RunFolder) -> dict[str, Any]:
+    """The counts of a prepared run folder, by stage; an InputError where prepare has not finished."""
+    stages: dict[str, Any] | None = read_json(folder.corpus / REPORT)
+    if stages is None:
+        raise InputError(f"{folder.path}: prepare has not finished here; run the same prepare command again")
+    if "histograms" not in stages["sentences"]:
+        raise InputError(
+            f"{folder.path}: prepared by an earlier version, which counted less than the page shows; run the same prepare "
+            "command again, or report with --no-page"
+        )
+    return stages
+
+
+def report_facts(folder: RunFolder) -> dict[str, Any]:
+    """Everything that the page shows. Personal data in examples is masked, whatever the recipe says.
+
+    Raises InputError where prepare has not finished in the folder.
+    """
+    stages = stages_of(folder)
+    prepared = folder.manifest()["prepare"]
+    recipe = prepared["recipe"]
+    sentences, records = stages["sentences"], stages["records"]
+    header = read_header(folder.examples)
+    return {
+        "run": {
+            "name": folder.path.resolve().name,
+            "recipe": prepared["recipe_name"],
+            "software": prepared["software"],
+        },
+        "flow": _flow(stages, header.rows, header.tokens),
+        "sources": [_source(source, stages) for source in recipe["sources"]],
+        "dropped": _dropped(stages),
+        "histograms": {
+            "length_edges": LENGTH_EDGES,
+            "share_edges": [bin_ / SHARE_BINS for bin_ in range(SHARE_BINS)],
+            "min_hangul_share": recipe["korean"]["min_hangul_share"],
+            "by_source": sentences["histograms"],
+            "all": {name: merged(by.values()) for name, by in sentences["histograms"].items()},
+        },
+        "near_duplicates": {
+            name: stages.get("survivors", {}).get(name, 0) for name in ("near_duplicates", "groups", "largest_group")
+        },
+        "benchmarks": {
+            name: {"texts": texts, "sentences": sum(found.get(name, 0) for found in sentences["matched"].values())}
+            for name, texts in sorted(stages.get("benchmarks", {}).get("texts", {}).items())
+        },
+        "documents_with_holes": sentences.get("documents_with_holes", 0),
+        "personal_data": sentences["replaced"],
+        "vocabulary": read_json(folder.vocabulary / REPORT),
+        "records": {**asdict(header), "segment_lengths": records.get("segment_lengths")},
+        "costs": _costs(folder, stages),
+        "examples": _examples(stages),
+    }
+
+
+def _flow(stages: dict[str, Any], rows: Mapping[str, int], tokens: Mapping[str, int]) -> list[dict[str, Any]]:
+    """What is there after each stage: documents, sentences and bytes of text (UTF-8)."""
+    documents, sentences = stages["documents"], stages["sentences"]
+    clean = _category_total(documents, "clean_bytes")
+    repeated, repeated_bytes = (
+        sum(
+            number
+            for reasons in sentences[kind].get("documents", {}).values()
+            for reason, number in reasons.items()
+            if reason in DUPLICATES
+        )
+        for kind in ("dropped", "dropped_bytes")
+    )
+    return [
+        {"after": "read", "documents": documents["records"], "text_bytes": documents.get("text_bytes", 0)},
+        {"after": "cleaned", "documents": documents["documents"], "text_bytes": clean},
+        {
+            "after": "deduplicated and split",
+            "documents": sentences["documents_in"] - repeated,
+            "sentences": sentences["sentences_in"],
+            "text_bytes": clean - repeated_bytes,
+        },
+        {
+            "after": "filtered",
+            "documents": sentences["documents"],
+            "sentences": sentences["sentences"],
+            "text_bytes": _category_total(sentences, "text_bytes"),
+        },
+        *({"after": f"records, {split}", "rows": rows[split], "tokens": tokens[split]} for split in sorted(rows)),
+    ]
+
+
+def _category_total(counts: dict[str, Any], name: str) -> int:
+    return sum(numbers.get(name, 0) for categories in counts["categories"].values() for numbers in categories.values())
+
+
+def _source(source: dict[str, Any], stages: dict[str, Any]) -> dict[str, Any]:
+    name = source["name"] or source["format"]
+    read, kept, trained = (stages[stage]["categories"].get(name, {}) for stage in ("documents", "sentences", "records"))
+    categories = {
+        category: {
+            "records": of.get("records", 0),
+            "bytes_read": of.get("text_bytes", 0),
+            "documents": kept.get(category, {}).get("documents", 0),
+            "sentences": kept.get(category, {}).get("sentences", 0),
+            "characters": kept.get(category, {}).get("characters", 0),
+            "bytes_kept": kept.get(category, {}).get("text_bytes", 0),
+            "copies_trained_on": trained.get(category, {}).get("train_copies", 0),
+        }
+        for category, of in sorted(read.items())
+    }
+    return {
+        "name": name,
+        **{field: source[field] for field in ("format", "glob", "licence", "weight")},
+        "all": merged(categories.values()),
+        "categories": categories,
+    }
+
+
+def _dropped(stages: dict[str, Any]) -> list[dict[str, Any]]:
+    """A row for each stage, kind and reason, with numbers and bytes by source."""
+    rows = []
+    for stage in ("documents", "sentences"):
+        counts = stages[stage]
+        if counts.get("bad"):
+            rows.append(
+                {"stage": stage, "kind": "records", "reason": "unreadable", "number": counts["bad"], "sources": {}}
+            )
+        for kind, sources in counts["dropped"].items():
+            reasons = sorted({reason for of_source in sources.values() for reason in of_source})
+            for reason in reasons:
+                by_source = {
+                    source: {
+                        "number": of_source[reason],
+                        "text_bytes": counts["dropped_bytes"][kind][source][reason],
+                    }
+                    for source, of_source in sources.items()
+                    if reason in of_source
+                }
+                both = merged(by_source.values())
+                rows.append({"stage": stage, "kind": kind, "reason": reason, **both, "sources": by_source})
+    return rows
+
+
+def _costs(folder: RunFolder, stages: dict[str, Any]) -> list[dict[str, Any]]:
+    """What each stage cost, each task in the run that did it."""
+    rows = []
+    for stage, counts in stages.items():
+        cost = total(stage_costs(folder.corpus, stage))
+        text_bytes = counts.get("text_bytes", 0)
+        speed = rate(text_bytes, cost) if text_bytes else None
+        rows.append({"stage": stage, "text_bytes": text_bytes, **asdict(cost), "megabytes_per_second": speed})
+    return rows
+
+
+def _examples(stages: dict[str, Any]) -> list[dict[str, Any]]:
+    """A few of what was dropped or replaced, by heading."""
+    found = []
+    for stage in ("documents", "survivors", "sentences"):
+        for heading, examples in stages.get(stage, {}).get("examples", {}).items():
+            if examples:
+                masked_already = heading.startswith(REPLACED)
+                shown = examples if masked_already else [_without_personal_data(example) for example in examples]
+                found.append({"heading": heading, "examples": shown})
+    return found
+
+
+def _without_personal_data(example: dict[str, str]) -> dict[str, str]:
+    return {**example, "text": _shown(example["text"]), "detail": _shown(example["detail"])}
+
+
+def _shown(text: str) -> str:
+    """Without readable personal data, also where the text was cut."""
+    hidden = masked(text)
+    return f"{hidden[:-CUT]}…" if len(text) >= EXAMPLE_CHARS else hidden

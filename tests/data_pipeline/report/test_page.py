@@ -1,0 +1,174 @@
+"""The page of a report: it needs nothing else, its numbers are the run's, and nothing of the corpus becomes markup."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from data_pipeline.__main__ import COMMANDS
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import read_json, write_json
+from data_pipeline.prepare import prepare
+from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter
+from data_pipeline.report.page import write_report
+
+MARKUP = "<script>alert(1)</script>"
+MOBILE, MAIL = "010-4823-7761", "jjang_99@naver.com"
+
+
+@pytest.fixture(scope="module")
+def reported(
+    tmp_path_factory: pytest.TempPathFactory,
+    tiny_recipe: Callable[..., DataRecipe],
+    json_lines: Callable[[Path, list[str]], Path],
+    document: Callable[..., str],
+) -> RunFolder:
+    """A run with every kind of drop, personal data in what was kept and dropped, and markup wherever text may stand."""
+    folder = tmp_path_factory.mktemp("report")
+    texts = [document(row) for row in range(60)]
+    texts[3] = f"{texts[3]} 담당자 번호는 {MOBILE} 이고 메일은 {MAIL} 입니다."
+    texts += [texts[0], texts[1] + "!", "짧다", f"Nothing Korean at all, write to {MAIL} or call {MOBILE} now."]
+    texts += [f"The tag {MARKUP.replace('<', '&lt;')} is no Korean sentence, whatever else it is."]
+    benchmark = json_lines(folder / "b" / "bench.jsonl", [texts[20].split(". ")[0] + "."])
+    recipe = tiny_recipe(json_lines(folder / "a.jsonl", texts))
+    [source] = recipe.sources
+    recipe = replace(
+        recipe,
+        sources=(replace(source, name=f"s{MARKUP}", licence=f"l{MARKUP}", category=f"c{MARKUP}"),),
+        clean=replace(recipe.clean, html_tags=False),
+        length=LengthFilter(min_chars=5),
+        decontamination=Decontamination(benchmarks=(str(benchmark),)),
+    )
+    run = RunFolder(folder / "run")
+    prepare(run, "tiny", recipe, workers=1)
+    write_report(run)
+    return run
+
+
+def page_of(folder: RunFolder) -> str:
+    return (folder.path / "report.html").read_text("utf-8")
+
+
+class Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+def test_markup_in_the_corpus_and_the_recipe_is_shown_as_text(reported: RunFolder) -> None:
+    page = page_of(reported)
+    parser = Tags()
+    parser.feed(page)
+    assert "script" not in {tag for tag, _ in parser.tags}
+    for place in ("s", "l", "The tag "):
+        assert f"{place}&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_page_needs_no_network_and_no_other_file(reported: RunFolder) -> None:
+    page = page_of(reported)
+    parser = Tags()
+    parser.feed(page)
+    links = [value for _, attributes in parser.tags for name, value in attributes.items() if name.endswith("href")]
+    assert links
+    assert all(str(value).startswith("#") for value in links)
+    assert not {"img", "link", "iframe", "object"} & {tag for tag, _ in parser.tags}
+    assert not [attributes for _, attributes in parser.tags if "src" in attributes]
+    assert "@import" not in page
+    assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", page))
+    assert len(page.encode()) < 300_000
+
+
+def test_ids_of_all_plots_are_their_own(reported: RunFolder) -> None:
+    parser = Tags()
+    parser.feed(page_of(reported))
+    ids = [attributes["id"] for _, attributes in parser.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    plots = [attributes["aria-label"] for tag, attributes in parser.tags if tag == "svg"]
+    assert plots == ["flow", "document characters", "sentence characters", "hangul share", "token use", "positions"]
+
+
+def test_plots_take_their_colours_from_the_page(reported: RunFolder) -> None:
+    page = page_of(reported)
+    assert "currentColor" in page
+    drawn = page[page.index("<svg") :]
+    assert re.findall(r"#0102\d\d", drawn) == []
+    assert set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", drawn)) <= {"#ffffff", "#cccccc"}
+
+
+def test_no_personal_data_is_readable_in_page_and_json(reported: RunFolder) -> None:
+    for name in ("report.html", "report.json"):
+        text = (reported.path / name).read_text("utf-8")
+        assert MOBILE not in text
+        assert MAIL not in text
+        assert "010-••••-••••" in text
+    facts = read_json(reported.path / "report.json")
+    shown = {group["heading"]: group["examples"] for group in facts["examples"]}
+    [mobile] = shown["personal data: mobile"]
+    assert "담당자 번호는 010-••••-•••• 이고" in mobile["text"]
+    assert re.search(r"담당자 번호는 010-\d{4}-\d{4} 이고", mobile["detail"])
+    assert dict.fromkeys(facts["personal_data"][f"s{MARKUP}"], 1) == {"mobile": 1, "email": 1}
+    [dropped] = [each for each in shown["documents: not Korean"] if "write to" in each["text"]]
+    assert dropped["text"].startswith("Nothing Korean at all, write to ••")
+
+
+def test_numbers_reconcile_from_raw_text_to_records(reported: RunFolder) -> None:
+    facts = read_json(reported.path / "report.json")
+    read, clean, split, kept, *records = facts["flow"]
+    dropped = {(row["stage"], row["kind"], row["reason"]): row for row in facts["dropped"]}
+    repeated = [dropped["sentences", "documents", reason] for reason in ("duplicate", "near duplicate")]
+    assert [row["number"] for row in repeated] == [1, 1]
+    assert read["documents"] == 65
+    assert clean["documents"] - split["documents"] == 2
+    assert clean["text_bytes"] - split["text_bytes"] == sum(row["text_bytes"] for row in repeated)
+    lost = {
+        kind: sum(row["number"] for (_, of, _), row in dropped.items() if of == kind)
+        for kind in ("documents", "sentences")
+    }
+    assert read["documents"] - kept["documents"] == lost["documents"]
+    assert split["sentences"] - kept["sentences"] == lost["sentences"]
+    [source] = facts["sources"]
+    assert source["all"]["bytes_read"] == read["text_bytes"]
+    assert source["all"]["bytes_kept"] == kept["text_bytes"]
+    histograms = facts["histograms"]["all"]
+    for name, unit in (("document_characters", "documents"), ("sentence_characters", "sentences")):
+        assert sum(histograms[name]["in"]) == split[unit]
+        assert sum(histograms[name]["kept"]) == kept[unit]
+    vocabulary = facts["vocabulary"]
+    ordinary = vocabulary["rows"] - len(facts["records"]["reserved_ids"])
+    assert vocabulary["never_used"] + sum(vocabulary["used_by_power_of_ten"]) == ordinary
+    assert {row["after"] for row in records} == {"records, evaluation", "records, train"}
+    [(_, benchmark)] = facts["benchmarks"].items()
+    assert benchmark == {"texts": 1, "sentences": dropped["sentences", "sentences", "benchmark"]["number"]}
+
+
+def test_the_same_run_gives_the_same_page(reported: RunFolder) -> None:
+    before = page_of(reported)
+    write_report(reported)
+    assert page_of(reported) == before
+
+
+def test_the_command_writes_the_page_beside_the_text(reported: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    (reported.path / "report.html").unlink()
+    report = COMMANDS["report"][0]
+    report([str(reported.path), "--no-page"])
+    assert not (reported.path / "report.html").exists()
+    assert "report.html" not in capsys.readouterr().out
+    report([str(reported.path)])
+    assert (reported.path / "report.html").exists()
+    assert f"{reported.path}/report.html: this with plots" in capsys.readouterr().out
+
+
+def test_a_run_of_an_earlier_version_is_named(reported: RunFolder, tmp_path: Path) -> None:
+    old = RunFolder(tmp_path)
+    counts = read_json(reported.corpus / "report.json")
+    del counts["sentences"]["histograms"]
+    write_json(old.corpus / "report.json", counts)
+    with pytest.raises(InputError, match=r"prepared by an earlier version.*run the same prepare command again"):
+        write_report(old)
