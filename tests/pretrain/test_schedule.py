@@ -7,8 +7,8 @@ from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
-from pretrain.checkpoints import refuse_other_run
 from pretrain.recipe import Phase, TrainingRecipe, training_recipe_from_plain
+from pretrain.same_run import refuse_other_run
 from pretrain.schedule import stretch_at, stretches
 
 LONG = changed(TINY, max_steps=1000, phases=(Phase(128, 0.9, global_batch_size=64), Phase(512, 0.1, accumulation=4)))
