@@ -3,8 +3,10 @@
 import html
 import io
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ CURVES = {
     "data_wait": "data wait",
 }
 """Metrics that are drawn, where a run has them, and their titles."""
+HANGUL_FONTS = ("Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "AppleGothic")
+"""Taken for the names of runs in a PNG where one is installed; matplotlib's own font has no Hangul."""
 
 
 @dataclass(frozen=True)
@@ -82,26 +86,30 @@ def _read(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
 
 def draw(runs: Sequence[Run], metrics: Sequence[str], form: str) -> bytes:
     """One plot for each metric, all runs in it, as `png` or `svg`."""
-    pyplot = needed("matplotlib.figure", "the drawing of curves", extra="plots")
-    needed("matplotlib", "the drawing of curves", extra="plots").rcParams["svg.hashsalt"] = (
-        "compare"  # same runs, same bytes
-    )
-    rows = -(-len(metrics) // 2)
-    figure = pyplot.Figure(figsize=(11, 3.2 * rows), layout="constrained")
-    axes = figure.subplots(rows, 2, squeeze=False).flat
-    for axis, metric in zip(axes, metrics, strict=False):
-        for run in runs:
-            steps, values = run.points(metric)
-            marks = "o-" if metric.startswith("evaluation") else "-"
-            axis.plot(steps, values, marks, markersize=3, linewidth=1, label=escaped(run.name))
-        axis.set(title=CURVES[metric], xlabel="step")
-        axis.grid(alpha=0.3)
-    for axis in list(axes)[len(metrics) :]:
-        axis.set_axis_off()
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(runs)))
-    content = io.BytesIO()
-    figure.savefig(content, format=form, dpi=110, metadata={"Date": None} if form == "svg" else None)
+    matplotlib = needed("matplotlib", "the drawing of curves", extra="plots")
+    matplotlib.use("agg")
+    pyplot, fonts = import_module("matplotlib.pyplot"), import_module("matplotlib.font_manager").get_font_names()
+    hangul = [font for font in HANGUL_FONTS if font in fonts]
+    # An SVG's letters stay letters, which the browser draws; the salt: same runs, same bytes.
+    settings = {"font.family": ["DejaVu Sans", *hangul], "svg.fonttype": "none", "svg.hashsalt": "compare"}
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # in an SVG, which leaves them to the browser
+        rows = -(-len(metrics) // 2)
+        figure, grid = pyplot.subplots(rows, 2, figsize=(11, 3.2 * rows), layout="constrained", squeeze=False)
+        for axis, metric in zip(grid.flat, metrics, strict=False):
+            for number, run in enumerate(runs, 1):
+                drawable = form == "svg" or run.name.isascii() or hangul
+                marks = "o-" if metric.startswith("evaluation") else "-"
+                label = escaped(run.name) if drawable else f"run {number}"
+                axis.plot(*run.points(metric), marks, markersize=3, linewidth=1, label=label)
+            axis.set(title=CURVES[metric], xlabel="step")
+            axis.grid(alpha=0.3)
+        for axis in grid.flat[len(metrics) :]:
+            axis.set_axis_off()
+        figure.legend(*grid.flat[0].get_legend_handles_labels(), loc="outside upper center", ncols=min(4, len(runs)))
+        content = io.BytesIO()
+        figure.savefig(content, format=form, dpi=110, metadata={"Date": None} if form == "svg" else None)
+        pyplot.close(figure)
     return content.getvalue()
 
 

@@ -17,21 +17,24 @@ def run(folder: Path, losses: list[float | None], seed: int) -> Path:
     return folder
 
 
+@pytest.mark.filterwarnings("error:Glyph")
 def test_a_page_holds_curves_last_values_and_what_differs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folders = [run(tmp_path / "base", [3.0, 2.0, 1.5], 0), run(tmp_path / "<b>$x$", [3.5, None, 1.25], 1)]
+    folders = [run(tmp_path / "base", [3.0, 2.0, 1.5], 0), run(tmp_path / "<b>$x$운영", [3.5, None, 1.25], 1)]
     page = tmp_path / "page.html"
     compare(folders, page)
     html = page.read_text()
     assert html.count("<svg") == 1
     assert "<b>" not in html
+    assert "운영" in html[html.index("<svg") : html.index("</svg>")]
     assert not re.search(r'(src|href)="http', html)
     for cell in ("<td>1.5</td><td>1.25</td>", "<td>7.25</td><td>8.25</td>", "seed: 0 -&gt; 1"):
         assert cell in html
     assert "loss (nats)" in capsys.readouterr().out
 
 
+@pytest.mark.filterwarnings("error:Glyph")
 def test_a_png_is_drawn_and_the_same_runs_give_the_same_bytes(tmp_path: Path) -> None:
-    folders = [run(tmp_path / name, [3.0, 2.0], seed) for seed, name in enumerate(("base", "other"))]
+    folders = [run(tmp_path / name, [3.0, 2.0], seed) for seed, name in enumerate(("base", "다른"))]
     compare(folders, tmp_path / "one.png")
     compare(folders, tmp_path / "two.png")
     content = (tmp_path / "one.png").read_bytes()
