@@ -4,8 +4,12 @@ import logging
 import sys
 from collections.abc import Callable
 
-from data_pipeline.commands import contaminated, inspect, prepare, report, vocabulary
-from data_pipeline.contract.errors import run_command
+from data_pipeline.contract.errors import end_for_missing_package, run_command
+
+try:
+    from data_pipeline.commands import contaminated, inspect, prepare, report, vocabulary
+except ModuleNotFoundError as error:
+    end_for_missing_package(error)
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "prepare": (prepare.run, "RECIPE", "raw corpora to records"),

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import tyro
+from data_pipeline.contract.errors import InputError, end_for_missing_package, run_command
 
-from data_pipeline.contract.command_line import parse_command_line
-from data_pipeline.contract.errors import InputError, run_command
-from data_pipeline.contract.recipe_file import load_recipe
-from data_pipeline.contract.run_folder import existing_run_folder
-from pretrain.machines import machine_named
-from pretrain.recipe import TrainingRecipe
+try:
+    import tyro
+
+    from data_pipeline.contract.command_line import parse_command_line
+    from data_pipeline.contract.recipe_file import load_recipe
+    from data_pipeline.contract.run_folder import existing_run_folder
+    from pretrain.machines import machine_named
+    from pretrain.recipe import TrainingRecipe
+except ModuleNotFoundError as error:
+    end_for_missing_package(error)
 
 
 @dataclass(frozen=True)

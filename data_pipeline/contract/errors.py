@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 AGAIN = "and run the same command again"
 MACHINE: dict[int, str] = {
@@ -77,6 +78,8 @@ def run_command(command: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        end_for_missing_package(error)
     except OSError as error:
         known = machine_error(error)
         if known is None:
@@ -84,6 +87,20 @@ def run_command(command: Callable[[], None]) -> None:
         _end(known, 1)
 
 
-def _end(error: Exception, code: int) -> None:
+def end_for_missing_package(error: ModuleNotFoundError) -> NoReturn:
+    """Says in one sentence that this Python lacks a package, with exit code 2; a module of our own is a bug, raised again."""
+    package = (error.name or "").partition(".")[0]
+    if package in ("configs", "data_pipeline", "pretrain", ""):
+        raise error
+    _end(
+        InputError(
+            f"the package {package} is not installed for {sys.executable}; run ./run_tpu.sh --install-only and use "
+            ".venv/bin/python"
+        ),
+        2,
+    )
+
+
+def _end(error: Exception, code: int) -> NoReturn:
     print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     sys.exit(code)

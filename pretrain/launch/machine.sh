@@ -31,6 +31,9 @@ tell_slice() { # on a TPU VM: says which slice this is, and refuses to start alo
   worker=$(metadata agent-worker-number || echo 0)
   workers=$(metadata worker-network-endpoints | tr ',' '\n' | grep -c . || true)
   note "worker $worker of ${workers:-1} of a $kind"
+  if [ -n "${LAUNCHED:-}" ] && [ "${WORKER:-$worker}" != "$worker" ] && [ "${workers:-1}" -gt 1 ]; then
+    wrong "this host is worker $worker of its slice, but stands in the list as $WORKER; list the hosts in the order of their workers"
+  fi
   if [ "${workers:-1}" -gt 1 ] && [ -z "${LAUNCHED:-}" ]; then
     wrong "this is one host of $workers, and all must start together: run ./run_tpu.sh --hosts FILE with the $workers addresses, or --create, from your own machine"
   fi

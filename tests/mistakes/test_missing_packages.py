@@ -1,6 +1,7 @@
 """A package that is not installed is named with the command that installs it, before any work; one that is not needed is not asked for."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +83,21 @@ def test_reports_need_no_corpus_package(workplace: Path, without: dict[str, str]
     for command in ("report", "inspect"):
         ran = run_process("data_pipeline", command, unbroken, cwd=workplace, environment=absent).success()
         assert re.search("vocabulary: 220 rows|train rows of 64 tokens", ran.out)
+
+
+@pytest.mark.parametrize("room", ["data_pipeline", "pretrain"])
+@pytest.mark.parametrize("module", ["tyro", "numpy", "fsspec"])
+def test_a_python_without_the_base_packages_is_named(room: str, module: str, without: dict[str, str]) -> None:
+    ran = run_process(room, "--help", environment={**without, "ABSENT_MODULES": module})
+    assert ran.sentence(WRONG_INPUT) == (
+        f"the package {module} is not installed for {sys.executable}; run ./run_tpu.sh --install-only and use "
+        ".venv/bin/python"
+    )
+
+
+def test_a_base_package_that_only_one_command_needs_is_named_by_it(tmp_path: Path, without: dict[str, str]) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    environment = {**without, "ABSENT_MODULES": "safetensors"}
+    assert run_process("pretrain", "--help", environment=environment).code == 0
+    ran = run_process("pretrain", "export", tmp_path, environment=environment)
+    assert ran.sentence(WRONG_INPUT).startswith("the package safetensors is not installed for")

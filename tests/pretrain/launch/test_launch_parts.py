@@ -96,9 +96,14 @@ METADATA = "metadata() { case $1 in accelerator-type) echo v3-32 ;; agent-worker
 
 
 def test_a_tpu_vm_finds_its_slice(world: World) -> None:
-    said = shell(world, f"{METADATA} LAUNCHED=yes; tell_slice")
+    said = shell(world, f"{METADATA} LAUNCHED=yes WORKER=2; tell_slice")
     assert (said.code, said.error) == (0, "worker 2 of 4 of a v3-32\n")
     assert shell(world, "metadata() { return 7; }; tell_slice") == Said(0, "", ""), "no TPU VM, nothing to say"
+
+
+def test_hosts_listed_in_another_order_than_the_slice_are_refused(world: World) -> None:
+    said = shell(world, f"{METADATA} LAUNCHED=yes WORKER=1; tell_slice")
+    assert said.sentence(2).startswith("this host is worker 2 of its slice, but stands in the list as 1")
 
 
 def test_one_host_of_several_does_not_start_alone(world: World) -> None:
