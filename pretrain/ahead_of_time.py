@@ -77,7 +77,12 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     rows = batch_sharding(mesh)
     with jax.set_mesh(mesh):
         steps = make_steps(
-            make_objective(recipe, header), make_optimizer(recipe), SHARDING_RULES, mesh, recipe.gradient_dtype
+            make_objective(recipe, header),
+            make_optimizer(recipe),
+            SHARDING_RULES,
+            mesh,
+            recipe.gradient_dtype,
+            batch_grows=recipe.batch_warmup.first_rows > 0,
         )
         batch = abstract_batch(header, recipe.global_batch_size, recipe.accumulation, rows)
         lowered = steps.train.lower(steps.abstract_state, batch)

@@ -2,8 +2,8 @@
 
 A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a record (`data_pipeline.contract.records`), and
 `record_ids` and `epochs`, int32 [accumulation, microbatch], which decide each row's mask: the record's number in its split and
-how often it has been read before. Row j of step s stands at position (s - first_step) x global_batch_size + j of an endless
-sequence of shuffled epochs; neither accumulation nor devices change that.
+how often it has been read before. Row j of a step stands at position (rows of the steps before) + j of an endless sequence of
+shuffled epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
 """
 
 import queue
@@ -20,6 +20,8 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from data_pipeline.contract.records import Records, RecordsHeader, Row
+from pretrain.batch_sizes import BatchSizes
+from pretrain.recipe import BatchWarmup
 
 Batch = dict[str, jax.Array]
 PREFETCHED = 2
@@ -56,6 +58,7 @@ class TrainingBatches:
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
     - `first_step`: the step that reads the first rows.
+    - `warmup`: how the batch grows to that many rows; None means that it has them from the first step on.
 
     `spent` tells how long the stages have taken.
     """
@@ -69,8 +72,10 @@ class TrainingBatches:
         accumulation: int,
         sharding: NamedSharding,
         first_step: int = 0,
+        warmup: BatchWarmup | None = None,
     ) -> None:
         self.records = records
+        self.sizes = BatchSizes(global_batch_size, warmup)
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
         self.first_step = first_step
@@ -78,11 +83,11 @@ class TrainingBatches:
         self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(None)
 
     def record_indices(self, step: int, rows: np.ndarray) -> np.ndarray:
-        """The records (int64 [n]) that stand at rows [n], 0 to global_batch_size - 1, of a step."""
+        """The records (int64 [n]) that stand at rows [n], counted from 0, of a step."""
         return np.array([self._order[int(position)] for position in self._positions(step, rows)], np.int64)
 
     def _positions(self, step: int, rows: np.ndarray) -> np.ndarray:
-        return (step - self.first_step) * self.shape[0] * self.shape[1] + rows
+        return self.sizes.before(step - self.first_step) + rows
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""
@@ -94,15 +99,18 @@ class TrainingBatches:
         """The rows of a step that this process holds (see `local_rows`), and their fields, arrays [n, ...] in that order."""
         with self.spent.stage("batching"):
             rows = local_rows(self.shape, self.sharding)
-            indices = self.record_indices(step, rows)
-            epochs = self._positions(step, rows) // len(self.records)
+            beyond = rows >= self.sizes.of(step - self.first_step)
+            # A row beyond the step's is read as its first, so that shapes and types come from the records, then blanked.
+            read = np.where(beyond, 0, rows)
+            indices = self.record_indices(step, read)
+            epochs = self._positions(step, read) // len(self.records)
             numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
         with self.spent.stage("reading"):
             records = self.records.fetch([int(index) for index in indices])
         with self.spent.stage("decoding"):
             decoded = self.records.decode(records)
         with self.spent.stage("batching"):
-            return rows, {**self.records.stack(decoded), **numbers}
+            return rows, {**blanked(self.records.stack(decoded), beyond, self.records.header), **numbers}
 
 
 class EvaluationBatches:
@@ -130,14 +138,23 @@ class EvaluationBatches:
         numbers = index * self.shape[1] + rows
         # A row beyond the end is read as the last one, so that shapes and types come from the records, then blanked.
         fields = self.records.read([int(number) for number in np.minimum(numbers, self.rows - 1)])
-        beyond = numbers >= self.rows
-        blank = padding_row(self.records.header)
-        fields = {
-            name: np.where(beyond.reshape(-1, *(1,) * (values.ndim - 1)), blank[name], values).astype(values.dtype)
-            for name, values in fields.items()
-        }
+        shown = blanked(fields, numbers >= self.rows, self.records.header)
         numbered = {"record_ids": numbers.astype(np.int32), "epochs": np.zeros(len(rows), np.int32)}
-        return place_rows({**fields, **numbered}, rows, self.shape, self.sharding)
+        return place_rows({**shown, **numbered}, rows, self.shape, self.sharding)
+
+
+def blanked(fields: Row, beyond: np.ndarray, header: RecordsHeader) -> Row:
+    """Rows with padding in the place of some.
+
+    - `fields`: arrays [n, ...]; `beyond`: bool [n], the rows to be padding.
+    """
+    if not beyond.any():
+        return fields
+    blank = padding_row(header)
+    return {
+        name: np.where(beyond.reshape(-1, *(1,) * (values.ndim - 1)), blank[name], values).astype(values.dtype)
+        for name, values in fields.items()
+    }
 
 
 def padding_row(header: RecordsHeader) -> Row:

@@ -41,22 +41,24 @@ def batch_gradients(
     objective: MaskedLanguageModel,
     dtype: DTypeLike,
     mesh: jax.sharding.Mesh,
+    grows: bool = False,
 ) -> Gradients:
     """The gradients of a batch [accumulation, microbatch, ...], the same on every device.
 
     - `step`: steps done, int32 scalar; with a row's number in the batch it decides what dropout drops.
     - `dtype`: the type in which devices send each other gradients.
     - `mesh`: of the batch and the parameters.
+    - `grows`: whether the last microbatches may be padding (`BatchWarmup`).
     """
     accumulation, microbatch = batch["tokens"].shape[:2]
     rows = jnp.arange(accumulation * microbatch, dtype=jnp.int32).reshape(accumulation, microbatch)
     if mesh.shape["data"] == 1 or mesh.shape["data"] != mesh.size:
-        return _gradients(params, batch, rows, step, objective)
+        return _gradients(params, batch, rows, step, objective, grows)
 
     def of_own_rows(params: Parameters, batch: Batch, rows: jax.Array, step: jax.Array) -> Gradients:
         # Said to differ between devices, or jax.grad sums each use of a parameter over the devices at once.
         params, step = _differing((params, step), "data")
-        own = _gradients(params, batch, rows, step, objective, over="data")
+        own = _gradients(params, batch, rows, step, objective, grows, over="data")
         sent = own._replace(of_loss=_as(dtype, own.of_loss))
         summed: Gradients = jax.lax.psum(sent, "data")
         return summed._replace(of_loss=_as(jnp.float32, summed.of_loss))
@@ -78,6 +80,7 @@ def _gradients(
     rows: jax.Array,
     step: jax.Array,
     objective: MaskedLanguageModel,
+    grows: bool,
     over: str | tuple[()] = (),
 ) -> Gradients:
     """Of the rows that are here, divided by the weights of the whole batch.
@@ -97,7 +100,13 @@ def _gradients(
         return _as(jnp.float32, gradients), sums
 
     def add_microbatch(so_far: Any, turn: tuple[dict[str, jax.Array], jax.Array]) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, so_far, of_microbatch(turn)), None
+        def added() -> Any:
+            return jax.tree.map(jnp.add, so_far, of_microbatch(turn))
+
+        if not grows:
+            return added(), None
+        # Microbatches that a growing batch does not fill yet cost nothing.
+        return jax.lax.cond(turn[0]["row_weights"].any(), added, lambda: so_far), None
 
     turns = (masked, rows)
     first = jax.tree.map(lambda array: array[0], turns)

@@ -11,7 +11,7 @@ from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_o
 from pretrain.batches import Batch, EvaluationBatches, StageSeconds, TrainingBatches
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 from pretrain.recipe import TrainingRecipe
-from pretrain.schedule import Stretch, stretches
+from pretrain.schedule import Stretch, batch_warmup, stretches
 
 
 def records_folder(examples: Path, stretch: Stretch) -> Path:
@@ -35,8 +35,7 @@ class Phases:
     - `examples`: the run folder's.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
 
-    Every phase starts its own endless sequence of shuffled epochs: row j of its step s stands at position
-    (s - start) x global_batch_size + j. `spent` tells how long the stages of all batches have taken. Raises InputError where records are missing.
+    Every phase starts its own endless sequence of shuffled epochs. `spent` tells how long the stages of all batches have taken. Raises InputError where records are missing.
     """
 
     def __init__(self, examples: Path, recipe: TrainingRecipe, sharding: NamedSharding) -> None:
@@ -63,21 +62,20 @@ class Phases:
 
     def rows_before(self, step: int) -> int:
         """Rows that are read before a step."""
-        return sum(_steps_before(phase, step) * phase.stretch.recipe.global_batch_size for phase in self.all)
+        return sum(_rows_before(phase, step) for phase in self.all)
 
     def flops(self, objective: MaskedLanguageModel, start: int, stop: int) -> float:
         """Model FLOPs of the steps from `start` to `stop`, if no row were padded."""
         return sum(
-            (_steps_before(phase, stop) - _steps_before(phase, start))
-            * phase.stretch.recipe.global_batch_size
+            (_rows_before(phase, stop) - _rows_before(phase, start))
             * phase.header.length
             * objective.flops_per_token(phase.header.length)
             for phase in self.all
         )
 
 
-def _steps_before(phase: Phase, step: int) -> int:
-    return max(0, min(step, phase.stretch.stop) - phase.stretch.start)
+def _rows_before(phase: Phase, step: int) -> int:
+    return phase.batches.sizes.before(min(step, phase.stretch.stop) - phase.stretch.start)
 
 
 def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> Phase:
@@ -90,6 +88,7 @@ def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> Phase:
         accumulation=recipe.accumulation,
         sharding=sharding,
         first_step=stretch.start,
+        warmup=batch_warmup(stretch),
     )
     held_out = None
     if header.rows.get("evaluation") and recipe.evaluation.rows > 0:

@@ -95,6 +95,16 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class BatchWarmup:
+    """A batch that grows: small ones learn as much a step at the beginning (McCandlish et al. 2018, arXiv 1812.06162)."""
+
+    first_rows: int = 0
+    """Rows of the first step; the batch grows by as many, evenly. 0 means that all steps have global_batch_size rows."""
+    steps: int = 0
+    """Steps until the batch has global_batch_size rows."""
+
+
+@dataclass(frozen=True)
 class Phase:
     """A part of the steps, on rows of one length: 128 for most of the run, then 512 (Devlin et al. 2019, appendix A.2)."""
 
@@ -120,6 +130,7 @@ class TrainingRecipe:
     evaluation: Evaluation = field(default_factory=Evaluation)
     global_batch_size: int = 256
     """Rows a step, over all devices and microbatches."""
+    batch_warmup: BatchWarmup = field(default_factory=BatchWarmup)
     accumulation: int = field(default=1, metadata=FREE)
     """Microbatches a step; each holds global_batch_size / accumulation rows."""
     max_steps: int = 100_000
@@ -160,7 +171,7 @@ def training_recipe_from_plain(value: Any) -> TrainingRecipe:
 
     Raises InputError where it is none, or one with fields that this code does not have.
     """
-    classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation, Phase)
+    classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation, BatchWarmup, Phase)
     try:
         recipe = from_plain(value, classes)
     except (KeyError, TypeError) as error:

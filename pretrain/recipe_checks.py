@@ -41,6 +41,8 @@ LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
             "optimizer.warmup_steps",
             "optimizer.weight_decay",
             "optimizer.clip_norm",
+            "batch_warmup.first_rows",
+            "batch_warmup.steps",
             "checkpoints.every_steps",
             "checkpoints.every_minutes",
             "checkpoints.milestone_every_steps",

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 
 from data_pipeline.contract.errors import InputError
-from pretrain.recipe import TrainingRecipe
+from pretrain.recipe import BatchWarmup, TrainingRecipe
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,18 @@ def stretch_at(recipe: TrainingRecipe, step: int) -> Stretch:
     """The stretch that a step belongs to; the last one for steps beyond."""
     schedule = stretches(recipe)
     return next((each for each in schedule if step < each.stop), schedule[-1])
+
+
+def batch_warmup(stretch: Stretch) -> BatchWarmup | None:
+    """How the batch of a stretch grows; in the first one only.
+
+    Raises InputError where the warmup does not fit into it.
+    """
+    warmup = stretch.recipe.batch_warmup
+    if stretch.start or not warmup.first_rows:
+        return None
+    if warmup.steps > stretch.stop:
+        raise InputError(
+            f"batch_warmup.steps {warmup.steps}: must end within the {stretch.stop} steps of the run, or of its first phase"
+        )
+    return warmup

@@ -51,19 +51,20 @@ def train_step(
     optimizer: optax.GradientTransformation,
     mesh: jax.sharding.Mesh,
     gradient_dtype: DTypeLike,
+    batch_grows: bool = False,
 ) -> tuple[State, Metrics]:
     """Takes one optimizer step.
 
     - `state`: {"params", "optimizer", "step"}; step counts the steps done, int32 scalar.
     - `batch`: see `pretrain.batches`; its first axis is the accumulation.
-    - `mesh`, `gradient_dtype`: see `pretrain.gradients.batch_gradients`.
+    - `mesh`, `gradient_dtype`, `batch_grows`: see `pretrain.gradients.batch_gradients`.
 
     Returns the new state and float32 scalars: `loss` (nats a prediction, plus that of the pairs), `masked_accuracy`,
     `next_sentence_loss` and `next_sentence_accuracy` (pairs; `sentence_order_...` for theirs), `grad_norm` (before clipping),
     `predictions`, `real_tokens`, and `rejected` (see `finite_or_old`).
     """
     gradients, sums, real_tokens = batch_gradients(
-        state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype
+        state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype, grows=batch_grows
     )
     updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
     params = optax.apply_updates(state["params"], updates)
@@ -110,10 +111,12 @@ def make_steps(
     rules: Rules,
     mesh: jax.sharding.Mesh,
     gradient_dtype: DTypeLike,
+    batch_grows: bool = False,
 ) -> CompiledSteps:
     """Jits the steps for a mesh; nothing compiles before the first call.
 
     - `gradient_dtype`: the type in which devices send each other gradients.
+    - `batch_grows`: whether the last microbatches of a batch may be padding.
 
     Raises InputError where a parameter has no sharding rule or cannot be divided (`pretrain.sharding.shardings`).
     """
@@ -123,7 +126,13 @@ def make_steps(
 
     def train(state: State, batch: Batch) -> tuple[State, Metrics]:
         return train_step(
-            state, batch, objective=objective, optimizer=optimizer, mesh=mesh, gradient_dtype=gradient_dtype
+            state,
+            batch,
+            objective=objective,
+            optimizer=optimizer,
+            mesh=mesh,
+            gradient_dtype=gradient_dtype,
+            batch_grows=batch_grows,
         )
 
     def evaluate(params: Parameters, batch: Batch) -> dict[str, dict[str, jax.Array]]:

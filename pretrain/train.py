@@ -112,7 +112,14 @@ def _train(
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe) if first_process else []
     use_compilation_cache()
-    steps = make_steps(objective, make_optimizer(recipe), SHARDING_RULES, mesh, recipe.gradient_dtype)
+    steps = make_steps(
+        objective,
+        make_optimizer(recipe),
+        SHARDING_RULES,
+        mesh,
+        recipe.gradient_dtype,
+        batch_grows=recipe.batch_warmup.first_rows > 0,
+    )
     if found:
         state = checkpoints.restore(start, steps.abstract_state)
     else:
