@@ -42,7 +42,12 @@ def unigram_files(pieces: Pieces, lowercase: bool) -> dict[str, str]:
     """The three files by which every transformers release loads the tokenizer: name -> content."""
     specials = {f"{role}_token": token for role, token in zip(ROLES, SPECIAL_TOKENS, strict=True)}
     # The general class: BertTokenizer would make a WordPiece of the rows.
-    configuration = {"tokenizer_class": "PreTrainedTokenizerFast", "clean_up_tokenization_spaces": False, **specials}
+    configuration = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "clean_up_tokenization_spaces": False,
+        **specials,
+    }
     return {
         "tokenizer.json": build_unigram(pieces, lowercase).to_str(pretty=True) + "\n",
         "tokenizer_config.json": json.dumps(configuration, ensure_ascii=False, indent=2) + "\n",
