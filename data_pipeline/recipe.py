@@ -166,13 +166,13 @@ class Pseudonyms:
 class Vocabulary:
     """The vocabulary: trained on counts of morphemes or eojeols, or given. docs/vocabulary.md has those of published models."""
 
-    model: Literal["wordpiece", "unigram"] = "wordpiece"
-    """wordpiece: BERT's; pieces that go on inside a word carry ##. unigram: SentencePiece's, as KoBERT's; pieces that begin a word
-    carry a blank. It is trained on eojeols and wants the scheme plain."""
     size: int = 32_000
     """Rows, exactly; specials and [unusedN] included."""
     unused: int = 500
     """Rows [unused0]...; kept free for later domain words."""
+    model: Literal["wordpiece", "unigram"] = "wordpiece"
+    """wordpiece: BERT's; pieces that go on inside a word carry ##. unigram: SentencePiece's, as KoBERT's; pieces that begin a word
+    carry a blank. It is trained on eojeols and wants the scheme plain."""
     scheme: Literal["klue", "continuation", "plain"] = "klue"
     """klue: every morpheme is counted as a word of its own. continuation: a morpheme inside an eojeol carries ##.
     plain: eojeols are counted, without morphemes."""
