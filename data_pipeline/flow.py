@@ -255,7 +255,7 @@ class Stages:
     def morphemes(self, sentences: list[Done]) -> tuple[Output, ...]:
         """Tables of counts: of each part, then added up in groups by all workers, so that few are left to add."""
         recipe = self.recipe.vocabulary
-        how = {"scheme": recipe.scheme, "lowercase": recipe.lowercase}
+        how = {"model": recipe.model, "scheme": recipe.scheme, "lowercase": recipe.lowercase}
         weights = [
             source.weight if source.vocabulary_weight is None else source.vocabulary_weight
             for source in self._source_of
@@ -266,7 +266,7 @@ class Stages:
                 done.task.name,
                 "vocabulary:count_part",
                 {"part": _outputs([done], PART)},
-                {**how, "mixture": self._mixture(weight)},
+                {"vocabulary": how, "mixture": self._mixture(weight)},
             )
             for done, weight in zip(sentences, weights, strict=True)
         ]

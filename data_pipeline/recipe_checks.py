@@ -33,9 +33,14 @@ def check(recipe: DataRecipe) -> None:
     if recipe.decontamination.benchmarks:
         benchmark_paths(recipe.decontamination.benchmarks)
     sentence_splitter(recipe.sentences)
+    if recipe.vocabulary.model == "unigram" and recipe.vocabulary.scheme != "plain":
+        raise InputError(
+            f"--data.vocabulary.scheme {recipe.vocabulary.scheme}: a unigram model is trained on eojeols; "
+            "give --data.vocabulary.scheme plain as well"
+        )
     if recipe.vocabulary.given:
         _check_given(recipe.vocabulary.given)
-    if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
+    if recipe.word_unit == "morpheme" or not (recipe.vocabulary.given or recipe.vocabulary.scheme == "plain"):
         surface_parser()
 
 

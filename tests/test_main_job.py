@@ -22,7 +22,7 @@ from configs.quickstart import data as sample
 data = DataRecipe(
     sources=sample.sources,
     decontamination=sample.decontamination,
-    vocabulary=Vocabulary(size=3000, unused=10, character_coverage=0.995),
+    vocabulary=Vocabulary({vocabulary}, unused=10, character_coverage=0.995),
     examples={layout}(length=64),
 )
 training = TrainingRecipe(
@@ -64,17 +64,22 @@ class Run:
     pairs: bool
 
 
-@pytest.fixture(scope="module", params=["Packed", "SentencePairs"])
+KOBERTS = 'model="unigram", scheme="plain", size=800'
+"""Its padding is not row 0, and its words begin without ##."""
+
+
+@pytest.fixture(scope="module", params=[("Packed", "size=3000"), ("SentencePairs", KOBERTS)], ids=["packed", "pairs"])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run folder after prepare, train and export."""
+    layout, vocabulary = request.param
     here = tmp_path_factory.mktemp("main_job")
     recipe = here / "tiny.py"
-    recipe.write_text(RECIPE.format(layout=request.param), encoding="utf-8")
+    recipe.write_text(RECIPE.format(layout=layout, vocabulary=vocabulary), encoding="utf-8")
     # Relative paths, as a person types them.
     command("data_pipeline", "prepare", "tiny.py", "--run-dir", "run", "--workers", "1", cwd=here)
     command("pretrain", "train", "tiny.py", "--run-dir", "run", cwd=here)
     command("pretrain", "export", "run", cwd=here)
-    return Run(here / "run", recipe, request.param == "SentencePairs")
+    return Run(here / "run", recipe, layout == "SentencePairs")
 
 
 def command(*arguments: str | Path, cwd: Path | None = None) -> str:

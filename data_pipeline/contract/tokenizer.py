@@ -21,7 +21,13 @@ WordUnit = Literal["token", "bert_word", "eojeol", "morpheme"]
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 """The specials of a vocabulary that we train, in the order of their ids 0..4."""
 ROLES = ("pad", "unk", "cls", "sep", "mask")
-TOKENIZER_FILES = ("vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+SPACE_SYMBOL = "\u2581"
+"""Stands for the blank before a word, in SentencePiece's pieces."""
+SENTENCEPIECE_FILE = "spiece.model"
+"""A Unigram vocabulary as the package sentencepiece reads it; nothing here needs it."""
+TOKENIZER_FILES = (
+    "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", SENTENCEPIECE_FILE,
+)  # fmt: skip
 ALTERNATIVE_NAMES = {
     "pad": ("<pad>",),
     "unk": ("<unk>",),
@@ -76,7 +82,12 @@ class Tokenizer:
             and model.continuing_subword_prefix == "##"
             and isinstance(self.backend.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
         )
-        self.continues = np.array([piece.startswith("##") for piece in pieces])
+        by_blank = isinstance(model, models.Unigram)
+        self.continues = np.array(
+            [not piece.startswith(SPACE_SYMBOL) if by_blank else piece.startswith("##") for piece in pieces]
+        )
+        """bool [vocabulary]: pieces that go on inside a word."""
+        self._blank = np.array([bool(piece) and not piece.strip(f"{SPACE_SYMBOL} ") for piece in pieces])
         self.closing = np.array([_closes(piece) for piece in pieces])
         """bool [vocabulary]: marks that close what stands before them; a row should not begin with one."""
 
@@ -121,6 +132,8 @@ class Tokenizer:
         encoded = []
         for text, encoding in zip(texts, self.backend.encode_batch(list(texts), add_special_tokens=False), strict=True):
             ends = np.array([end for _, end in encoding.offsets], np.int64)
+            # A blank that is a token by itself is the beginning of the word behind it.
+            ends = np.minimum(ends + self._blank[encoding.ids], len(text))
             encoded.append((self.as_text(encoding.ids), token_starts(ends, boundaries(text))))
         return encoded
 

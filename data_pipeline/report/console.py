@@ -142,9 +142,9 @@ def formulae_table(formulae: dict[str, Any]) -> Table:
 def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]) -> None:
     console.print(
         f"\nvocabulary: {report['rows']:,} rows, {report['hangul_initial']:,} word-initial and "
-        f"{report['hangul_continuing']:,} ## Hangul pieces ({report['initial_to_continuing']:.1f} to 1)\n"
+        f"{report['hangul_continuing']:,} continuing Hangul pieces ({report['initial_to_continuing']:.1f} to 1)\n"
         f"on this corpus: [UNK] {report['unknown_rate']:.3%} of tokens, {report['tokens_per_eojeol']:.3f} tokens an eojeol, "
-        f"{report['characters_per_token']:.2f} characters a token, ## {report['continuing_share']:.1%} of tokens"
+        f"{report['characters_per_token']:.2f} characters a token, continuing pieces {report['continuing_share']:.1%} of tokens"
     )
     if "corpus_morphemes" in counts:
         console.print(

@@ -1,13 +1,15 @@
 """Stages 4 and 5: morpheme counts of each part, then one vocabulary; or the given one, copied."""
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from data_pipeline.contract.storage import read_json
-from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
+from data_pipeline.contract.tokenizer import SENTENCEPIECE_FILE, Tokenizer, hugging_face_files
+from data_pipeline.contract.unigram import unigram_files
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.mixture import Mixture
 from data_pipeline.recipe import Vocabulary
@@ -15,6 +17,7 @@ from data_pipeline.shard_task import ShardTask
 from data_pipeline.vocabulary.counts import CountTable, write_sum, write_table
 from data_pipeline.vocabulary.morphemes import count_morphemes
 from data_pipeline.vocabulary.trainer import train_vocabulary
+from data_pipeline.vocabulary.unigram import count_eojeols, train_unigram
 
 COUNTS = "counts.tsv.zst"
 
@@ -25,8 +28,8 @@ def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
     A document counts as often as it weighs.
     """
     [part] = task.inputs["part"]
-    how = dict(task.parameters)
-    mixture = Mixture(**how.pop("mixture"))
+    mixture = Mixture(**task.parameters["mixture"])
+    recipe = Vocabulary(**task.parameters["vocabulary"])
     tally = {"morphemes": 0, "text_bytes": 0}
 
     def texts(documents: Iterable[SplitDocument]) -> Iterator[str]:
@@ -44,12 +47,18 @@ def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
     with TemporaryDirectory(dir=folder) as place:
         batches: list[CountTable] = []
         for copies in mixture.numbers_of_copies():
-            for counts in count_morphemes(texts(trained(copies)), **how):
+            for counts in _counted(texts(trained(copies)), recipe):
                 weighted = ((text, copies * counts[text]) for text in sorted(counts))
                 batches.append(write_table(Path(place) / str(len(batches)), weighted))
                 tally["morphemes"] += copies * counts.total()
         write_sum(folder / COUNTS, batches)
     return tally
+
+
+def _counted(texts: Iterable[str], recipe: Vocabulary) -> Iterator[Counter[str]]:
+    if recipe.model == "unigram":
+        return count_eojeols(texts, recipe.lowercase)
+    return count_morphemes(texts, recipe.scheme, recipe.lowercase)
 
 
 def add_counts(task: ShardTask, folder: Path) -> dict[str, Any]:
@@ -63,11 +72,18 @@ def make_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
     recipe = Vocabulary(**task.parameters["vocabulary"])
     with TemporaryDirectory(dir=folder) as place:
         counts = write_sum(Path(place) / COUNTS, [CountTable(file.path) for file in task.inputs["counts"]])
-        rows = train_vocabulary(counts, recipe)
-        types = sum(1 for _ in counts)
-    for name, content in hugging_face_files(rows, recipe.lowercase).items():
+        types = morphemes = 0
+        for _, number in counts:
+            types, morphemes = types + 1, morphemes + number
+        if recipe.model == "unigram":
+            unigram = train_unigram(counts, recipe)
+            files = unigram_files(unigram.pieces, recipe.lowercase)
+            (folder / SENTENCEPIECE_FILE).write_bytes(unigram.model)
+        else:
+            files = hugging_face_files(train_vocabulary(counts, recipe), recipe.lowercase)
+    for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
-    return {"rows": len(rows), "types": types}
+    return {"rows": recipe.size, "types": types, "morphemes": morphemes}
 
 
 def copy_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import heapq
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
@@ -11,6 +12,10 @@ from tempfile import TemporaryDirectory
 import zstandard
 
 Count = tuple[str, int]
+Counts = Iterable[Count]
+"""Sorted by text, each text once; may be iterated over several times."""
+COUNTED_AT_ONCE = 500_000
+"""Different texts that are counted in memory, in some 100 MB, before they go to disk."""
 MOST_AT_ONCE = 64
 """Tables that are read at the same time; more are added up in several passes."""
 WINDOW_LOG = 20
@@ -60,3 +65,14 @@ def write_sum(path: Path, tables: Sequence[CountTable]) -> CountTable:
             ]
             passes += 1
         return write_table(path, added(tables))
+
+
+def least_count(counts: Counts, min_count: int, most_types: int) -> int:
+    """The smallest count, `min_count` or more, that at most so many texts reach."""
+    types_of = Counter(number for _, number in counts if number >= min_count)
+    types, least = 0, min_count
+    for number in sorted(types_of, reverse=True):
+        types += types_of[number]
+        if types > most_types:
+            return max(least, number + 1)
+    return least

@@ -10,12 +10,11 @@ import numpy as np
 
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.tokenizer import is_isolated, normalizer
+from data_pipeline.vocabulary.counts import COUNTED_AT_ONCE
 
 Scheme = Literal["klue", "continuation", "plain"]
 CONTINUES = "##"
 """Marks a counted morpheme that goes on inside an eojeol. No text can look like it: # is a word of its own."""
-MOST_TYPES = 500_000
-"""Different morphemes that are counted in memory, in some 100 MB, before they go to disk."""
 
 BLANKS = " \t\n\v\r"
 """What Mecab-ko skips between morphemes."""
@@ -53,7 +52,7 @@ def morpheme_boundaries() -> Callable[[str], np.ndarray]:
 
 
 def count_morphemes(
-    texts: Iterable[str], scheme: Scheme, lowercase: bool, most_types: int = MOST_TYPES
+    texts: Iterable[str], scheme: Scheme, lowercase: bool, most_types: int = COUNTED_AT_ONCE
 ) -> Iterator[Counter[str]]:
     """Counts the morphemes of texts, as the vocabulary trainer wants them, in batches of about so many types.
 

@@ -15,10 +15,14 @@ def vocabulary_report(tokenizer: Tokenizer, counts: Mapping[str, int]) -> dict[s
     - `counts`: of the records stage: tokens, unknown, continuing, eojeols, characters.
 
     `initial_to_continuing` is the fingerprint of the published Korean vocabularies: word-initial Hangul pieces for each
-    Hangul ## piece (about 6 for KLUE's method, about 2 for plain WordPiece).
+    Hangul piece that goes on inside a word (about 6 for KLUE's method, about 2 for plain WordPiece).
     """
     hangul = [piece for piece in tokenizer.pieces if _HANGUL.search(piece)]
-    continuing = [piece for piece in hangul if piece.startswith("##")]
+    continuing = [
+        piece
+        for piece, goes_on in zip(tokenizer.pieces, tokenizer.continues, strict=True)
+        if goes_on and _HANGUL.search(piece)
+    ]
     reserved = set(tokenizer.reserved_ids)
     ordinary = (piece for row, piece in enumerate(tokenizer.pieces) if row not in reserved)
     tokens, eojeols = max(1, counts.get("tokens", 0)), max(1, counts.get("eojeols", 0))

@@ -6,19 +6,16 @@ from collections.abc import Iterable, Iterator
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
-from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, is_isolated
+from data_pipeline.contract.tokenizer import SPACE_SYMBOL, SPECIAL_TOKENS, is_isolated
 from data_pipeline.recipe import Vocabulary
-from data_pipeline.vocabulary.counts import Count
+from data_pipeline.vocabulary.counts import Count, Counts, least_count
 from data_pipeline.vocabulary.morphemes import CONTINUES
 
-Counts = Iterable[Count]
 FIRST_PRIVATE = 0xF0000
 """Plane 15 stands in for the first character of a word while merges are learnt: BPE then tells 회- from -회 by itself."""
 LONGEST_PIECE = 16
 MOST_TYPES = 2_000_000
 """Different morphemes that merges are learnt from: sentencepiece keeps all of them in memory, about a kilobyte each."""
-SPACE_SYMBOL = "\u2581"
-"""Reserved by sentencepiece; a morpheme that holds it teaches no merges."""
 
 
 def train_vocabulary(counts: Counts, recipe: Vocabulary, most_types: int = MOST_TYPES) -> list[str]:
@@ -69,17 +66,6 @@ def alphabet(counts: Counts, coverage: float) -> list[str]:
     return kept
 
 
-def least_count(counts: Counts, min_count: int, most_types: int) -> int:
-    """The smallest count, `min_count` or more, that at most so many texts reach."""
-    types_of = Counter(number for _, number in counts if number >= min_count)
-    types, least = 0, min_count
-    for number in sorted(types_of, reverse=True):
-        types += types_of[number]
-        if types > most_types:
-            return max(least, number + 1)
-    return least
-
-
 def _learn_merges(counts: Counts, letters: set[str], least: int, wanted: int) -> list[str]:
     """At most `wanted` merged pieces in the order they were learnt, word-initial ones plain, others with ##."""
     first: dict[str, str] = {}
@@ -87,6 +73,7 @@ def _learn_merges(counts: Counts, letters: set[str], least: int, wanted: int) ->
     def taught() -> Iterator[Count]:
         for morpheme, number in counts:
             text = morpheme.removeprefix(CONTINUES)
+            # sentencepiece keeps its space symbol for itself.
             if number < least or len(text) < 2 or not letters.issuperset(text) or SPACE_SYMBOL in text:
                 continue
             if text == morpheme:

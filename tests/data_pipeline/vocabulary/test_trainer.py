@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer, hugging_face_files, is_isolated
 from data_pipeline.recipe import Vocabulary
+from data_pipeline.vocabulary.counts import least_count
 from data_pipeline.vocabulary.morphemes import Scheme, count_morphemes, morpheme_boundaries
 from data_pipeline.vocabulary.report import vocabulary_report
-from data_pipeline.vocabulary.trainer import alphabet, least_count, train_vocabulary
+from data_pipeline.vocabulary.trainer import alphabet, train_vocabulary
 
 pytest.importorskip("MeCab")
 RECIPE = Vocabulary(size=400, unused=3, character_coverage=1.0, min_count=1)
