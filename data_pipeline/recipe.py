@@ -114,7 +114,7 @@ class Decontamination:
     """Benchmark files or folders whose sentences must not be trained on. Empty switches the step off."""
     threshold: float = 0.6
     """Remove a sentence whose symmetric score 2 s(q,d) / (s(q,q) + s(d,d)) with any benchmark sentence reaches this, 0 to 1."""
-    embedded_threshold: float = 0.85
+    embedded_threshold: float = 0.8
     """Remove a sentence that holds a benchmark sentence: s(q,d) / s(d,d) reaches this, 0 to 1."""
     ngram: int = 2
     """Characters per term, counted over letters and digits only (blanks do not matter)."""

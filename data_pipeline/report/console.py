@@ -12,6 +12,7 @@ from data_pipeline.contract.records import RecordsHeader, read_header, records_f
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.cost import Cost, rate, total
+from data_pipeline.report.facts import formulae_listed
 from data_pipeline.shard_task import stage_costs
 
 
@@ -133,9 +134,8 @@ def formulae_table(formulae: dict[str, Any]) -> Table:
     table = Table(title="formulae: benchmark texts that stay in the corpus", title_justify="left")
     for column in ("text", "benchmark", "documents", "sentences"):
         table.add_column(column, justify="right" if column in ("documents", "sentences") else "left", overflow="fold")
-    rows = [(text, name, found) for name, texts in formulae.items() for text, found in texts.items()]
-    for text, name, found in sorted(rows, key=lambda row: (-row[2]["documents"], row[0])):
-        table.add_row(escape(text), name, f"{found['documents']:,}", f"{found['sentences']:,}")
+    for each in formulae_listed(formulae):
+        table.add_row(escape(each["text"]), each["benchmark"], f"{each['documents']:,}", f"{each['sentences']:,}")
     return table
 
 

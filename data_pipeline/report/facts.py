@@ -65,6 +65,7 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
             name: {"texts": texts, "sentences": sum(found.get(name, 0) for found in sentences["matched"].values())}
             for name, texts in sorted(stages.get("benchmarks", {}).get("texts", {}).items())
         },
+        "formulae": formulae_listed(stages.get("formulae", {}).get("formulae", {})),
         "documents_with_holes": sentences.get("documents_with_holes", 0),
         "personal_data": sentences["replaced"],
         "vocabulary": read_json(folder.vocabulary / REPORT),
@@ -72,6 +73,16 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
         "costs": _costs(folder, stages),
         "examples": _examples(stages),
     }
+
+
+def formulae_listed(formulae: dict[str, dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
+    """Text, benchmark, documents and sentences of each benchmark text that stays as a formula, the commonest first."""
+    listed = [
+        {"text": text, "benchmark": benchmark, **found}
+        for benchmark, texts in formulae.items()
+        for text, found in texts.items()
+    ]
+    return sorted(listed, key=lambda each: (-each["documents"], each["text"]))
 
 
 def _flow(stages: dict[str, Any], rows: Mapping[str, int], tokens: Mapping[str, int]) -> list[dict[str, Any]]:

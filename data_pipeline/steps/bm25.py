@@ -102,7 +102,7 @@ class Bm25Index:
     unknown_idf: float
     arrays: dict[str, NDArray[Any]]
     first_terms: NDArray[np.int64]
-    scratch: tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.uint8]]
+    scratch: tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.uint8]]
 
     @classmethod
     def open(cls, folder: str | Path) -> "Bm25Index":
@@ -126,7 +126,7 @@ class Bm25Index:
             benchmarks=facts["benchmarks"],
             arrays=arrays,
             scratch=(
-                np.zeros(len(arrays["self_scores"]), np.uint8),
+                np.empty(len(arrays["self_scores"]), np.uint16),
                 np.empty(len(arrays["self_scores"]), np.int64),
                 np.zeros(len(arrays["term_codes"]), np.uint8),
             ),

@@ -14,6 +14,9 @@ MAX_NGRAM = 4
 FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 """Of the 64-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/)."""
 
+LAST_EPOCH = 255
+"""Queries whose hits one filling of the scratch tells apart."""
+
 IN_QUERY, LISTED = 1, 2
 """Marks of a term: in the query; listed in this stretch, or looked up by an earlier one."""
 
@@ -162,24 +165,25 @@ def _choose_terms(  # type: ignore[no-untyped-def]
 
 
 @njit
-def _find_candidates(looked_up, needed, posting_starts, posting_texts, hits, candidates):  # type: ignore[no-untyped-def]
-    """Writes the texts that hold `needed` of the terms into `candidates`; returns how many."""
+def _find_candidates(looked_up, needed, posting_starts, posting_texts, hits, epoch, candidates):  # type: ignore[no-untyped-def]
+    """Writes the texts that hold `needed` of the terms into `candidates`; returns how many.
+
+    `hits` counts in its low bytes, and says in the high ones for which query (`epoch`): it need not be emptied for each.
+    """
     found = 0
+    base = np.int64(epoch) << 8
     # A text without a hit when fewer than `needed` terms are left cannot become one: the longest lists only count on.
-    opening = len(looked_up) - needed + 1
     for rank in range(len(looked_up)):
         term = looked_up[rank]
-        least = max(needed - (len(looked_up) - rank), 0)
+        least = base + max(needed - (len(looked_up) - rank), 0)
         for posting in range(posting_starts[term], posting_starts[term + 1]):
             text = np.uint32(posting_texts[posting])  # unsigned: spares numba's check for indices from the end
-            if least <= hits[text] < needed:
-                hits[text] += 1
-                if hits[text] == needed:
+            count = max(np.int64(hits[text]), base)
+            if least <= count < base + needed:
+                hits[text] = count + 1
+                if count + 1 == base + needed:
                     candidates[found] = text
                     found += 1
-    for term in looked_up[:opening]:
-        for posting in range(posting_starts[term], posting_starts[term + 1]):
-            hits[np.uint32(posting_texts[posting])] = 0
     return found
 
 
@@ -216,8 +220,8 @@ def closest(  # type: ignore[no-untyped-def]
 ):
     """The closest benchmark text of each query that is not short; `Bm25Index.closest` says what is computed, from which arrays.
 
-    Scratch: `hits` uint8 [benchmark texts] and `term_marks` uint8 [terms], all zero before and after; `candidates`
-    int64 [benchmark texts].
+    Scratch: `hits` uint16 and `candidates` int64 [benchmark texts], of any content; `term_marks` uint8 [terms], all zero
+    before and after.
 
     Returns `best` int64 [queries], -1 for no candidate, and `scores` float64 [queries, 2]: symmetric, embedded.
     """
@@ -228,7 +232,7 @@ def closest(  # type: ignore[no-untyped-def]
     looked_up = np.empty(len(codes), np.int64)
     terms = np.empty(len(codes), np.int64)
     frequencies = np.empty(len(codes), np.int64)
-    start = 0
+    start, epoch = 0, 0
     for query in range(len(ends)):
         query_codes = codes[start : ends[query]]
         start = ends[query]
@@ -254,9 +258,18 @@ def closest(  # type: ignore[no-untyped-def]
         )
         if chosen == 0:
             continue
+        if epoch % LAST_EPOCH == 0:
+            hits[:] = 0
         found = _find_candidates(
-            looked_up[:chosen], min(min_hits, chosen), posting_starts, posting_texts, hits, candidates
+            looked_up[:chosen],
+            min(min_hits, chosen),
+            posting_starts,
+            posting_texts,
+            hits,
+            epoch % LAST_EPOCH + 1,
+            candidates,
         )
+        epoch += 1
         self_score = 0.0
         if found:
             norm = k1 * (1 - b + b * length / mean_length)

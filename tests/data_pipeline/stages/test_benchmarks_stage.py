@@ -13,7 +13,8 @@ from data_pipeline.engines.local import LocalEngine
 from data_pipeline.flow import Stages
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import DataRecipe, Decontamination
-from data_pipeline.report import print_report
+from data_pipeline.report.console import print_report
+from data_pipeline.report.page import write_report
 from data_pipeline.stages.sentences import PART
 
 THANKS = "긴 글 읽어 주셔서 감사합니다."
@@ -76,6 +77,9 @@ def test_report_lists_what_went_beside_what_it_matched_and_what_stayed(
     assert "documents left with holes: 3" in printed
     assert all(text.split()[-1] in printed.split("formulae: benchmark texts")[1] for text in (THANKS, HELLO))
     assert f"1.00 benchmark/test test.jsonl:3: {COPIED}" in printed
+    write_report(folder)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert f'<td>{THANKS}</td><td>benchmark/test</td><td class="n">12</td><td class="n">12</td>' in page
 
 
 def test_formulae_are_counted_over_all_parts_whatever_the_number_of_workers(recipe: DataRecipe, tmp_path: Path) -> None:
