@@ -65,6 +65,7 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
             name: {"texts": texts, "sentences": sum(found.get(name, 0) for found in sentences["matched"].values())}
             for name, texts in sorted(stages.get("benchmarks", {}).get("texts", {}).items())
         },
+        "formulae": stages.get("formulae", {}).get("formulae", {}),
         "documents_with_holes": sentences.get("documents_with_holes", 0),
         "personal_data": sentences["replaced"],
         "vocabulary": read_json(folder.vocabulary / REPORT),

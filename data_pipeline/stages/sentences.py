@@ -32,7 +32,7 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     repeated = {
         place: reason for file in task.inputs["repeated"] for place, reason in repeated_documents(file.path).items()
     }
-    steps = _steps(task)
+    steps = steps_of(task)
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
     with PartWriter(folder / PART) as writer:
@@ -92,7 +92,8 @@ def _results(
         yield from zip((document for _, document in batch), before, results, strict=True)
 
 
-def _steps(task: ShardTask) -> list[Step]:
+def steps_of(task: ShardTask) -> list[Step]:
+    """The steps that the documents of a task go through, duplicates aside."""
     parameters = task.parameters
     steps: list[Step] = [
         sentence_splitter(SentenceSplit(**parameters["sentences"])),

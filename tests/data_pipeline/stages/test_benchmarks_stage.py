@@ -13,7 +13,7 @@ from data_pipeline.engines.local import LocalEngine
 from data_pipeline.flow import Stages
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import DataRecipe, Decontamination
-from data_pipeline.report import print_report
+from data_pipeline.report.console import print_report
 from data_pipeline.stages.sentences import PART
 
 THANKS = "긴 글 읽어 주셔서 감사합니다."
