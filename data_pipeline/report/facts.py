@@ -1,11 +1,10 @@
 """What the report of a run says, as JSON: the page is drawn from this, and nothing else."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import read_header
+from data_pipeline.contract.records import RecordsHeader, read_header, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.cost import rate, total
@@ -40,15 +39,15 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
     stages = stages_of(folder)
     prepared = folder.manifest()["prepare"]
     recipe = prepared["recipe"]
-    sentences, records = stages["sentences"], stages["records"]
-    header = read_header(folder.examples)
+    sentences = stages["sentences"]
+    records = [_records(read_header(place), stages["records"]) for place in records_folders(folder.examples)]
     return {
         "run": {
             "name": folder.path.resolve().name,
             "recipe": prepared["recipe_name"],
             "software": prepared["software"],
         },
-        "flow": _flow(stages, header.rows, header.tokens),
+        "flow": _flow(stages),
         "sources": [_source(source, stages) for source in recipe["sources"]],
         "dropped": _dropped(stages),
         "histograms": {
@@ -69,13 +68,19 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
         "documents_with_holes": sentences.get("documents_with_holes", 0),
         "personal_data": sentences["replaced"],
         "vocabulary": read_json(folder.vocabulary / REPORT),
-        "records": {**asdict(header), "segment_lengths": records.get("segment_lengths")},
+        "records": records,
         "costs": _costs(folder, stages),
         "examples": _examples(stages),
     }
 
 
-def _flow(stages: dict[str, Any], rows: Mapping[str, int], tokens: Mapping[str, int]) -> list[dict[str, Any]]:
+def _records(header: RecordsHeader, counts: dict[str, Any]) -> dict[str, Any]:
+    """The records of one length, and what the layout did to make them."""
+    made = counts["by_length"][str(header.length)]
+    return {**asdict(header), "row_tokens": header.row_tokens, "has_pairs": header.has_pairs, "made": made}
+
+
+def _flow(stages: dict[str, Any]) -> list[dict[str, Any]]:
     """What is there after each stage: documents, sentences and bytes of text (UTF-8)."""
     documents, sentences = stages["documents"], stages["sentences"]
     clean = _category_total(documents, "clean_bytes")
@@ -103,7 +108,6 @@ def _flow(stages: dict[str, Any], rows: Mapping[str, int], tokens: Mapping[str, 
             "sentences": sentences["sentences"],
             "text_bytes": _category_total(sentences, "text_bytes"),
         },
-        *({"after": f"records, {split}", "rows": rows[split], "tokens": tokens[split]} for split in sorted(rows)),
     ]
 
 

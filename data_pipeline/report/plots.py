@@ -42,8 +42,9 @@ def plots(facts: dict[str, Any]) -> dict[str, Markup]:
     if moments := histograms["all"].get("hangul_share"):
         drawn["hangul_share"] = lambda axes: _shares(axes, moments, histograms)
     drawn["token_use"] = lambda axes: _token_use(axes, facts["vocabulary"])
-    if lengths := facts["records"]["segment_lengths"]:
-        drawn["positions"] = lambda axes: _positions(axes, lengths)
+    for of in facts["records"]:
+        if lengths := of["made"].get("segment_lengths"):
+            drawn[f"positions_{of['length']}"] = lambda axes, lengths=lengths: _positions(axes, lengths)  # type: ignore[misc]
     return {name: _svg(name, draw) for name, draw in drawn.items()}
 
 
@@ -67,9 +68,8 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> Markup:
 
 def _flow(axes: Axes, flow: Sequence[dict[str, Any]]) -> None:
     """Megabytes of text after each stage, above what the stage before held."""
-    stages = [stage for stage in flow if "text_bytes" in stage]
-    megabytes = [stage["text_bytes"] / 1e6 for stage in stages]
-    names = [stage["after"] for stage in stages]
+    megabytes = [stage["text_bytes"] / 1e6 for stage in flow]
+    names = [stage["after"] for stage in flow]
     before = axes.barh(names, [megabytes[0], *megabytes[:-1]], color=DROPPED)
     axes.barh(names, megabytes, color=KEPT)
     axes.bar_label(before, [f" {each:,.2f} MB" for each in megabytes], padding=2)
