@@ -54,14 +54,20 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
             "length_edges": LENGTH_EDGES,
             "share_edges": [bin_ / SHARE_BINS for bin_ in range(SHARE_BINS)],
             "min_hangul_share": recipe["korean"]["min_hangul_share"],
-            "by_source": sentences["histograms"],
-            "all": {name: merged(by.values()) for name, by in sentences["histograms"].items()},
+            "by_source": {
+                name: {source: _kept(moments) for source, moments in by.items()}
+                for name, by in sentences["histograms"].items()
+            },
+            "all": {name: _kept(merged(by.values())) for name, by in sentences["histograms"].items()},
         },
         "near_duplicates": {
             name: stages.get("survivors", {}).get(name, 0) for name in ("near_duplicates", "groups", "largest_group")
         },
         "benchmarks": {
-            name: {"texts": texts, "sentences": sum(found.get(name, 0) for found in sentences["matched"].values())}
+            name: {
+                "texts": texts,
+                "sources": {source: found.get(name, 0) for source, found in sentences["matched"].items()},
+            }
             for name, texts in sorted(stages.get("benchmarks", {}).get("texts", {}).items())
         },
         "formulae": stages.get("formulae", {}).get("formulae", {}),
@@ -78,6 +84,13 @@ def _records(header: RecordsHeader, counts: dict[str, Any]) -> dict[str, Any]:
     """The records of one length, and what the layout did to make them."""
     made = counts["by_length"][str(header.length)]
     return {**asdict(header), "row_tokens": header.row_tokens, "has_pairs": header.has_pairs, "made": made}
+
+
+def _kept(moments: dict[str, list[int]]) -> dict[str, list[int]]:
+    """A histogram of what came into the filters, and of what they kept."""
+    came = moments["in"]
+    lost = moments.get("lost", [0] * len(came))
+    return {"in": came, "kept": [one - other for one, other in zip(came, lost, strict=True)]}
 
 
 def _flow(stages: dict[str, Any]) -> list[dict[str, Any]]:

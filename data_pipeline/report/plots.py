@@ -83,7 +83,7 @@ def _lengths(axes: Axes, moments: dict[str, list[int]], edges: Sequence[int], un
     used = [index for index, number in enumerate(came) if number]
     first, last = used[0], used[-1] + 1
     ends = [*edges, edges[-1] * 2][first : last + 1]
-    _two_steps(axes, came[first:last], moments.get("kept", [0] * len(came))[first:last], ends)
+    _two_steps(axes, came[first:last], moments["kept"][first:last], ends)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 3)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -94,7 +94,7 @@ def _lengths(axes: Axes, moments: dict[str, list[int]], edges: Sequence[int], un
 
 def _shares(axes: Axes, moments: dict[str, list[int]], histograms: dict[str, Any]) -> None:
     came = moments["in"]
-    _two_steps(axes, came, moments.get("kept", [0] * len(came)), [*histograms["share_edges"], 1.0])
+    _two_steps(axes, came, moments["kept"], [*histograms["share_edges"], 1.0])
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -148,7 +148,8 @@ def test_numbers_reconcile_from_raw_text_to_records(reported: RunFolder) -> None
     header = read_header(reported.examples)
     assert (records["rows"], records["tokens"]) == (header.rows, header.tokens)
     [(_, benchmark)] = facts["benchmarks"].items()
-    assert benchmark == {"texts": 1, "sentences": dropped["sentences", "sentences", "benchmark"]["number"]}
+    number = dropped["sentences", "sentences", "benchmark"]["number"]
+    assert benchmark == {"texts": 1, "sources": {source["name"]: number}}
 
 
 @pytest.mark.parametrize("examples", [Packed(64), SentencePairs(64)])
