@@ -32,13 +32,14 @@ class TextHistograms:
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, dict[str, NDArray[np.int64]]]] = {}
-        self._waiting: dict[tuple[str, Moment], list[str]] = {}
+        self._texts: dict[tuple[str, Moment], list[str]] = {}
+        self._lengths: dict[tuple[str, Moment, int], list[int]] = {}  # of documents, with the sign that they count with
         self._characters = 0
 
     def add(self, document: Document) -> None:
         """Takes note of a document that was split."""
         sentences = document.sentences or ()
-        self._book("document_characters", document.source, "in", _length_bins([_length(document)]))
+        self._lengths.setdefault((document.source, "in", 1), []).append(_length(document))
         self._add_sentences(document.source, "in", [sentence.text for sentence in sentences])
 
     def lose(self, split: Document, result: Document | Dropped) -> None:
@@ -49,15 +50,14 @@ class TextHistograms:
             gone += [sentence.text for sentence in document.sentences or ()]
         elif not gone:
             return
-        lost = _length_bins([_length(split)])
+        self._lengths.setdefault((split.source, "lost", 1), []).append(_length(split))
         if not isinstance(result, Dropped):
-            lost = lost - _length_bins([_length(result)])
-        self._book("document_characters", split.source, "lost", lost)
+            self._lengths.setdefault((split.source, "lost", -1), []).append(_length(result))
         self._add_sentences(split.source, "lost", gone)
 
     def _add_sentences(self, source: str, moment: Moment, texts: list[str]) -> None:
-        self._waiting.setdefault((source, moment), []).extend(texts)
-        self._characters += sum(map(len, texts))
+        self._texts.setdefault((source, moment), []).extend(texts)
+        self._characters += sum(map(len, texts)) + 1
         if self._characters >= CHARACTERS_AT_ONCE:
             self._count()
 
@@ -70,11 +70,14 @@ class TextHistograms:
         }
 
     def _count(self) -> None:
-        for (source, moment), texts in self._waiting.items():
+        for (source, moment, sign), lengths in self._lengths.items():
+            self._book("document_characters", source, moment, sign * _length_bins(lengths))
+        for (source, moment), texts in self._texts.items():
             if texts:
                 self._book("sentence_characters", source, moment, _length_bins(list(map(len, texts))))
                 self._book("hangul_share", source, moment, _share_bins(texts))
-        self._waiting.clear()
+        self._lengths.clear()
+        self._texts.clear()
         self._characters = 0
 
     def _book(self, name: str, source: str, moment: Moment, numbers: NDArray[np.int64]) -> None:
