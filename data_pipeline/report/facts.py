@@ -23,7 +23,7 @@ def stages_of(folder: RunFolder) -> dict[str, Any]:
     stages: dict[str, Any] | None = read_json(folder.corpus / REPORT)
     if stages is None:
         raise InputError(f"{folder.path}: prepare has not finished here; run the same prepare command again")
-    if "histograms" not in stages["sentences"]:
+    if "histograms" not in stages["sentences"] or "by_length" not in stages["records"]:
         raise InputError(
             f"{folder.path}: prepared by an earlier version, which counted less than the page shows; run the same prepare "
             "command again, or report with --no-page"
