@@ -7,14 +7,15 @@ from collections.abc import Callable
 from data_pipeline.contract.errors import end_for_missing_package, run_command
 
 try:
-    from data_pipeline.commands import contaminated, inspect, prepare, report, vocabulary
+    from data_pipeline.commands import contaminated, diff, inspect, prepare, report, vocabulary
 except ModuleNotFoundError as error:
     end_for_missing_package(error)
 
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "prepare": (prepare.run, "RECIPE", "raw corpora to records"),
     "inspect": (inspect.run, "RUN_DIR", "training rows as a person would read them"),
-    "report": (report.run, "RUN_DIR", "counts by stage and reason, examples of what was dropped"),
+    "report": (report.run, "RUN_DIR", "counts by stage and reason, examples of what was dropped; a page with plots"),
+    "diff": (diff.run, "RUN_DIR RUN_DIR", "which sentences and counts differ between two runs, and through which step"),
     "contaminated": (
         contaminated.run,
         "FORMAT:GLOB ... --benchmark PATH",

@@ -227,16 +227,7 @@ class Stages:
         tasks: list[ShardTask] = []
         for done, (source, *_) in zip(documents, self._files, strict=True):
             for name, part in _parts([done]).items():
-                fraction = source.evaluation_fraction
-                pseudonyms = {"types": plain_fields(self.recipe.pseudonyms), "seed": self.recipe.seed}
-                parameters = {
-                    "sentences": plain_fields(self.recipe.sentences),
-                    "korean": plain_fields(self.recipe.korean),
-                    "length": plain_fields(source.length or self.recipe.length),
-                    "on_contaminated": self.recipe.decontamination.on_contaminated,
-                    "pseudonyms": pseudonyms if self.recipe.pseudonyms.enabled else None,
-                    "evaluation_fraction": self.recipe.evaluation_fraction if fraction is None else fraction,
-                }
+                parameters = sentence_parameters(self.recipe, source)
                 self._source_of.append(source)
                 inputs = {
                     "part": (part,),
@@ -340,6 +331,20 @@ class Stages:
         counts = self.report["records"]
         reconcile("records", self.report["sentences"]["documents"], counts["documents"], 0)
         return done_tasks
+
+
+def sentence_parameters(recipe: DataRecipe, source: Source) -> dict[str, Any]:
+    """What a recipe says of the stage `sentences`, for the documents of one source."""
+    pseudonyms = {"types": plain_fields(recipe.pseudonyms), "seed": recipe.seed}
+    fraction = source.evaluation_fraction
+    return {
+        "sentences": plain_fields(recipe.sentences),
+        "korean": plain_fields(recipe.korean),
+        "length": plain_fields(source.length or recipe.length),
+        "on_contaminated": recipe.decontamination.on_contaminated,
+        "pseudonyms": pseudonyms if recipe.pseudonyms.enabled else None,
+        "evaluation_fraction": recipe.evaluation_fraction if fraction is None else fraction,
+    }
 
 
 def plain_fields(recipe: Any) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""How long documents and sentences are and how much of them is Hangul, before and after the filters: counts in fixed bins."""
+"""How long documents and sentences are and how much of them is Hangul, before the filters and what those take out: counts
+in fixed bins."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from data_pipeline.document import Document
+from data_pipeline.document import Document, Dropped
 from data_pipeline.steps.korean_filter import HANGUL
 
 LENGTH_EDGES = tuple(sorted({round(10 ** (eighth / 8)) for eighth in range(6 * 8 + 1)}))
@@ -18,27 +19,45 @@ LETTERS_END = 0x323B0
 """No letter of a living script, no Han character stands behind it."""
 CHARACTERS_AT_ONCE = 200_000
 
-Moment = Literal["in", "kept"]
+Moment = Literal["in", "lost"]
 
 
 class TextHistograms:
-    """Histograms by source, of documents as they enter the filters ("in") and as they leave them ("kept").
+    """Histograms by source, of documents and sentences that enter the filters ("in") and of those that they take out ("lost").
 
-    Sentences without a letter have no Hangul share. The memory that this takes does not grow with the corpus.
+    What is kept is the difference: little is lost, so that little is counted twice. A document that lives on without some
+    of its sentences is lost in its old length and gained in its new one (a negative number of lost ones there). Sentences
+    without a letter have no Hangul share. The memory that this takes does not grow with the corpus.
     """
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[str, dict[str, NDArray[np.int64]]]] = {}
-        self._waiting: dict[tuple[str, Moment], list[str]] = {}
+        self._texts: dict[tuple[str, Moment], list[str]] = {}
+        self._lengths: dict[tuple[str, Moment, int], list[int]] = {}  # of documents, with the sign that they count with
         self._characters = 0
 
-    def add(self, document: Document, moment: Moment) -> None:
-        """Takes note of a split document."""
+    def add(self, document: Document) -> None:
+        """Takes note of a document that was split."""
         sentences = document.sentences or ()
-        length = sum(len(sentence.text) + len(sentence.blanks) for sentence in sentences)
-        self._book("document_characters", document.source, moment, _length_bins([length]))
-        self._waiting.setdefault((document.source, moment), []).extend(sentence.text for sentence in sentences)
-        self._characters += length
+        self._lengths.setdefault((document.source, "in", 1), []).append(_length(document))
+        self._add_sentences(document.source, "in", [sentence.text for sentence in sentences])
+
+    def lose(self, split: Document, result: Document | Dropped) -> None:
+        """Takes note of what became of it: the sentences that went, and the document, if it ended or got shorter."""
+        document = result.document if isinstance(result, Dropped) else result
+        gone = [removed.text for removed in document.removed]
+        if isinstance(result, Dropped):
+            gone += [sentence.text for sentence in document.sentences or ()]
+        elif not gone:
+            return
+        self._lengths.setdefault((split.source, "lost", 1), []).append(_length(split))
+        if not isinstance(result, Dropped):
+            self._lengths.setdefault((split.source, "lost", -1), []).append(_length(result))
+        self._add_sentences(split.source, "lost", gone)
+
+    def _add_sentences(self, source: str, moment: Moment, texts: list[str]) -> None:
+        self._texts.setdefault((source, moment), []).extend(texts)
+        self._characters += sum(map(len, texts)) + 1
         if self._characters >= CHARACTERS_AT_ONCE:
             self._count()
 
@@ -51,11 +70,14 @@ class TextHistograms:
         }
 
     def _count(self) -> None:
-        for (source, moment), texts in self._waiting.items():
+        for (source, moment, sign), lengths in self._lengths.items():
+            self._book("document_characters", source, moment, sign * _length_bins(lengths))
+        for (source, moment), texts in self._texts.items():
             if texts:
                 self._book("sentence_characters", source, moment, _length_bins(list(map(len, texts))))
                 self._book("hangul_share", source, moment, _share_bins(texts))
-        self._waiting.clear()
+        self._lengths.clear()
+        self._texts.clear()
         self._characters = 0
 
     def _book(self, name: str, source: str, moment: Moment, numbers: NDArray[np.int64]) -> None:
@@ -69,25 +91,28 @@ def _length_bins(lengths: Sequence[int]) -> NDArray[np.int64]:
     return np.bincount(np.maximum(bins, 0), minlength=len(LENGTH_EDGES))
 
 
+def _length(document: Document) -> int:
+    return sum(len(sentence.text) + len(sentence.blanks) for sentence in document.sentences or ())
+
+
 def _share_bins(texts: Sequence[str]) -> NDArray[np.int64]:
     characters = np.frombuffer("".join(texts).encode("utf-32-le", errors="surrogatepass"), np.uint32)
     characters = np.minimum(characters, LETTERS_END - 1)
-    is_hangul, is_letter = _classes()
-    ends = np.cumsum(list(map(len, texts)))
-    hangul, letters = (
-        np.diff(np.concatenate([[0], np.cumsum(of[characters], dtype=np.int64)])[np.concatenate([[0], ends])])
-        for of in (is_hangul, is_letter)
-    )
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
+    starts = (np.cumsum(lengths) - lengths)[lengths > 0]  # reduceat knows no empty ranges
+    if not len(starts):
+        return np.zeros(SHARE_BINS, np.int64)
+    hangul, letters = (np.add.reduceat(of[characters], starts, dtype=np.int32) for of in _classes())
     share = hangul[letters > 0] / letters[letters > 0]
     return np.bincount(np.minimum((share * SHARE_BINS).astype(np.int64), SHARE_BINS - 1), minlength=SHARE_BINS)
 
 
 @cache
-def _classes() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which code points are Hangul as the Korean filter has it, and which are letters."""
+def _classes() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """1 for the code points that are Hangul as the Korean filter has it, and for those that are letters."""
     characters = [chr(point) for point in range(LETTERS_END)]
-    hangul = np.zeros(LETTERS_END, bool)
-    hangul[[ord(character) for character in HANGUL.findall("".join(characters))]] = True
-    letters = np.array([character.isalpha() for character in characters])
-    letters[-1] = False  # stands for all that come after it
+    hangul = np.zeros(LETTERS_END, np.uint8)
+    hangul[[ord(character) for character in HANGUL.findall("".join(characters))]] = 1
+    letters = np.array([character.isalpha() for character in characters], np.uint8)
+    letters[-1] = 0  # stands for all that come after it
     return hangul, letters

@@ -64,8 +64,8 @@ class Tally:
         if all(len(self._examples.get(heading, ())) == EXAMPLES_PER_REASON for heading in headings.values()):
             return
         for kinds, masked, with_pseudonyms in replacements(before, after):
-            for kind in sorted(kinds):
-                self._add_example(headings[kind], after.id, masked, with_pseudonyms)
+            for kind in sorted(kinds & set(headings)):
+                self._add_example(headings[kind], after.id, masked, with_pseudonyms[:EXAMPLE_CHARS])
 
     def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
         self._dropped[kind, source, reason] += 1

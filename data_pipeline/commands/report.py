@@ -19,17 +19,20 @@ class Report:
     examples: int = 3
     """Examples of each reason to print; the page shows all that were kept."""
     page: bool = True
-    """Write RUN_DIR/report.html, which needs nothing else, and RUN_DIR/report.json."""
+    """Write RUN_DIR/report.html, which needs nothing else, and RUN_DIR/report.json; where matplotlib and jinja2 are installed."""
 
 
 def run(arguments: list[str]) -> None:
     from data_pipeline.report.console import print_report
-    from data_pipeline.report.page import FACTS, PAGE, write_report
+    from data_pipeline.report.page import FACTS, PAGE, missing_package, write_report
 
     command = parse_command_line(Report, arguments, "python -m data_pipeline report")
     folder = existing_run_folder(command.run_dir)
-    if command.page:
-        write_report(folder)
     print_report(folder, command.examples)
-    if command.page:
-        print(f"\n{folder.path / PAGE}: this with plots, for a browser; {folder.path / FACTS}: the same as JSON")
+    if not command.page:
+        return
+    if missing := missing_package():
+        print(f"\n{folder.path / PAGE}: not written; {missing}")
+        return
+    write_report(folder)
+    print(f"\n{folder.path / PAGE}: this with plots, for a browser; {folder.path / FACTS}: the same as JSON")

@@ -60,8 +60,9 @@ def draw(sources: Sequence[Source], number: int) -> list[Sample]:
 
     A source's bytes are cut into PLACES equal stretches (more, where it has more files; fewer, where they would be shorter
     than FIRST_WINDOW), and the documents are those with which each stretch begins. Their ids are `FILE:LINE`, behind the
-    first stretch `FILE@BYTE:LINE`, which counts lines from that byte on. Plain files whose documents are lines or blocks are read there and nowhere else. Compressed ones give the stretches of their
-    beginning (PREFIX_BYTES in all); of the other formats the first documents of each file are taken.
+    first stretch `FILE@BYTE:LINE`, which counts lines from that byte on. Plain files whose documents are lines or blocks
+    are read there and nowhere else. Compressed ones give the stretches of their beginning (PREFIX_BYTES in all); of the
+    other formats the first documents of each file are taken.
 
     Raises InputError where a source has no file or a file is damaged, WorkError where it cannot be read.
     """

@@ -1,11 +1,10 @@
 """What the report of a run says, as JSON: the page is drawn from this, and nothing else."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import read_header
+from data_pipeline.contract.records import RecordsHeader, read_header, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.cost import rate, total
@@ -24,7 +23,7 @@ def stages_of(folder: RunFolder) -> dict[str, Any]:
     stages: dict[str, Any] | None = read_json(folder.corpus / REPORT)
     if stages is None:
         raise InputError(f"{folder.path}: prepare has not finished here; run the same prepare command again")
-    if "histograms" not in stages["sentences"]:
+    if "histograms" not in stages["sentences"] or "by_length" not in stages["records"]:
         raise InputError(
             f"{folder.path}: prepared by an earlier version, which counted less than the page shows; run the same prepare "
             "command again, or report with --no-page"
@@ -40,36 +39,42 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
     stages = stages_of(folder)
     prepared = folder.manifest()["prepare"]
     recipe = prepared["recipe"]
-    sentences, records = stages["sentences"], stages["records"]
-    header = read_header(folder.examples)
+    sentences = stages["sentences"]
+    records = [_records(read_header(place), stages["records"]) for place in records_folders(folder.examples)]
     return {
         "run": {
             "name": folder.path.resolve().name,
             "recipe": prepared["recipe_name"],
             "software": prepared["software"],
         },
-        "flow": _flow(stages, header.rows, header.tokens),
+        "flow": _flow(stages),
         "sources": [_source(source, stages) for source in recipe["sources"]],
         "dropped": _dropped(stages),
         "histograms": {
             "length_edges": LENGTH_EDGES,
             "share_edges": [bin_ / SHARE_BINS for bin_ in range(SHARE_BINS)],
             "min_hangul_share": recipe["korean"]["min_hangul_share"],
-            "by_source": sentences["histograms"],
-            "all": {name: merged(by.values()) for name, by in sentences["histograms"].items()},
+            "by_source": {
+                name: {source: _kept(moments) for source, moments in by.items()}
+                for name, by in sentences["histograms"].items()
+            },
+            "all": {name: _kept(merged(by.values())) for name, by in sentences["histograms"].items()},
         },
         "near_duplicates": {
             name: stages.get("survivors", {}).get(name, 0) for name in ("near_duplicates", "groups", "largest_group")
         },
         "benchmarks": {
-            name: {"texts": texts, "sentences": sum(found.get(name, 0) for found in sentences["matched"].values())}
+            name: {
+                "texts": texts,
+                "sources": {source: found.get(name, 0) for source, found in sentences["matched"].items()},
+            }
             for name, texts in sorted(stages.get("benchmarks", {}).get("texts", {}).items())
         },
         "formulae": formulae_listed(stages.get("formulae", {}).get("formulae", {})),
         "documents_with_holes": sentences.get("documents_with_holes", 0),
         "personal_data": sentences["replaced"],
         "vocabulary": read_json(folder.vocabulary / REPORT),
-        "records": {**asdict(header), "segment_lengths": records.get("segment_lengths")},
+        "records": records,
         "costs": _costs(folder, stages),
         "examples": _examples(stages),
     }
@@ -85,7 +90,20 @@ def formulae_listed(formulae: dict[str, dict[str, dict[str, int]]]) -> list[dict
     return sorted(listed, key=lambda each: (-each["documents"], each["text"]))
 
 
-def _flow(stages: dict[str, Any], rows: Mapping[str, int], tokens: Mapping[str, int]) -> list[dict[str, Any]]:
+def _records(header: RecordsHeader, counts: dict[str, Any]) -> dict[str, Any]:
+    """The records of one length, and what the layout did to make them."""
+    made = counts["by_length"][str(header.length)]
+    return {**asdict(header), "row_tokens": header.row_tokens, "has_pairs": header.has_pairs, "made": made}
+
+
+def _kept(moments: dict[str, list[int]]) -> dict[str, list[int]]:
+    """A histogram of what came into the filters, and of what they kept."""
+    came = moments["in"]
+    lost = moments.get("lost", [0] * len(came))
+    return {"in": came, "kept": [one - other for one, other in zip(came, lost, strict=True)]}
+
+
+def _flow(stages: dict[str, Any]) -> list[dict[str, Any]]:
     """What is there after each stage: documents, sentences and bytes of text (UTF-8)."""
     documents, sentences = stages["documents"], stages["sentences"]
     clean = _category_total(documents, "clean_bytes")
@@ -113,7 +131,6 @@ def _flow(stages: dict[str, Any], rows: Mapping[str, int], tokens: Mapping[str, 
             "sentences": sentences["sentences"],
             "text_bytes": _category_total(sentences, "text_bytes"),
         },
-        *({"after": f"records, {split}", "rows": rows[split], "tokens": tokens[split]} for split in sorted(rows)),
     ]
 
 

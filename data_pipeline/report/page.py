@@ -3,6 +3,7 @@
 from itertools import chain
 from typing import Any
 
+from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_atomically, write_json
@@ -11,13 +12,24 @@ from data_pipeline.report.facts import report_facts
 PAGE, FACTS = "report.html", "report.json"
 
 
+def missing_package() -> str:
+    """What to install before a page can be written, as a sentence; empty where nothing is missing.
+
+    Both packages come with [data]; a training host has none of it and prints the text alone.
+    """
+    try:
+        for module in ("matplotlib", "jinja2"):
+            needed(module, "the report's page")
+    except InputError as error:
+        return str(error)
+    return ""
+
+
 def write_report(folder: RunFolder) -> None:
     """Writes `report.html` and, with the same facts, `report.json` into a prepared run folder.
 
-    Raises InputError where prepare has not finished there or a package of the page is missing.
+    Raises InputError where prepare has not finished there.
     """
-    for module in ("matplotlib", "jinja2"):
-        needed(module, "the report's page (--no-page prints the text alone)")
     facts = report_facts(folder)
     write_json(folder.path / FACTS, facts)
     write_atomically(folder.path / PAGE, page(facts).encode(errors="replace"))

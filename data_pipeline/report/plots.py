@@ -42,8 +42,9 @@ def plots(facts: dict[str, Any]) -> dict[str, Markup]:
     if moments := histograms["all"].get("hangul_share"):
         drawn["hangul_share"] = lambda axes: _shares(axes, moments, histograms)
     drawn["token_use"] = lambda axes: _token_use(axes, facts["vocabulary"])
-    if lengths := facts["records"]["segment_lengths"]:
-        drawn["positions"] = lambda axes: _positions(axes, lengths)
+    for of in facts["records"]:
+        if lengths := of["made"].get("segment_lengths"):
+            drawn[f"positions_{of['length']}"] = lambda axes, lengths=lengths: _positions(axes, lengths)  # type: ignore[misc]
     return {name: _svg(name, draw) for name, draw in drawn.items()}
 
 
@@ -67,9 +68,8 @@ def _svg(name: str, draw: Callable[[Axes], None]) -> Markup:
 
 def _flow(axes: Axes, flow: Sequence[dict[str, Any]]) -> None:
     """Megabytes of text after each stage, above what the stage before held."""
-    stages = [stage for stage in flow if "text_bytes" in stage]
-    megabytes = [stage["text_bytes"] / 1e6 for stage in stages]
-    names = [stage["after"] for stage in stages]
+    megabytes = [stage["text_bytes"] / 1e6 for stage in flow]
+    names = [stage["after"] for stage in flow]
     before = axes.barh(names, [megabytes[0], *megabytes[:-1]], color=DROPPED)
     axes.barh(names, megabytes, color=KEPT)
     axes.bar_label(before, [f" {each:,.2f} MB" for each in megabytes], padding=2)
@@ -83,7 +83,7 @@ def _lengths(axes: Axes, moments: dict[str, list[int]], edges: Sequence[int], un
     used = [index for index, number in enumerate(came) if number]
     first, last = used[0], used[-1] + 1
     ends = [*edges, edges[-1] * 2][first : last + 1]
-    _two_steps(axes, came[first:last], moments.get("kept", [0] * len(came))[first:last], ends)
+    _two_steps(axes, came[first:last], moments["kept"][first:last], ends)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 3)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
@@ -94,7 +94,7 @@ def _lengths(axes: Axes, moments: dict[str, list[int]], edges: Sequence[int], un
 
 def _shares(axes: Axes, moments: dict[str, list[int]], histograms: dict[str, Any]) -> None:
     came = moments["in"]
-    _two_steps(axes, came, moments.get("kept", [0] * len(came)), [*histograms["share_edges"], 1.0])
+    _two_steps(axes, came, moments["kept"], [*histograms["share_edges"], 1.0])
     axes.set_yscale("symlog", linthresh=1)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))

@@ -32,7 +32,7 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     repeated = {
         place: reason for file in task.inputs["repeated"] for place, reason in repeated_documents(file.path).items()
     }
-    steps = _steps(task)
+    steps = steps_of(task)
     fraction = task.parameters["evaluation_fraction"]
     [part] = task.inputs["part"]
     with PartWriter(folder / PART) as writer:
@@ -44,7 +44,6 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
             tally.add("documents_with_holes", any(removed.match for removed in result.removed))
             if not isinstance(before, Dropped):
                 tally.count_replaced(before, result)
-            histograms.add(result, "kept")
             sentences = result.sentences or ()
             split = split_of(document.text, fraction)
             key = document_key(document.text).hex()
@@ -79,20 +78,24 @@ def _results(
         results: list[Document | Dropped] = [
             Dropped(document, repeated[position]) if position in repeated else document for position, document in batch
         ]
-        before = results
+        before = split = results
         for number, step in enumerate(steps):
             before, results = results, [result if isinstance(result, Dropped) else step(result) for result in results]
             if number == 0:
+                split = results
                 for result in results:
-                    if isinstance(result, Dropped):
-                        tally.add("sentences_in", len(result.document.sentences or ()))
-                    else:
-                        tally.add("sentences_in", len(result.sentences or ()))
-                        histograms.add(result, "in")
+                    document = result.document if isinstance(result, Dropped) else result
+                    tally.add("sentences_in", len(document.sentences or ()))
+                    if not isinstance(result, Dropped):
+                        histograms.add(result)
+        for of_split, result in zip(split, results, strict=True):
+            if not isinstance(of_split, Dropped):
+                histograms.lose(of_split, result)
         yield from zip((document for _, document in batch), before, results, strict=True)
 
 
-def _steps(task: ShardTask) -> list[Step]:
+def steps_of(task: ShardTask) -> list[Step]:
+    """The steps that the documents of a task go through, duplicates aside."""
     parameters = task.parameters
     steps: list[Step] = [
         sentence_splitter(SentenceSplit(**parameters["sentences"])),

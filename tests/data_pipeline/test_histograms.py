@@ -1,13 +1,14 @@
 """Histograms count what a plain loop would, whatever portions the text comes in."""
 
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_pipeline import histograms
-from data_pipeline.document import Document, Sentence
+from data_pipeline.document import Document, Dropped, Removed, Sentence
 from data_pipeline.histograms import LENGTH_EDGES, SHARE_BINS, TextHistograms
 from data_pipeline.steps.korean_filter import HANGUL
 
@@ -33,7 +34,7 @@ def test_bins_hold_what_a_loop_counts(documents: list[list[str]], at_once: int) 
         patch.setattr(histograms, "CHARACTERS_AT_ONCE", at_once)
         counted = TextHistograms()
         for texts in documents:
-            counted.add(document("s", *texts), "in")
+            counted.add(document("s", *texts))
         counts = counted.counts()
     sentences = [text for texts in documents for text in texts]
     expected = [0] * len(LENGTH_EDGES)
@@ -48,12 +49,22 @@ def test_bins_hold_what_a_loop_counts(documents: list[list[str]], at_once: int) 
         assert sum(counts["document_characters"]["s"]["in"]) == len(documents)
 
 
-def test_sources_and_moments_stay_apart() -> None:
+def test_what_is_lost_is_counted_by_source_and_moment() -> None:
     counted = TextHistograms()
-    for source, moment in (("a", "in"), ("a", "kept"), ("b", "in")):
-        counted.add(document(source, "안녕하세요.", "네."), moment)  # type: ignore[arg-type]
+    for source in ("a", "b"):
+        counted.add(document(source, "안녕하세요.", "네."))
+    short = Removed("네.", "too short")
+    whole, rest = document("a", "안녕하세요.", "네."), document("a", "안녕하세요.")
+    counted.lose(whole, whole)
+    assert sum_of(counted)["a"] == {"in": 2}
+    counted.lose(whole, replace(rest, removed=(short,)))
+    counted.lose(document("b", "안녕하세요.", "네."), Dropped(replace(rest, source="b", removed=(short,)), "gone"))
+    assert sum_of(counted) == {"a": {"in": 2, "lost": 1}, "b": {"in": 2, "lost": 2}}
+    documents = counted.counts()["document_characters"]
+    assert (sum(documents["a"]["lost"]), min(documents["a"]["lost"])) == (0, -1)  # it moved to a shorter bin
+    assert sum(documents["b"]["lost"]) == 1
+
+
+def sum_of(counted: TextHistograms) -> dict[str, dict[str, int]]:
     counts = counted.counts()["sentence_characters"]
-    assert {source: {moment: sum(of) for moment, of in moments.items()} for source, moments in counts.items()} == {
-        "a": {"in": 2, "kept": 2},
-        "b": {"in": 2},
-    }
+    return {source: {moment: sum(of) for moment, of in moments.items()} for source, moments in counts.items()}

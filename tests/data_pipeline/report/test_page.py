@@ -10,10 +10,11 @@ import pytest
 
 from data_pipeline.__main__ import COMMANDS
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.prepare import prepare
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter
+from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentencePairs
 from data_pipeline.report.page import write_report
 
 MARKUP = "<script>alert(1)</script>"
@@ -91,7 +92,7 @@ def test_ids_of_all_plots_are_their_own(reported: RunFolder) -> None:
     ids = [attributes["id"] for _, attributes in parser.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     plots = [attributes["aria-label"] for tag, attributes in parser.tags if tag == "svg"]
-    assert plots == ["flow", "document characters", "sentence characters", "hangul share", "token use", "positions"]
+    assert plots == ["flow", "document characters", "sentence characters", "hangul share", "token use", "positions 64"]
 
 
 def test_plots_take_their_colours_from_the_page(reported: RunFolder) -> None:
@@ -120,7 +121,7 @@ def test_no_personal_data_is_readable_in_page_and_json(reported: RunFolder) -> N
 
 def test_numbers_reconcile_from_raw_text_to_records(reported: RunFolder) -> None:
     facts = read_json(reported.path / "report.json")
-    read, clean, split, kept, *records = facts["flow"]
+    read, clean, split, kept = facts["flow"]
     dropped = {(row["stage"], row["kind"], row["reason"]): row for row in facts["dropped"]}
     repeated = [dropped["sentences", "documents", reason] for reason in ("duplicate", "near duplicate")]
     assert [row["number"] for row in repeated] == [1, 1]
@@ -141,11 +142,29 @@ def test_numbers_reconcile_from_raw_text_to_records(reported: RunFolder) -> None
         assert sum(histograms[name]["in"]) == split[unit]
         assert sum(histograms[name]["kept"]) == kept[unit]
     vocabulary = facts["vocabulary"]
-    ordinary = vocabulary["rows"] - len(facts["records"]["reserved_ids"])
+    ordinary = vocabulary["rows"] - len(facts["records"][0]["reserved_ids"])
     assert vocabulary["never_used"] + sum(vocabulary["used_by_power_of_ten"]) == ordinary
-    assert {row["after"] for row in records} == {"records, evaluation", "records, train"}
+    [records] = facts["records"]
+    header = read_header(reported.examples)
+    assert (records["rows"], records["tokens"]) == (header.rows, header.tokens)
     [(_, benchmark)] = facts["benchmarks"].items()
-    assert benchmark == {"texts": 1, "sentences": dropped["sentences", "sentences", "benchmark"]["number"]}
+    number = dropped["sentences", "sentences", "benchmark"]["number"]
+    assert benchmark == {"texts": 1, "sources": {source["name"]: number}}
+
+
+@pytest.mark.parametrize("examples", [Packed(64), SentencePairs(64)])
+def test_two_lengths_and_pairs_have_their_places(
+    tmp_path: Path, corpus: Path, tiny_recipe: Callable[..., DataRecipe], examples: Packed | SentencePairs
+) -> None:
+    recipe = replace(tiny_recipe(corpus / "part-*.jsonl"), examples=examples, other_lengths=(32,))
+    prepare(RunFolder(tmp_path), "tiny", recipe, workers=1)
+    write_report(RunFolder(tmp_path))
+    page = page_of(RunFolder(tmp_path))
+    assert "train, rows of 64" in page
+    assert "train, rows of 32" in page
+    packed = isinstance(examples, Packed)
+    assert [f'aria-label="positions {length}"' in page for length in (64, 32)] == [packed, packed]
+    assert ("Pairs with label 1: " in page) == (not packed)
 
 
 def test_the_same_run_gives_the_same_page(reported: RunFolder) -> None:
