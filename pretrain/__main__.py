@@ -112,6 +112,8 @@ class BenchInput:
 
     run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run, prepared."""
+    length: int | None = None
+    """Tokens of a row, where the run was prepared with several lengths; None means the recipe's own."""
     rows: int = 256
     """Rows of a batch."""
     seconds: float = 5.0
@@ -183,7 +185,7 @@ def _bench_input(arguments: list[str]) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"  # before jax is imported: a busy accelerator is left alone
     from pretrain.bench_input import print_speed
 
-    print_speed(existing_run_folder(command.run_dir), command.rows, command.seconds)
+    print_speed(existing_run_folder(command.run_dir), command.length, command.rows, command.seconds)
 
 
 def _export(arguments: list[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Records, RecordsHeader
+from data_pipeline.contract.records import Records, RecordsHeader, folder_of_length
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.batches import STAGES, TrainingBatches
 from pretrain.machines import machine_named
@@ -33,16 +33,17 @@ class Measured:
         return self.records / self.cpu_seconds
 
 
-def print_speed(folder: RunFolder, rows: int, seconds: float) -> None:
+def print_speed(folder: RunFolder, length: int | None, rows: int, seconds: float) -> None:
     """Makes batches of the run's records for some time, as training would, and prints the speed.
 
+    - `length`: which records, of a run that has several lengths; None means the recipe's own.
     - `rows`: of a batch.
 
     Raises InputError where the run has no records, or for numbers that cannot be.
     """
     if rows < 1 or seconds <= 0:
         raise InputError(f"--rows {rows} and --seconds {seconds:g}: must be 1 or more, and above 0")
-    records = Records(folder.examples, "train")
+    records = Records(folder.examples if length is None else folder_of_length(folder.examples, length), "train")
     measured = measure(records, rows, seconds)
     print(f"{len(records):,} records of {records.header.length} tokens, in batches of {rows}")
     share = sum(measured.stages.values())

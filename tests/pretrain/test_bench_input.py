@@ -13,7 +13,7 @@ def test_the_stages_of_making_batches_are_measured(records_folder: Path, capsys:
     assert measured.records % 16 == 0
     assert 0 < sum(measured.stages.values()) < 2
     assert all(measured.stages[stage] > 0 for stage in STAGES)
-    print_speed(RunFolder(records_folder.parent), 16, 0.1)
+    print_speed(RunFolder(records_folder.parent), 32, 16, 0.1)
     printed = capsys.readouterr().out
     assert "50 records of 32 tokens, in batches of 16" in printed
     assert "times what a v3-8 eats" in printed

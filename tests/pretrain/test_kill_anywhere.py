@@ -20,7 +20,7 @@ SERVER = """
     import jax
 
     os.environ["JAX_PLATFORMS"] = "cpu"
-    jax.config.update("jax_num_cpu_devices", 8)
+    jax.config.update("jax_num_cpu_devices", 2)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     sys.path.insert(0, sys.argv[1])
     from tiny_run import TINY, changed

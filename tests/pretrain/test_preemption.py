@@ -23,7 +23,7 @@ CHILD = """
 
     process, port, tests, folder = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
     jax.config.update("jax_platforms", "cpu")
-    jax.config.update("jax_num_cpu_devices", 4)
+    jax.config.update("jax_num_cpu_devices", 1)
     jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=process)
     sys.path.insert(0, tests)
     from tiny_run import TINY, changed
@@ -31,7 +31,13 @@ CHILD = """
     from data_pipeline.contract.run_folder import RunFolder
     from pretrain.train import train
 
-    recipe = changed(TINY, max_steps=100_000, checkpoints={"every_steps": 0}, evaluation={"every_steps": 0})
+    recipe = changed(
+        TINY,
+        max_steps=100_000,
+        stop_after_minutes=4.0,  # should nobody be there to send the signal
+        checkpoints={"every_steps": 0},
+        evaluation={"every_steps": 0},
+    )
     run_command(lambda: train(RunFolder(folder), "tiny", recipe))
 """
 
