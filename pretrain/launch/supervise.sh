@@ -38,7 +38,10 @@ supervise() {
       gone) gone; restarts=0 ;;
       paused) note "$name: stopped as the command says; run it again, and it goes on"; return ;;
       stopped) fail "$name: stopped by --stop; --attach $name goes on from what was saved" ;;
-      failed) fail "$name: $reason; mend it and run the same command again: it goes on from what was saved" ;;
+      failed)
+        if [ ${#addresses[@]} -gt 1 ]; then on_all stop_one || note "$name: not stopped everywhere"; fi # they wait for the one that failed
+        fail "$name: $reason; mend it and run the same command again: it goes on from what was saved"
+        ;;
       died)
         if [ "$step" != "$best" ]; then restarts=0 best=$step; fi
         restarts=$((restarts + 1))

@@ -77,13 +77,16 @@ def test_a_preempted_run_goes_on_from_its_last_checkpoint_on_a_new_slice(world: 
     world.steps(8)
     # Once, when the store has a checkpoint, the slice goes away under the training.
     (world.fake / "on_train").write_text(
-        'if [ -e "$FAKE/buckets/bucket/runs/quickstart/checkpoints/00000002/manifest.json" ] && [ ! -e "$FAKE/once" ]; then '
+        'if [ "$step" = 3 ] && [ ! -e "$FAKE/once" ]; then '
+        'until [ -e "$FAKE/buckets/bucket/runs/quickstart/checkpoints/00000002/manifest.json" ]; do sleep 0.1; done; '
         'touch "$FAKE/once" "$FAKE/preempt"; sleep 60; fi'
     )
-    said = world.run("--create", "kobert", *V3, "--spot", "--store", STORE, "quickstart")
+    said = world.run("--create", "kobert", *V3, "--zone", "us-central1-b", "--spot", "--store", STORE, "quickstart")
     assert said.code == 0, said.error
+    assert "kobert in us-central1-a: SUSPENDED" in said.error
     assert "== kobert was preempted: asking for it again" in said.error
-    assert sum('"create"' in call for call in world.calls()) == 2
+    creations = [call for call in world.calls() if '"create"' in call]
+    assert ["us-central1-a" in call for call in creations] == [True, True], "the zone that has given one is asked first"
     starts = [line for line in said.out.splitlines() if line.startswith("steps ")]
     assert starts[0] == "steps 0 to 8"
     assert starts[1] != "steps 0 to 8"
