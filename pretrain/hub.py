@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HFValidationError, HTTPError, LocalTokenNotFoundError
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.errors import HFValidationError, LocalTokenNotFoundError
+from huggingface_hub.errors import HTTPError as HubError  # type: ignore[attr-defined]  # its HTTP library's, passed on
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # as above
 
 from data_pipeline.contract.errors import InputError, WorkError
 
@@ -24,7 +25,7 @@ class Hub:
             raise InputError(f"--push-to-hub {repository}: no name of a repository ({_line(error)})") from None
         except LocalTokenNotFoundError:
             raise InputError("--push-to-hub: nobody is logged in; run `hf auth login`, or set HF_TOKEN") from None
-        except (HTTPError, OSError) as error:
+        except (HubError, OSError) as error:
             raise self._failure(error) from None
         if "/" not in repository:
             self.repository = f"{user}/{repository}"
@@ -36,7 +37,7 @@ class Hub:
             commit = self._api.upload_folder(
                 repo_id=self.repository, folder_path=folder, commit_message=message, ignore_patterns=[".*"]
             )
-        except (HTTPError, OSError) as error:
+        except (HubError, OSError) as error:
             raise self._failure(error) from None
         return str(commit.commit_url)
 
