@@ -19,7 +19,7 @@ source pretrain/launch/install.sh
 source pretrain/launch/job.sh
 # shellcheck source=pretrain/launch/store.sh
 source pretrain/launch/store.sh
-NEEDED_GB=${NEEDED_GB:-15}          # free before the installation
+NEEDED_GB=${NEEDED_GB:-20}          # free before the installation
 SAVE_SECONDS=${SAVE_SECONDS:-900}   # in which a save must write something
 child="" watcher="" pulled=no
 
@@ -39,7 +39,7 @@ end() {
 enough_disk() {
   local free
   free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1000000) }')
-  [ "$free" -ge "$NEEDED_GB" ] || fail "$PWD has $free GB free, the run needs $NEEDED_GB besides checkpoints; free some and start again"
+  [ "$free" -ge "$NEEDED_GB" ] || fail "$PWD has $free GB free, the run needs $NEEDED_GB; free some and start again"
 }
 
 watch() { # ends training whose save hangs: nothing new in it for SAVE_SECONDS; keeps the store up to date

@@ -62,11 +62,12 @@ supervise() {
 }
 
 gone() { # what to do next shows in the slice's state
-  if [ "$created" = yes ] && [ "$(slice_state)" != ACTIVE ]; then
-    preempted=yes
-    say "$name was preempted: asking for it again"
-    return
-  fi
+  local state
+  state=$(slice_state)
+  case $state in
+    ACTIVE | UNKNOWN) ;;
+    *) preempted=yes; say "$name was preempted ($state): asking for it again"; return ;;
+  esac
   refused_commands=$((refused_commands + 1))
   [ $refused_commands -le 3 ] || fail "$name is there, but its workers do not take commands (above); see --status $name"
   pause "$STATE_SECONDS"
