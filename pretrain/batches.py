@@ -2,8 +2,8 @@
 
 A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a record (`data_pipeline.contract.records`), and
 `record_ids` and `epochs`, int32 [accumulation, microbatch], which decide each row's mask: the record's number in its split and
-how often it has been read before. Row j of step s stands at position (s - first_step) x global_batch_size + j of an endless
-sequence of shuffled epochs; neither accumulation nor devices change that.
+how often it has been read before. Row j of step s stands at position first_row + (s - first_step) x global_batch_size + j of an
+endless sequence of shuffled epochs; neither accumulation nor devices change that.
 """
 
 import queue
@@ -55,7 +55,7 @@ class TrainingBatches:
     - `seed`: 0 to 2**32 - 1; each epoch is shuffled anew by it.
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
-    - `first_step`: the step that reads the first rows.
+    - `first_step`, `first_row`: the first step of these batches, and where in the sequence it begins.
 
     `spent` tells how long the stages have taken.
     """
@@ -69,11 +69,12 @@ class TrainingBatches:
         accumulation: int,
         sharding: NamedSharding,
         first_step: int = 0,
+        first_row: int = 0,
     ) -> None:
         self.records = records
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
-        self.first_step = first_step
+        self.first_step, self.first_row = first_step, first_row
         self.spent = StageSeconds()
         self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(None)
 
@@ -82,7 +83,7 @@ class TrainingBatches:
         return np.array([self._order[int(position)] for position in self._positions(step, rows)], np.int64)
 
     def _positions(self, step: int, rows: np.ndarray) -> np.ndarray:
-        return (step - self.first_step) * self.shape[0] * self.shape[1] + rows
+        return self.first_row + (step - self.first_step) * self.shape[0] * self.shape[1] + rows
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""

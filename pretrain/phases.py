@@ -35,8 +35,7 @@ class Phases:
     - `examples`: the run folder's.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
 
-    Every phase starts its own endless sequence of shuffled epochs: row j of its step s stands at position
-    (s - start) x global_batch_size + j. `spent` tells how long the stages of all batches have taken. Raises InputError where records are missing.
+    Every length has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent` tells how long the stages of all batches have taken. Raises InputError where records are missing.
     """
 
     def __init__(self, examples: Path, recipe: TrainingRecipe, sharding: NamedSharding) -> None:
@@ -90,6 +89,7 @@ def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> Phase:
         accumulation=recipe.accumulation,
         sharding=sharding,
         first_step=stretch.start,
+        first_row=stretch.first_row,
     )
     held_out = None
     if header.rows.get("evaluation") and recipe.evaluation.rows > 0:
