@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import read_header
+from data_pipeline.contract.records import read_header, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.cost import rate, total
@@ -24,7 +25,7 @@ def stages_of(folder: RunFolder) -> dict[str, Any]:
     stages: dict[str, Any] | None = read_json(folder.corpus / REPORT)
     if stages is None:
         raise InputError(f"{folder.path}: prepare has not finished here; run the same prepare command again")
-    if "histograms" not in stages["sentences"]:
+    if "histograms" not in stages["sentences"] or "by_length" not in stages["records"]:
         raise InputError(
             f"{folder.path}: prepared by an earlier version, which counted less than the page shows; run the same prepare "
             "command again, or report with --no-page"
@@ -68,10 +69,17 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
         "documents_with_holes": sentences.get("documents_with_holes", 0),
         "personal_data": sentences["replaced"],
         "vocabulary": read_json(folder.vocabulary / REPORT),
-        "records": {**asdict(header), "segment_lengths": records.get("segment_lengths")},
+        "records": _records(folder.examples, records),
+        "other_records": [_records(place, records) for place in records_folders(folder.examples)[1:]],
         "costs": _costs(folder, stages),
         "examples": _examples(stages),
     }
+
+
+def _records(place: Path, counts: dict[str, Any]) -> dict[str, Any]:
+    """The header of the records at a place, and under `made` what their layout did to the text that trains."""
+    header = read_header(place)
+    return {**asdict(header), "row_tokens": header.row_tokens, "made": counts["by_length"][str(header.length)]}
 
 
 def _flow(stages: dict[str, Any], rows: Mapping[str, int], tokens: Mapping[str, int]) -> list[dict[str, Any]]:

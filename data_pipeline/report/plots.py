@@ -42,7 +42,7 @@ def plots(facts: dict[str, Any]) -> dict[str, Markup]:
     if moments := histograms["all"].get("hangul_share"):
         drawn["hangul_share"] = lambda axes: _shares(axes, moments, histograms)
     drawn["token_use"] = lambda axes: _token_use(axes, facts["vocabulary"])
-    if lengths := facts["records"]["segment_lengths"]:
+    if lengths := facts["records"]["made"].get("segment_lengths"):
         drawn["positions"] = lambda axes: _positions(axes, lengths)
     return {name: _svg(name, draw) for name, draw in drawn.items()}
 

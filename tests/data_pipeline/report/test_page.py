@@ -13,7 +13,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.prepare import prepare
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter
+from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, SentencePairs
 from data_pipeline.report.page import write_report
 
 MARKUP = "<script>alert(1)</script>"
@@ -116,6 +116,28 @@ def test_no_personal_data_is_readable_in_page_and_json(reported: RunFolder) -> N
     assert dict.fromkeys(facts["personal_data"][f"s{MARKUP}"], 1) == {"mobile": 1, "email": 1}
     [dropped] = [each for each in shown["documents: not Korean"] if "write to" in each["text"]]
     assert dropped["text"].startswith("Nothing Korean at all, write to ••")
+
+
+def test_every_length_is_told_with_what_its_layout_did_to_the_text(
+    tmp_path: Path,
+    tiny_recipe: Callable[..., DataRecipe],
+    json_lines: Callable[[Path, list[str]], Path],
+    document: Callable[..., str],
+) -> None:
+    recipe = tiny_recipe(json_lines(tmp_path / "a.jsonl", [document(row) for row in range(120)]))
+    run = RunFolder(tmp_path / "run")
+    prepare(run, "tiny", replace(recipe, examples=SentencePairs(64), other_lengths=(32,)), workers=1)
+    write_report(run)
+    facts = read_json(run.path / "report.json")
+    lengths = [facts["records"], *facts["other_records"]]
+    assert [each["length"] for each in lengths] == [64, 32]
+    page = (run.path / "report.html").read_text(encoding="utf-8")
+    for each in lengths:
+        made, rows = each["made"], each["rows"]["train"]
+        of_text = made["tokens"] - made["tokens_left_out"] - made["tokens_cut"] + made["tokens_again"]
+        assert each["tokens"]["train"] == of_text + 3 * rows
+        assert f"{made['tokens_again'] / made['tokens']:.2%}" in page
+        assert f"{made['labelled_1'] / rows:.2%}" in page
 
 
 def test_numbers_reconcile_from_raw_text_to_records(reported: RunFolder) -> None:
