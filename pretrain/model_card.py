@@ -179,12 +179,12 @@ def _training(training: Mapping[str, Any], train: Mapping[str, Any], facts: Mapp
 
 
 def _optimizer(optimizer: Mapping[str, Any]) -> str:
-    name = optimizer["name"]
+    name = optimizer.get("name", "adamw")  # the only one that earlier versions had, with its one schedule
     betas = f", betas {optimizer['beta1']:g} and {optimizer['beta2']:g}" if name != "adafactor" else ""
     momentum = f", momentum {optimizer['momentum']:g}" if name == "muon" else ""
     return (
         f"{OPTIMIZERS[name]}, peak learning rate {optimizer['learning_rate']:g}, {optimizer['warmup_steps']:,} warmup steps, "
-        f"then {SCHEDULES[optimizer['schedule']]}, weight decay {optimizer['weight_decay']:g}{betas}{momentum}, "
+        f"then {SCHEDULES[optimizer.get('schedule', 'linear')]}, weight decay {optimizer['weight_decay']:g}{betas}{momentum}, "
         f"gradient norm clipped at {optimizer['clip_norm']:g}"
     )
 

@@ -31,13 +31,13 @@ class Masking:
 class Optimizer:
     """The optimizer with decoupled weight decay (none on biases and LayerNorm), and the schedule of its learning rate."""
 
-    name: Literal["adamw", "lamb", "adafactor", "muon"] = "adamw"
-    """adamw; lamb for batches of thousands of rows; adafactor with a fraction of the memory; muon for matrices and adamw for the
-    rest."""
     learning_rate: float = 1e-4
     """Peak learning rate; with adafactor relative to the size of each parameter."""
     warmup_steps: int = 10_000
     """Steps of linear warmup from zero."""
+    name: Literal["adamw", "lamb", "adafactor", "muon"] = "adamw"
+    """adamw; lamb for batches of thousands of rows; adafactor with a fraction of the memory; muon for matrices and adamw for the
+    rest."""
     schedule: Literal["linear", "cosine", "warmup_stable_decay"] = "linear"
     """What follows the warmup: linear or cosine decay until max_steps, or the peak and then a short 1 - sqrt decay."""
     decay_steps: int | None = None
