@@ -42,10 +42,49 @@ CHILD = """
 """
 
 
+STEPS = """
+    import sys, time
+    import jax
+
+    process, port = int(sys.argv[1]), sys.argv[2]
+    jax.config.update("jax_platforms", "cpu")
+    jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=process)
+    from pretrain.stopping import Notice
+
+    with Notice() as notice:
+        print("begun", flush=True)
+        for step in range(1, 2000):
+            time.sleep(0.01 + 0.02 * process)
+            if notice.stops_after(step):
+                print(step, flush=True)
+                break
+"""
+
+
 def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("localhost", 0))
         return int(listener.getsockname()[1])
+
+
+def test_a_signal_to_one_process_is_noticed_by_all_at_the_same_step() -> None:
+    command = [sys.executable, "-c", textwrap.dedent(STEPS)]
+    port = str(free_port())
+    processes = [
+        subprocess.Popen([*command, str(number), port], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for number in range(2)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "begun\n", process.communicate()[1]
+        processes[1].send_signal(signal.SIGTERM)
+        steps = [process.communicate(timeout=120)[0] for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+    assert int(steps[0]) == int(steps[1])
+    assert [process.returncode for process in processes] == [0, 0]
 
 
 @pytest.mark.slow
