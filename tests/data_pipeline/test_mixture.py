@@ -15,6 +15,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.corpus_files import SplitDocument
+from data_pipeline.engines.local import LocalEngine
 from data_pipeline.flow import Stages
 from data_pipeline.mixture import Mixture
 from data_pipeline.prepare import prepare
@@ -118,7 +119,7 @@ def test_a_source_may_count_otherwise_for_the_vocabulary_than_it_is_trained_on(
         sources = zip(recipe.sources, weights, strict=True)
         recipe = replace(recipe, sources=tuple(replace(source, vocabulary_weight=one) for source, one in sources))
         check(recipe)
-        stages = Stages(RunFolder(tmp_path / "run"), recipe, 1)
+        stages = Stages(RunFolder(tmp_path / "run"), recipe, LocalEngine(1))
         stages.morphemes(stages.sentences(stages.documents(), [], []))
         count: int = stages.report["morphemes"]["morphemes"]
         return count
