@@ -16,7 +16,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
-    vocabulary=Vocabulary(size=8_000, unused=100),
+    vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=Packed(length=128),
     part_megabytes=4,
 )

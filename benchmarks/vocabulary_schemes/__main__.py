@@ -249,13 +249,13 @@ whose lemmas, joined, are the eojeol. The other {share:.1%} (했다: 하+았+다
 
 ## What a small model learns with it
 
-Equal compute: BERT ({size}), {options.steps:,} steps of {BATCH} rows of 128 tokens ({seen / 1e6:.2f} million tokens), {MASKING_RATE:.0%} of tokens
-hidden by eojeols, learning rate {LEARNING_RATE}. Mean of {options.seeds} seeds, and in brackets each.
+Equal compute: BERT ({size}),
+{options.steps:,} steps of {BATCH} rows of 128 tokens ({seen / 1e6:.2f} million tokens), {MASKING_RATE:.0%} of tokens hidden by eojeols, learning rate {LEARNING_RATE}. Mean of {options.seeds} seeds, and in brackets each.
 
 {table(("scheme", *judgements), learnt)}
 
-Bits per character (fewer are better): the same eojeols, 15 % of each held-out sentence, are hidden for each scheme ({characters}), and
-the pieces of one are predicted from left to right. How many pieces it has is told, as masked models are told.
+Bits per character (fewer are better): the same eojeols, 15 % of each held-out sentence, are hidden for each scheme
+({characters}), and the pieces of one are predicted from left to right. How many pieces it has is told, as masked models are told.
 Sentiment: fine-tuned on {options.sentiment_train:,} reviews by NSMC's rule and judged on {options.sentiment_test:,} of other movies, half of them
 positive; no text of either was in the pretraining.
 """
