@@ -124,12 +124,15 @@ def _train(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments, "train")
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
     from pretrain.checkpoints import tell_failed_saves_once
+    from pretrain.processes import join_processes
     from pretrain.profiling import steps_to_profile
     from pretrain.train import train
 
     tell_failed_saves_once()
     profile = steps_to_profile(command.profile) if command.profile else range(0)
-    train(existing_run_folder(command.run_dir or Path("runs") / name), name, command.training, profile)
+    run_folder = existing_run_folder(command.run_dir or Path("runs") / name)
+    join_processes()
+    train(run_folder, name, command.training, profile)
 
 
 def _plan(arguments: list[str]) -> None:

@@ -24,7 +24,7 @@ from pretrain.optimizer import make_optimizer
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check_sizes
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import initial_state, make_steps
+from pretrain.step import compile_train_step, initial_state, make_steps
 
 GIB = 2**30
 UNITS = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -76,22 +76,14 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     check_sizes(recipe, mesh)
     rows = batch_sharding(mesh)
     with jax.set_mesh(mesh):
-        steps = make_steps(
-            make_objective(recipe, header),
-            make_optimizer(recipe),
-            SHARDING_RULES,
-            mesh,
-            recipe.gradient_dtype,
-            batch_grows=recipe.batch_warmup.first_rows > 0,
-        )
+        steps = make_steps(make_objective(recipe, header), recipe, SHARDING_RULES, mesh)
         batch = abstract_batch(header, recipe.global_batch_size, recipe.accumulation, rows)
-        lowered = steps.train.lower(steps.abstract_state, batch)
         state = sum(
             leaf.dtype.itemsize * math.prod(leaf.sharding.shard_shape(leaf.shape))
             for leaf in jax.tree.leaves((steps.abstract_state, batch))
         )
         try:
-            compiled = lowered.compile()
+            compiled = compile_train_step(steps, batch)
         except jax.errors.JaxRuntimeError as error:
             used = OUT_OF_MEMORY.search(str(error))
             if used is None:
@@ -129,10 +121,11 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
 
         return jax.vjp(loss, params)[1]
 
-    params = _bytes_of(state["params"])
-    activations = _bytes_of(jax.eval_shape(kept, state["params"], batch)) - params  # the parameters are kept, too
+    # The parameters are kept, too.
+    activations = _bytes_of(jax.eval_shape(kept, state["params"], batch)) - _bytes_of(state["params"])
+    gradients = sum(4 * leaf.size for leaf in jax.tree.leaves(state["params"]))
     state_bytes = _bytes_of(state)
-    return Footprint(state_bytes, state_bytes + params + max(0, activations))
+    return Footprint(state_bytes, state_bytes + gradients + max(0, activations))
 
 
 def _bytes_of(tree: Any) -> int:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-DEVICE_NODES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*", "/dev/vfio/devices/vfio[0-9]*", "/dev/nvidia[0-9]*")
+TPU_NODES = ("/dev/accel[0-9]*", "/dev/vfio/[0-9]*", "/dev/vfio/devices/vfio[0-9]*")
+DEVICE_NODES = (*TPU_NODES, "/dev/nvidia[0-9]*")
 """What a process has open that computes on a TPU (v2 to v4; v5e and newer by VFIO) or on an NVIDIA GPU."""
 LOCK_FILES = (
     f"{tempfile.gettempdir()}/libtpu_lockfile",

@@ -91,7 +91,13 @@ def _explained(error: Exception) -> InputError | WorkError:
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled programs in a folder of the user (or JAX_COMPILATION_CACHE_DIR), so that a rerun starts fast."""
+    """Keeps compiled programs, so that a rerun starts fast: in a folder of the user, or JAX_COMPILATION_CACHE_DIR.
+
+    JAX_ENABLE_COMPILATION_CACHE=false turns it off.
+    """
+    if not jax.config.values["jax_enable_compilation_cache"]:
+        log.info("compiled programs are not kept (JAX_ENABLE_COMPILATION_CACHE)")
+        return
     folder = jax.config.values["jax_compilation_cache_dir"]
     if not folder:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"

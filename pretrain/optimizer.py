@@ -31,15 +31,27 @@ def make_optimizer(recipe: TrainingRecipe) -> optax.GradientTransformation:
     """The optax chain of a recipe: clip by global norm, the optimizer's direction, decay of all but biases and LayerNorm
     (decoupled: Loshchilov and Hutter 2019, arXiv 1711.05101), learning rate.
 
-    Where an optimizer takes the norm of a parameter, it takes that of each layer, though the layers are one array.
+    It computes in float32, whatever type the parameters are kept in. Where an optimizer takes the norm of a parameter, it takes that of each layer, though the layers are one array.
     """
     settings = recipe.optimizer
     decay = optax.add_decayed_weights(settings.weight_decay, mask=is_decayed)
-    return optax.chain(
+    chain = optax.chain(
         optax.clip_by_global_norm(settings.clip_norm) if settings.clip_norm else optax.identity(),
         *DIRECTIONS[settings.name](settings, decay),
         optax.scale_by_learning_rate(learning_rate(recipe)),
     )
+
+    def init(params: Any) -> optax.OptState:
+        return chain.init(_in_float32(params))
+
+    def update(gradients: Any, state: optax.OptState, params: Any = None) -> tuple[Any, optax.OptState]:
+        return chain.update(gradients, state, _in_float32(params))
+
+    return optax.GradientTransformation(init, update)
+
+
+def _in_float32(tree: Any) -> Any:
+    return jax.tree.map(lambda array: array.astype(jnp.float32), tree)
 
 
 def is_decayed(params: Any) -> Any:
@@ -48,7 +60,10 @@ def is_decayed(params: Any) -> Any:
 
 
 def _adamw(settings: Optimizer, decay: optax.GradientTransformation) -> list[optax.GradientTransformation]:
-    return [optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon), decay]
+    return [
+        optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon, mu_dtype=settings.moment_dtype),
+        decay,
+    ]
 
 
 def _lamb(settings: Optimizer, decay: optax.GradientTransformation) -> list[optax.GradientTransformation]:
@@ -82,10 +97,12 @@ def _muon(settings: Optimizer, decay: optax.GradientTransformation) -> list[opta
         return update * MUON_RMS * jnp.sqrt(max(update.shape))
 
     muon = optax.chain(
-        contrib.scale_by_muon(beta=settings.momentum, weight_dimension_numbers=_matrix_dimensions),
+        contrib.scale_by_muon(
+            beta=settings.momentum, mu_dtype=settings.moment_dtype, weight_dimension_numbers=_matrix_dimensions
+        ),
         _layer_by_layer(shaped),
     )
-    adam = optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon)
+    adam = optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon, mu_dtype=settings.moment_dtype)
     return [optax.partition({"muon": muon, "adam": adam}, _optimizer_of), decay]
 
 

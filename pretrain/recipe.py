@@ -54,6 +54,8 @@ class Optimizer:
     """Adam's epsilon (1e-6 in Google's BERT code)."""
     momentum: float = 0.95
     """Muon's momentum."""
+    moment_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type in which the first moment is kept (adafactor has none); Adam's second is float32, for in bfloat16 it would stand still at a beta2 of 0.999."""
     clip_norm: float = 1.0
     """Largest global gradient norm; 0 switches clipping off."""
 
@@ -148,12 +150,14 @@ class TrainingRecipe:
     seed: int = 0
     """Seed of initialisation, order of rows, masks and dropout."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
-    """Type of activations and matrix products; parameters, LayerNorm, softmax and loss are float32."""
+    """Type of activations and matrix products; LayerNorm, softmax and loss are float32."""
+    parameter_dtype: Literal["float32", "bfloat16"] = "float32"
+    """Type in which parameters are kept; bfloat16 halves their memory, but loses updates below 1/256 of a parameter."""
     gradient_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type in which devices send each other gradients, once a step; bfloat16 sends half. Each device adds up its microbatches in
     float32. With mesh.fsdp or mesh.tensor XLA chooses instead: the type of the product that made them."""
     dropout_rng: Literal["threefry", "rbg"] = "threefry"
-    """Generator of dropout bits; rbg is faster on TPU but its bits change with the topology. Masks always use threefry."""
+    """Generator of dropout bits; rbg is faster on TPU, but its bits change with mesh and accumulation. Masks always use threefry."""
     remat: Literal["none", "full", "dots"] = field(default="none", metadata=FREE)
     """Rematerialisation of each layer in the backward pass: none, full (keep only the layer's input), dots (keep matrix products)."""
     scan_unroll: int = field(default=1, metadata=FREE)
@@ -162,6 +166,8 @@ class TrainingRecipe:
     """Steps between log lines."""
     wandb_project: str | None = field(default=None, metadata=FREE)
     """Project at Weights & Biases to which metrics are sent as well; None means nowhere."""
+    xla_options: tuple[str, ...] = field(default=(), metadata=FREE)
+    """Options for XLA, NAME=VALUE, over those that pretrain/xla_options.py has for the machine."""
     peak_tflops_per_device: float | None = field(default=None, metadata=FREE)
     """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/metrics.py."""
 

@@ -12,11 +12,15 @@ import jax.numpy as jnp
 import optax
 from jax.typing import DTypeLike
 
+from data_pipeline.contract.errors import InputError
 from pretrain.batches import Batch
 from pretrain.gradients import batch_gradients, sum_of_losses
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel
+from pretrain.optimizer import make_optimizer
+from pretrain.recipe import TrainingRecipe
 from pretrain.sharding import Rules, batch_sharding, replicated, shardings
+from pretrain.xla_options import xla_options
 
 State = dict[str, Any]
 Metrics = dict[str, jax.Array]
@@ -85,6 +89,18 @@ def finite_or_old(new: State, old: State, metrics: Metrics) -> tuple[State, jax.
     return kept, 1.0 - finite.astype(jnp.float32)
 
 
+def compile_train_step(steps: CompiledSteps, batch: Batch) -> jax.stages.Compiled:
+    """Compiles `steps.train` for such batches. Raises InputError for a field of xla_options that this machine's XLA does not take."""
+    lowered = steps.train.lower(steps.abstract_state, batch)
+    try:
+        return lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        if "compile option" in reason or "setting option" in reason:
+            raise InputError(f"xla_options: {reason.removeprefix('INVALID_ARGUMENT: ')}") from None
+        raise
+
+
 def eval_step(params: Parameters, batch: Batch, *, objective: MaskedLanguageModel) -> dict[str, dict[str, jax.Array]]:
     """The sums of `objective.loss_sums` over one batch, without dropout and with masks that never change."""
     masked = objective.evaluation_masks(batch)
@@ -106,20 +122,15 @@ def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
 
 
 def make_steps(
-    objective: MaskedLanguageModel,
-    optimizer: optax.GradientTransformation,
-    rules: Rules,
-    mesh: jax.sharding.Mesh,
-    gradient_dtype: DTypeLike,
-    batch_grows: bool = False,
+    objective: MaskedLanguageModel, recipe: TrainingRecipe, rules: Rules, mesh: jax.sharding.Mesh
 ) -> CompiledSteps:
     """Jits the steps for a mesh; nothing compiles before the first call.
 
-    - `gradient_dtype`: the type in which devices send each other gradients.
-    - `batch_grows`: whether the last microbatches of a batch may be padding.
-
     Raises InputError where a parameter has no sharding rule or cannot be divided (`pretrain.sharding.shardings`).
     """
+
+    optimizer = make_optimizer(recipe)
+    options = xla_options(mesh.devices.flat[0].device_kind, recipe.xla_options)
 
     def init() -> State:
         return initial_state(objective, optimizer)
@@ -131,8 +142,8 @@ def make_steps(
             objective=objective,
             optimizer=optimizer,
             mesh=mesh,
-            gradient_dtype=gradient_dtype,
-            batch_grows=batch_grows,
+            gradient_dtype=recipe.gradient_dtype,
+            batch_grows=recipe.batch_warmup.first_rows > 0,
         )
 
     def evaluate(params: Parameters, batch: Batch) -> dict[str, dict[str, jax.Array]]:
@@ -146,7 +157,13 @@ def make_steps(
     rows, everywhere = batch_sharding(mesh), replicated(mesh)
     return CompiledSteps(
         init=jax.jit(init, out_shardings=placed),
-        train=jax.jit(train, in_shardings=(placed, rows), out_shardings=(placed, everywhere), donate_argnums=0),
+        train=jax.jit(
+            train,
+            in_shardings=(placed, rows),
+            out_shardings=(placed, everywhere),
+            donate_argnums=0,
+            compiler_options=options,
+        ),
         evaluate=jax.jit(evaluate, in_shardings=(placed["params"], rows), out_shardings=everywhere),
         abstract_state=abstract,
     )

@@ -26,7 +26,6 @@ from pretrain.metrics import MetricsWriter, Window, console_line, model_flops_ut
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import make_objective
-from pretrain.optimizer import make_optimizer
 from pretrain.phases import Phase, Phases
 from pretrain.predictions import PredictionSample
 from pretrain.profiling import Profile
@@ -39,7 +38,7 @@ from pretrain.run_facts import RECIPE_FILE, accumulations, record, what_another_
 from pretrain.same_run import refuse_other_run
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.start import placed, starting_parameters
-from pretrain.step import CompiledSteps, loss_metrics, make_steps
+from pretrain.step import CompiledSteps, compile_train_step, loss_metrics, make_steps
 from pretrain.stopping import Notice, any_process
 from pretrain.tensorboard import preformatted
 from pretrain.weights_and_biases import WandbRun
@@ -112,14 +111,7 @@ def _train(
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe) if first_process else []
     use_compilation_cache()
-    steps = make_steps(
-        objective,
-        make_optimizer(recipe),
-        SHARDING_RULES,
-        mesh,
-        recipe.gradient_dtype,
-        batch_grows=recipe.batch_warmup.first_rows > 0,
-    )
+    steps = make_steps(objective, recipe, SHARDING_RULES, mesh)
     if found:
         state = checkpoints.restore(start, steps.abstract_state)
     else:
@@ -142,7 +134,7 @@ def _train(
         compiling, size = time.perf_counter(), phase.stretch.recipe.global_batch_size
         with goodput.spent_on("compile"):
             batch = abstract_batch(phase.header, size, phase.stretch.recipe.accumulation, rows)
-            program = steps.train.lower(steps.abstract_state, batch).compile()
+            program = compile_train_step(steps, batch)
         seconds = time.perf_counter() - compiling
         log.info("%d rows of %d tokens a step: compiled in %.0f s", size, phase.header.length, seconds)
         held_out = phase.held_out

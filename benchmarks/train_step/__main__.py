@@ -1,18 +1,21 @@
 """Training steps a second, ours against transformers' Trainer and a plain torch loop: same model, same rows, same machine.
 
-    python -m benchmarks.train_step --peer torch       writes benchmarks/results/train_step.md
+    python -m benchmarks.train_step --peer flax        writes benchmarks/results/train_step.md; with transformers' Flax BERT, too
+    python -m benchmarks.train_step --peer torch       without it
     python -m benchmarks.train_step --profile DIR      a trace of five of our steps and its longest lines
 
 Four minutes on two cores, and one and a half more the first time, when the records are made. The peers need torch,
-transformers, accelerate (the Trainer) and g++ (torch.compile).
+transformers, accelerate (the Trainer) and g++ (torch.compile); the Flax peer also the transformers 4 that run_tests.sh installs.
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import logging
 import os
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,7 +23,8 @@ from typing import Literal
 import tyro
 
 from benchmarks.results_page import write_page
-from benchmarks.train_step.page import Measured, page
+from benchmarks.train_step.flax_peer import TRANSFORMERS_4
+from benchmarks.train_step.page import FLAX, LOOP, OURS, TRAINER, Measured, page
 from benchmarks.train_step.rounds import Contender, Setting, cpu_seconds
 from configs import petitions_small
 from data_pipeline.contract.errors import InputError, run_command
@@ -36,15 +40,23 @@ THREADS = 2
 VOCABULARY = 32_000
 LENGTH = 128
 TITLE = "Training steps on two CPU cores against transformers: BERT-mini, 32 rows of 128 tokens, vocabulary 32,000"
-PACKAGES = ("jax", "jaxlib", "optax", "torch", "transformers", "accelerate")
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "transformers", "accelerate")
+ROWS = {
+    OURS: "benchmarks.train_step.ours:train_ours",
+    TRAINER: "benchmarks.train_step.peers:train_with_trainer",
+    FLAX: "benchmarks.train_step.flax_peer:train_with_flax",
+    LOOP: "benchmarks.train_step.peers:train_gathered",
+}
+"""Rows of the page and the functions that train, in the order in which they take turns."""
 
 
 @dataclass(frozen=True)
 class Command:
     """Training steps a second, ours against transformers' on the same model and machine."""
 
-    peer: Literal["torch"] | None = None
-    """The peer to measure against."""
+    peer: Literal["torch", "flax"] | None = None
+    """Peers to measure against: the Trainer and a plain loop in torch, or these and transformers' Flax BERT. The rows belong together:
+    each says what the others leave open."""
     profile: Path | None = None
     """Instead: write a trace of five of our steps to this folder and print its longest lines."""
     corpus: Path = Path("../shared/data/corpus")
@@ -83,14 +95,10 @@ def make_records(corpus: Path, folder: RunFolder) -> None:
     prepare(folder, "petitions_small", data, THREADS)
 
 
-def measure(setting: Setting, rounds: int) -> Measured:
-    """Runs all rows round by round. They start one after another, and each waits while another works."""
-    with (
-        Contender("ours", "benchmarks.train_step.ours:train_ours", setting) as ours,
-        Contender("transformers.Trainer", "benchmarks.train_step.peers:train_with_trainer", setting) as trainer,
-        Contender("plain torch loop", "benchmarks.train_step.peers:train_gathered", setting) as gathered,
-    ):
-        contenders = (ours, trainer, gathered)
+def measure(setting: Setting, rounds: int, rows: Iterable[str]) -> Measured:
+    """Runs rows round by round, ours first. They start one after another, and each waits while another works."""
+    with contextlib.ExitStack() as running:
+        contenders = [running.enter_context(Contender(row, ROWS[row], setting)) for row in rows]
         ready = {contender.row: contender.ready for contender in contenders}
         seconds: dict[str, list[float]] = {contender.row: [] for contender in contenders}
         for contender in contenders:
@@ -110,7 +118,7 @@ def measure(setting: Setting, rounds: int) -> Measured:
 def run(command: Command) -> None:
     """What the command line asks for."""
     if (command.peer is None) == (command.profile is None):
-        raise InputError("give either --peer torch or --profile DIR")
+        raise InputError("give either --peer or --profile DIR")
     if command.rounds < 1 or command.steps < 1:
         raise InputError(f"--rounds {command.rounds} --steps {command.steps}: must be at least 1")
     cores = sorted(os.sched_getaffinity(0))
@@ -122,14 +130,17 @@ def run(command: Command) -> None:
     if command.peer:
         missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
         if missing:
-            raise InputError(f"--peer torch needs {', '.join(missing)}; install with `pip install {' '.join(missing)}`")
+            raise InputError(f"--peer needs {', '.join(missing)}; install with `pip install {' '.join(missing)}`")
+        if command.peer == "flax" and not TRANSFORMERS_4.is_dir():
+            raise InputError(f"--peer flax needs transformers 4 in {TRANSFORMERS_4}; ./run_tests.sh installs it")
     make_records(command.corpus, RunFolder(command.run_dir))
     if command.profile:
         from benchmarks.train_step.profile import profile  # here, because it imports jax, which the peers must not meet
 
         profile(setting, command.profile)
     else:
-        write_page("train_step", TITLE, PACKAGES, page(measure(setting, command.rounds)))
+        rows = [row for row in ROWS if row != FLAX or command.peer == "flax"]
+        write_page("train_step", TITLE, PACKAGES, page(measure(setting, command.rounds, rows)))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.objectives.masked_lm import masked_lm_sums
 from pretrain.optimizer import make_optimizer
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import loss_metrics, make_steps
+from pretrain.step import compile_train_step, loss_metrics, make_steps
 
 PROOF_ROWS = 4
 """Held-out rows whose logits are compared."""
@@ -53,7 +53,7 @@ class Ours:
         self.objective = make_objective(recipe, self.header)
         self.optimizer = make_optimizer(recipe)
         with jax.set_mesh(self.mesh):
-            self.steps = make_steps(self.objective, self.optimizer, SHARDING_RULES, self.mesh, recipe.gradient_dtype)
+            self.steps = make_steps(self.objective, recipe, SHARDING_RULES, self.mesh)
             self.state = self.steps.init()
             rows = batch_sharding(self.mesh)
             self.batches = TrainingBatches(
@@ -70,7 +70,7 @@ class Ours:
                 sharding=rows,
             )
             self.held_out = held_out(0)
-            self.compiled = self.steps.train.lower(self.steps.abstract_state, self.batches(0)).compile()
+            self.compiled = compile_train_step(self.steps, self.batches(0))
         self.done = 0
         self.waited = 0.0
 

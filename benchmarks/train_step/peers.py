@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,24 +11,13 @@ from torch.nn.functional import cross_entropy
 
 from benchmarks.train_step.floor import max_predictions, products, seconds_per_step
 from benchmarks.train_step.rounds import Facts, Setting, Turns
-from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap
-from data_pipeline.contract.run_folder import RunFolder
+from benchmarks.train_step.rows import Rows, example_of, first_rows
+from data_pipeline.contract.records import RecordsHeader
 from pretrain.host_memory import keep_freed_memory
 from pretrain.recipe import TrainingRecipe
 
-HELD_ROWS = 4096
-"""Rows that the peers hold in memory, ready to be batched; ours reads its own from disk."""
 TRIED_STEPS = 4
 """Steps of which the shortest decides between the ways of running the plain loop, after one that compiles."""
-
-
-class Rows(NamedTuple):
-    """The first rows of the training records, unpacked: int64, bool, bool, int64 [n, L]; `special` is where nothing is masked."""
-
-    tokens: np.ndarray
-    special: np.ndarray
-    word_starts: np.ndarray
-    segments: np.ndarray
 
 
 def train_with_trainer(turns: Turns, setting: Setting) -> None:
@@ -104,11 +93,7 @@ class _InTurns(transformers.TrainerCallback):
 def _example(tokens: np.ndarray, special: np.ndarray, word_starts: np.ndarray) -> dict[str, list[Any]]:
     """A row as the collator takes it: tokens whose offsets touch are one word to it, so a blank is put before each word."""
     begins = np.arange(len(tokens)) + np.cumsum(word_starts)
-    return {
-        "input_ids": tokens.tolist(),
-        "special_tokens_mask": special.astype(int).tolist(),
-        "offset_mapping": np.stack([begins, begins + 1], axis=-1).tolist(),
-    }
+    return {**example_of(tokens, special), "offset_mapping": np.stack([begins, begins + 1], axis=-1).tolist()}
 
 
 def train_gathered(turns: Turns, setting: Setting) -> None:
@@ -245,13 +230,7 @@ def _begin(setting: Setting) -> tuple[transformers.BertForMaskedLM, Rows, Record
     """The model with our parameters of step 0, and the rows."""
     torch.manual_seed(setting.recipe.seed)
     model = transformers.BertForMaskedLM.from_pretrained(setting.start, attn_implementation="sdpa")
-    records = Records(RunFolder(setting.folder).examples, "train")
-    header = records.header
-    fields = records.read(range(min(HELD_ROWS, len(records))))
-    tokens = fields["tokens"].astype(np.int64)
-    special = np.isin(tokens, (header.pad_id, header.unk_id, header.cls_id, header.sep_id, header.mask_id))
-    segments = np.cumsum(from_bitmap(fields["segment_starts"]), axis=-1)
-    return model.train(), Rows(tokens, special, from_bitmap(fields["word_starts"]), segments), header
+    return model.train(), *first_rows(setting)
 
 
 def _facts(model: transformers.BertForMaskedLM, setting: Setting) -> Facts:

@@ -208,6 +208,7 @@ def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLangu
         header.vocabulary_size,
         next_sentence=header.has_pairs,
         compute_dtype=jnp.dtype(recipe.compute_dtype),
+        parameter_dtype=jnp.dtype(recipe.parameter_dtype),
         remat=recipe.remat,
         scan_unroll=recipe.scan_unroll,
     )

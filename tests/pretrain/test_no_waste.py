@@ -43,9 +43,7 @@ def lowered(header: RecordsHeader, recipe: TrainingRecipe, devices: int) -> str:
     """The train step as StableHLO."""
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
     with jax.set_mesh(mesh):
-        steps = make_steps(
-            make_objective(recipe, header), make_optimizer(recipe), SHARDING_RULES, mesh, recipe.gradient_dtype
-        )
+        steps = make_steps(make_objective(recipe, header), recipe, SHARDING_RULES, mesh)
         batch = abstract_batch(header, recipe.global_batch_size, recipe.accumulation, batch_sharding(mesh))
         return steps.train.lower(steps.abstract_state, batch).as_text()
 

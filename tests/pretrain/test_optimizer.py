@@ -30,6 +30,23 @@ def test_weight_decay_leaves_biases_and_layer_norm_alone(tiny: TrainingRecipe) -
     assert sum(jax.tree.leaves(is_decayed(params))) == 12
 
 
+def test_bfloat16_keeps_parameters_and_first_moment_but_computes_in_float32(tiny: TrainingRecipe) -> None:
+    settings = {"warmup_steps": 0, "learning_rate": 0.5}
+    wide = make_optimizer(changed(tiny, optimizer=settings))
+    narrow = make_optimizer(changed(tiny, optimizer={**settings, "moment_dtype": "bfloat16"}))
+    params = {"kernel": jnp.linspace(0.1, 1.0, 7)}
+    kept = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), params)
+    gradients = {"kernel": jnp.linspace(-1.0, 0.5, 7)}
+    state = narrow.init(kept)
+    adam = next(part for part in state if hasattr(part, "mu"))
+    assert (adam.mu["kernel"].dtype, adam.nu["kernel"].dtype) == (jnp.bfloat16, jnp.float32)
+    updates, state = narrow.update(gradients, state, kept)
+    assert updates["kernel"].dtype == jnp.float32
+    expected = wide.update(gradients, wide.init(params), params)[0]["kernel"]
+    np.testing.assert_allclose(updates["kernel"], expected, rtol=2**-7)
+    assert jax.tree.map(jnp.dtype, state) == jax.tree.map(jnp.dtype, narrow.init(kept))
+
+
 def test_gradients_are_clipped_by_their_global_norm(tiny: TrainingRecipe) -> None:
     params = {"kernel": jnp.zeros(4)}
     gradients = {"kernel": jnp.full(4, 50.0)}

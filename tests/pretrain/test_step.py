@@ -18,7 +18,7 @@ from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import make_optimizer
 from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import CompiledSteps, initial_state, make_steps
+from pretrain.step import CompiledSteps, compile_train_step, initial_state, make_steps
 
 pytestmark = pytest.mark.usefixtures("fast_to_compile")
 PADDED_VOCABULARY = 256
@@ -35,10 +35,10 @@ def steps_on(folder: Path, recipe: TrainingRecipe, devices: int) -> tuple[Compil
     """The steps on so many devices, the state at step 0, and the batches."""
     records = Records(folder, "train")
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
-    objective, optimizer = make_objective(recipe, records.header), make_optimizer(recipe)
-    steps = make_steps(objective, optimizer, SHARDING_RULES, mesh, recipe.gradient_dtype)
+    steps = make_steps(make_objective(recipe, records.header), recipe, SHARDING_RULES, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, steps.abstract_state)
-    start = first_state(folder, changed(TINY, optimizer=vars(recipe.optimizer)))
+    kept = {"optimizer": vars(recipe.optimizer), "parameter_dtype": recipe.parameter_dtype}
+    start = first_state(folder, changed(TINY, **kept))
     batches = TrainingBatches(
         records,
         seed=0,
@@ -50,7 +50,7 @@ def steps_on(folder: Path, recipe: TrainingRecipe, devices: int) -> tuple[Compil
 
 
 def compiled(steps: CompiledSteps, batches: TrainingBatches) -> jax.stages.Compiled:
-    return steps.train.lower(steps.abstract_state, batches(0)).compile()
+    return compile_train_step(steps, batches(0))
 
 
 @cache
@@ -109,6 +109,21 @@ def test_gradients_sent_in_bfloat16_are_those_of_float32_to_its_precision(record
     assert in_bfloat16[0, 0] == in_float32[0, 0]
     np.testing.assert_allclose(in_bfloat16, in_float32, rtol=2**-7)
     assert (in_bfloat16[:, 1] != in_float32[:, 1]).all()
+
+
+def test_parameters_kept_in_bfloat16_train(records_folder: Path) -> None:
+    recipe = changed(TINY, parameter_dtype="bfloat16", optimizer={"moment_dtype": "bfloat16"})
+    params = steps_on(records_folder, recipe, 1)[0].abstract_state["params"]
+    assert {leaf.dtype.name for leaf in jax.tree.leaves(params)} == {"bfloat16"}
+    found = losses(records_folder, recipe, 1)
+    np.testing.assert_allclose(found, losses(records_folder, TINY, 1), rtol=0.02)
+    assert found[3, 0] < found[0, 0] - 0.05
+
+
+def test_an_option_that_xla_does_not_know_is_named(records_folder: Path) -> None:
+    steps, _, batches = steps_on(records_folder, changed(TINY, xla_options=("xla_no_such=true",)), 1)
+    with pytest.raises(InputError, match="xla_options: No such compile option: 'xla_no_such'"):
+        compiled(steps, batches)
 
 
 def test_the_compiled_step_donates_its_state_and_never_makes_logits_of_a_whole_row(records_folder: Path) -> None:

@@ -169,7 +169,8 @@ class BertForPreTraining:
     - `config`: the sizes.
     - `vocab_size`: rows of the vocabulary; the word table is padded to a multiple of ROW_MULTIPLE.
     - `next_sentence`: whether there are a pooler and a next-sentence classifier.
-    - `compute_dtype`: type of activations and matrix products. Parameters, LayerNorm, softmax and logits are float32.
+    - `compute_dtype`: type of activations and matrix products. LayerNorm, softmax and logits are float32.
+    - `parameter_dtype`: type in which parameters are drawn and kept.
     - `remat`: one of REMAT; changes memory and time, never results.
     - `scan_unroll`: layers unrolled in each turn of the scan; changes neither parameters nor results.
 
@@ -181,6 +182,7 @@ class BertForPreTraining:
     _: KW_ONLY
     next_sentence: bool
     compute_dtype: DTypeLike
+    parameter_dtype: DTypeLike = jnp.float32
     remat: str = "none"
     scan_unroll: int = 1
 
@@ -207,7 +209,8 @@ class BertForPreTraining:
         The row of [PAD] is drawn like any other (torch sets it to zero): no other token sees a padding position, and as an
         output the row is a class like the rest.
         """
-        return parameters(Model(self.config, self.vocab_size, self.next_sentence, nnx.Rngs(params=key)))
+        drawn = parameters(Model(self.config, self.vocab_size, self.next_sentence, nnx.Rngs(params=key)))
+        return jax.tree.map(lambda parameter: parameter.astype(self.parameter_dtype), drawn)
 
     def encode(
         self,

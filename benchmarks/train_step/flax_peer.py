@@ -1,0 +1,141 @@
+"""The Flax peer of benchmarks.train_step: transformers 4's FlaxBertForMaskedLM in the loop of its example run_mlm_flax.py."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.train_step.rounds import Facts, Setting, Turns
+from benchmarks.train_step.rows import example_of, first_rows
+from pretrain.recipe import TrainingRecipe
+
+TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
+"""Where run_tests.sh puts the last transformers with Flax, beside the current one."""
+
+
+def train_with_flax(turns: Turns, setting: Setting) -> None:
+    """The step and the loop of run_mlm_flax.py: jax.pmap, the head at every position, cross-entropy against one-hot labels,
+    batches collated between steps. Single tokens are masked; a row is read as one text, as that script does."""
+    sys.path.insert(0, str(TRANSFORMERS_4))  # before transformers is imported: this process is the peer's alone
+    import jax
+    import transformers
+    from flax import jax_utils
+    from flax.training.common_utils import shard
+
+    recipe = setting.recipe
+    model = transformers.FlaxBertForMaskedLM.from_pretrained(setting.start, seed=recipe.seed)
+    rows, _ = first_rows(setting)
+    examples = [example_of(*row) for row in zip(rows.tokens, rows.special, strict=True)]
+    collate = transformers.DataCollatorForLanguageModeling(
+        transformers.AutoTokenizer.from_pretrained(setting.start),
+        mlm_probability=recipe.masking.rate,
+        return_tensors="np",
+    )
+    turns.tell({**_facts(model, setting), "transformers": transformers.__version__})
+
+    state, step = _state(model, recipe), jax.pmap(_train_step, "batch", donate_argnums=(0,))
+    state = jax_utils.replicate(state)
+    dropout = jax.random.split(jax.random.PRNGKey(recipe.seed), jax.local_device_count())
+    random, batches = np.random.default_rng(recipe.seed), iter(())
+    np.random.seed(recipe.seed)  # the collator draws from it
+    for _ in turns:
+        for _ in range(setting.steps):
+            chosen = next(batches, None)
+            if chosen is None:
+                order = random.permutation(len(examples))
+                batches = iter(
+                    np.split(order, range(recipe.global_batch_size, len(order), recipe.global_batch_size))[:-1]
+                )
+                chosen = next(batches)
+            batch = collate([examples[index] for index in chosen])
+            state, metrics, dropout = step(state, shard(dict(batch)), dropout)
+        jax.block_until_ready((state, metrics))
+    model.params = jax.device_get(jax_utils.unreplicate(state).params)
+    turns.tell({"loss": _held_out_loss(model, setting)})
+
+
+def _state(model: Any, recipe: TrainingRecipe) -> Any:
+    import optax
+    from flax import traverse_util
+    from flax.training.train_state import TrainState
+
+    settings = recipe.optimizer
+
+    def decayed(params: Any) -> Any:
+        flat = traverse_util.flatten_dict(params)
+        return traverse_util.unflatten_dict({path: path[-1] not in ("bias", "scale") for path in flat})
+
+    rise = optax.linear_schedule(0.0, settings.learning_rate, settings.warmup_steps)
+    fall = optax.linear_schedule(settings.learning_rate, 0.0, recipe.max_steps - settings.warmup_steps)
+    adamw = optax.adamw(
+        optax.join_schedules([rise, fall], [settings.warmup_steps]),
+        settings.beta1,
+        settings.beta2,
+        settings.epsilon,
+        weight_decay=settings.weight_decay,
+        mask=decayed,
+    )
+    optimizer = optax.chain(optax.clip_by_global_norm(settings.clip_norm), adamw)
+    return TrainState.create(apply_fn=model.__call__, params=model.params, tx=optimizer)
+
+
+def _train_step(state: Any, batch: dict[str, Any], dropout: Any) -> tuple[Any, dict[str, Any], Any]:
+    import jax
+    import jax.numpy as jnp
+    import optax
+
+    dropout, next_dropout = jax.random.split(dropout)
+    labels = batch["labels"]
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+
+    def loss_of(params: Any) -> tuple[Any, Any]:
+        logits = state.apply_fn(**inputs, params=params, dropout_rng=dropout, train=True)[0]
+        predicted = jnp.where(labels >= 0, 1.0, 0.0)
+        losses = optax.softmax_cross_entropy(logits, jax.nn.one_hot(labels, logits.shape[-1]))
+        return (losses * predicted).sum(), predicted.sum()
+
+    (loss, count), gradients = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+    count = jax.lax.psum(count, "batch")
+    gradients = jax.tree.map(lambda gradient: gradient / count, jax.lax.psum(gradients, "batch"))
+    return state.apply_gradients(grads=gradients), {"loss": jax.lax.psum(loss, "batch") / count}, next_dropout
+
+
+def _facts(model: Any, setting: Setting) -> Facts:
+    batch = np.load(setting.held_out)
+    ours = batch["logits"]
+    theirs = _logits_at_predictions(model, batch, len(ours))
+    return {
+        "parameters": sum(value.size for value in _leaves(model.params)),
+        "loss": _held_out_loss(model, setting),
+        "logits": float(np.abs(theirs - ours)[batch["weights"][: len(ours)] > 0].max()),
+    }
+
+
+def _leaves(tree: Any) -> list[Any]:
+    import jax
+
+    return jax.tree.leaves(tree)
+
+
+def _held_out_loss(model: Any, setting: Setting) -> float:
+    """Nats a prediction on our held-out batch, with our masks."""
+    batch = np.load(setting.held_out)
+    logits = _logits_at_predictions(model, batch, len(batch["inputs"])).astype(np.float64)
+    largest = logits.max(-1, keepdims=True)
+    losses = np.log(np.exp(logits - largest).sum(-1)) + largest[..., 0]
+    losses -= np.take_along_axis(logits, batch["labels"][..., None].astype(np.int64), -1)[..., 0]
+    return float((losses * batch["weights"]).sum() / batch["weights"].sum())
+
+
+def _logits_at_predictions(model: Any, batch: Any, rows: int) -> np.ndarray:
+    """float32 [rows, K, V], without dropout, one segment of the rows after another: Flax BERT's mask knows only which keys are there."""
+    fields = ("inputs", "position_ids", "segments", "positions")
+    inputs, position_ids, segments, positions = (batch[name][:rows] for name in fields)
+    index = np.arange(rows)[:, None]
+    found = np.zeros((*positions.shape, model.config.vocab_size), np.float32)
+    for segment in np.unique(segments):
+        outputs = model(inputs, attention_mask=(segments == segment).astype(np.int32), position_ids=position_ids)
+        of_segment = segments[index, positions] == segment
+        found[of_segment] = np.asarray(outputs.logits[index, positions])[of_segment]
+    return found
