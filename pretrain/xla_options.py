@@ -6,7 +6,7 @@ from data_pipeline.contract.errors import InputError
 
 Options = dict[str, bool | int | float | str]
 
-OVERLAPPED = {
+OVERLAPPED: Options = {
     "xla_tpu_enable_data_parallel_all_reduce_opt": True,
     "xla_tpu_data_parallel_opt_different_sized_ops": True,
 }

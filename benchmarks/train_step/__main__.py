@@ -23,9 +23,8 @@ from typing import Literal
 import tyro
 
 from benchmarks.results_page import write_page
-from benchmarks.train_step.flax_peer import TRANSFORMERS_4
 from benchmarks.train_step.page import FLAX, LOOP, OURS, TRAINER, Measured, page
-from benchmarks.train_step.rounds import Contender, Setting, cpu_seconds
+from benchmarks.train_step.rounds import TRANSFORMERS_4, Contender, Setting, cpu_seconds
 from configs import petitions_small
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header

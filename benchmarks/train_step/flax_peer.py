@@ -1,28 +1,31 @@
-"""The Flax peer of benchmarks.train_step: transformers 4's FlaxBertForMaskedLM in the loop of its example run_mlm_flax.py."""
+"""The Flax peer of benchmarks.train_step: transformers 4's FlaxBertForMaskedLM in the loop of its example run_mlm_flax.py.
+
+Only the peer's own process imports this file: it puts transformers 4 before the current one.
+"""
 
 import sys
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
+from flax import jax_utils, traverse_util
+from flax.training.common_utils import shard
+from flax.training.train_state import TrainState
 
-from benchmarks.train_step.rounds import Facts, Setting, Turns
+from benchmarks.train_step.rounds import TRANSFORMERS_4, Facts, Setting, Turns
 from benchmarks.train_step.rows import example_of, first_rows
 from pretrain.recipe import TrainingRecipe
 
-TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
-"""Where run_tests.sh puts the last transformers with Flax, beside the current one."""
+sys.path.insert(0, str(TRANSFORMERS_4))
+import transformers
 
 
 def train_with_flax(turns: Turns, setting: Setting) -> None:
     """The step and the loop of run_mlm_flax.py: jax.pmap, the head at every position, cross-entropy against one-hot labels,
     batches collated between steps. Single tokens are masked; a row is read as one text, as that script does."""
-    sys.path.insert(0, str(TRANSFORMERS_4))  # before transformers is imported: this process is the peer's alone
-    import jax
-    import transformers
-    from flax import jax_utils
-    from flax.training.common_utils import shard
-
     recipe = setting.recipe
     model = transformers.FlaxBertForMaskedLM.from_pretrained(setting.start, seed=recipe.seed)
     rows, _ = first_rows(setting)
@@ -37,29 +40,24 @@ def train_with_flax(turns: Turns, setting: Setting) -> None:
     state, step = _state(model, recipe), jax.pmap(_train_step, "batch", donate_argnums=(0,))
     state = jax_utils.replicate(state)
     dropout = jax.random.split(jax.random.PRNGKey(recipe.seed), jax.local_device_count())
-    random, batches = np.random.default_rng(recipe.seed), iter(())
-    np.random.seed(recipe.seed)  # the collator draws from it
+    batches = _shuffled(len(examples), recipe)
     for _ in turns:
         for _ in range(setting.steps):
-            chosen = next(batches, None)
-            if chosen is None:
-                order = random.permutation(len(examples))
-                batches = iter(
-                    np.split(order, range(recipe.global_batch_size, len(order), recipe.global_batch_size))[:-1]
-                )
-                chosen = next(batches)
-            batch = collate([examples[index] for index in chosen])
+            batch = collate([examples[index] for index in next(batches)])
             state, metrics, dropout = step(state, shard(dict(batch)), dropout)
         jax.block_until_ready((state, metrics))
     model.params = jax.device_get(jax_utils.unreplicate(state).params)
     turns.tell({"loss": _held_out_loss(model, setting)})
 
 
-def _state(model: Any, recipe: TrainingRecipe) -> Any:
-    import optax
-    from flax import traverse_util
-    from flax.training.train_state import TrainState
+def _shuffled(count: int, recipe: TrainingRecipe) -> Iterator[np.ndarray]:
+    random, size = np.random.default_rng(recipe.seed), recipe.global_batch_size
+    while True:
+        order = random.permutation(count)
+        yield from order[: count // size * size].reshape(-1, size)
 
+
+def _state(model: Any, recipe: TrainingRecipe) -> TrainState:
     settings = recipe.optimizer
 
     def decayed(params: Any) -> Any:
@@ -80,11 +78,7 @@ def _state(model: Any, recipe: TrainingRecipe) -> Any:
     return TrainState.create(apply_fn=model.__call__, params=model.params, tx=optimizer)
 
 
-def _train_step(state: Any, batch: dict[str, Any], dropout: Any) -> tuple[Any, dict[str, Any], Any]:
-    import jax
-    import jax.numpy as jnp
-    import optax
-
+def _train_step(state: Any, batch: dict[str, Any], dropout: jax.Array) -> tuple[Any, dict[str, Any], jax.Array]:
     dropout, next_dropout = jax.random.split(dropout)
     labels = batch["labels"]
     inputs = {name: value for name, value in batch.items() if name != "labels"}
@@ -106,16 +100,10 @@ def _facts(model: Any, setting: Setting) -> Facts:
     ours = batch["logits"]
     theirs = _logits_at_predictions(model, batch, len(ours))
     return {
-        "parameters": sum(value.size for value in _leaves(model.params)),
+        "parameters": sum(value.size for value in jax.tree.leaves(model.params)),
         "loss": _held_out_loss(model, setting),
         "logits": float(np.abs(theirs - ours)[batch["weights"][: len(ours)] > 0].max()),
     }
-
-
-def _leaves(tree: Any) -> list[Any]:
-    import jax
-
-    return jax.tree.leaves(tree)
 
 
 def _held_out_loss(model: Any, setting: Setting) -> float:

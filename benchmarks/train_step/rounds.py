@@ -4,6 +4,7 @@ import importlib
 import logging
 import multiprocessing
 import os
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
@@ -13,6 +14,8 @@ from typing import Any, NamedTuple, Self
 from data_pipeline.contract.errors import WorkError
 from pretrain.recipe import TrainingRecipe
 
+TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
+"""Where run_tests.sh puts the last transformers with Flax, beside the current one."""
 log = logging.getLogger(__name__)
 Facts = dict[str, Any]
 
