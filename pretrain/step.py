@@ -89,7 +89,7 @@ def finite_or_old(new: State, old: State, metrics: Metrics) -> tuple[State, jax.
     return kept, 1.0 - finite.astype(jnp.float32)
 
 
-def compile_train_step(steps: CompiledSteps, batch: Batch) -> jax.stages.Compiled:
+def compile_train_step(steps: CompiledSteps, batch: Batch | dict[str, jax.ShapeDtypeStruct]) -> jax.stages.Compiled:
     """Compiles `steps.train` for such batches. Raises InputError for a field of xla_options that this machine's XLA does not take."""
     lowered = steps.train.lower(steps.abstract_state, batch)
     try:

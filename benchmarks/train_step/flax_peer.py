@@ -3,6 +3,7 @@
 Only the peer's own process imports this file: it puts transformers 4 before the current one.
 """
 
+import importlib
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -20,7 +21,7 @@ from benchmarks.train_step.rows import example_of, first_rows
 from pretrain.recipe import TrainingRecipe
 
 sys.path.insert(0, str(TRANSFORMERS_4))
-import transformers
+transformers: Any = importlib.import_module("transformers")  # not the one that mypy sees
 
 
 def train_with_flax(turns: Turns, setting: Setting) -> None:
