@@ -66,12 +66,16 @@ class Inspect:
 class Export:
     """Writes a checkpoint as a Hugging Face folder and proves it."""
 
-    run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
-    """Folder of the run."""
+    run_dir: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN_DIR")]
+    """Folder of the run, or its URL (gs://BUCKET/FOLDER/NAME): then what is needed of it is fetched."""
     step: int | None = None
     """Step of the checkpoint; None means the newest valid one."""
     to: Path | None = None
-    """Folder to write; None means RUN_DIR/export."""
+    """Folder to write; None means RUN_DIR/export, and runs/NAME/export for a URL."""
+    push_to_hub: str | None = None
+    """Repository on the Hugging Face hub, [ORGANISATION/]NAME, that gets the export; a new one is private."""
+    public: bool = False
+    """Makes a new repository public."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +198,22 @@ def _bench_input(arguments: list[str]) -> None:
 def _export(arguments: list[str]) -> None:
     command = parse_command_line(Export, arguments, "python -m pretrain export")
     from pretrain.export import export
+    from pretrain.fetched import fetch_run, is_url
+    from pretrain.hub import Hub
 
-    folder = existing_run_folder(command.run_dir)
-    export(folder, command.step, command.to or folder.export)
+    if command.public and not command.push_to_hub:
+        raise InputError("--public goes with --push-to-hub REPOSITORY")
+    hub = Hub(command.push_to_hub, public=command.public) if command.push_to_hub else None
+    if is_url(command.run_dir):
+        folder = fetch_run(command.run_dir, command.step)
+        to = command.to or Path("runs") / folder.path.name / "export"
+    else:
+        folder = existing_run_folder(command.run_dir)
+        to = command.to or folder.export
+    step = export(folder, command.step, to)
+    if hub:
+        address = hub.push(to, f"{folder.path.resolve().name}: step {step}")
+        logging.info("%s: on the hub as %s, %s", to, hub.repository, address)
 
 
 def _fill(arguments: list[str]) -> None:

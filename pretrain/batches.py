@@ -2,8 +2,8 @@
 
 A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a record (`data_pipeline.contract.records`), and
 `record_ids` and `epochs`, int32 [accumulation, microbatch], which decide each row's mask: the record's number in its split and
-how often it has been read before. Row j of a step stands at position (rows of the steps before) + j of an endless sequence of
-shuffled epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
+how often it has been read before. Row j of a step stands at position first_row + (rows of the steps before) + j of an endless
+sequence of shuffled epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
 """
 
 import queue
@@ -57,7 +57,7 @@ class TrainingBatches:
     - `seed`: 0 to 2**32 - 1; each epoch is shuffled anew by it.
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
-    - `first_step`: the step that reads the first rows.
+    - `first_step`, `first_row`: the first step of these batches, and where in the sequence it begins.
     - `warmup`: how the batch grows to that many rows; None means that it has them from the first step on.
 
     `spent` tells how long the stages have taken.
@@ -72,13 +72,14 @@ class TrainingBatches:
         accumulation: int,
         sharding: NamedSharding,
         first_step: int = 0,
+        first_row: int = 0,
         warmup: BatchWarmup | None = None,
     ) -> None:
         self.records = records
         self.sizes = BatchSizes(global_batch_size, warmup)
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
-        self.first_step = first_step
+        self.first_step, self.first_row = first_step, first_row
         self.spent = StageSeconds()
         self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(None)
 
@@ -87,7 +88,7 @@ class TrainingBatches:
         return np.array([self._order[int(position)] for position in self._positions(step, rows)], np.int64)
 
     def _positions(self, step: int, rows: np.ndarray) -> np.ndarray:
-        return self.sizes.before(step - self.first_step) + rows
+        return self.first_row + self.sizes.before(step - self.first_step) + rows
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""

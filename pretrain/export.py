@@ -39,8 +39,8 @@ FILES = (CARD, "config.json", "model.safetensors", *TOKENIZER_FILES)
 PROOF_TEXTS = 32
 
 
-def export(folder: RunFolder, step: int | None, to: Path) -> None:
-    """Writes the Hugging Face folder of a checkpoint and checks it; nothing stands at `to` before it is proven.
+def export(folder: RunFolder, step: int | None, to: Path) -> int:
+    """Writes the Hugging Face folder of a checkpoint, checks it and returns its step; nothing stands at `to` before it is proven.
 
     - `step`: None means the newest valid checkpoint.
     - `to`: the folder to write; an earlier export of this run is replaced, anything else is refused.
@@ -54,7 +54,7 @@ def export(folder: RunFolder, step: int | None, to: Path) -> None:
     step = find_step(folder, step)
     if _stands_already(folder, step, place):
         logger.info("%s: BERT of step %d stands there already, proven; nothing to do", to, step)
-        return
+        return step
     _refuse_other_files(to)
     available_devices()
     checkpoint = step_folder(folder.checkpoints, step)
@@ -79,6 +79,7 @@ def export(folder: RunFolder, step: int | None, to: Path) -> None:
     }
     folder.record("export", {"folders": {**exports_of(folder), name_of(folder, place): record}})
     logger.info("%s: BERT of step %d, %s parameters; %s", to, step, f"{facts['parameters']:,}", proof)
+    return step
 
 
 def find_step(folder: RunFolder, step: int | None) -> int:

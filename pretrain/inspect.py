@@ -48,6 +48,7 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
         accumulation=1,
         sharding=batch_sharding(mesh),
         first_step=stretch.start,
+        first_row=stretch.first_row,
     )
     masked = jax.jit(objective.training_masks)(batches(step))
     first = {name: values[0, :rows] for name, values in masked.items()}

@@ -11,7 +11,7 @@ from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_o
 from pretrain.batches import Batch, EvaluationBatches, StageSeconds, TrainingBatches
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 from pretrain.recipe import TrainingRecipe
-from pretrain.schedule import Stretch, batch_warmup, stretches
+from pretrain.schedule import Stretch, stretches
 
 
 def records_folder(examples: Path, stretch: Stretch) -> Path:
@@ -35,7 +35,8 @@ class Phases:
     - `examples`: the run folder's.
     - `sharding`: from `pretrain.sharding.batch_sharding`.
 
-    Every phase starts its own endless sequence of shuffled epochs. `spent` tells how long the stages of all batches have taken. Raises InputError where records are missing.
+    Every length has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent`
+    tells how long the stages of all batches have taken. Raises InputError where records are missing.
     """
 
     def __init__(self, examples: Path, recipe: TrainingRecipe, sharding: NamedSharding) -> None:
@@ -88,7 +89,8 @@ def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> Phase:
         accumulation=recipe.accumulation,
         sharding=sharding,
         first_step=stretch.start,
-        warmup=batch_warmup(stretch),
+        first_row=stretch.first_row,
+        warmup=stretch.warmup,
     )
     held_out = None
     if header.rows.get("evaluation") and recipe.evaluation.rows > 0:

@@ -4,7 +4,7 @@ The state is {"params", "optimizer", "step"}. Loss and gradients are sums over s
 accumulation, devices and hosts change neither.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -89,7 +89,9 @@ def finite_or_old(new: State, old: State, metrics: Metrics) -> tuple[State, jax.
     return kept, 1.0 - finite.astype(jnp.float32)
 
 
-def compile_train_step(steps: CompiledSteps, batch: Batch | dict[str, jax.ShapeDtypeStruct]) -> jax.stages.Compiled:
+def compile_train_step(
+    steps: CompiledSteps, batch: Mapping[str, jax.Array | jax.ShapeDtypeStruct]
+) -> jax.stages.Compiled:
     """Compiles `steps.train` for such batches. Raises InputError for a field of xla_options that this machine's XLA does not take."""
     lowered = steps.train.lower(steps.abstract_state, batch)
     try:

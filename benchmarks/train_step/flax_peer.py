@@ -3,7 +3,6 @@
 Only the peer's own process imports this file: it puts transformers 4 before the current one.
 """
 
-import importlib
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -21,14 +20,15 @@ from benchmarks.train_step.rows import example_of, first_rows
 from pretrain.recipe import TrainingRecipe
 
 sys.path.insert(0, str(TRANSFORMERS_4))
-transformers: Any = importlib.import_module("transformers")  # not the one that mypy sees
+import transformers
 
 
 def train_with_flax(turns: Turns, setting: Setting) -> None:
     """The step and the loop of run_mlm_flax.py: jax.pmap, the head at every position, cross-entropy against one-hot labels,
     batches collated between steps. Single tokens are masked; a row is read as one text, as that script does."""
     recipe = setting.recipe
-    model = transformers.FlaxBertForMaskedLM.from_pretrained(setting.start, seed=recipe.seed)
+    bert = transformers.FlaxBertForMaskedLM  # type: ignore[attr-defined]  # of transformers 4
+    model = bert.from_pretrained(setting.start, seed=recipe.seed)
     rows, _ = first_rows(setting)
     examples = [example_of(*row) for row in zip(rows.tokens, rows.special, strict=True)]
     collate = transformers.DataCollatorForLanguageModeling(

@@ -158,8 +158,8 @@ def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) ->
         padding = 1 - header.tokens[split] / (rows * header.row_tokens)
         size = f"{header.length} + {header.target_length}" if header.target_length else f"{header.length}"
         console.print(f"records, {split}: {rows:,} rows of {size} tokens ({header.layout}), padding {padding:.2%}")
-    made = counts["by_length"][str(header.length)]
-    if header.has_pairs:
+    made = counts.get("by_length", {}).get(str(header.length), {})  # earlier versions counted none
+    if "labelled_1" in made:
         console.print(f"pairs with label 1: {made['labelled_1'] / header.rows['train']:.1%}")
     uses = (("tokens_left_out", "in no row"), ("tokens_cut", "cut off"), ("tokens_again", "used a second time"))
     for name, what in uses:

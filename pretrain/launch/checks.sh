@@ -2,7 +2,7 @@
 # What is looked at before anything is booked: a slice costs money from its first minute.
 
 BOOT_DISK_GB=${BOOT_DISK_GB:-100} # of a TPU VM; gcloud has no flag for another size
-SOFTWARE_GB=15   # the image's free space that .venv/ and the compilation cache take
+RUN_GB=25 # the image, .venv/, compiled programs, and checkpoints: 1.3 GB each of a base model
 BUCKET_SECONDS=${BUCKET_SECONDS:-30}
 
 check_command() {
@@ -17,6 +17,8 @@ check_command() {
     [ -n "$zone" ] || wrong "--create needs --zone, as in --zone us-central1-a; give several to try them in turn"
     runtime_version "$type" >/dev/null
     [[ $type =~ -[0-9]+$ ]] || wrong "--type $type: give generation and size, as in v3-8"
+    [ "${type##*-}" -le 8 ] || # cores of v2 to v4 and v5p, chips of v5e and v6e: more are several hosts
+      wrong "--type $type: has several hosts, which write one checkpoint together; make it with gcloud, mount a folder that all of them see, and use --hosts FILE --store FOLDER (docs/tpu.md)"
     [ "$dry_run" = yes ] || command -v gcloud >/dev/null || wrong "gcloud is not installed: https://cloud.google.com/sdk/docs/install, or give --hosts FILE"
     case $store in "" | gs://*) ;; *) wrong "--store $store: a slice keeps its run in a bucket; give gs://BUCKET/FOLDER" ;; esac
     if [ "$spot" = yes ] && [ -z "$store" ]; then
@@ -54,11 +56,11 @@ check_sources() { # corpora of this machine do not travel; records do
 check_disk() {
   local records=0 needed
   if records_ready; then records=$(du -sk "$run_dir/examples" | cut -f1); fi
-  needed=$((SOFTWARE_GB + 2 * records / 1000000))
+  needed=$((RUN_GB + 2 * records / 1000000))
   if [ -z "$hosts_file" ] && [ $needed -gt "$BOOT_DISK_GB" ]; then
     fail "a TPU VM's boot disk has $BOOT_DISK_GB GB, and this run needs $needed ($((records / 1000000)) of records); prepare fewer, or use --hosts with larger disks"
   fi
-  note "disk: $needed GB besides checkpoints, of ${BOOT_DISK_GB}"
+  note "disk: $needed GB needed"
 }
 
 check_bucket() { # region, and that it can be written; an unreachable bucket must not hang the run later

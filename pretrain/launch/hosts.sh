@@ -81,8 +81,8 @@ on_all() { # on_all FUNCTION ARGUMENTS...: FUNCTION WORKER ARGUMENTS..., side by
 
 start_one() { # detached, so that a closed laptop does not end it
   local line
-  line="WORKER=$1 WORKERS=${#addresses[@]} COORDINATOR=$(quoted "${addresses[0]#*@}:8476") STORE=$(quoted "$store")"
-  line="cd $REMOTE && mkdir -p runs/.host && rm -f runs/.host/* && { $line"
+  line="WORKER=$1 WORKERS=${#addresses[@]} COORDINATOR=$(quoted "${addresses[0]#*@}:${COORDINATOR_PORT:-8476}") STORE=$(quoted "$store")"
+  line="cd $REMOTE && rm -rf runs/.host && mkdir -p runs/.host && { $line"
   line+=" setsid nohup bash pretrain/launch/on_host.sh $(quoted ${job[@]+"${job[@]}"}) >runs/.host/log 2>&1 </dev/null & }" # in braces, or the shell around it would keep ssh waiting
   host_run "$1" "$line"
 }

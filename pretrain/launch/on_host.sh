@@ -19,7 +19,7 @@ source pretrain/launch/install.sh
 source pretrain/launch/job.sh
 # shellcheck source=pretrain/launch/store.sh
 source pretrain/launch/store.sh
-NEEDED_GB=${NEEDED_GB:-15}          # free before the installation
+NEEDED_GB=${NEEDED_GB:-20}          # free before the installation
 SAVE_SECONDS=${SAVE_SECONDS:-900}   # in which a save must write something
 child="" watcher="" pulled=no
 
@@ -27,7 +27,10 @@ phase() { echo "$1" >"$state/phase"; say "worker $WORKER: $1"; }
 
 end() {
   local code=$?
-  if [ -n "$watcher" ]; then kill "$watcher" 2>/dev/null || true; fi
+  if [ -n "$watcher" ]; then
+    kill "$watcher" 2>/dev/null || true
+    wait "$watcher" || true # two pushes at a time would undo each other
+  fi
   if [ $pulled = yes ] && [ "$WORKER" = 0 ]; then push || note "warning: the store was not brought up to date"; fi
   if [ -e $state/stopped ]; then code=stopped; fi
   echo "$code" >$state/exit
@@ -36,12 +39,15 @@ end() {
 enough_disk() {
   local free
   free=$(df -Pk . | awk 'NR == 2 { print int($4 / 1000000) }')
-  [ "$free" -ge "$NEEDED_GB" ] || fail "$PWD has $free GB free, the run needs $NEEDED_GB besides checkpoints; free some and start again"
+  [ "$free" -ge "$NEEDED_GB" ] || fail "$PWD has $free GB free, the run needs $NEEDED_GB; free some and start again"
 }
 
-watch_save() { # ends training whose save hangs: nothing new in it for SAVE_SECONDS
+watch() { # ends training whose save hangs: nothing new in it for SAVE_SECONDS; keeps the store up to date
   local folder newest now
-  while sleep "${WATCH_SECONDS:-30}"; do
+  trap 'exit 0' TERM # after the command that runs
+  while :; do
+    sleep "${WATCH_SECONDS:-30}" &
+    wait $!
     now=$(date +%s)
     for folder in "$run_dir"/checkpoints/*; do
       if [ ! -d "$folder" ] || [ -e "$folder/manifest.json" ] || [ ! "$folder" -nt $state/training ]; then continue; fi
@@ -89,7 +95,7 @@ if [ "$WORKERS" -gt 1 ] && ! has_tpu; then # TPU hosts find each other
 fi
 "$python" -m pretrain train "$recipe" --run-dir "$run_dir" ${training[@]+"${training[@]}"} &
 child=$!
-watch_save &
+watch &
 watcher=$!
 code=0
 wait "$child" || code=$?

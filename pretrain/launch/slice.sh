@@ -6,7 +6,7 @@ REFUSED_SECONDS=${REFUSED_SECONDS:-300} # before zones that all refused are aske
 preempted=no
 
 ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made again as often as it takes
-  local state="" before="" asked=0 refused=0 unknown=0 reason
+  local state="" before="" asked=$SECONDS refused=0 unknown=0 reason
   if [ "$dry_run" = yes ]; then [ "$created" = no ] || slice_create; slice_state >/dev/null; return; fi
   while :; do
     state=$(slice_state)
@@ -40,6 +40,7 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
         unknown=$((unknown + 1))
         [ $unknown -lt 10 ] || fail "gcloud does not tell the state of $name (above); see to the network and to \`gcloud auth login\`, then run --attach $name"
         ;;
+      SUSPENDING | DELETING) ;;
       *) # in the queue
         if [ ${#zones[@]} -gt 1 ] && [ $((SECONDS - asked)) -ge $((60 * ${wait_minutes:-15})) ]; then
           note "$zone: nothing within ${wait_minutes:-15} minutes"

@@ -30,14 +30,14 @@ check_store() { # writable, answering, and for a folder: the same one on all hos
   esac
 }
 
-pull() { # what the store has of this run -> the local disk
+pull() { # what the store has of this run -> the local disk, where nothing newer is written over
   local listed
   mkdir -p "$run_dir"
   case $STORE in
     "") ;;
     gs://*)
       if listed=$(limited "$STORE_SECONDS" gcloud storage ls "$(in_store)/" 2>&1); then
-        gcloud storage rsync -r "$(in_store)" "$run_dir" --exclude='^(.*/)?\.[^/]*$' || fail "$(in_store) could not be copied here"
+        gcloud storage rsync -r --no-clobber "$(in_store)" "$run_dir" --exclude='^(.*/)?\.[^/]*$' || fail "$(in_store) could not be copied here"
       else
         case $listed in *"matched no objects"*) ;; *) fail "$(in_store) cannot be listed: $listed" ;; esac
       fi

@@ -38,7 +38,10 @@ supervise() {
       gone) gone; restarts=0 ;;
       paused) note "$name: stopped as the command says; run it again, and it goes on"; return ;;
       stopped) fail "$name: stopped by --stop; --attach $name goes on from what was saved" ;;
-      failed) fail "$name: $reason; mend it and run the same command again: it goes on from what was saved" ;;
+      failed)
+        if [ ${#addresses[@]} -gt 1 ]; then on_all stop_one || note "$name: not stopped everywhere"; fi # they wait for the one that failed
+        fail "$name: $reason; mend it and run the same command again: it goes on from what was saved"
+        ;;
       died)
         if [ "$step" != "$best" ]; then restarts=0 best=$step; fi
         restarts=$((restarts + 1))
@@ -59,11 +62,12 @@ supervise() {
 }
 
 gone() { # what to do next shows in the slice's state
-  if [ "$created" = yes ] && [ "$(slice_state)" != ACTIVE ]; then
-    preempted=yes
-    say "$name was preempted: asking for it again"
-    return
-  fi
+  local state
+  state=$(slice_state)
+  case $state in
+    ACTIVE | UNKNOWN) ;;
+    *) preempted=yes; say "$name was preempted ($state): asking for it again"; return ;;
+  esac
   refused_commands=$((refused_commands + 1))
   [ $refused_commands -le 3 ] || fail "$name is there, but its workers do not take commands (above); see --status $name"
   pause "$STATE_SECONDS"

@@ -19,7 +19,7 @@ MakeRecipe = Callable[..., DataRecipe]
 MakeDocument = Callable[..., str]
 JsonLines = Callable[[Path, list[str]], Path]
 BEFORE_THE_VOCABULARY = (
-    "documents", "duplicates", "signatures", "near_duplicates", "survivors", "sentences", "morphemes"
+    "documents", "duplicates", "signatures", "near_duplicates", "survivors", "sentences", "morphemes", "counts"
 )  # fmt: skip
 
 

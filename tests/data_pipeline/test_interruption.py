@@ -29,6 +29,7 @@ STAGES = (
     "survivors",
     "sentences",
     "morphemes",
+    "counts",
     "vocabulary",
     "records",
 )
@@ -97,7 +98,7 @@ def start(folder: Path, recipe: DataRecipe, due: tuple[str, int] | None = None) 
 def calls(recipe: DataRecipe, unbroken: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Counter[str]:
     """How many calls name a file of each place in a command that nobody kills."""
     folder = tmp_path_factory.mktemp("counted")
-    _, printed = start(folder, recipe).communicate(timeout=120)
+    _, printed = start(folder, recipe).communicate(timeout=600)
     assert results(folder / "run") == results(unbroken.path), printed
     counted = Counter({place: (folder / "killer" / place.replace("/", ".")).stat().st_size for place in PLACES})
     assert all(counted.values()), counted
@@ -118,7 +119,7 @@ def test_killed_at_any_call_in_any_stage_gives_the_same_bytes(
     """Every process of the command is killed at once, when one of them opens, makes, moves or removes a file."""
     due = random.Random(f"{place} {seed}").randint(1, calls[place])
     killed = start(tmp_path, recipe, (place, due))
-    _, printed = killed.communicate(timeout=120)
+    _, printed = killed.communicate(timeout=600)
     assert killed.returncode == -signal.SIGKILL, printed
     run(tmp_path / "run", recipe)
     assert results(tmp_path / "run") == results(unbroken.path)
@@ -133,7 +134,7 @@ def test_killed_while_the_benchmarks_are_indexed_gives_the_same_bytes(recipe: Da
     clean = run(tmp_path / "clean", recipe)
     for due in (1, 5, 12):
         killed = start(tmp_path, recipe, (BENCHMARKS, due))
-        _, printed = killed.communicate(timeout=120)
+        _, printed = killed.communicate(timeout=600)
         assert killed.returncode == -signal.SIGKILL, printed
     run(tmp_path / "run", recipe)
     assert results(tmp_path / "run") == results(clean.path)
@@ -147,11 +148,11 @@ def test_of_two_commands_at_once_one_refuses(recipe: DataRecipe, unbroken: RunFo
         time.sleep(0.01)
     os.kill(first.pid, signal.SIGSTOP)  # or it may be done before the second looks
     second = start(tmp_path, recipe)
-    _, printed = second.communicate(timeout=120)
+    _, printed = second.communicate(timeout=600)
     assert second.returncode == 1
     assert printed.splitlines()[-1].startswith(f"error: {tmp_path / 'run'}: in use by process {first.pid}; wait for it")
     os.kill(first.pid, signal.SIGCONT)
-    assert first.wait(timeout=120) == 0
+    assert first.wait(timeout=600) == 0
     assert results(tmp_path / "run") == results(unbroken.path)
 
 

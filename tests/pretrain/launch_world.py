@@ -61,9 +61,9 @@ class World:
     def steps(self, number: int) -> None:
         (self.fake / "STEPS").write_text(str(number))
 
-    def hosts(self, number: int) -> Path:
+    def hosts(self, number: int, network: str = "10.0.0.") -> Path:
         """Machines that are there already, and the file that names them."""
-        names = [f"10.0.0.{worker + 1}" for worker in range(number)]
+        names = [f"{network}{worker + 1}" for worker in range(number)]
         for name in names:
             shutil.copytree(self.fake / "image", self.fake / "hosts" / name, symlinks=True)
         path = self.home / "hosts.txt"
@@ -113,10 +113,11 @@ class World:
         path = self.fake / "calls"
         return path.read_text().splitlines() if path.exists() else []
 
-    def wait_for(self, what: Path, seconds: float = 20) -> None:
-        """Returns when a file is there."""
+    def wait_for(self, what: Path, seconds: float = 20, of: "subprocess.Popen[str] | None" = None) -> None:
+        """Returns when a file is there; fails at once where the process that should bring it ended."""
         end = time.monotonic() + seconds
         while not what.exists():
+            assert of is None or of.poll() is None, f"{what} never came: {self.logs()}"
             assert time.monotonic() < end, f"{what} never came: {self.logs()}"
             time.sleep(0.05)
 

@@ -55,9 +55,9 @@ def test_accumulation_and_mesh_change_neither_rows_nor_their_numbers(records: Re
 class CountingRecords(Records):
     """Remembers what was read."""
 
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def fetch(self, indices: Sequence[int]) -> Sequence[bytes]:
         self.asked = list(indices)
-        return super().read(indices)
+        return super().fetch(indices)
 
 
 def test_rows_are_read_once_though_several_devices_hold_them(records_folder: Path) -> None:

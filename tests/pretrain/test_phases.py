@@ -40,6 +40,12 @@ def both_lengths(folder: Path) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Records of both lengths, and nothing else; read only."""
+    return both_lengths(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, fast_to_compile: None) -> RunFolder:
     """A run through both phases that nobody interrupted."""
     run = both_lengths(tmp_path_factory.mktemp("finished"))
@@ -52,9 +58,9 @@ def new_run(tmp_path: Path) -> Callable[[], RunFolder]:
     return lambda: both_lengths(tmp_path / "run")
 
 
-def test_a_batch_is_that_of_its_phase(finished: RunFolder) -> None:
-    """A phase reads its own records from the start of an epoch, each once until all were read."""
-    phases = Phases(finished.examples, RECIPE, batch_sharding(make_mesh(Mesh())))
+def test_a_batch_is_that_of_its_phase(prepared: RunFolder) -> None:
+    """A length's first phase reads its records from the start of an epoch, each once until all were read."""
+    phases = Phases(prepared.examples, RECIPE, batch_sharding(make_mesh(Mesh())))
     batches = [phases(step) for step in range(6)]
     assert [batch["tokens"].shape for batch in batches] == [(1, 32, SHORT)] * 3 + [(2, 8, LENGTH)] * 3
     for steps, records in (((0, 1), 70), ((3, 4, 5), 50)):
@@ -63,6 +69,15 @@ def test_a_batch_is_that_of_its_phase(finished: RunFolder) -> None:
         assert all(not np.asarray(batches[step]["epochs"]).any() for step in steps)
     assert np.asarray(batches[2]["epochs"]).sum() == 3 * 32 - 70
     assert [phases.rows_before(step) for step in (0, 3, 4, 6)] == [0, 96, 112, 144]
+
+
+def test_phases_of_one_length_read_what_a_run_without_phases_reads(prepared: RunFolder) -> None:
+    rows = batch_sharding(make_mesh(Mesh()))
+    halves = changed(TINY, phases=(Phase(LENGTH, 0.5), Phase(LENGTH, 0.5)))
+    for step in range(6):
+        whole, parts = (Phases(prepared.examples, recipe, rows)(step) for recipe in (TINY, halves))
+        assert whole.keys() == parts.keys()
+        assert all(np.array_equal(whole[name], parts[name]) for name in whole)
 
 
 def test_both_phases_are_measured_at_their_length(finished: RunFolder) -> None:
@@ -128,16 +143,16 @@ def test_killed_in_the_second_phase_a_run_gives_the_same_losses(
     assert untimed(run) == untimed(finished)
 
 
-def test_a_length_that_was_not_prepared_is_named(finished: RunFolder, tmp_path: Path) -> None:
+def test_a_length_that_was_not_prepared_is_named(prepared: RunFolder) -> None:
     recipe = changed(RECIPE, phases=(Phase(16, 0.5), Phase(LENGTH, 0.5)))
     with pytest.raises(InputError, match=r"no records of length 16 \(there are: 24, 32\); .*--data\.other-lengths 16"):
-        train(finished, "tiny", recipe)
+        train(prepared, "tiny", recipe)
 
 
-def test_what_does_not_fit_a_later_phase_is_said_before_the_first_step(finished: RunFolder) -> None:
+def test_what_does_not_fit_a_later_phase_is_said_before_the_first_step(prepared: RunFolder) -> None:
     phases = RECIPE.phases[::-1]
     with pytest.raises(InputError, match=r"masking\.max_predictions 30: must be 1 to 24"):
-        train(finished, "tiny", changed(RECIPE, phases=phases, masking={"max_predictions": 30}))
+        train(prepared, "tiny", changed(RECIPE, phases=phases, masking={"max_predictions": 30}))
 
 
 def test_other_records_of_one_length_are_another_run(finished: RunFolder, new_run: Callable[[], RunFolder]) -> None:

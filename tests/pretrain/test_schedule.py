@@ -25,6 +25,12 @@ def test_phases_share_the_steps_without_a_gap() -> None:
     assert [(each.start, each.stop) for each in thirds] == [(0, 33), (33, 67), (67, 100)]
 
 
+def test_a_length_goes_on_where_its_last_phase_ended() -> None:
+    there_and_back = (Phase(128, 0.25), Phase(512, 0.25), Phase(128, 0.25, global_batch_size=64), Phase(128, 0.25))
+    found = stretches(changed(TINY, max_steps=40, phases=there_and_back))
+    assert [each.first_row for each in found] == [0, 0, 10 * 16, 10 * 16 + 10 * 64]
+
+
 def test_a_recipe_without_phases_is_one_stretch_of_the_only_records() -> None:
     [only] = stretches(TINY)
     assert (only.start, only.stop, only.length, only.recipe) == (0, TINY.max_steps, None, TINY)

@@ -73,5 +73,5 @@ def test_records_too_large_for_the_boot_disk_are_noticed(world: World) -> None:
     (records / "examples").mkdir(parents=True)
     (records / "manifest.json").write_text('{"prepare": {}}')
     (records / "examples" / "header.json").write_text("{}")
-    said = world.run(*CREATE, "quickstart", BOOT_DISK_GB="14")
-    assert said.sentence(1).startswith("a TPU VM's boot disk has 14 GB, and this run needs 15")
+    said = world.run(*CREATE, "quickstart", BOOT_DISK_GB="24")
+    assert said.sentence(1).startswith("a TPU VM's boot disk has 24 GB, and this run needs 25")

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from launch_world import World
+import pytest
+from launch_world import STORE, World
 
 V3 = ("--type", "v3-8", "--zone", "us-central1-a")
 
@@ -38,6 +39,7 @@ def test_stop_saves_and_attach_goes_on(world: World) -> None:
     assert f"steps {committed['newest_step']} to" in attached.out
 
 
+@pytest.mark.slow
 def test_another_job_is_not_mistaken_for_this_one(world: World) -> None:
     world.script()
     world.steps(200)
@@ -77,12 +79,13 @@ def test_a_training_that_dies_is_started_again_from_its_checkpoint(world: World)
     (world.fake / "on_train").write_text(
         'if [ "$step" = 3 ] && [ ! -e "$FAKE/once" ]; then touch "$FAKE/once"; kill -9 $$; fi'
     )
-    said = world.run("--create", "kobert", *V3, "quickstart")
+    said = world.run("--create", "kobert", *V3, "--store", STORE, "quickstart")
     assert said.code == 0, said.error
     assert "worker 0 of 1 (10.0.0.1): exit code 137 in train: starting again on all workers" in said.error
-    assert "steps 3 to 6" in said.out
+    assert "steps 3 to 6" in said.out, "from this disk, which is ahead of the store"
 
 
+@pytest.mark.slow
 def test_a_training_that_always_dies_is_given_up(world: World) -> None:
     world.script()
     (world.fake / "on_train").write_text("kill -9 $$")
@@ -111,6 +114,7 @@ def test_a_hung_save_is_named_and_ended(world: World) -> None:
     assert "steps 2 to 4" in said.out
 
 
+@pytest.mark.slow
 def test_silence_of_worker_0_is_told_with_what_everyone_does(world: World) -> None:
     world.script()
     (world.fake / "on_train").write_text('if [ "$step" = 1 ]; then sleep 4; fi')
@@ -152,6 +156,17 @@ def test_a_worker_that_dies_brings_all_back_together(world: World, tmp_path: Pat
     assert "step 30: loss" in said.out
 
 
+def test_a_worker_that_fails_does_not_leave_the_others_waiting(world: World, tmp_path: Path) -> None:
+    world.script()
+    (world.fake / "on_train").write_text(
+        'if [ "$WORKER" = 0 ]; then echo "error: no good" >&2; exit 1; else sleep 60; fi'
+    )
+    said = world.run("--hosts", world.hosts(2), "--name", "lab", "--store", tmp_path / "shared", "quickstart")
+    assert "worker 0 of 2 (tpu@10.0.0.1): exit code 1 in train" in said.sentence(1)
+    assert (world.worker(1) / "runs" / ".host" / "exit").read_text() == "stopped\n"
+
+
+@pytest.mark.slow
 def test_stop_ends_a_process_that_does_not_listen(world: World) -> None:
     world.script()
     (world.fake / "on_train").write_text("trap '' TERM; while :; do sleep 1; done")

@@ -77,13 +77,16 @@ def test_a_preempted_run_goes_on_from_its_last_checkpoint_on_a_new_slice(world: 
     world.steps(8)
     # Once, when the store has a checkpoint, the slice goes away under the training.
     (world.fake / "on_train").write_text(
-        'if [ -e "$FAKE/buckets/bucket/runs/quickstart/checkpoints/00000002/manifest.json" ] && [ ! -e "$FAKE/once" ]; then '
+        'if [ "$step" = 3 ] && [ ! -e "$FAKE/once" ]; then '
+        'until [ -e "$FAKE/buckets/bucket/runs/quickstart/checkpoints/00000002/manifest.json" ]; do sleep 0.1; done; '
         'touch "$FAKE/once" "$FAKE/preempt"; sleep 60; fi'
     )
-    said = world.run("--create", "kobert", *V3, "--spot", "--store", STORE, "quickstart")
+    said = world.run("--create", "kobert", *V3, "--zone", "us-central1-b", "--spot", "--store", STORE, "quickstart")
     assert said.code == 0, said.error
-    assert "== kobert was preempted: asking for it again" in said.error
-    assert sum('"create"' in call for call in world.calls()) == 2
+    assert "kobert in us-central1-a: SUSPENDED" in said.error
+    assert "== kobert was preempted (SUSPEND" in said.error
+    creations = [call for call in world.calls() if '"create"' in call]
+    assert ["us-central1-a" in call for call in creations] == [True, True], "the zone that has given one is asked first"
     starts = [line for line in said.out.splitlines() if line.startswith("steps ")]
     assert starts[0] == "steps 0 to 8"
     assert starts[1] != "steps 0 to 8"
@@ -92,12 +95,23 @@ def test_a_preempted_run_goes_on_from_its_last_checkpoint_on_a_new_slice(world: 
 
 
 def test_a_worker_that_never_comes_is_named(world: World) -> None:
-    world.script(workers=4, silent=[2])
-    said = world.run("--create", "kobert", "--type", "v3-32", *V3[2:], "quickstart", HOST_SECONDS="1")
-    assert said.sentence(1).startswith("worker 2 of 4 (10.0.0.3) does not answer ssh within 1 s")
+    world.script(silent=[0])
+    said = world.run("--create", "kobert", *V3, "quickstart", HOST_SECONDS="1")
+    assert said.sentence(1).startswith("worker 0 of 1 (10.0.0.1) does not answer ssh within 1 s")
+
+
+def test_of_several_hosts_the_one_that_never_comes_is_named(world: World) -> None:
+    world.script()
+    hosts = world.hosts(3)
+    hosts.write_text(hosts.read_text() + "10.0.0.99\n")
+    said = world.run("--hosts", hosts, "--store", world.home / "shared", "quickstart", HOST_SECONDS="1")
+    assert said.sentence(1).startswith("worker 3 of 4 (10.0.0.99) does not answer ssh within 1 s")
 
 
 def test_several_hosts_need_a_folder_that_all_see(world: World) -> None:
-    world.script(workers=4)
+    world.script()
     said = world.run("--create", "kobert", "--type", "v3-32", *V3[2:], "quickstart")
-    assert said.sentence(2).startswith("kobert has 4 hosts, which write one checkpoint together: give --store FOLDER")
+    assert said.sentence(2).startswith("--type v3-32: has several hosts, which write one checkpoint together")
+    assert world.calls() == [], "nothing was booked"
+    said = world.run("--hosts", world.hosts(2), "--store", STORE, "quickstart")
+    assert said.sentence(2).startswith("hosts has 2 hosts, which write one checkpoint together: give --store FOLDER")
