@@ -44,8 +44,8 @@ class Natural:
 
     @property
     def gone(self) -> float:
-        """Share of those standing that are left nowhere; formulae count as left."""
-        return 1 - len(self.formulae | self.left) / len(self.standing)
+        """Share of those standing that are left nowhere; formulae count as left. 1 where none stands."""
+        return 1 - len(self.formulae | self.left) / max(1, len(self.standing))
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ class Prefilter:
 
     rare_terms: int = 4
     stretch: int = 10
-    frequency_cap: int = 1000
+    frequency_cap: int = 500
     min_hits: int = 3
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.decontamination.natural import found_in, letters
+from benchmarks.decontamination.__main__ import natural_page
+from benchmarks.decontamination.natural import BENCHMARKS, Natural, Result, found_in, letters
 from benchmarks.decontamination.plants import EDITS, Editor
 from benchmarks.decontamination.recall import Scores
 from data_pipeline.contract.benchmark_files import BenchmarkText
@@ -66,6 +67,25 @@ def test_matches_under_any_thresholds_are_those_of_the_step(tmp_path: Path) -> N
         found = matcher(Decontamination(threshold=thresholds[0], embedded_threshold=thresholds[1]), index)(queries)
         matched = [index.text(text).text if text >= 0 else "" for text in scores.matches(*thresholds).tolist()]
         assert matched == [found[query].text if query in found else "" for query in queries]
+
+
+def test_the_page_tells_what_is_gone_what_is_left_and_what_is_a_formula() -> None:
+    four = frozenset({"가", "나", "다", "라"})
+    natural = Natural(standing=four, formulae=frozenset({"가"}), left=frozenset({"나"}))
+    found = {(name, short): natural for name in BENCHMARKS for short in (False, True)}
+    found["klue-nli", True] = Natural(frozenset(), frozenset(), frozenset())
+    report = {
+        "documents": {"records": 9},
+        "sentences": {"sentences_in": 20, "matched": {"jsonl": {"klue-ner/dev": 7}}, "documents_with_holes": 3},
+        "formulae": {"formulae": {"klue-ner/dev": {"가": {"documents": 5, "sentences": 6}}}},
+    }
+    certificate = {f"{name}/dev": {"texts": 30} for name in BENCHMARKS}
+    page = natural_page(Result(found, report, certificate, {name: four - {"라"} for name in BENCHMARKS}))
+    assert "| klue-ner, from 12 letters and digits | 4 | 1 | 1 | 0.500 |" in page
+    assert "| klue-nli, below 12 letters and digits | 0 | 0 | 0 | 1.000 |" in page
+    assert "7 of 20 sentences were removed; 3 reviews live on with holes" in page
+    assert "| 가 | 5 |" in page
+    assert "| klue-ner | 30 | 3 | 4 | 3 |" in page
 
 
 def test_every_place_of_a_text_is_looked_at() -> None:
