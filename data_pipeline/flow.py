@@ -19,7 +19,7 @@ from data_pipeline.engines.runner import Engine, Runner
 from data_pipeline.progress import StageProgress
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import given_files
-from data_pipeline.shard_task import Done, Output, ShardTask, done_with_other_inputs, finished, remove_leftovers
+from data_pipeline.shard_task import Done, Output, ShardTask, done_with_other_inputs, fetch, finished, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.near_duplicates import band_ranges
 from data_pipeline.stages.sentences import PART
@@ -37,9 +37,11 @@ logger = logging.getLogger("data_pipeline")
 class Stages:
     """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
 
-    def __init__(self, folder: RunFolder, recipe: DataRecipe, engine: Engine, retrain_vocabulary: bool = False) -> None:
+    def __init__(
+        self, folder: RunFolder, recipe: DataRecipe, engine: Engine, retrain_vocabulary: bool = False, bucket: str = ""
+    ) -> None:
         self.folder, self.recipe, self._runner = folder, recipe, Runner(engine)
-        self._retrain_vocabulary = retrain_vocabulary
+        self._retrain_vocabulary, self._bucket = retrain_vocabulary, bucket
         self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
         self._files = [
             (source, number, file)
@@ -67,7 +69,7 @@ class Stages:
         limits: dict[str, Any] | None = None,
     ) -> ShardTask:
         place = f"data_pipeline.stages.{operation}"
-        return ShardTask(stage, name, place, str(self.folder.corpus), inputs, parameters, limits or {})
+        return ShardTask(stage, name, place, str(self.folder.corpus), inputs, parameters, limits or {}, self._bucket)
 
     def documents(self) -> list[Done]:
         tasks = []
@@ -288,6 +290,7 @@ class Stages:
             if frozen := self._frozen(task):
                 return frozen
         [done] = self._stage("vocabulary", [task], "rows")
+        fetch(task, done.outputs.values())
         self._runner.check(done.outputs.values())  # they are published, even where no task reads them
         return done
 
@@ -328,6 +331,7 @@ class Stages:
             for done, source in zip(sentences, self._source_of, strict=True)
         ]
         done_tasks = self._stage("records", tasks)
+        fetch(tasks[0], _outputs(done_tasks, ""))
         counts = self.report["records"]
         reconcile("records", self.report["sentences"]["documents"], counts["documents"], 0)
         return done_tasks

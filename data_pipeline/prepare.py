@@ -6,8 +6,9 @@ from typing import Any
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.engines.local import LocalEngine
-from data_pipeline.engines.runner import mending
+from data_pipeline.engines.local import LocalEngine, default_workers
+from data_pipeline.engines.ray import RayEngine
+from data_pipeline.engines.runner import Engine, mending
 from data_pipeline.flow import Stages, plain_fields
 from data_pipeline.publish import publish_run
 from data_pipeline.recipe import DataRecipe
@@ -15,11 +16,20 @@ from data_pipeline.recipe_checks import check
 
 
 def prepare(
-    folder: RunFolder, recipe_name: str, recipe: DataRecipe, workers: int, *, retrain_vocabulary: bool = False
+    folder: RunFolder,
+    recipe_name: str,
+    recipe: DataRecipe,
+    workers: int | None,
+    *,
+    ray_address: str = "",
+    bucket: str = "",
+    retrain_vocabulary: bool = False,
 ) -> None:
     """Runs every stage of the data side in a run folder.
 
-    - `workers`: processes; the result does not depend on it.
+    - `workers`: processes, None for as many as there are processors; the result does not depend on it.
+    - `ray_address`: the Ray cluster that does the work (engines/ray.py); empty for this machine.
+    - `bucket`: folder on gs:// through which machines exchange what tasks leave; empty where they share the run folder.
     - `retrain_vocabulary`: whether a vocabulary that the folder was prepared with is made anew where text was added.
 
     Raises InputError for a source, benchmark or field that is wrong, WorkError where the machine fails.
@@ -27,9 +37,18 @@ def prepare(
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the pool is the parallelism
     os.environ["RAYON_NUM_THREADS"] = "1"
     check(recipe)
-    engine = LocalEngine(workers)
+    engine = _engine(workers, ray_address)
+    if ray_address:
+        folder = RunFolder(folder.path.absolute())  # Ray's workers have working directories of their own
     with folder.locked():
-        mending(lambda: _prepare(recipe_name, Stages(folder, recipe, engine, retrain_vocabulary)))
+        mending(lambda: _prepare(recipe_name, Stages(folder, recipe, engine, retrain_vocabulary, bucket)))
+
+
+def _engine(workers: int | None, ray_address: str) -> Engine:
+    if ray_address and ray_address != "local":
+        return RayEngine(ray_address, workers)
+    workers = workers or default_workers()
+    return RayEngine(ray_address, workers) if ray_address else LocalEngine(workers)
 
 
 def _prepare(recipe_name: str, run: Stages) -> None:

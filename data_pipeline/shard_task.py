@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 from data_pipeline.contract.errors import machine_error
 from data_pipeline.contract.storage import InputFile, read_json, sha256_of_file, sync_file, sync_folder, write_json
 from data_pipeline.cost import Cost, Meter
+from data_pipeline.shared_files import SharedFiles
 
 LIBRARIES = (
     "kss",
@@ -51,6 +52,8 @@ NOT_IN_FINGERPRINT = (
     "packages.py",
     "errors.py",
     "progress.py",
+    "shared_files.py",
+    "bucket.py",
     "cost.py",
     "usage.py",
     "dry_run",
@@ -80,6 +83,7 @@ class ShardTask:
     - `parameters`: JSON-ready.
     - `limits`: JSON-ready; not in the fingerprint, for they decide whether the task succeeds and never what it leaves.
     - `root`: the run's corpus folder.
+    - `bucket`: a folder on gs:// in which machines that do not share `root` find each other's files; empty where all do.
     """
 
     stage: str
@@ -89,6 +93,11 @@ class ShardTask:
     inputs: Mapping[str, tuple[InputFile | Output, ...]] = field(default_factory=dict)
     parameters: Mapping[str, Any] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
+    bucket: str = ""
+
+    @property
+    def shared(self) -> SharedFiles | None:
+        return SharedFiles(Path(self.root), self.bucket) if self.bucket else None
 
     @property
     def done_path(self) -> Path:
@@ -146,9 +155,18 @@ def code_fingerprint() -> str:
 
 
 def finished(task: ShardTask) -> Done | None:
-    """The task's done-record if it belongs to these inputs, parameters and code and its files are whole; else None."""
+    """The task's done-record if it belongs to these inputs, parameters and code and its files are whole; else None.
+
+    Files that another machine left in the bucket need not be here yet: `fetch` brings them.
+    """
     record = read_json(task.done_path)
-    return _whole(task, record) if record is not None and record["fingerprint"] == task.fingerprint() else None
+    if record is not None and record["fingerprint"] == task.fingerprint() and (done := _whole(task, record)):
+        return done
+    record = task.shared.record(task.done_path) if task.shared else None
+    if record is None or record["fingerprint"] != task.fingerprint():
+        return None
+    write_json(task.done_path, record)
+    return _done(task, record)
 
 
 def done_with_other_inputs(task: ShardTask) -> Done | None:
@@ -158,24 +176,32 @@ def done_with_other_inputs(task: ShardTask) -> Done | None:
 
 
 def _whole(task: ShardTask, record: dict[str, Any]) -> Done | None:
-    folder = task.attempts / record["attempt"]
-    outputs = {}
-    for name, (size, sha256) in record["outputs"].items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
+    done = _done(task, record)
+    for output in done.outputs.values():
+        path = Path(output.path)
+        if not path.is_file() or path.stat().st_size != output.size:
             return None
-        outputs[name] = Output(str(path), size, sha256)
+    return done
+
+
+def _done(task: ShardTask, record: dict[str, Any]) -> Done:
+    folder = task.attempts / record["attempt"]
+    outputs = {name: Output(str(folder / name), size, sha256) for name, (size, sha256) in record["outputs"].items()}
     return Done(task, outputs, record["counts"], Cost(**record["cost"]))
 
 
-def forget(output: Output) -> Path:
-    """Takes back the done-record of the task that left a file; returns where it stood."""
+def fetch(task: ShardTask, outputs: Iterable[Output]) -> None:
+    """Brings files that other machines left in the task's bucket here."""
+    if task.shared:
+        task.shared.fetch((Path(each.path), each.size, each.sha256, done_path_of(each)) for each in outputs)
+
+
+def done_path_of(output: Output) -> Path:
+    """Where the done-record of the task that left a file stands."""
     attempt = Path(output.path)
     while attempt.parent.name != "data":
         attempt = attempt.parent
-    done_path = attempt.parent.parent / "done" / f"{attempt.name.rpartition('.')[0]}.json"
-    done_path.unlink(missing_ok=True)
-    return done_path
+    return attempt.parent.parent / "done" / f"{attempt.name.rpartition('.')[0]}.json"
 
 
 def stage_costs(root: Path, stage: str) -> list[Cost]:
@@ -194,6 +220,7 @@ def run_task(task: ShardTask) -> Done:
     folder = task.attempts / attempt
     try:
         folder.mkdir(parents=True)
+        fetch(task, (file for files in task.inputs.values() for file in files if isinstance(file, Output)))
         counts = _operation(task.operation)(task, folder)
         return _commit(task, folder, counts, meter)
     except BaseException as error:
@@ -224,12 +251,19 @@ def _commit(task: ShardTask, folder: Path, counts: dict[str, Any], meter: Meter)
         "request": task.request(),
         "attempt": folder.name,
         "outputs": {name: [output.size, output.sha256] for name, output in outputs.items()},
-        "counts": counts,
+        # As any later run will see them: JSON turns tuples to lists and integer keys to strings.
+        "counts": json.loads(json.dumps(counts)),
         "cost": asdict(cost),
     }
+    earlier = finished(task)  # by another attempt, on a node that was thought lost
+    if earlier is None and task.shared:
+        record = task.shared.commit(folder, outputs, task.done_path, record)
+    if earlier or record["attempt"] != folder.name:
+        shutil.rmtree(folder)
+    if earlier:
+        return earlier
     write_json(task.done_path, record)
-    # Read back as any later run will see it: JSON turns tuples to lists and integer keys to strings.
-    return Done(task, outputs, json.loads(json.dumps(counts)), cost)
+    return _done(task, record)
 
 
 def remove_leftovers(root: Path, stage: str, tasks: list[ShardTask]) -> None:

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from data_pipeline.commands.flags import Benchmarks, Sources, with_sources, workers_of
+from data_pipeline.contract.bucket import is_bucket
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.packages import needed
 from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.packages import require_packages
@@ -31,6 +33,12 @@ class Prepare:
     """Benchmark files or folders, instead of the recipe's."""
     workers: int | None = None
     """Processes; None means one a core. The result does not depend on it."""
+    engine: Literal["local", "ray"] = "local"
+    """Who does the work: processes of this machine, or a Ray cluster that shares the run folder's file system (or --bucket)."""
+    ray_address: str | None = None
+    """With --engine ray: auto (the cluster of this machine; the default), HOST:PORT, or local (one for this command)."""
+    bucket: str = ""
+    """gs://BUCKET/FOLDER, for machines without a common file system: tasks leave there what others read."""
     retrain_vocabulary: bool = False
     """Train the vocabulary anew where text was added to a prepared folder; otherwise it stays, for models may know it."""
     dry_run: int | None = None
@@ -41,7 +49,11 @@ class Prepare:
 def run(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments)
     command = parse_command_line(Prepare(name, recipe), arguments, "python -m data_pipeline prepare")
-    workers = workers_of(command.workers)
+    workers_of(command.workers)
+    if command.ray_address is not None and command.engine != "ray":
+        raise InputError(
+            f"--ray-address {command.ray_address}: goes with --engine ray; add it, or leave the address out"
+        )
     for flag, values in (("--source FORMAT:GLOB", command.source), ("--benchmark PATH", command.benchmark)):
         if () in values:
             raise InputError(f"{flag}: its value is missing; leave the flag out to take what the recipe says")
@@ -51,12 +63,18 @@ def run(arguments: list[str]) -> None:
     if command.dry_run is not None:
         from data_pipeline.dry_run.run import dry_run
 
-        dry_run(data, command.dry_run, workers)
+        dry_run(data, command.dry_run, workers_of(command.workers))
         return
+    if command.bucket and not is_bucket(command.bucket):
+        raise InputError(f"--bucket {command.bucket}: must be a folder on Cloud Storage, gs://BUCKET/FOLDER")
+    if command.engine == "ray":
+        needed("ray", "--engine ray", "ray")
     # Here, not above: these import what was asked for.
     from data_pipeline.prepare import prepare
 
-    prepare(folder, name, data, workers, retrain_vocabulary=command.retrain_vocabulary)
+    ray_address = (command.ray_address or "auto") if command.engine == "ray" else ""
+    how = {"ray_address": ray_address, "bucket": command.bucket}
+    prepare(folder, name, data, command.workers, **how, retrain_vocabulary=command.retrain_vocabulary)
 
 
 def _recipe(arguments: list[str]) -> tuple[str, DataRecipe]:

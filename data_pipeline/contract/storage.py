@@ -23,6 +23,8 @@ from data_pipeline.contract.errors import InputError, WorkError, machine_errors_
 from data_pipeline.contract.packages import needed
 
 READ_BYTES = 1 << 16
+NETWORK_PACKAGES = ("aiohttp", "gcsfs", "google", "huggingface_hub", "requests", "httpx", "urllib3")
+"""Whose errors, while a file is read, are the network's or the server's."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def find_input_files(glob: str) -> list[InputFile]:
         filesystem, pattern = fsspec.core.url_to_fs(os.path.expanduser(glob))
         # A name that holds [ or * itself is meant as it stands.
         paths = [pattern] if filesystem.isfile(pattern) else sorted(filesystem.glob(pattern))
+        if not paths and pattern.startswith("http"):
+            _ask_why(filesystem, pattern)
     except PermissionError as error:
         raise InputError(f"{glob}: cannot be listed ({error.strerror}); check the permissions") from None
     except Exception as error:  # a package that is missing, a host that does not answer: each file system has its own
@@ -58,6 +62,7 @@ def find_input_files(glob: str) -> list[InputFile]:
             information.get("etag")
             or information.get("ETag")
             or information.get("blob_id")
+            or information.get("Last-Modified")
             or information.get("mtime")
             or ""
         )
@@ -67,6 +72,20 @@ def find_input_files(glob: str) -> list[InputFile]:
             raise InputError(f"{glob}: no such file, only a folder; name its files, as in {glob.rstrip('/')}/*")
         raise InputError(f"{glob}: no such file; check the path or the glob of --source or of the recipe")
     return [InputFile(file.path.removeprefix("file://"), file.size, file.stamp) for file in files]
+
+
+def _ask_why(filesystem: fsspec.AbstractFileSystem, url: str) -> None:
+    """Raises what the host answers, or that it does not: `isfile` and `glob` take any trouble for a file that is not there."""
+    try:
+        filesystem.info(url)
+    except FileNotFoundError as error:
+        cause = error.__cause__
+        if _is_of_network(cause) and getattr(cause, "status", None) != 404:
+            raise ConnectionError(str(cause)) from None
+
+
+def _is_of_network(error: BaseException | None) -> bool:
+    return type(error).__module__.partition(".")[0] in NETWORK_PACKAGES
 
 
 def path_in_glob(path: str, glob: str) -> str:
@@ -108,7 +127,13 @@ def damage_named(path: str | Path) -> Iterator[None]:
         raise _damaged(path, error) from None
     except FileNotFoundError:
         raise WorkError(f"{path}: vanished while the work ran; restore it and run the same command again") from None
-    except OSError as error:
+    except Exception as error:
+        if _is_of_network(error):
+            raise WorkError(
+                f"{path}: cannot be read ({type(error).__name__}: {error}); see to the network and run the same command again"
+            ) from None
+        if not isinstance(error, OSError):
+            raise
         if error.errno is None:  # how gzip and bz2 tell that a file is damaged
             raise _damaged(path, error) from None
         raise WorkError(

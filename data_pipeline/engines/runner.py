@@ -8,11 +8,11 @@ from typing import Protocol, TypeVar
 
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import InputFile, sha256_of_file
-from data_pipeline.shard_task import Done, Output, ShardTask, finished, forget
+from data_pipeline.shard_task import Done, Output, ShardTask, done_path_of, finished
 
 OnDone = Callable[[Done], None]
 Result = TypeVar("Result")
-HASHING_THREADS = 8
+THREADS = 8
 
 logger = logging.getLogger("data_pipeline")
 
@@ -50,10 +50,9 @@ class Runner:
         that is not interrupted pays nothing, and one that finds all done reads nothing. Raises DamagedOutputsError, and what the engine raises.
         """
         done: dict[str, Done] = {}
-        for task in tasks:
-            earlier = finished(task)
-            if earlier is not None:
-                done[task.name] = earlier
+        with ThreadPoolExecutor(THREADS) as threads:  # a bucket takes its time for each answer
+            for earlier in filter(None, threads.map(finished, tasks)):
+                done[earlier.task.name] = earlier
                 on_found(earlier)
         remaining = [task for task in tasks if task.name not in done]
         self.check(file for task in remaining for files in task.inputs.values() for file in files)
@@ -69,8 +68,10 @@ class Runner:
 
     def check(self, files: Iterable[Output | InputFile]) -> None:
         """Compares files of earlier commands with their SHA-256, once each. Raises DamagedOutputsError."""
-        inputs = {file.path: file for file in files if isinstance(file, Output) and file.path not in self._whole}
-        with ThreadPoolExecutor(HASHING_THREADS) as threads:
+        listed = {file.path: file for file in files if isinstance(file, Output) and file.path not in self._whole}
+        # What another machine left in a bucket is compared when it arrives.
+        inputs = {path: file for path, file in listed.items() if Path(path).exists()}
+        with ThreadPoolExecutor(THREADS) as threads:
             found = threads.map(lambda path: sha256_of_file(Path(path)), inputs)
             damaged = [file for file, sha256 in zip(inputs.values(), found, strict=True) if sha256 != file.sha256]
         if damaged:
@@ -79,7 +80,7 @@ class Runner:
 
 
 def mending(work: Callable[[], Result]) -> Result:
-    """Does work that runs stages; where it finds damaged files, their tasks are no longer done and the work starts over.
+    """Does work that runs stages; where it finds damaged files, it deletes them, so that their tasks are not done, and starts over.
 
     Raises WorkError where a task's files are damaged again after they were made anew.
     """
@@ -88,12 +89,13 @@ def mending(work: Callable[[], Result]) -> Result:
         try:
             return work()
         except DamagedOutputsError as error:
+            again = {done_path_of(output) for output in error.outputs}
             for output in error.outputs:
-                done_path = forget(output)
-                if done_path in mended:
+                if done_path_of(output) in mended:
                     raise WorkError(
                         f"{output.path}: damaged again after it was made anew; see to the disk and the memory of this machine "
                         "and run the same command again"
                     ) from None
                 logger.warning("%s: not what was written there; it is made again", output.path)
-            mended.update(forget(output) for output in error.outputs)
+                Path(output.path).unlink()
+            mended |= again

@@ -11,7 +11,7 @@ split_arguments() { # RECIPE, flags of the data side and of training -> recipe, 
     case $1 in
       --run-dir) run_dir=${2:?--run-dir needs a folder}; shift 2; continue ;;
       --run-dir=*) run_dir=${1#*=}; shift; continue ;;
-      --source* | --benchmark* | --workers* | --engine* | --ray-address* | --retrain-vocabulary | --data.*) target=data ;;
+      --source* | --benchmark* | --workers* | --engine* | --ray-address* | --bucket* | --retrain-vocabulary | --data.*) target=data ;;
       --*) target=training ;;
     esac
     if [ $target = data ]; then data+=("$1"); else training+=("$1"); fi

@@ -2,11 +2,14 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fsspec
 import pytest
+from remote_servers import Bucket, CloudStorage, serving
 
+from data_pipeline.contract.bucket import client
 from data_pipeline.recipe import DataRecipe, LengthFilter, Packed, Source, Vocabulary
 
 WHO = (
@@ -102,3 +105,18 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(3):
         write_json_lines(folder / f"part-{number}.jsonl", [make_document(100 * number + row) for row in range(40)])
     return folder
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """An empty bucket that gs://bucket/ leads to."""
+    pytest.importorskip("gcsfs", reason="the extra [gcs] is not installed")
+    gs = fsspec.get_filesystem_class("gs")
+    content = Bucket()
+    with serving(CloudStorage, bucket=content) as address:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", address)
+        for forget in (gs.clear_instance_cache, client.cache_clear):
+            forget()
+        yield content
+    for forget in (gs.clear_instance_cache, client.cache_clear):
+        forget()

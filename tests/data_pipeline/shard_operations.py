@@ -62,3 +62,14 @@ def slow(task: ShardTask, folder: Path) -> dict[str, Any]:
     Path(task.parameters["calls"] + task.name).write_text(str(os.getpid()), encoding="utf-8")
     time.sleep(60)
     return {}
+
+
+def hold(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Notes its process id, and waits until it is let go."""
+    with open(task.parameters["calls"] + task.name, "a", encoding="utf-8") as mark:
+        mark.write(f"{os.getpid()}\n")
+    end = time.monotonic() + 300
+    while not Path(task.parameters["calls"] + "-let-go").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    return write_text(task, folder)

@@ -117,6 +117,8 @@ def test_a_wrong_type_is_refused(main: RunMain) -> None:
         (("prepare", "--workers", "2"), "the recipe stands first"),
         (("prepare", "quikstart"), "quikstart: no such recipe; give configs/NAME.py or one of: klue_bert_base, petit"),
         (("prepare", "quickstart", "--workers", "0"), "--workers 0: must be at least 1"),
+        (("prepare", "quickstart", "--ray-address", "auto"), "--ray-address auto: goes with --engine ray"),
+        (("prepare", "quickstart", "--bucket", "bucket/run"), "--bucket bucket/run: must be a folder on Cloud Storage"),
         (
             ("prepare", "quickstart", "--source", "xml:a"),
             "--source xml:a: expected FORMAT:GLOB with FORMAT one of text,",
