@@ -117,7 +117,7 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def remembered() -> dict[str, Any]:
-    """What `make_optimizer` and `make_steps` returned, by the function and all of its arguments."""
+    """What `make_steps` returned, by all of its arguments."""
     return {}
 
 
@@ -133,7 +133,6 @@ def quick_jax(compiled_programs: Path, remembered: dict[str, Any]) -> Iterator[N
 
     def shared(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
-            # The optimizer, in the arguments of make_steps, shows its functions' addresses: those that this one made.
             key = repr((function, arguments))
             if key not in remembered:
                 remembered[key] = function(*arguments)
@@ -149,7 +148,6 @@ def quick_jax(compiled_programs: Path, remembered: dict[str, Any]) -> Iterator[N
     before = {name: jax.config.values[name] for name in settings}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_NUM_CPU_DEVICES", "8")
-        patch.setattr(train, "make_optimizer", shared(train.make_optimizer))
         patch.setattr(train, "make_steps", shared(train.make_steps))
         for name, value in settings.items():
             jax.config.update(name, value)

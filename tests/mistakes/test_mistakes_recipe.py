@@ -69,7 +69,7 @@ FILES = [
     Mistake("a truth value for a number", r"tiny\.py:10: data\.examples\.length must be a whole number \(int\), found True \(bool\)", changed("length=64),\n)", "length=True),\n)")),
     Mistake("a field without its name", r"tiny\.py:10: data\.examples\.length must be a whole number \(int\), found '64' \(str\)", changed("length=64),\n)", "'64'),\n)")),
     Mistake("text for a fraction", r"tiny\.py:7: data\.evaluation_fraction must be a number \(float\), found '0\.1' \(str\)", changed("fraction=0.1", "fraction='0.1'")),
-    Mistake("a choice that is none", r"tiny\.py:9: data\.vocabulary\.scheme must be 'klue' or 'continuation', found 'kleu' \(str\)", changed("min_count=1", "scheme='kleu'")),
+    Mistake("a choice that is none", r"tiny\.py:9: data\.vocabulary\.scheme must be 'klue' or 'continuation' or 'plain', found 'kleu' \(str\)", changed("min_count=1", "scheme='kleu'")),
     Mistake(
         "a lone source for a tuple",
         r"tiny\.py:6: data\.sources must be a tuple such as \(Source\(\.\.\.\),\), found Source\(format='jsonl', .* \(Source\)",
