@@ -68,9 +68,9 @@ def test_no_logits_of_whole_rows_and_no_way_to_the_host(pairs_folder: Path, accu
 
 
 @cache
-def compiled(header: RecordsHeader, recipe: TrainingRecipe) -> Footprint:
+def compiled(folder: Path, recipe: TrainingRecipe) -> Footprint:
     pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
-    return compile_step(recipe, header, topology_devices(machine_named("v3-8")))
+    return compile_step(recipe, read_header(folder), topology_devices(machine_named("v3-8")))
 
 
 def parameter_bytes(header: RecordsHeader, recipe: TrainingRecipe, width: int) -> int:
@@ -90,7 +90,7 @@ def test_gradients_are_summed_over_the_devices_once_a_step(
     pairs_folder: Path, fields: dict[str, Any], element: str, width: int
 ) -> None:
     header, recipe = read_header(pairs_folder), changed(RECIPE, **fields)
-    sent = traffic(compiled(header, recipe).program)
+    sent = traffic(compiled(pairs_folder, recipe).program)
     assert {each.kind for each in sent} == {"all-reduce"}
     gradients = parameter_bytes(header, recipe, width)
     assert gradients <= sum(each.bytes for each in sent if each.dtype == element) < gradients + 64
@@ -100,7 +100,7 @@ def test_gradients_are_summed_over_the_devices_once_a_step(
 
 def test_the_module_for_a_tpu_updates_its_state_in_place_and_leaves_the_host_alone(pairs_folder: Path) -> None:
     header = read_header(pairs_folder)
-    footprint = compiled(header, RECIPE)
+    footprint = compiled(pairs_folder, RECIPE)
     assert not HOST.search(footprint.program)
     aliased = footprint.program.partition("input_output_alias={")[2].partition("entry_computation_layout")[0]
     state = jax.eval_shape(lambda: initial_state(make_objective(RECIPE, header), make_optimizer(RECIPE)))
