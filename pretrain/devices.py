@@ -107,5 +107,12 @@ def use_compilation_cache() -> None:
 
 
 if __name__ == "__main__":
-    run_command(lambda: print(check_devices()))
+    from pretrain.processes import join_processes  # which itself asks this module for platforms
+
+    def joined_check() -> None:
+        """All hosts of a slice at a time, as its runtime wants it."""
+        join_processes()
+        print(check_devices())
+
+    run_command(joined_check)
     sys.exit(0)

@@ -72,7 +72,11 @@ enough_disk
 check_store
 pull
 pulled=yes
-if records_ready || [ "$WORKER" != 0 ]; then install; else install data; fi
+install
+
+if [ "$WORKERS" -gt 1 ] && ! has_tpu; then # TPU hosts find each other
+  export JAX_COORDINATOR_ADDRESS=$COORDINATOR JAX_PROCESS_COUNT=$WORKERS JAX_PROCESS_ID=$WORKER
+fi
 
 phase devices
 tell_slice
@@ -81,6 +85,7 @@ check_devices
 phase records
 if ! records_ready; then
   if [ "$WORKER" = 0 ]; then
+    install data
     prepare_records
     push
   else
@@ -90,9 +95,6 @@ fi
 
 phase train
 touch $state/training
-if [ "$WORKERS" -gt 1 ] && ! has_tpu; then # TPU hosts find each other
-  export JAX_COORDINATOR_ADDRESS=$COORDINATOR JAX_PROCESS_COUNT=$WORKERS JAX_PROCESS_ID=$WORKER
-fi
 "$python" -m pretrain train "$recipe" --run-dir "$run_dir" ${training[@]+"${training[@]}"} &
 child=$!
 watch &

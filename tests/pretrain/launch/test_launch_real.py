@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from launch_world import FAKES, ROOT, World
 
-pytest.importorskip("pretrain.processes", reason="training in several processes is not in this checkout")
 QUICK_RECIPE = (
     "quickstart",
     *("--workers", "1"),
