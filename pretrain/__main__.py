@@ -16,7 +16,7 @@ try:
     from data_pipeline.contract.command_line import parse_command_line
     from data_pipeline.contract.recipe_file import load_recipe
     from data_pipeline.contract.run_folder import existing_run_folder
-    from pretrain.machines import machine_named
+    from pretrain.planning.machines import machine_named
     from pretrain.recipe import TrainingRecipe
 except ModuleNotFoundError as error:
     end_for_missing_package(error)
@@ -128,9 +128,9 @@ def _train(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments, "train")
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
     from pretrain.checkpoints import tell_failed_saves_once
-    from pretrain.processes import join_processes
-    from pretrain.profiling import steps_to_profile
+    from pretrain.machine.processes import join_processes
     from pretrain.train import train
+    from pretrain.watching.profiling import steps_to_profile
 
     tell_failed_saves_once()
     profile = steps_to_profile(command.profile) if command.profile else range(0)
@@ -147,7 +147,7 @@ def _plan(arguments: list[str]) -> None:
         "cpu"  # before jax is imported: the machine is not here, and the devices that are may be busy
     )
     from data_pipeline.contract.records import read_header
-    from pretrain.plan import planned_header, print_plan
+    from pretrain.planning.plan import planned_header, print_plan
 
     if command.run_dir:
         header = read_header(existing_run_folder(command.run_dir).examples)
@@ -175,14 +175,14 @@ def _compare(arguments: list[str]) -> None:
     command = parse_command_line(Compare, arguments, "python -m pretrain compare")
     if not command.run_dirs:
         raise InputError("compare: name the folders of one run or more: python -m pretrain compare RUN_DIR RUN_DIR ...")
-    from pretrain.compare import compare
+    from pretrain.watching.compare import compare
 
     compare(command.run_dirs, command.to)
 
 
 def _reference(arguments: list[str]) -> None:
     command = parse_command_line(Reference, arguments, "python -m pretrain reference")
-    from pretrain.reference import write_reference
+    from pretrain.watching.reference import write_reference
 
     write_reference([existing_run_folder(folder) for folder in command.run_dirs], command.to)
 
@@ -190,16 +190,16 @@ def _reference(arguments: list[str]) -> None:
 def _bench_input(arguments: list[str]) -> None:
     command = parse_command_line(BenchInput, arguments, "python -m pretrain bench-input")
     os.environ["JAX_PLATFORMS"] = "cpu"  # before jax is imported: a busy accelerator is left alone
-    from pretrain.bench_input import print_speed
+    from pretrain.input.bench_input import print_speed
 
     print_speed(existing_run_folder(command.run_dir), command.length, command.rows, command.seconds)
 
 
 def _export(arguments: list[str]) -> None:
     command = parse_command_line(Export, arguments, "python -m pretrain export")
-    from pretrain.export import export
+    from pretrain.exporting.export import export
+    from pretrain.exporting.hub import Hub
     from pretrain.fetched import fetch_run, is_url
-    from pretrain.hub import Hub
 
     if command.public and not command.push_to_hub:
         raise InputError("--public goes with --push-to-hub REPOSITORY")
@@ -218,7 +218,7 @@ def _export(arguments: list[str]) -> None:
 
 def _fill(arguments: list[str]) -> None:
     command = parse_command_line(Fill, arguments, "python -m pretrain fill")
-    from pretrain.fill import print_fills
+    from pretrain.exporting.fill import print_fills
 
     print_fills(command.run_dir, command.text, command.top)
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jax.typing import DTypeLike
 
-from pretrain.batches import Batch
+from pretrain.input.batches import Batch
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 

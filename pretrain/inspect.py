@@ -8,17 +8,17 @@ from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
-from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import list_steps, newest_valid, restore_params, step_folder
-from pretrain.devices import available_devices
+from pretrain.input.batches import TrainingBatches
+from pretrain.input.phases import records_folder
+from pretrain.input.schedule import stretch_at
+from pretrain.machine.devices import available_devices
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.objectives.sentence_pair import pairs_in_words
-from pretrain.phases import records_folder
-from pretrain.predictions import likeliest, spell_row
 from pretrain.recipe import Mesh, training_recipe_from_plain
 from pretrain.run_facts import RECIPE_FILE
-from pretrain.schedule import stretch_at
 from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.watching.predictions import likeliest, spell_row
 
 
 def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:

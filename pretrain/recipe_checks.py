@@ -6,8 +6,8 @@ from typing import Any
 import jax
 
 from data_pipeline.contract.errors import InputError
+from pretrain.input.schedule import stretches
 from pretrain.recipe import TrainingRecipe
-from pretrain.schedule import stretches
 from pretrain.sharding import ROWS
 
 INFINITY = float("inf")

@@ -11,7 +11,7 @@ import numpy as np
 
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import write_atomically
-from pretrain.phases import Phases
+from pretrain.input.phases import Phases
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class RejectedUpdates:
     """The rejected updates of one start of a run.
 
     - `batches`: from which the batch of a step is made again.
-    - `folder`: gets `step-00000043.npz` for step 43: the rows that this process read, with the names of `pretrain.batches`.
+    - `folder`: gets `step-00000043.npz` for step 43: the rows that this process read, with the names of `pretrain.input.batches`.
     - `most`: so many are borne.
     """
 

@@ -9,7 +9,7 @@ import jax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from data_pipeline.contract.errors import InputError
-from pretrain.devices import available_devices
+from pretrain.machine.devices import available_devices
 from pretrain.recipe import Mesh
 
 AXES = ("data", "fsdp", "tensor")

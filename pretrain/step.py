@@ -13,14 +13,14 @@ import optax
 from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
-from pretrain.batches import Batch
 from pretrain.gradients import batch_gradients, sum_of_losses
+from pretrain.input.batches import Batch
+from pretrain.machine.xla_options import xla_options
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 from pretrain.optimizer import make_optimizer
 from pretrain.recipe import TrainingRecipe
 from pretrain.sharding import Rules, batch_sharding, replicated, shardings
-from pretrain.xla_options import xla_options
 
 State = dict[str, Any]
 Metrics = dict[str, jax.Array]
@@ -60,7 +60,7 @@ def train_step(
     """Takes one optimizer step.
 
     - `state`: {"params", "optimizer", "step"}; step counts the steps done, int32 scalar.
-    - `batch`: see `pretrain.batches`; its first axis is the accumulation.
+    - `batch`: see `pretrain.input.batches`; its first axis is the accumulation.
     - `mesh`, `gradient_dtype`, `batch_grows`: see `pretrain.gradients.batch_gradients`.
 
     Returns the new state and float32 scalars: `loss` (nats a prediction, plus that of the pairs), `masked_accuracy`,

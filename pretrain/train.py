@@ -15,24 +15,17 @@ from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
-from pretrain.batches import EvaluationBatches, Prefetched, abstract_batch
 from pretrain.checkpoints import Checkpoints, Facts
-from pretrain.data_wait import DataWait
-from pretrain.devices import use_compilation_cache
-from pretrain.goodput import Goodput
-from pretrain.host_memory import keep_freed_memory
+from pretrain.input.batches import EvaluationBatches, Prefetched, abstract_batch
+from pretrain.input.phases import Phase, Phases
 from pretrain.learning_rate import learning_rate
-from pretrain.metrics import MetricsWriter, Window, console_line, model_flops_utilisation, peak_tflops
+from pretrain.machine.devices import use_compilation_cache
+from pretrain.machine.host_memory import keep_freed_memory
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
 from pretrain.objectives.bert_pretraining import make_objective
-from pretrain.phases import Phase, Phases
-from pretrain.predictions import PredictionSample
-from pretrain.profiling import Profile
-from pretrain.progress import StepBar
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
-from pretrain.reference import reference_of
 from pretrain.rejected import RejectedUpdates
 from pretrain.run_facts import RECIPE_FILE, accumulations, record, what_another_topology_means
 from pretrain.same_run import refuse_other_run
@@ -40,8 +33,15 @@ from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.start import placed, starting_parameters
 from pretrain.step import CompiledSteps, compile_train_step, loss_metrics, make_steps
 from pretrain.stopping import Notice, any_process
-from pretrain.tensorboard import preformatted
-from pretrain.weights_and_biases import WandbRun
+from pretrain.watching.data_wait import DataWait
+from pretrain.watching.goodput import Goodput
+from pretrain.watching.metrics import MetricsWriter, Window, console_line, model_flops_utilisation, peak_tflops
+from pretrain.watching.predictions import PredictionSample
+from pretrain.watching.profiling import Profile
+from pretrain.watching.progress import StepBar
+from pretrain.watching.reference import reference_of
+from pretrain.watching.tensorboard import preformatted
+from pretrain.watching.weights_and_biases import WandbRun
 
 log = logging.getLogger(__name__)
 

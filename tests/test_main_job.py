@@ -11,7 +11,7 @@ import pytest
 
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.exported import ExportedBert
+from pretrain.exporting.exported import ExportedBert
 
 RECIPE = """
 from data_pipeline.recipe import DataRecipe, Decontamination, {layout}, Source, Vocabulary

@@ -18,11 +18,10 @@ from benchmarks.train_step.rounds import Setting, Turns
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
-from pretrain.batches import EvaluationBatches, Prefetched, TrainingBatches
-from pretrain.devices import use_compilation_cache
 from pretrain.gradients import sum_of_losses
-from pretrain.host_memory import keep_freed_memory
-from pretrain.metrics import Window
+from pretrain.input.batches import EvaluationBatches, Prefetched, TrainingBatches
+from pretrain.machine.devices import use_compilation_cache
+from pretrain.machine.host_memory import keep_freed_memory
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
@@ -31,6 +30,7 @@ from pretrain.objectives.masked_lm import masked_lm_sums
 from pretrain.optimizer import make_optimizer
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.step import compile_train_step, loss_metrics, make_steps
+from pretrain.watching.metrics import Window
 
 PROOF_ROWS = 4
 """Held-out rows whose logits are compared."""

@@ -116,7 +116,7 @@ metrics settled each round); whole-word masks drawn on the device; attention ins
 masked, always by [MASK] (with whole words the collator can do nothing else); rows are read as one text (no segments, which is less work than ours); head at all {header.length} positions, as `BertForMaskedLM` has it.
 {flax}- **{LOOP}**: `BertForMaskedLM`'s encoder (SDPA attention, inside segments as ours) and its head at {k} positions a row; single tokens \
 masked, which is less work than whole words; rows in memory; freed memory kept for the next step, as ours \
-does (`pretrain.host_memory`). Ways tried before the rounds, ms of the shortest step: {others}; the rounds ran {fastest}."""
+does (`pretrain.machine.host_memory`). Ways tried before the rounds, ms of the shortest step: {others}; the rounds ran {fastest}."""
 
 
 def _same(measured: Measured) -> str:

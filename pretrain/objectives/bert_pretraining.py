@@ -10,7 +10,7 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Layout, RecordsHeader
-from pretrain.batches import Batch
+from pretrain.input.batches import Batch
 from pretrain.models.bert.model import BertForPreTraining
 from pretrain.models.layers import Parameters
 from pretrain.objectives.masked_lm import gather_positions, masked_lm_sums

@@ -11,8 +11,8 @@ from tiny_run import changed, untimed
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
-from pretrain.batch_sizes import BatchSizes
-from pretrain.batches import TrainingBatches
+from pretrain.input.batch_sizes import BatchSizes
+from pretrain.input.batches import TrainingBatches
 from pretrain.recipe import BatchWarmup, Mesh, TrainingRecipe
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.train import train

@@ -9,7 +9,7 @@ import pytest
 
 START = """
 import logging, jax, jax.numpy as jnp
-from pretrain.devices import use_compilation_cache
+from pretrain.machine.devices import use_compilation_cache
 logging.basicConfig(format="%(message)s", level=logging.INFO)
 jnp.ones(3).block_until_ready()  # compiled before the cache is set, as a run may do
 use_compilation_cache()

@@ -25,7 +25,7 @@ SERVER = """
     sys.path.insert(0, sys.argv[1])
     from tiny_run import TINY, changed
     from data_pipeline.contract.run_folder import RunFolder
-    from pretrain.batches import TrainingBatches
+    from pretrain.input.batches import TrainingBatches
     from pretrain import train as training
     from pretrain.checkpoints import Checkpoints
     import tensorboardX.proto.event_pb2

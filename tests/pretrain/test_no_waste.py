@@ -15,13 +15,13 @@ import pytest
 from tiny_run import LENGTH, TINY, changed
 
 from data_pipeline.contract.records import RecordsHeader, read_header
-from pretrain.ahead_of_time import Footprint, compile_step, topology_devices
-from pretrain.batches import abstract_batch
-from pretrain.collectives import traffic
-from pretrain.machines import machine_named
+from pretrain.input.batches import abstract_batch
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.optimizer import make_optimizer
+from pretrain.planning.ahead_of_time import Footprint, compile_step, topology_devices
+from pretrain.planning.collectives import traffic
+from pretrain.planning.machines import machine_named
 from pretrain.recipe import TrainingRecipe
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.step import initial_state, make_steps

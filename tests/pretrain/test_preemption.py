@@ -15,7 +15,7 @@ import pytest
 
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints import fault, list_steps, step_folder
-from pretrain.metrics import METRICS_FILE
+from pretrain.watching.metrics import METRICS_FILE
 
 CHILD = """
     import logging, sys

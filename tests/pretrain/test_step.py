@@ -11,7 +11,7 @@ from tiny_run import LENGTH, TINY, VOCABULARY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
-from pretrain.batches import EvaluationBatches, TrainingBatches
+from pretrain.input.batches import EvaluationBatches, TrainingBatches
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import dropout
 from pretrain.objectives.bert_pretraining import make_objective

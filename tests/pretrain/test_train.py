@@ -22,14 +22,14 @@ from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain import train as training
-from pretrain.batches import TrainingBatches
 from pretrain.checkpoints import Checkpoints, fault, list_steps, step_folder
-from pretrain.metrics import MetricsWriter
+from pretrain.input.batches import TrainingBatches
 from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.run_facts import what_another_topology_means
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.train import train
+from pretrain.watching.metrics import MetricsWriter
 
 RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1})
 pytestmark = pytest.mark.usefixtures("fast_to_compile")
@@ -54,7 +54,8 @@ CHILD = """
     from tiny_run import TINY, changed
     from data_pipeline.contract import storage
     from data_pipeline.contract.run_folder import RunFolder
-    from pretrain import checkpoints, metrics
+    from pretrain import checkpoints
+    from pretrain.watching import metrics
     from pretrain.train import train
 
     def die(*_):

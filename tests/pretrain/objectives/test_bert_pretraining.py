@@ -11,7 +11,7 @@ from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Layout, Records, RecordsHeader, read_header
-from pretrain.batches import TrainingBatches
+from pretrain.input.batches import TrainingBatches
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.recipe import Mesh
 from pretrain.sharding import batch_sharding, make_mesh

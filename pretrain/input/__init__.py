@@ -1,0 +1,1 @@
+"""Which rows belong to a step, and how they get to the devices."""

@@ -1,0 +1,103 @@
+"""The phases of a run, each with records of one length: which batch belongs to a step."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jax.sharding import NamedSharding
+
+from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_of_length, read_header
+from pretrain.input.batches import Batch, EvaluationBatches, StageSeconds, TrainingBatches
+from pretrain.input.schedule import Stretch, stretches
+from pretrain.objectives.bert_pretraining import MaskedLanguageModel
+from pretrain.recipe import TrainingRecipe
+
+
+def records_folder(examples: Path, stretch: Stretch) -> Path:
+    """Where the records of a stretch stand; an InputError where they were not prepared."""
+    return examples if stretch.length is None else folder_of_length(examples, stretch.length)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch with its records: training batches by step, and held-out batches where there are any."""
+
+    stretch: Stretch
+    header: RecordsHeader
+    batches: TrainingBatches
+    held_out: EvaluationBatches | None
+
+
+class Phases:
+    """The phases of a run; called with a step, they give its batch.
+
+    - `examples`: the run folder's.
+    - `sharding`: from `pretrain.sharding.batch_sharding`.
+
+    Every length has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent`
+    tells how long the stages of all batches have taken. Raises InputError where records are missing.
+    """
+
+    def __init__(self, examples: Path, recipe: TrainingRecipe, sharding: NamedSharding) -> None:
+        self.all = tuple(_phase(examples, stretch, sharding) for stretch in stretches(recipe))
+        fingerprints = [phase.header.fingerprint for phase in self.all]
+        self.fingerprint = fingerprints[0]
+        if len(fingerprints) > 1:
+            self.fingerprint = hashlib.sha256(" ".join(fingerprints).encode()).hexdigest()
+
+        self.spent = StageSeconds()
+        for phase in self.all:
+            phase.batches.spent = self.spent
+
+    def __call__(self, step: int) -> Batch:
+        return self.at(step).batches(step)
+
+    def local_fields(self, step: int) -> tuple[np.ndarray, Row]:
+        """See `TrainingBatches.local_fields`."""
+        return self.at(step).batches.local_fields(step)
+
+    def at(self, step: int) -> Phase:
+        """The phase of a step."""
+        return next(phase for phase in self.all if step < phase.stretch.stop)
+
+    def rows_before(self, step: int) -> int:
+        """Rows that are read before a step."""
+        return sum(_rows_before(phase, step) for phase in self.all)
+
+    def flops(self, objective: MaskedLanguageModel, start: int, stop: int) -> float:
+        """Model FLOPs of the steps from `start` to `stop`, if no row were padded."""
+        return sum(
+            (_rows_before(phase, stop) - _rows_before(phase, start))
+            * phase.header.length
+            * objective.flops_per_token(phase.header.length)
+            for phase in self.all
+        )
+
+
+def _rows_before(phase: Phase, step: int) -> int:
+    return phase.batches.sizes.before(min(step, phase.stretch.stop) - phase.stretch.start)
+
+
+def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> Phase:
+    folder, recipe = records_folder(examples, stretch), stretch.recipe
+    header = read_header(folder)
+    batches = TrainingBatches(
+        Records(folder, "train"),
+        seed=recipe.seed,
+        global_batch_size=recipe.global_batch_size,
+        accumulation=recipe.accumulation,
+        sharding=sharding,
+        first_step=stretch.start,
+        first_row=stretch.first_row,
+        warmup=stretch.warmup,
+    )
+    held_out = None
+    if header.rows.get("evaluation") and recipe.evaluation.rows > 0:
+        held_out = EvaluationBatches(
+            Records(folder, "evaluation"),
+            rows=recipe.evaluation.rows,
+            microbatch=recipe.global_batch_size // recipe.accumulation,
+            sharding=sharding,
+        )
+    return Phase(stretch, header, batches, held_out)

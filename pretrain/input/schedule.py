@@ -1,0 +1,79 @@
+"""The schedule of a recipe as stretches of steps, each with rows of one length: by arithmetic alone."""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from data_pipeline.contract.errors import InputError
+from pretrain.input.batch_sizes import BatchSizes
+from pretrain.recipe import BatchWarmup, TrainingRecipe
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Steps that see rows of one length.
+
+    - `start`, `stop`: counted from 0, `stop` excluded.
+    - `first_row`: rows of this length that earlier stretches read; the sequence of its epochs goes on there.
+    - `length`: tokens a row; None means that of the run's main records.
+    - `recipe`: the whole recipe, with batch size and accumulation of these steps and without phases.
+    """
+
+    start: int
+    stop: int
+    first_row: int
+    length: int | None
+    recipe: TrainingRecipe
+
+    @property
+    def warmup(self) -> BatchWarmup | None:
+        """How its batch grows; in the first stretch only. Raises InputError where that does not fit into it."""
+        warmup = self.recipe.batch_warmup
+        if self.start or not warmup.first_rows:
+            return None
+        if warmup.steps > self.stop:
+            raise InputError(
+                f"batch_warmup.steps {warmup.steps}: must end within the {self.stop} steps of the run, or of its first phase"
+            )
+        return warmup
+
+    @property
+    def rows(self) -> int:
+        """Rows that all its steps read."""
+        return BatchSizes(self.recipe.global_batch_size, self.warmup).before(self.stop - self.start)
+
+
+def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
+    """The schedule of a recipe; all steps in one where it has no phases.
+
+    Raises InputError, naming the field, where the shares do not make up the run or a phase has no step.
+    """
+    if not recipe.phases:
+        return (Stretch(0, recipe.max_steps, 0, None, recipe),)
+    total = math.fsum(phase.share for phase in recipe.phases)
+    if not abs(total - 1) < 1e-6:
+        raise InputError(f"phases: their shares add up to {total:g}; make it 1")
+    found: list[Stretch] = []
+    rows_read = Counter[int]()
+    for number, phase in enumerate(recipe.phases):
+        start = found[-1].stop if found else 0
+        stop = round(math.fsum(each.share for each in recipe.phases[: number + 1]) * recipe.max_steps)
+        if stop <= start:
+            raise InputError(
+                f"phases.{number}.share {phase.share}: is not a single one of {recipe.max_steps} steps; give it more"
+            )
+        sizes = {name: getattr(phase, name) for name in ("global_batch_size", "accumulation")}
+        for name, value in sizes.items():
+            if value is not None and value < 1:
+                raise InputError(f"phases.{number}.{name} {value}: must be 1 or more")
+        own = {name: value for name, value in sizes.items() if value is not None}
+        stretch = Stretch(start, stop, rows_read[phase.length], phase.length, replace(recipe, phases=(), **own))
+        rows_read[phase.length] += stretch.rows
+        found.append(stretch)
+    return tuple(found)
+
+
+def stretch_at(recipe: TrainingRecipe, step: int) -> Stretch:
+    """The stretch that a step belongs to; the last one for steps beyond."""
+    schedule = stretches(recipe)
+    return next((each for each in schedule if step < each.stop), schedule[-1])

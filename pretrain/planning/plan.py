@@ -1,0 +1,238 @@
+"""plan: what a recipe takes on a machine that is not there yet: memory, traffic, days and chip-hours."""
+
+import importlib.metadata
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.records import RecordsHeader
+from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer
+from pretrain.input.schedule import Stretch, stretches
+from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
+from pretrain.planning.collectives import traffic
+from pretrain.planning.machines import Machine
+from pretrain.recipe import TrainingRecipe
+from pretrain.recipe_checks import check
+from pretrain.watching.metrics import duration, peak_tflops
+
+CAUTION = 1.05
+"""A change is tried if it should need at most this many times the memory that there is."""
+Needs = Callable[[TrainingRecipe], Footprint]
+
+
+def planned_header(data: Any) -> RecordsHeader:
+    """The header that records of a data recipe will have, as far as training asks for it.
+
+    - `data`: a recipe's `data`.
+
+    A given vocabulary is read where it is there. Raises InputError where its folder or file is not.
+    """
+    given = data.vocabulary.given
+    if given:
+        path = Path(given).expanduser()
+        if not path.exists():
+            raise InputError(
+                f"data.vocabulary.given {given}: not found; bring it here, it says how many rows there are"
+            )
+        tokenizer = Tokenizer(path.parent if path.is_file() else path)
+        size, reserved = tokenizer.size, tokenizer.reserved_ids
+    else:
+        size, reserved = data.vocabulary.size, tuple(range(len(SPECIAL_TOKENS) + data.vocabulary.unused))
+    return RecordsHeader(
+        layout=data.examples.layout,
+        length=data.examples.length,
+        vocabulary_size=size,
+        token_dtype="uint16" if size <= 2**16 else "uint32",
+        **{f"{name}_id": number for number, name in enumerate(("pad", "unk", "cls", "sep", "mask"))},
+        reserved_ids=reserved,
+        word_unit=data.word_unit,
+        tokenizer_sha256="",
+        rows={},
+        tokens={},
+        fingerprint="",
+    )
+
+
+def print_plan(name: str, recipe: TrainingRecipe, header: RecordsHeader, on: str, machine: Machine, mfu: float) -> None:
+    """Prints the plan; where the recipe does not fit, of the first change that fits with it.
+
+    - `name`, `on`: of the recipe and the machine, for people.
+    - `mfu`: model FLOPs utilisation to assume, 0 to 1.
+
+    Raises InputError for a recipe that cannot work on so many devices, WorkError where nothing makes it fit.
+    """
+    check(recipe)
+    if not 0 < mfu <= 1:
+        raise InputError(f"--mfu {mfu}: must be above 0 and at most 1")
+    _line(f"{name} on {on}", f"{machine.devices} x {machine.device_kind}, {machine.chips} chips; {_how(machine)}")
+    schedule = stretches(recipe)
+    seconds = [_plan_stretch(number, stretch, header, machine, mfu) for number, stretch in enumerate(schedule)]
+    if len(schedule) > 1:
+        _line("all phases", _duration(math.fsum(seconds), machine) if all(seconds) else "unknown")
+
+
+def _plan_stretch(number: int, stretch: Stretch, header: RecordsHeader, machine: Machine, mfu: float) -> float:
+    """Prints the plan of one stretch; returns its seconds, 0 where they are not known."""
+    accumulation = "accumulation"
+    if stretch.length is not None:
+        header = replace(header, length=stretch.length)
+        accumulation = f"phases.{number}.accumulation"
+        _line(f"phase {number}", f"steps {stretch.start + 1:,} to {stretch.stop:,}, rows of {stretch.length} tokens")
+    _sizes(stretch.recipe, header)
+    needs = _needs(header, machine)
+    fitting, footprint = _fitted(stretch.recipe, needs, machine, accumulation)
+    if footprint.program:
+        _collectives(footprint.program, machine)
+    return _time(fitting, header, machine, mfu, stretch.stop - stretch.start)
+
+
+def _needs(header: RecordsHeader, machine: Machine) -> Needs:
+    if not machine.topology:
+        return lambda recipe: estimate_step(recipe, header, machine.devices)
+    devices = topology_devices(machine)
+    return lambda recipe: compile_step(recipe, header, devices)
+
+
+def _how(machine: Machine) -> str:
+    if not machine.topology:
+        return "by arithmetic"
+    return f"compiled with jax {jax.__version__}, libtpu {importlib.metadata.version('libtpu')}"
+
+
+def _sizes(recipe: TrainingRecipe, header: RecordsHeader) -> None:
+    encoder = recipe.model.parameter_count(header.vocabulary_size, pooler=header.has_pairs)
+    tokens = recipe.global_batch_size * header.length
+    per_token = flops_per_token(recipe, header)
+    _line("parameters", f"{encoder:,} in the encoder")
+    _line(
+        "FLOPs", f"{per_token:.3g} a token forward and backward, {per_token * tokens:.3g} a step of {tokens:,} tokens"
+    )
+
+
+def flops_per_token(recipe: TrainingRecipe, header: RecordsHeader) -> float:
+    """Model FLOPs of a training token of such records, forward and backward."""
+    predictions = make_objective(recipe, header).max_predictions
+    return recipe.model.flops_per_token(header.vocabulary_size, header.length, predictions)
+
+
+def _fitted(
+    recipe: TrainingRecipe, needs: Needs, machine: Machine, accumulation: str = "accumulation"
+) -> tuple[TrainingRecipe, Footprint]:
+    """The recipe if it fits, or the first change of `_changes` that does.
+
+    - `accumulation`: the name of its field.
+    """
+    first = _tried("memory", "", recipe, needs, machine)
+    limit = _limit(first, machine)
+    if first.peak <= limit:
+        return recipe, first
+    step_bytes = first.peak - first.state
+    for changed in _changes(recipe, machine):
+        # What the step makes shrinks with the rows of a microbatch; with sharded parameters or recomputation, unknown.
+        alike = changed.remat == recipe.remat and changed.mesh == recipe.mesh
+        expected = first.state + step_bytes * recipe.accumulation / changed.accumulation
+        if alike and expected > CAUTION * limit:
+            continue
+        footprint = _tried("  instead", _flags(changed, recipe, accumulation), changed, needs, machine)
+        if footprint.peak <= _limit(footprint, machine):
+            return changed, footprint
+    raise WorkError(
+        f"nothing tried makes the step fit in {limit / GIB:.1f} GiB a device; lower global_batch_size or the model, or take a "
+        "larger machine"
+    )
+
+
+def _changes(recipe: TrainingRecipe, machine: Machine) -> Iterator[TrainingRecipe]:
+    """Ways to need less memory, those without recomputation first: smaller microbatches, split parameters, recomputed layers."""
+    rows = machine.devices // recipe.mesh.tensor
+    accumulations = [
+        accumulation
+        for accumulation in (recipe.accumulation * 2**power for power in range(1, 20))
+        if recipe.global_batch_size % (accumulation * rows) == 0
+    ]
+    for accumulation in accumulations:
+        yield replace(recipe, accumulation=accumulation)
+    smallest = replace(recipe, accumulation=accumulations[-1] if accumulations else recipe.accumulation)
+    if rows > 1 and recipe.mesh.fsdp != rows:
+        smallest = replace(smallest, mesh=replace(recipe.mesh, data=1, fsdp=rows))
+        yield smallest
+    for remat in ("dots", "full"):
+        if recipe.remat not in (remat, "full"):
+            yield replace(smallest, remat=remat)
+
+
+def _tried(label: str, flags: str, recipe: TrainingRecipe, needs: Needs, machine: Machine) -> Footprint:
+    """Compiles or estimates, and prints what came out."""
+    began = time.monotonic()
+    footprint = needs(recipe)
+    seconds = f" (compiled in {time.monotonic() - began:.0f} s)" if machine.topology else ""
+    limit = _limit(footprint, machine)
+    fits = "fits" if footprint.peak <= limit else "does not fit"
+    what = f"{flags}: " if flags else ""
+    _line(
+        label,
+        f"{what}{footprint.peak / GIB:.2f} of {limit / GIB:.2f} GiB a device, {footprint.state / GIB:.2f} of them parameters, "
+        f"optimizer and batch: {fits}{seconds}",
+    )
+    return footprint
+
+
+def _flags(recipe: TrainingRecipe, before: TrainingRecipe, accumulation: str = "accumulation") -> str:
+    """The flags of `train` that make one recipe of the other."""
+    pairs = (
+        (accumulation, recipe.accumulation, before.accumulation),
+        ("mesh.data", recipe.mesh.data, before.mesh.data),
+        ("mesh.fsdp", recipe.mesh.fsdp, before.mesh.fsdp),
+        ("remat", recipe.remat, before.remat),
+    )
+    return " ".join(f"--training.{field} {now}" for field, now, then in pairs if now != then)
+
+
+def _limit(footprint: Footprint, machine: Machine) -> float:
+    """Bytes of a device that a program may use."""
+    if footprint.limit is not None:
+        return footprint.limit
+    if machine.memory_gib is None:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return machine.memory_gib * GIB
+
+
+def _collectives(program: str, machine: Machine) -> None:
+    found = traffic(program)
+    listed = "; ".join(
+        f"{each.kind} {each.dtype} x {each.calls}: {each.bytes / 1e6:,.1f} MB" for each in found if each.bytes
+    )
+    _line("collectives", f"{listed or 'none'} a device and step" if machine.devices > 1 else "none: one device")
+
+
+def _time(recipe: TrainingRecipe, header: RecordsHeader, machine: Machine, mfu: float, steps: int) -> float:
+    peak = recipe.peak_tflops_per_device or peak_tflops(machine.device_kind)
+    if peak is None:
+        _line("speed", "unknown: give the device's peak with --training.peak-tflops-per-device")
+        return 0.0
+    tokens_per_second = mfu * peak * 1e12 * machine.devices / flops_per_token(recipe, header)
+    step_tokens = recipe.global_batch_size * header.length
+    seconds = steps * step_tokens / tokens_per_second
+    _line(
+        "speed",
+        f"{tokens_per_second:,.0f} tokens/s, {step_tokens / tokens_per_second:.3g} s a step at an assumed MFU of {mfu:.0%} of "
+        f"{machine.devices} x {peak:g} TFLOP/s",
+    )
+    _line("time", f"{steps:,} steps of {step_tokens:,} tokens: {_duration(seconds, machine)}")
+    return seconds
+
+
+def _duration(seconds: float, machine: Machine) -> str:
+    return f"{duration(seconds)}, {seconds / 3600 * machine.chips:,.1f} chip-hours"
+
+
+def _line(label: str, text: str) -> None:
+    print(f"{label:<12} {text}", flush=True)

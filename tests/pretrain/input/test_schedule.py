@@ -1,0 +1,68 @@
+"""The schedule of a recipe is arithmetic: which steps see which length, and what may change when a run goes on."""
+
+from typing import Any
+
+import pytest
+from tiny_run import TINY, changed
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_file import plain
+from pretrain.input.schedule import stretch_at, stretches
+from pretrain.recipe import Phase, TrainingRecipe, training_recipe_from_plain
+from pretrain.same_run import refuse_other_run
+
+LONG = changed(TINY, max_steps=1000, phases=(Phase(128, 0.9, global_batch_size=64), Phase(512, 0.1, accumulation=4)))
+
+
+def test_phases_share_the_steps_without_a_gap() -> None:
+    first, second = stretches(LONG)
+    assert (first.start, first.stop, first.length) == (0, 900, 128)
+    assert (second.start, second.stop, second.length) == (900, 1000, 512)
+    assert (first.recipe.global_batch_size, first.recipe.accumulation) == (64, TINY.accumulation)
+    assert (second.recipe.global_batch_size, second.recipe.accumulation) == (TINY.global_batch_size, 4)
+    assert [stretch_at(LONG, step).length for step in (0, 899, 900, 999, 1000)] == [128, 128, 512, 512, 512]
+    thirds = stretches(changed(TINY, max_steps=100, phases=tuple(Phase(128, 1 / 3) for _ in range(3))))
+    assert [(each.start, each.stop) for each in thirds] == [(0, 33), (33, 67), (67, 100)]
+
+
+def test_a_length_goes_on_where_its_last_phase_ended() -> None:
+    there_and_back = (Phase(128, 0.25), Phase(512, 0.25), Phase(128, 0.25, global_batch_size=64), Phase(128, 0.25))
+    found = stretches(changed(TINY, max_steps=40, phases=there_and_back))
+    assert [each.first_row for each in found] == [0, 0, 10 * 16, 10 * 16 + 10 * 64]
+
+
+def test_a_recipe_without_phases_is_one_stretch_of_the_only_records() -> None:
+    [only] = stretches(TINY)
+    assert (only.start, only.stop, only.length, only.recipe) == (0, TINY.max_steps, None, TINY)
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        ((Phase(128, 0.9), Phase(512, 0.2)), r"phases: their shares add up to 1\.1; make it 1"),
+        ((Phase(128, 1.0), Phase(512, 0.0)), r"phases\.1\.share 0\.0: is not a single one of 6 steps"),
+        ((Phase(128, 0.5), Phase(512, 0.5, accumulation=0)), r"phases\.1\.accumulation 0: must be 1 or more"),
+        ((Phase(128, 1.0, global_batch_size=-8),), r"phases\.0\.global_batch_size -8: must be 1 or more"),
+        ((Phase(128, float("nan")),), r"phases: their shares add up to nan"),
+    ],
+)
+def test_phases_that_make_up_no_run_are_refused(phases: tuple[Phase, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        stretches(changed(TINY, phases=phases))
+
+
+def resumed(**second: Any) -> None:
+    """Goes on from a checkpoint of LONG with another second phase."""
+    first = LONG.phases[0]
+    now: TrainingRecipe = changed(LONG, phases=(first, changed(LONG.phases[1], **second)))
+    refuse_other_run({"step": 1, "recipe": plain(LONG), "records_fingerprint": "a"}, now, "a")
+
+
+def test_the_accumulation_of_a_phase_may_change_when_a_run_goes_on_and_its_length_may_not() -> None:
+    resumed(accumulation=8)
+    with pytest.raises(InputError, match=r"belongs to another recipe: phases: .*'length': 512.* -> .*'length': 256"):
+        resumed(length=256)
+
+
+def test_phases_come_back_from_what_a_run_wrote_down() -> None:
+    assert training_recipe_from_plain(plain(LONG)) == LONG

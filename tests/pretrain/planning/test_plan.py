@@ -1,0 +1,151 @@
+"""plan fits a recipe with as little recomputation as it can, tells what it did, and compiles for a TPU that is not there."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from configs import klue_bert_base, petitions_small
+from data_pipeline.contract.errors import InputError, WorkError
+from pretrain.planning import plan
+from pretrain.planning.ahead_of_time import GIB, Footprint, estimate_step
+from pretrain.planning.machines import MACHINES, machine_named
+from pretrain.recipe import Phase, TrainingRecipe
+
+HEADER = plan.planned_header(klue_bert_base.data)
+V3 = machine_named("v3-8")
+
+
+def needing(gib: float, state: float = 1.0) -> plan.Needs:
+    """A compiler by whose word the step takes so many GiB at accumulation 1, half with `dots`, a quarter with `full`."""
+
+    def needs(recipe: TrainingRecipe) -> Footprint:
+        kept = {"none": 1.0, "dots": 0.5, "full": 0.25}[recipe.remat]
+        parameters = state / (recipe.mesh.fsdp if recipe.mesh.fsdp > 1 else 1)
+        return Footprint(round(parameters * GIB), round((parameters + gib * kept / recipe.accumulation) * GIB))
+
+    return needs
+
+
+@pytest.mark.parametrize(
+    ("needs", "batch", "flags"),
+    [
+        pytest.param(needing(10), 256, "", id="fits"),
+        pytest.param(needing(22), 256, "--training.accumulation 2", id="smaller microbatches"),
+        pytest.param(needing(100), 256, "--training.accumulation 8", id="what cannot fit is not tried"),
+        pytest.param(
+            needing(1, state=20),
+            8,
+            "--training.mesh.data 1 --training.mesh.fsdp 8",
+            id="split parameters",
+        ),
+        pytest.param(
+            needing(30),
+            8,
+            "--training.mesh.data 1 --training.mesh.fsdp 8 --training.remat dots",
+            id="recomputation last",
+        ),
+    ],
+)
+def test_the_change_that_fits_recomputes_least(
+    needs: plan.Needs, batch: int, flags: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = dataclasses.replace(klue_bert_base.training, accumulation=1, global_batch_size=batch)
+    fitting, footprint = plan._fitted(recipe, needs, V3)
+    assert plan._flags(fitting, recipe) == flags
+    assert footprint.peak <= V3.memory_gib * GIB
+    lines = capsys.readouterr().out.splitlines()
+    assert "batch: fits (compiled in" in lines[-1]
+    assert all("does not fit" in line for line in lines[:-1])
+
+
+def test_where_nothing_fits_the_plan_says_so() -> None:
+    with pytest.raises(WorkError, match=r"nothing tried makes the step fit in 16\.0 GiB a device"):
+        plan._fitted(dataclasses.replace(klue_bert_base.training, global_batch_size=8), needing(1000), V3)
+
+
+def test_the_planned_header_is_what_the_data_recipe_says() -> None:
+    data = klue_bert_base.data
+    assert (HEADER.layout, HEADER.length, HEADER.vocabulary_size) == ("sentence_pairs", 512, 32_000)
+    assert plan.planned_header(petitions_small.data).layout == "packed"
+    given = dataclasses.replace(data.vocabulary, given="no/such/vocab.txt")
+    with pytest.raises(InputError, match=r"data\.vocabulary\.given no/such/vocab\.txt: not found"):
+        plan.planned_header(dataclasses.replace(data, vocabulary=given))
+
+
+def test_an_estimate_grows_with_the_rows_of_a_device() -> None:
+    recipe = petitions_small.training
+    header = plan.planned_header(petitions_small.data)
+    one, four = estimate_step(recipe, header, 1), estimate_step(recipe, header, 4)
+    parameters = recipe.model.parameter_count(8_000, pooler=False)
+    assert one.state == four.state > 3 * 4 * parameters
+    made_by_one, made_by_four = one.peak - one.state - 4 * parameters, four.peak - four.state - 4 * parameters
+    assert made_by_one / made_by_four == pytest.approx(4, rel=0.1)
+    remat = dataclasses.replace(recipe, remat="full")
+    assert estimate_step(remat, header, 1).peak < one.peak
+
+
+def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFixture[str]) -> None:
+    """A phase that does not fit alone gets flags of its own; the last line adds up what the phases say."""
+    phases = (Phase(64, 0.75), Phase(128, 0.25, global_batch_size=65536))
+    recipe = dataclasses.replace(petitions_small.training, max_steps=1000, phases=phases)
+    plan.print_plan(
+        "two lengths", recipe, plan.planned_header(petitions_small.data), "h100", machine_named("h100"), 0.45
+    )
+    lines = capsys.readouterr().out.splitlines()
+    named = [line for line in lines if line.startswith("phase ")]
+    assert named == [
+        "phase 0      steps 1 to 750, rows of 64 tokens",
+        "phase 1      steps 751 to 1,000, rows of 128 tokens",
+    ]
+    assert any(line.startswith("time         750 steps of 1,024 tokens") for line in lines)
+    assert any("instead    --training.phases.1.accumulation " in line and "fits" in line for line in lines)
+    hours = [float(line.split()[-2].replace(",", "")) for line in lines if "chip-hours" in line]
+    assert lines[-1].startswith("all phases")
+    assert hours[-1] == pytest.approx(hours[0] + hours[1], abs=0.11)
+
+
+def run_plan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pretrain", "plan", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("quickstart", "--on", "v9-8"), "--on v9-8: no such machine; use one of: v2-8, v3-8"),
+        (("quickstart", "--on", "h100", "--mfu", "45"), "--mfu 45.0: must be above 0 and at most 1"),
+        (("--on", "v3-8"), "the recipe stands first: python -m pretrain plan RECIPE"),
+    ],
+)
+def test_wrong_input_is_named(arguments: tuple[str, ...], message: str) -> None:
+    done = run_plan(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_the_help_names_every_machine() -> None:
+    done = run_plan("quickstart", "--help")
+    assert all(name in done.stdout for name in MACHINES)
+
+
+def test_a_small_recipe_compiles_for_a_v3_8_that_is_not_there() -> None:
+    pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
+    done = run_plan("quickstart", "--on", "v3-8")
+    assert done.returncode == 0, done.stderr
+    assert "8 x TPU v3, 4 chips; compiled with jax" in done.stdout
+    assert "of 16.00 GiB a device" in done.stdout
+    assert "collectives  all-reduce f32 x" in done.stdout
+    assert "at an assumed MFU of 45% of 8 x 61.5 TFLOP/s" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["v3-8", "v5e-8"])
+@pytest.mark.parametrize("recipe", ["klue_bert_base", "petitions_small", "quickstart"])
+def test_every_shipped_recipe_fits_as_it_is(recipe: str, machine: str) -> None:
+    pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
+    done = run_plan(recipe, "--on", machine)
+    assert done.returncode == 0, done.stderr
+    assert "batch: fits" in done.stdout
+    assert "instead" not in done.stdout
