@@ -1,7 +1,6 @@
 """The stages of the data side as lists of tasks: what each reads, and which earlier stage wrote it."""
 
 import hashlib
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.benchmark_files import benchmark_paths
-from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import InputFile, find_input_files, path_in_glob
 from data_pipeline.corpus_files import MATCHES
 from data_pipeline.engines.runner import Engine, Runner
+from data_pipeline.flow_checks import check_documents, check_sentences, check_training_documents, tell_of_empty_files
 from data_pipeline.progress import StageProgress
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import given_files
@@ -24,12 +23,11 @@ from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.near_duplicates import band_ranges
 from data_pipeline.stages.sentences import PART
 from data_pipeline.steps.min_hash import bands_and_rows
-from data_pipeline.tally import merged, reconcile, total_dropped
+from data_pipeline.tally import merged, reconcile
 from data_pipeline.vocabulary.counts import MOST_AT_ONCE
 
 SHAPES_DOCUMENTS = ("format", "name", "text_field", "category", "category_field")
 """The fields of a source that its documents depend on."""
-MOST_CATEGORIES_NAMED = 20
 
 logger = logging.getLogger("data_pipeline")
 
@@ -86,42 +84,13 @@ class Stages:
             inputs = {"file": (file,)}
             tasks.append(self._task("documents", name, "documents:make_documents", inputs, parameters, limits))
         done = self._stage("documents", tasks)
-        self._tell_of_empty_files(done)
-        counts = self.report["documents"]
-        records, bad = counts.get("records", 0), counts.get("bad", 0)
-        if bad > self.recipe.max_bad_records:
-            first = counts["examples"]["records: unreadable"][0]
-            raise InputError(
-                f"{bad} bad records, --data.max-bad-records allows {self.recipe.max_bad_records}; "
-                f"the first: {first['id']}: {first['text']}"
-            )
-        reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
-        found = {category for of_source in counts.get("categories", {}).values() for category in of_source}
-        if records and (absent := set(self.recipe.categories) - found):
-            some = ", ".join(sorted(found)[:MOST_CATEGORIES_NAMED]) + (
-                ", ..." if len(found) > MOST_CATEGORIES_NAMED else ""
-            )
-            raise InputError(
-                f"--data.categories: no document has the category {sorted(absent)[0]!r} (found: {some}); "
-                "correct it, or name the field that tells it in category_field of a source"
-            )
-        if not counts.get("documents"):
-            globs = ", ".join(source.glob for source in self.sources)
-            dropped = f", dropped by source and reason: {_drop_reasons(counts)}" if records else ""
-            raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
+        records = [each.counts.get("records", 0) for each in done]
+        tell_of_empty_files([file.path for *_, file in self._files], records)
+        check_documents(self.report["documents"], self.recipe)
         return done
 
     def _mixture(self, weight: float) -> dict[str, Any]:
         return {"weight": weight, "categories": dict(self.recipe.category_weights), "seed": self.recipe.seed}
-
-    def _tell_of_empty_files(self, documents: list[Done]) -> None:
-        """No mistake for sure, but a download that failed looks like this."""
-        empty = [
-            file.path for (*_, file), done in zip(self._files, documents, strict=True) if not done.counts.get("records")
-        ]
-        if empty:
-            more = f" and {len(empty) - 3} more" if len(empty) > 3 else ""
-            logger.warning("files without a record: %s%s", ", ".join(empty[:3]), more)
 
     def duplicates(self, documents: list[Done]) -> list[Done]:
         keys = _outputs(documents, ".keys.npy")
@@ -239,10 +208,7 @@ class Stages:
                 }
                 tasks.append(self._task("sentences", name, "sentences:make_sentences", inputs, parameters))
         done_tasks = self._stage("sentences", tasks)
-        counts = self.report["sentences"]
-        reconcile("documents", counts["documents_in"], counts.get("documents", 0), total_dropped(counts, "documents"))
-        lost = total_dropped(counts, "sentences")
-        reconcile("sentences", counts.get("sentences_in", 0), counts.get("sentences", 0), lost)
+        check_sentences(self.report["sentences"])
         return done_tasks
 
     def morphemes(self, sentences: list[Done]) -> tuple[Output, ...]:
@@ -272,12 +238,7 @@ class Stages:
         return _outputs(self._stage("counts", adding, "types"), "")
 
     def vocabulary(self, sentences: list[Done]) -> Done:
-        counts = self.report["sentences"]
-        if not counts.get("train_documents"):
-            raise InputError(
-                f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}; give Korean "
-                "text, or loosen the rules under --data.korean, --data.length and --data.evaluation-fraction"
-            )
+        check_training_documents(self.report["sentences"])
         recipe = self.recipe.vocabulary
         parameters = {"vocabulary": plain_fields(recipe)}
         if recipe.given:
@@ -364,10 +325,6 @@ def _file_name(source: Source, file: InputFile) -> str:
     digest = hashlib.blake2b(f"{source.name}\0{place}".encode(errors="surrogateescape"), digest_size=6).hexdigest()
     readable = re.sub(r"[^\w.-]+", "_", f"{source.name[:30]}-{Path(place).name[:40]}").lstrip(".")
     return f"{readable}-{digest}"
-
-
-def _drop_reasons(counts: dict[str, Any]) -> str:
-    return json.dumps(counts["dropped"].get("documents", {}), ensure_ascii=False)
 
 
 def _outputs(done: Sequence[Done], ending: str) -> tuple[Output, ...]:

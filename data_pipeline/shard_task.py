@@ -42,6 +42,7 @@ NOT_IN_FINGERPRINT = (
     "inspect.py",
     "prepare.py",
     "flow.py",
+    "flow_checks.py",
     "publish.py",
     "contaminated.py",
     "extend.py",

@@ -9,6 +9,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records, RecordsHeader, folder_of_length
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.input.batches import STAGES, TrainingBatches
+from pretrain.machine.devices import available_devices
 from pretrain.models.bert.config import BertConfig
 from pretrain.planning.machines import machine_named
 from pretrain.recipe import Masking, Mesh
@@ -62,7 +63,7 @@ def print_speed(folder: RunFolder, length: int | None, rows: int, seconds: float
 
 def measure(records: Records, rows: int, seconds: float) -> Measured:
     """Makes the batches of steps 0, 1, 2, ... on this process' first device, until the time is over."""
-    mesh = make_mesh(Mesh(data=1), jax.devices()[:1])
+    mesh = make_mesh(Mesh(data=1), available_devices()[:1])
     sharding = batch_sharding(mesh)
     batches = TrainingBatches(records, seed=0, global_batch_size=rows, accumulation=1, sharding=sharding)
     jax.block_until_ready(batches(0))  # opens the shards
