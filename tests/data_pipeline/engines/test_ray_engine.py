@@ -1,13 +1,15 @@
 """On Ray the same tasks leave the same bytes, whatever dies."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prepared_runs import results, run
-from test_local_engine import make_tasks, texts
+from test_local_engine import is_running, make_tasks, texts, wait_until
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.engines.ray import RayEngine
@@ -54,6 +56,32 @@ def test_results_come_in_the_order_given_and_a_dead_worker_costs_nothing(cluster
     done = run_tasks(cluster, tasks)
     assert [each.task.name for each in done] == [task.name for task in tasks]
     assert texts(done) == [task.parameters["text"] for task in tasks]
+
+
+@pytest.mark.slow
+def test_the_tasks_of_a_lost_node_go_on_elsewhere(cluster: Any, tmp_path: Path) -> None:
+    node = cluster.add_node(**NODE, num_cpus=1)
+    cluster.wait_for_nodes(timeout=120)
+    tasks = make_tasks(tmp_path, 3, "hold")
+    marks = [tmp_path / f"calls{task.name}" for task in tasks]
+
+    def lose_node() -> None:
+        while sum(mark.exists() for mark in marks) < 2:
+            time.sleep(0.05)
+        cluster.remove_node(node, allow_graceful=False)
+        workers = [int(mark.read_text(encoding="utf-8")) for mark in marks if mark.exists()]
+        wait_until(
+            lambda: not all(map(is_running, workers)), seconds=120
+        )  # it ends when it finds that its node is gone
+        (tmp_path / "calls-let-go").touch()
+
+    loser = threading.Thread(target=lose_node)
+    loser.start()
+    done = run_tasks(cluster, tasks)
+    loser.join()
+    assert texts(done) == [task.parameters["text"] for task in tasks]
+    starts = [len(mark.read_text(encoding="utf-8").splitlines()) for mark in marks]
+    assert sorted(starts) == [1, 1, 2]
 
 
 def test_errors_of_a_task_are_the_commands_errors(cluster: Any, tmp_path: Path) -> None:
