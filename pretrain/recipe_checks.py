@@ -80,6 +80,8 @@ def check(recipe: TrainingRecipe) -> None:
             value = value_of(recipe, field)
             if value is not None and not holds(value):
                 raise InputError(f"{field} {value}: must be {words}")
+    if not 0 <= recipe.seed < 2**32:
+        raise InputError(f"seed {recipe.seed}: must be 0 to {2**32 - 1}")
 
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:

@@ -201,8 +201,6 @@ def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLangu
         raise InputError(f"model.type_vocab_size {model.type_vocab_size}: sentence pairs need 2 token types")
     if recipe.dropout_rng not in ("threefry", "rbg"):
         raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be threefry or rbg")
-    if not 0 <= recipe.seed < 2**32:
-        raise InputError(f"seed {recipe.seed}: must be 0 to {2**32 - 1}")
     bert = BertForPreTraining(
         model,
         header.vocabulary_size,

@@ -59,7 +59,7 @@ def test_a_disk_that_fills_up_at_every_page_of_the_way_costs_nothing(
         "run/corpus/sentences",
         "run/corpus/morphemes",
         "run/corpus/vocabulary",
-        "run/corpus/records/data/jsonl-part-0.jsonl-00000/train.array_record",
+        "run/corpus/records/data/jsonl-part-0.jsonl-00000/train-64.array_record",
         "run/corpus/records/done/jsonl-part-1.jsonl-00000.json",
         "run/vocabulary/tokenizer.json",
         "run/examples",

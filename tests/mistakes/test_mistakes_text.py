@@ -96,8 +96,8 @@ MISTAKES = [
     ),
     Mistake(
         "a file system that wants a package",
-        r"gs://bucket/a: cannot be reached \(.*gcsfs.*\); see to the address and the network, install what is missing, or copy .*",
-        flags=("--source", "text:gs://bucket/a"),
+        r"s3://bucket/a: cannot be reached \(.*s3fs.*\); see to the address and the network, install what is missing, or copy .*",
+        flags=("--source", "text:s3://bucket/a"),
         mended_flags=(),
         early=True,
     ),

@@ -213,7 +213,8 @@ def test_a_flipped_bit_in_a_record_is_never_trained_on(
         "and prepare again",
         sentence,
     ), sentence
-    before = losses(Path("run"))
+    began = Path("run/metrics/metrics.jsonl").exists()  # held-out rows are read before the first step
+    before = losses(Path("run")) if began else []
     assert before == losses(never_failed / "run")[: len(before)], "what was trained before is not what it should be"
     remove("run/examples")
     remove("run/corpus/records")

@@ -90,7 +90,7 @@ class World:
         """run_tpu.sh to its end."""
         done = subprocess.run(
             [ROOT / "run_tpu.sh", *map(str, arguments)],
-            cwd=self.home, env=self.environment(**environment), capture_output=True, text=True, timeout=60,
+            cwd=self.home, env=self.environment(**environment), capture_output=True, text=True, timeout=240,
         )  # fmt: skip
         return Said(done.returncode, done.stdout, done.stderr)
 

@@ -76,7 +76,7 @@ def test_losses_do_not_depend_on_accumulation_and_a_stopped_run_resumes(
     losses = {name: [line["loss"] for line in untimed(run) if "loss" in line] for name, run in runs.items()}
     assert losses["stopped"] == losses["whole"]
     np.testing.assert_allclose(losses["accumulated"], losses["whole"], rtol=1e-5)
-    assert runs["whole"].manifest()["train"]["rows_seen"] == 8 + 8 + 16 + 16 + 16 + 16
+    assert runs["whole"].manifest()["train"]["rows_seen"] == 8 + 8 + 8 + 8 + 16 + 16
 
 
 def test_a_warmup_beyond_the_run_is_refused(tiny: TrainingRecipe, new_run: Callable[..., RunFolder]) -> None:

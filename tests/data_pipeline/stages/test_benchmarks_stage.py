@@ -79,7 +79,7 @@ def test_report_lists_what_went_beside_what_it_matched_and_what_stayed(
     assert f"1.00 benchmark/test test.jsonl:3: {COPIED}" in printed
     write_report(folder)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert f'<td>{THANKS}</td><td>benchmark/test</td><td class="n">12</td><td class="n">12</td>' in page
+    assert f'<td lang="ko">{THANKS}</td><td>benchmark/test</td><td class="n">12</td><td class="n">12</td>' in page
 
 
 def test_formulae_are_counted_over_all_parts_whatever_the_number_of_workers(recipe: DataRecipe, tmp_path: Path) -> None:
