@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import RecordsHeader, Shard, is_published, publish, records_folders, withdraw
+from data_pipeline.contract.records import RecordsHeader, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json, write_atomically, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, tokenizer_sha256
+from data_pipeline.contract.write_records import Shard, is_published, publish, withdraw
 from data_pipeline.recipe import DataRecipe
 from data_pipeline.shard_task import Done
 from data_pipeline.stages.records import SHARDS, TOKEN_COUNTS

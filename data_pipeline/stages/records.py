@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data_pipeline.contract.records import Shard, ShardWriter
 from data_pipeline.contract.storage import write_array
 from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
+from data_pipeline.contract.write_records import Shard, ShardWriter
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.document import Sentence
 from data_pipeline.examples import row_maker

@@ -8,7 +8,8 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from benchmarks.positions import count
-from data_pipeline.contract.records import Layout, Records, RecordsHeader, bitmap, publish, write_shard
+from data_pipeline.contract.records import Layout, Records, RecordsHeader, bitmap
+from data_pipeline.contract.write_records import publish, write_shard
 
 LENGTH = 16
 

@@ -13,14 +13,7 @@ from prepared_runs import done_records, results, run
 
 import data_pipeline.publish
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import (
-    Layout,
-    Records,
-    folder_of_length,
-    from_bitmap,
-    read_header,
-    records_folders,
-)
+from data_pipeline.contract.records import Layout, Records, folder_of_length, from_bitmap, read_header, records_folders
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer

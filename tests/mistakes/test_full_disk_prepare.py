@@ -11,7 +11,8 @@ from array_record.python.array_record_module import ArrayRecordReader
 from harness import WORK_FAILED, Ran, SmallDisk, assert_only_whole, prepare_command, results, run_process, snapshot
 
 from data_pipeline.contract.errors import WorkError
-from data_pipeline.contract.records import Shard, bitmap, write_shard
+from data_pipeline.contract.records import bitmap
+from data_pipeline.contract.write_records import Shard, write_shard
 
 RunCommandLine = Callable[..., Ran]
 MakeDisk = Callable[[str], SmallDisk]

@@ -9,9 +9,10 @@ import numpy as np
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from data_pipeline.contract.records import PAIRS, Layout, RecordsHeader, bitmap, publish, write_shard
+from data_pipeline.contract.records import PAIRS, Layout, RecordsHeader, bitmap
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files, tokenizer_sha256
+from data_pipeline.contract.write_records import publish, write_shard
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 from pretrain.watching.metrics import OF_THIS_MACHINE, read_metrics

@@ -12,21 +12,8 @@ from array_record.python.array_record_module import ArrayRecordReader
 from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.contract.records import (
-    NAME,
-    Layout,
-    Records,
-    RecordsHeader,
-    Shard,
-    bitmap,
-    features,
-    from_bitmap,
-    is_published,
-    publish,
-    read_header,
-    withdraw,
-    write_shard,
-)
+from data_pipeline.contract.records import Layout, Records, RecordsHeader, bitmap, features, from_bitmap, read_header
+from data_pipeline.contract.write_records import NAME, Shard, is_published, publish, withdraw, write_shard
 
 LENGTH = 16
 Row = dict[str, np.ndarray]
