@@ -85,8 +85,9 @@ def unbroken(recipe: DataRecipe, tmp_path_factory: pytest.TempPathFactory) -> Ru
     return run(tmp_path_factory.mktemp("unbroken"), recipe)
 
 
-def test_workers_do_not_change_a_byte(unbroken: RunFolder, recipe: DataRecipe, tmp_path: Path) -> None:
-    assert results(run(tmp_path, recipe, workers=2).path) == results(unbroken.path)
+@pytest.mark.parametrize("workers", [2, 4])
+def test_workers_do_not_change_a_byte(workers: int, unbroken: RunFolder, recipe: DataRecipe, tmp_path: Path) -> None:
+    assert results(run(tmp_path, recipe, workers=workers).path) == results(unbroken.path)
 
 
 def test_every_layout_and_length_has_the_same_bytes_on_any_number_of_workers(
