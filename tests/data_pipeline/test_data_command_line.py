@@ -213,7 +213,7 @@ def test_report_shows_bad_records_and_drops(
     assert "a.jsonl:94" not in out
 
 
-COST = r"\(\d+\.\d CPU s, 0\.\d MB of text, \d+\.\d\d MB/s per core, peak \d+ MB a worker\)"
+COST = r"\(\d+\.\d CPU s, 0\.\d MB of text, [\d,]+\.\d\d MB/s per core, peak [\d,]+ MB a worker\)"
 
 
 def test_every_stage_tells_what_it_cost_in_the_run_that_did_it(
@@ -228,7 +228,7 @@ def test_every_stage_tells_what_it_cost_in_the_run_that_did_it(
     for stage in ("documents", "sentences", "morphemes", "records"):
         assert re.search(COST, runs[0][stage])
     for stage in ("duplicates", "vocabulary"):  # these read no text
-        assert re.search(r"\(\d+\.\d CPU s, peak \d+ MB a worker\)", runs[0][stage])
+        assert re.search(r"\(\d+\.\d CPU s, peak [\d,]+ MB a worker\)", runs[0][stage])
     first, second = ({stage: line.partition("(")[2] for stage, line in run.items()} for run in runs)
     assert first == second
 

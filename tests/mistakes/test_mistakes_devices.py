@@ -219,7 +219,7 @@ NO_ACCELERATOR = r"this machine has no TPU and no NVIDIA GPU; set JAX_PLATFORMS=
     ],
 )
 def test_a_platform_without_devices_is_one_sentence_of_a_real_process(platforms: str, code: int, message: str) -> None:
-    sentence = run_process("pretrain.machine.devices", environment={"JAX_PLATFORMS": platforms}).sentence(code)
+    sentence = run_process("pretrain.machine.smoke_test", environment={"JAX_PLATFORMS": platforms}).sentence(code)
     assert re.fullmatch(message, sentence), sentence
 
 
@@ -227,7 +227,7 @@ def test_a_platform_without_devices_is_one_sentence_of_a_real_process(platforms:
 def test_train_says_of_missing_devices_what_the_device_check_says(
     prepared: Path, run_command_line: Run, never_failed: Path
 ) -> None:
-    for command in (("pretrain.machine.devices",), TRAIN):
+    for command in (("pretrain.machine.smoke_test",), TRAIN):
         sentence = run_process(*command, environment={"JAX_PLATFORMS": "cuda"}).sentence(WORK_FAILED)
         assert sentence == f"no device answers (JAX found none for JAX_PLATFORMS=cuda); {NO_ACCELERATOR}"
     run_command_line(*TRAIN).success()

@@ -64,6 +64,7 @@ def test_every_row_is_read_once_in_the_order_of_a_run_without_warmup(accumulatio
     assert read == [index for step in expected for index in step]
 
 
+@pytest.mark.slow
 def test_losses_do_not_depend_on_accumulation_and_a_stopped_run_resumes(
     tiny: TrainingRecipe, new_run: Callable[..., RunFolder], fast_to_compile: None
 ) -> None:

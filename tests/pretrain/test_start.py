@@ -117,6 +117,7 @@ def test_a_folder_without_a_model_is_refused(
         starting_parameters(other, *objective)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_from_another_and_resumes_as_itself(
     tiny: TrainingRecipe, new_run: Callable[..., RunFolder]
 ) -> None:

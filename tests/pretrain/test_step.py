@@ -178,7 +178,6 @@ def test_evaluation_does_not_depend_on_the_batch_it_is_done_in(pairs_folder: Pat
     [
         ({"model": {"vocab_size": 300}}, "model.vocab_size 300: the records have 200"),
         ({"model": {"max_position_embeddings": 16}}, "max_position_embeddings 16: the records' rows have 32"),
-        ({"seed": -1}, "seed -1"),
     ],
 )
 def test_a_recipe_that_contradicts_the_records_is_refused(

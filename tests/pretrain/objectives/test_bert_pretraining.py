@@ -67,6 +67,7 @@ def metrics_of(folder: Path, header: RecordsHeader, sharding: NamedSharding) -> 
     }
 
 
+@pytest.mark.slow
 def test_sentence_order_is_learnt_as_the_next_sentence_is_under_its_own_name(
     pairs_folder: Path, one_device: NamedSharding
 ) -> None:
