@@ -10,13 +10,14 @@ OVERLAPPED: Options = {
     "xla_tpu_enable_data_parallel_all_reduce_opt": True,
     "xla_tpu_data_parallel_opt_different_sized_ops": True,
 }
-"""Sums over devices run beside what does not need them (github.com/AI-Hypercomputer/maxtext, xla_flags_library.py). Compiled, not measured."""
+"""Sums over devices run beside what does not need them (github.com/AI-Hypercomputer/maxtext, xla_flags_library.py). Compiled for v5e
+only, and measured nowhere."""
 
 XLA_OPTIONS: Mapping[str, Options] = {
     "TPU v5": OVERLAPPED,
     "TPU v6": OVERLAPPED,
     "TPU7x": OVERLAPPED,
-    # docs.jax.dev/en/latest/gpu_performance_tips.html
+    # docs.jax.dev/en/latest/gpu_performance_tips.html; neither compiled nor measured here
     "NVIDIA": {"xla_gpu_enable_latency_hiding_scheduler": True},
 }
 """Beginning of a device kind -> options. v2 to v4 and CPUs do best with XLA's own."""
