@@ -47,7 +47,7 @@ def certify(
     def work() -> dict[str, Any]:
         stages = Stages(folder, recipe, LocalEngine(workers))
         index = stages.benchmark_index()
-        matches = stages.matches(stages.documents(), [], index)
+        matches = stages.matches(stages.split(stages.documents(), []), index)
         stages.formulae(matches)
         return _certificate(stages, recipe, matches)
 

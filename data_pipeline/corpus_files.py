@@ -65,8 +65,8 @@ class PartWriter(AbstractContextManager["PartWriter"]):
         self._write([document.id, document.source, document.text, document.category])
 
     def write_sentences(self, document: SplitDocument) -> None:
-        rows = [[sentence.text, sentence.blanks, int(sentence.after_break)] for sentence in document.sentences]
-        self._write([document.id, document.source, document.split, rows, document.category, document.key])
+        # The split first: `read_sentences` looks no further in what it leaves out.
+        self._write([document.split, document.id, document.source, document.sentences, document.category, document.key])
 
     def write_match(self, document: Document, sentence: str, match: Match) -> None:
         self._write([document.id, document.source, sentence, match.benchmark, match.location, match.text, match.score])
@@ -94,12 +94,13 @@ def read_documents(path: str) -> Iterator[Document]:
         yield Document(identifier, source, text, category=category)
 
 
-def read_sentences(path: str) -> Iterator[SplitDocument]:
-    """The documents of a part written by `write_sentences`, in order."""
+def read_sentences(path: str, split: Split | None = None) -> Iterator[SplitDocument]:
+    """The documents of a part written by `write_sentences`, in order; of one split or of both."""
+    beginning = f'["{split}",' if split else ""
     for line in _lines(path):
-        identifier, source, split, rows, category, key = json.loads(line)
-        sentences = tuple(Sentence(text, blanks, bool(after_break)) for text, blanks, after_break in rows)
-        yield SplitDocument(identifier, source, split, sentences, category, key)
+        if line.startswith(beginning):
+            of, identifier, source, rows, category, key = json.loads(line)
+            yield SplitDocument(identifier, source, of, tuple(map(Sentence._make, rows)), category, key)
 
 
 def read_matches(path: str) -> Iterator[FoundMatch]:

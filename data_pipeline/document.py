@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A sentence and the blanks that followed it in its document.
+class Sentence(NamedTuple):
+    """A sentence and the blanks that followed it in its document; a tuple, for nothing else is made so fast, and so often.
 
     - `text`: the sentence, without blanks at its ends.
     - `blanks`: the blanks between it and the next sentence, as they stood (may be empty; "\\n" ends a paragraph).

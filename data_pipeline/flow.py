@@ -163,22 +163,31 @@ class Stages:
         task = self._task("benchmarks", "index", "benchmarks:index_benchmarks", {"files": files}, parameters)
         return self._stage("benchmarks", [task], "texts")
 
-    def matches(self, documents: list[Done], survivors: list[Done], index: list[Done]) -> list[Done]:
+    def split(self, documents: list[Done], survivors: list[Done]) -> list[Done]:
+        """Where the sentences of each part start."""
+        parameters = {"sentences": plain_fields(self.recipe.sentences)}
+        tasks = [
+            self._task("split", name, "split:find_sentences", inputs, parameters)
+            for name, part in _parts(documents).items()
+            for inputs in [{"part": (part,), "repeated": tuple(each.outputs[f"{name}.npy"] for each in survivors)}]
+        ]
+        return self._stage("split", tasks)
+
+    def matches(self, split: list[Done], index: list[Done]) -> list[Done]:
         """The sentences of each part that stand in a benchmark."""
         if not index:
             return []
         recipe = plain_fields(self.recipe.decontamination)
-        parameters = {
-            "sentences": plain_fields(self.recipe.sentences),
-            "decontamination": {
-                name: recipe[name] for name in ("ngram", "min_chars", "threshold", "embedded_threshold")
-            },
-        }
+        compared = {name: recipe[name] for name in ("ngram", "min_chars", "threshold", "embedded_threshold")}
         tasks = []
-        for name, part in _parts(documents).items():
-            repeated = tuple(each.outputs[f"{name}.npy"] for each in survivors)
-            inputs = {"part": (part,), "repeated": repeated, "index": _outputs(index, "")}
-            tasks.append(self._task("matches", name, "benchmarks:find_matches", inputs, parameters))
+        for done in split:
+            inputs = {
+                "part": done.task.inputs["part"],
+                "split": _outputs([done], ""),
+                "index": _outputs(index, ""),
+            }
+            parameters = {"decontamination": compared}
+            tasks.append(self._task("matches", done.task.name, "benchmarks:find_matches", inputs, parameters))
         return self._stage("matches", tasks)
 
     def formulae(self, matches: list[Done]) -> list[Done]:
@@ -192,21 +201,22 @@ class Stages:
         return self._stage("formulae", [task], "matches")
 
     def sentences(self, documents: list[Done], survivors: list[Done], index: list[Done]) -> list[Done]:
-        matches = self.matches(documents, survivors, index)
+        split = self.split(documents, survivors)
+        matches = self.matches(split, index)
         formulae = self.formulae(matches)
-        matches_of = {done.task.name: _outputs([done], MATCHES) for done in matches}
-        tasks: list[ShardTask] = []
-        for done, (source, *_) in zip(documents, self._files, strict=True):
-            for name, part in _parts([done]).items():
-                parameters = sentence_parameters(self.recipe, source)
-                self._source_of.append(source)
-                inputs = {
-                    "part": (part,),
-                    "repeated": tuple(each.outputs[f"{name}.npy"] for each in survivors),
-                    "matches": matches_of.get(name, ()),
-                    "formulae": _outputs(formulae, ""),
-                }
-                tasks.append(self._task("sentences", name, "sentences:make_sentences", inputs, parameters))
+        self._source_of = [
+            source for done, (source, *_) in zip(documents, self._files, strict=True) for _ in _outputs([done], ".zst")
+        ]
+        tasks = []
+        for number, (done, source) in enumerate(zip(split, self._source_of, strict=True)):
+            inputs = {
+                **done.task.inputs,
+                "split": _outputs([done], ""),
+                "matches": _outputs(matches[number : number + 1], MATCHES),
+                "formulae": _outputs(formulae, ""),
+            }
+            parameters = sentence_parameters(self.recipe, source)
+            tasks.append(self._task("sentences", done.task.name, "sentences:make_sentences", inputs, parameters))
         done_tasks = self._stage("sentences", tasks)
         check_sentences(self.report["sentences"])
         return done_tasks
@@ -303,7 +313,6 @@ def sentence_parameters(recipe: DataRecipe, source: Source) -> dict[str, Any]:
     pseudonyms = {"types": plain_fields(recipe.pseudonyms), "seed": recipe.seed}
     fraction = source.evaluation_fraction
     return {
-        "sentences": plain_fields(recipe.sentences),
         "korean": plain_fields(recipe.korean),
         "length": plain_fields(source.length or recipe.length),
         "on_contaminated": recipe.decontamination.on_contaminated,

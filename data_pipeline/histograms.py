@@ -2,21 +2,18 @@
 in fixed bins."""
 
 from collections.abc import Sequence
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from data_pipeline.document import Document, Dropped
-from data_pipeline.steps.korean_filter import HANGUL
+from data_pipeline.steps.scripts import count_scripts
 
 LENGTH_EDGES = tuple(sorted({round(10 ** (eighth / 8)) for eighth in range(6 * 8 + 1)}))
 """Characters where a bin begins: eight bins to the power of ten from 1 to a million; the last has no end."""
 SHARE_BINS = 20
 """Of the Hangul share, 0.05 wide; the last holds 1, too."""
-LETTERS_END = 0x323B0
-"""No letter of a living script, no Han character stands behind it."""
 CHARACTERS_AT_ONCE = 200_000
 
 Moment = Literal["in", "lost"]
@@ -96,23 +93,6 @@ def _length(document: Document) -> int:
 
 
 def _share_bins(texts: Sequence[str]) -> NDArray[np.int64]:
-    characters = np.frombuffer("".join(texts).encode("utf-32-le", errors="surrogatepass"), np.uint32)
-    characters = np.minimum(characters, LETTERS_END - 1)
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts))
-    starts = (np.cumsum(lengths) - lengths)[lengths > 0]  # reduceat knows no empty ranges
-    if not len(starts):
-        return np.zeros(SHARE_BINS, np.int64)
-    hangul, letters = (np.add.reduceat(of[characters], starts, dtype=np.int32) for of in _classes())
+    hangul, _, letters = count_scripts(texts).T
     share = hangul[letters > 0] / letters[letters > 0]
     return np.bincount(np.minimum((share * SHARE_BINS).astype(np.int64), SHARE_BINS - 1), minlength=SHARE_BINS)
-
-
-@cache
-def _classes() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """1 for the code points that are Hangul as the Korean filter has it, and for those that are letters."""
-    characters = [chr(point) for point in range(LETTERS_END)]
-    hangul = np.zeros(LETTERS_END, np.uint8)
-    hangul[[ord(character) for character in HANGUL.findall("".join(characters))]] = 1
-    letters = np.array([character.isalpha() for character in characters], np.uint8)
-    letters[-1] = 0  # stands for all that come after it
-    return hangul, letters

@@ -19,6 +19,7 @@ from data_pipeline.shard_task import Output, ShardTask
 from data_pipeline.stages.benchmarks import FORMULAE
 from data_pipeline.stages.duplicates import repeated_documents
 from data_pipeline.stages.sentences import PART, steps_of
+from data_pipeline.steps.split_sentences import sentence_splitter
 
 
 class Prepared:
@@ -61,14 +62,15 @@ class Prepared:
         }
 
     def steps(self, part: str, source: str) -> list[Step]:
-        """The steps that the documents of a part went through after deduplication."""
+        """The steps that the documents of a part went through after deduplication, the split into sentences first."""
         inputs = {
             "matches": self._outputs("matches", part, MATCHES),
             "formulae": self._outputs("formulae", "all", FORMULAE),
         }
         [of_recipe] = [each for each in self.recipe.sources if (each.name or each.format) == source]
         parameters = sentence_parameters(self.recipe, of_recipe)
-        return steps_of(ShardTask("sentences", part, "", str(self._corpus), inputs, parameters))
+        task = ShardTask("sentences", part, "", str(self._corpus), inputs, parameters)
+        return [sentence_splitter(self.recipe.sentences), *steps_of(task)]
 
     def _outputs(self, stage: str, task: str, name: str) -> tuple[Output, ...]:
         return tuple(Output(str(folder / name), 0, "") for of, folder in self._attempts(stage).items() if of == task)

@@ -8,17 +8,15 @@ from typing import Any
 
 from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
 from data_pipeline.contract.storage import write_json
-from data_pipeline.corpus_files import MATCHES, PartWriter, read_documents, read_matches
-from data_pipeline.document import Document
-from data_pipeline.recipe import Decontamination, SentenceSplit
+from data_pipeline.corpus_files import MATCHES, PartWriter, read_matches
+from data_pipeline.recipe import Decontamination
 from data_pipeline.shard_task import ShardTask
-from data_pipeline.stages.duplicates import repeated_documents
+from data_pipeline.stages.split import split_documents
 from data_pipeline.steps.benchmark_matches import matcher
 from data_pipeline.steps.bm25 import Bm25Index, letters_of
 from data_pipeline.steps.bm25_build import build_index
 from data_pipeline.steps.decontamination import FORMULA_LETTERS, formula_documents
 from data_pipeline.steps.removal import sentences_of
-from data_pipeline.steps.split_sentences import sentence_splitter
 
 FORMULAE = "formulae.json"
 DOCUMENTS_PER_BATCH = 128
@@ -44,22 +42,18 @@ def find_matches(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `matches.zst`: every sentence of a part's surviving documents that stands in a benchmark, beside what it matches."""
     index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
     matches_of = matcher(Decontamination(**task.parameters["decontamination"]), index)
-    split = sentence_splitter(SentenceSplit(**task.parameters["sentences"]))
-    repeated = {number for file in task.inputs["repeated"] for number in repeated_documents(file.path)}
-    [part] = task.inputs["part"]
-    documents = (each for number, each in enumerate(read_documents(part.path)) if number not in repeated)
+    documents = (document for document in split_documents(task) if document.sentences)
     counts: Counter[str] = Counter()
     with PartWriter(folder / MATCHES) as writer:
         while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
-            splits = [done for done in map(split, batch) if isinstance(done, Document)]
-            sentences = [sentence.text for document in splits for sentence in sentences_of(document)]
+            sentences = [sentence.text for document in batch for sentence in sentences_of(document)]
             matches = matches_of(sentences)
             counts.update(
                 documents=len(batch),
                 sentences=len(sentences),
                 text_bytes=sum(len(document.text.encode()) for document in batch),
             )
-            for document in splits if matches else ():
+            for document in batch if matches else ():
                 for sentence in sentences_of(document):
                     if match := matches.get(sentence.text):
                         writer.write_match(document, sentence.text, match)

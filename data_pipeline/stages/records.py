@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from data_pipeline.contract.storage import write_array
 from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
 from data_pipeline.contract.write_records import Shard, ShardWriter
-from data_pipeline.corpus_files import SplitDocument, read_sentences
+from data_pipeline.corpus_files import Split, SplitDocument, read_sentences
 from data_pipeline.document import Sentence
 from data_pipeline.examples import row_maker
 from data_pipeline.examples.packed import PackedRows
@@ -42,7 +42,8 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     shards: dict[str, dict[str, Any]] = {}
     token_counts = np.zeros(tokenizer.size, np.int64)
     counts: dict[str, Any] = {}
-    for split in ("train", "evaluation"):
+    splits: tuple[Split, ...] = ("train", "evaluation")
+    for split in splits:
         passes = [
             _tokenised(chosen, tokenizer, parameters["word_unit"], tally, token_counts)
             for chosen in _passes(part.path, split, mixture, tally)
@@ -93,13 +94,11 @@ def _write_rows(
     return {length: writer.shard for length, writer in writers.items()}, counts
 
 
-def _passes(part: str, split: str, mixture: Mixture, tally: Tally) -> Iterator[Iterator[SplitDocument]]:
+def _passes(part: str, split: Split, mixture: Mixture, tally: Tally) -> Iterator[Iterator[SplitDocument]]:
     """The documents of a split, each in as many passes as it has copies, so that copies stand far from each other."""
 
     def documents(number: int) -> Iterator[SplitDocument]:
-        for document in read_sentences(part):
-            if document.split != split:
-                continue
+        for document in read_sentences(part, split):
             copies = mixture.copies(document)
             if number == 0:
                 tally.add("documents")

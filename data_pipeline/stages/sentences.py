@@ -1,24 +1,25 @@
-"""Stage 3: documents without duplicates become filtered, decontaminated, pseudonymised sentences."""
+"""Stage 4: documents without duplicates become filtered, decontaminated, pseudonymised sentences."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_documents, read_matches
+from data_pipeline.corpus_files import PartWriter, Split, SplitDocument, read_matches
 from data_pipeline.document import Document, Dropped, Step
 from data_pipeline.histograms import TextHistograms
-from data_pipeline.recipe import KoreanFilter, LengthFilter, Pseudonyms, SentenceSplit
+from data_pipeline.recipe import KoreanFilter, LengthFilter, Pseudonyms
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.documents import document_key
 from data_pipeline.stages.duplicates import repeated_documents
+from data_pipeline.stages.split import split_documents
 from data_pipeline.steps.decontamination import remove_matches
 from data_pipeline.steps.korean_filter import korean_filter
 from data_pipeline.steps.length_filter import length_filter
 from data_pipeline.steps.pseudonyms.step import pseudonymiser
-from data_pipeline.steps.split_sentences import sentence_splitter
+from data_pipeline.steps.split_sentences import NO_SENTENCE
 from data_pipeline.tally import Tally
 
 PART = "part.zst"
@@ -34,9 +35,8 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
     }
     steps = steps_of(task)
     fraction = task.parameters["evaluation_fraction"]
-    [part] = task.inputs["part"]
     with PartWriter(folder / PART) as writer:
-        for document, before, result in _results(part.path, repeated, steps, tally, histograms):
+        for document, before, result in _results(split_documents(task), repeated, steps, tally, histograms):
             if isinstance(result, Dropped):
                 tally.drop_document(result)
                 continue
@@ -68,37 +68,35 @@ def split_of(text: str, evaluation_fraction: float) -> Split:
 
 
 def _results(
-    part: str, repeated: Mapping[int, str], steps: Sequence[Step], tally: Tally, histograms: TextHistograms
+    documents: Iterable[Document],
+    repeated: Mapping[int, str],
+    steps: Sequence[Step],
+    tally: Tally,
+    histograms: TextHistograms,
 ) -> Iterator[tuple[Document, Document | Dropped, Document | Dropped]]:
-    """Each document of a part and what the steps make of it, in order; between them, how it was before the last step."""
-    numbered = enumerate(read_documents(part))
+    """Each document and what the steps make of it, in order; between them, how it was before the last step."""
+    numbered = enumerate(documents)
     while batch := list(islice(numbered, DOCUMENTS_PER_BATCH)):
         tally.add("documents_in", len(batch))
         tally.add("text_bytes", sum(len(document.text.encode()) for _, document in batch))
-        results: list[Document | Dropped] = [
-            Dropped(document, repeated[position]) if position in repeated else document for position, document in batch
+        before = results = [
+            document if document.sentences else Dropped(document, repeated.get(position, NO_SENTENCE))
+            for position, document in batch
         ]
-        before = split = results
-        for number, step in enumerate(steps):
+        for step in steps:
             before, results = results, [result if isinstance(result, Dropped) else step(result) for result in results]
-            if number == 0:
-                split = results
-                for result in results:
-                    document = result.document if isinstance(result, Dropped) else result
-                    tally.add("sentences_in", len(document.sentences or ()))
-                    if not isinstance(result, Dropped):
-                        histograms.add(result)
-        for of_split, result in zip(split, results, strict=True):
-            if not isinstance(of_split, Dropped):
-                histograms.lose(of_split, result)
+        for (_, document), result in zip(batch, results, strict=True):
+            if document.sentences:
+                tally.add("sentences_in", len(document.sentences))
+                histograms.add(document)
+                histograms.lose(document, result)
         yield from zip((document for _, document in batch), before, results, strict=True)
 
 
 def steps_of(task: ShardTask) -> list[Step]:
-    """The steps that the documents of a task go through, duplicates aside."""
+    """The steps that the split documents of a task go through."""
     parameters = task.parameters
     steps: list[Step] = [
-        sentence_splitter(SentenceSplit(**parameters["sentences"])),
         korean_filter(KoreanFilter(**parameters["korean"])),
         length_filter(LengthFilter(**parameters["length"])),
     ]

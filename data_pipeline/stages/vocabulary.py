@@ -41,7 +41,7 @@ def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:
                 yield text
 
     def trained(copies: int) -> Iterator[SplitDocument]:
-        documents = (document for document in read_sentences(part.path) if document.split == "train")
+        documents = read_sentences(part.path, "train")
         return (document for document in documents if mixture.copies(document) == copies)
 
     with TemporaryDirectory(dir=folder) as place:

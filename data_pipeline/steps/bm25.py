@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from data_pipeline.contract.benchmark_files import BenchmarkText
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import read_json
-from data_pipeline.steps.bm25_kernels import SYMBOLS, closest, ngrams
+from data_pipeline.steps.bm25_kernels import closest, hash_terms, ngrams
 
 ARRAYS = (
     "term_codes",
@@ -22,8 +22,7 @@ ARRAYS = (
     "posting_texts",
     "text_starts",
     "text_terms",
-    "text_counts",
-    "text_lengths",
+    "text_weights",
     "self_scores",
 )
 """What a search needs, in the order in which the compiled search takes them."""
@@ -32,7 +31,7 @@ OTHER_ARRAYS = ("short_keys", "records", "record_ends")
 """The keys of the short texts, ascending; and for people all texts, the short ones last: UTF-8 JSON, and where each record
 ends, in bytes."""
 
-FORMAT = 2
+FORMAT = 3
 _NOT_LETTER = re.compile("[^0-9A-Za-z가-힣]")
 
 
@@ -101,7 +100,7 @@ class Bm25Index:
     benchmarks: dict[str, int]
     unknown_idf: float
     arrays: dict[str, NDArray[Any]]
-    first_terms: NDArray[np.int64]
+    slots: NDArray[np.int32]
     scratch: tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.uint8]]
 
     @classmethod
@@ -131,9 +130,7 @@ class Bm25Index:
                 np.zeros(len(arrays["term_codes"]), np.uint8),
             ),
             unknown_idf=float(arrays["idf"].max()),
-            first_terms=np.searchsorted(
-                arrays["term_codes"], np.arange(SYMBOLS + 1) * SYMBOLS ** (facts["ngram"] - 1)
-            ).astype(np.int64),
+            slots=hash_terms(arrays["term_codes"]),
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -165,8 +162,7 @@ class Bm25Index:
             ends,
             letters,
             least_letters(self.min_chars, self.ngram),
-            self.ngram,
-            self.first_terms,
+            self.slots,
             *(self.arrays[name] for name in ARRAYS),
             self.unknown_idf,
             self.k1,

@@ -170,7 +170,8 @@ def _arrays(chunks: Sequence[_TermCounts]) -> dict[str, NDArray[Any]]:
 
     - `term_codes` int64 [T], ascending; `idf` float64 [T].
     - `posting_starts` int64 [T + 1], `posting_texts` int32 [P]: the texts of each term, ascending.
-    - `text_starts` int64 [D + 1], `text_terms` and `text_counts` int32 [P]: the terms of each text, ascending.
+    - `text_starts` int64 [D + 1], `text_terms` int32 [P]: the terms of each text, ascending; `text_weights` float64 [P], what
+      each adds to s(q, d) if it stands in q.
     - `text_lengths` int64 [D], in n-grams; `self_scores` float64 [D], s(d, d).
     """
     term_codes = np.unique(np.concatenate([chunk.codes for chunk in chunks]))
@@ -182,12 +183,12 @@ def _arrays(chunks: Sequence[_TermCounts]) -> dict[str, NDArray[Any]]:
     for own_terms in terms:
         frequencies += np.bincount(own_terms, minlength=len(term_codes))
     idf = np.log1p((len(lengths) - frequencies + 0.5) / (frequencies + 0.5))
-    mean_length, self_scores = lengths.mean(), []
+    mean_length, weights, self_scores = lengths.mean(), [], []
     for chunk, own_terms in zip(chunks, terms, strict=True):
         norms = K1 * (1 - B + B * chunk.lengths / mean_length)
         owners = np.repeat(np.arange(len(chunk.lengths)), chunk.pairs)
-        weights = idf[own_terms] * chunk.counts * (K1 + 1) / (chunk.counts + norms[owners])
-        self_scores.append(np.bincount(owners, weights=weights, minlength=len(chunk.lengths)))
+        weights.append(idf[own_terms] * chunk.counts * (K1 + 1) / (chunk.counts + norms[owners]))
+        self_scores.append(np.bincount(owners, weights=weights[-1], minlength=len(chunk.lengths)))
     pair_texts = np.repeat(np.arange(len(lengths), dtype=np.int32), pairs)
     return {
         "term_codes": term_codes,
@@ -196,7 +197,7 @@ def _arrays(chunks: Sequence[_TermCounts]) -> dict[str, NDArray[Any]]:
         "posting_texts": pair_texts[np.argsort(text_terms, kind="stable")],
         "text_starts": np.concatenate([[0], np.cumsum(pairs)]).astype(np.int64),
         "text_terms": text_terms,
-        "text_counts": np.concatenate([chunk.counts for chunk in chunks]),
+        "text_weights": np.concatenate(weights),
         "text_lengths": lengths,
         "self_scores": np.concatenate(self_scores),
     }

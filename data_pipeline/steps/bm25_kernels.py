@@ -14,6 +14,9 @@ MAX_NGRAM = 4
 FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 """Of the 64-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/)."""
 
+GOLDEN = 0x9E3779B97F4A7C15
+"""2 ** 64 over the golden ratio, odd."""
+
 LAST_EPOCH = 255
 """Queries whose hits one filling of the scratch tells apart."""
 
@@ -72,22 +75,37 @@ def ngrams(code_points, text_ends, n):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _find(code, term_codes, first_terms, leading):  # type: ignore[no-untyped-def]
-    """The term of an n-gram, -1 if the index does not know it. `leading` is SYMBOLS ** (n - 1)."""
-    symbol = code // leading
-    low, end = first_terms[symbol], first_terms[symbol + 1]
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if term_codes[middle] < code:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < end and term_codes[low] == code else -1
+def _slot(code, slots):  # type: ignore[no-untyped-def]
+    """Where the search for an n-gram begins (Fibonacci hashing: Knuth 1998, The Art of Computer Programming 3, section 6.4)."""
+    return np.int64((np.uint64(code) * np.uint64(GOLDEN)) >> np.uint64(32)) & (len(slots) - 1)
+
+
+@compiled
+def hash_terms(term_codes):  # type: ignore[no-untyped-def]
+    """The hash table of the terms, with linear probing: int32 [a power of two], a term or -1; at most half of it is filled."""
+    size = 2
+    while size < 2 * len(term_codes):
+        size *= 2
+    slots = np.full(size, -1, np.int32)
+    for term in range(len(term_codes)):
+        slot = _slot(term_codes[term], slots)
+        while slots[slot] >= 0:
+            slot = (slot + 1) & (size - 1)
+        slots[slot] = term
+    return slots
 
 
 @njit
-def _self_score(codes, term_codes, first_terms, leading, idf, unknown_idf, k1, norm):  # type: ignore[no-untyped-def]
+def _find(code, term_codes, slots):  # type: ignore[no-untyped-def]
+    """The term of an n-gram, -1 if the index does not know it."""
+    slot = _slot(code, slots)
+    while slots[slot] >= 0 and term_codes[slots[slot]] != code:
+        slot = (slot + 1) & (len(slots) - 1)
+    return np.int64(slots[slot])
+
+
+@njit
+def _self_score(codes, term_codes, slots, idf, unknown_idf, k1, norm):  # type: ignore[no-untyped-def]
     """s(q, q) of a query's n-grams; `norm` is k1 (1 - b + b |q| / m)."""
     score = 0.0
     codes = np.sort(codes)
@@ -97,7 +115,7 @@ def _self_score(codes, term_codes, first_terms, leading, idf, unknown_idf, k1, n
         while position < len(codes) and codes[position] == codes[first]:
             position += 1
         count = position - first
-        term = _find(codes[first], term_codes, first_terms, leading)
+        term = _find(codes[first], term_codes, slots)
         score += (idf[term] if term >= 0 else unknown_idf) * count * (k1 + 1) / (count + norm)
     return score
 
@@ -120,8 +138,7 @@ def _rarest_first(terms, frequencies, known, count):  # type: ignore[no-untyped-
 def _choose_terms(  # type: ignore[no-untyped-def]
     codes,
     term_codes,
-    first_terms,
-    leading,
+    slots,
     posting_starts,
     rare_terms,
     stretch,
@@ -140,7 +157,7 @@ def _choose_terms(  # type: ignore[no-untyped-def]
     for number in range(stretches):
         known = 0
         for code in codes[number * len(codes) // stretches : (number + 1) * len(codes) // stretches]:
-            term = _find(code, term_codes, first_terms, leading)
+            term = _find(code, term_codes, slots)
             if term < 0 or term_marks[term] == LISTED:
                 continue
             if term_marks[term] == 0:
@@ -179,7 +196,7 @@ def _find_candidates(looked_up, needed, posting_starts, posting_texts, hits, epo
         for posting in range(posting_starts[term], posting_starts[term + 1]):
             text = np.uint32(posting_texts[posting])  # unsigned: spares numba's check for indices from the end
             count = max(np.int64(hits[text]), base)
-            if least <= count < base + needed:
+            if count >= least and count < base + needed:
                 hits[text] = count + 1
                 if count + 1 == base + needed:
                     candidates[found] = text
@@ -193,16 +210,14 @@ def closest(  # type: ignore[no-untyped-def]
     ends,
     letters,
     min_letters,
-    n,
-    first_terms,
+    slots,
     term_codes,
     idf,
     posting_starts,
     posting_texts,
     text_starts,
     text_terms,
-    text_counts,
-    text_lengths,
+    text_weights,
     self_scores,
     unknown_idf,
     k1,
@@ -227,7 +242,6 @@ def closest(  # type: ignore[no-untyped-def]
     """
     best = np.full(len(ends), -1, np.int64)
     scores = np.zeros((len(ends), 2), np.float64)
-    leading = SYMBOLS ** (n - 1)
     query_terms = np.empty(len(codes), np.int64)
     looked_up = np.empty(len(codes), np.int64)
     terms = np.empty(len(codes), np.int64)
@@ -243,8 +257,7 @@ def closest(  # type: ignore[no-untyped-def]
         distinct, chosen = _choose_terms(
             query_codes,
             term_codes,
-            first_terms,
-            leading,
+            slots,
             posting_starts,
             rare_terms,
             stretch,
@@ -273,16 +286,12 @@ def closest(  # type: ignore[no-untyped-def]
         self_score = 0.0
         if found:
             norm = k1 * (1 - b + b * length / mean_length)
-            self_score = _self_score(query_codes, term_codes, first_terms, leading, idf, unknown_idf, k1, norm)
+            self_score = _self_score(query_codes, term_codes, slots, idf, unknown_idf, k1, norm)
         best_margin = -1.0
         for text in candidates[:found]:
-            text_norm = k1 * (1 - b + b * text_lengths[text] / mean_length)
             score = 0.0
             for position in range(text_starts[text], text_starts[text + 1]):
-                term = text_terms[position]
-                if term_marks[term]:
-                    count = text_counts[position]
-                    score += idf[term] * count * (k1 + 1) / (count + text_norm)
+                score += text_weights[position] * (term_marks[text_terms[position]] != 0)
             symmetric = 2 * score / (self_score + self_scores[text])
             embedded = score / self_scores[text]
             margin = max(symmetric / threshold, embedded / embedded_threshold)

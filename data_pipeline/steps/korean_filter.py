@@ -1,20 +1,9 @@
 """Removal of sentences that are not Korean, and of documents without any."""
 
-import re
-
 from data_pipeline.document import Document, Dropped, Removed, Step
 from data_pipeline.recipe import KoreanFilter
 from data_pipeline.steps.removal import remove_sentences, sentences_of, survivor
-
-# Syllables, then jamo: modern, compatibility, extended A and B, halfwidth.
-HANGUL = re.compile("[가-힣\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]")
-_NOT_HANGUL = re.compile("[^가-힣\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\ud7b0-\ud7ff\uffa0-\uffdc]+")
-# Ideographs (with 々〆〇) and kana. The katakana middle dot U+30FB is left out: Korean text uses it as its own ·.
-_HAN_OR_KANA = re.compile(
-    "[\u3005-\u3007\u3041-\u309f\u30a1-\u30fa\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f]"
-)
-# A search of its own: a class that mixes both planes is ten times slower.
-_RARE_HAN = re.compile("[\U00020000-\U000323af]")
+from data_pipeline.steps.scripts import Scripts, count_scripts
 
 
 def korean_filter(recipe: KoreanFilter) -> Step:
@@ -26,23 +15,22 @@ def korean_filter(recipe: KoreanFilter) -> Step:
     last removal.
     """
 
-    def why_not(sentence: str) -> Removed | None:
-        hangul = len(_NOT_HANGUL.sub("", sentence))
-        # Most sentences are Hangul, blanks and a full stop: they cannot fall short, whatever the rest is.
-        if hangul < recipe.min_hangul_share * len(sentence):
-            letters = sum(map(str.isalpha, sentence))
-            if hangul < recipe.min_hangul_share * letters:
-                return Removed(sentence, reason="not Korean", detail=f"{hangul} of {letters} letters are Hangul")
-        han_kana = len(_HAN_OR_KANA.findall(sentence)) + len(_RARE_HAN.findall(sentence))
-        if han_kana > recipe.max_han_kana:
-            return Removed(sentence, reason="Han or Kana", detail=f"{han_kana} characters")
+    def why_not(sentence: str, scripts: Scripts) -> Removed | None:
+        if scripts.hangul < recipe.min_hangul_share * scripts.letters:
+            return Removed(sentence, "not Korean", f"{scripts.hangul} of {scripts.letters} letters are Hangul")
+        if scripts.han_or_kana > recipe.max_han_kana:
+            return Removed(sentence, "Han or Kana", f"{scripts.han_or_kana} characters")
         return None
 
     def keep_korean(document: Document) -> Document | Dropped:
-        verdicts = ((index, why_not(sentence.text)) for index, sentence in enumerate(sentences_of(document)))
-        document = remove_sentences(document, {index: removed for index, removed in verdicts if removed})
-        kept = sentences_of(document)
-        if kept and not any(HANGUL.search(sentence.text) for sentence in kept):
+        sentences = sentences_of(document)
+        scripts = [Scripts(*counts) for counts in count_scripts([sentence.text for sentence in sentences]).tolist()]
+        verdicts = (why_not(sentence.text, counts) for sentence, counts in zip(sentences, scripts, strict=True))
+        removed = {index: verdict for index, verdict in enumerate(verdicts) if verdict}
+        document = remove_sentences(document, removed)
+        if document.sentences and not any(
+            counts.hangul for index, counts in enumerate(scripts) if index not in removed
+        ):
             return Dropped(document, reason="no Korean")
         return survivor(document)
 

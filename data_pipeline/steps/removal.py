@@ -33,9 +33,9 @@ def remove_sentences(document: Document, removed: Mapping[int, Removed]) -> Docu
         if index in removed:
             pending_break = True
             if kept and "\n" in sentence.blanks and "\n" not in kept[-1].blanks:
-                kept[-1] = replace(kept[-1], blanks="\n")
+                kept[-1] = kept[-1]._replace(blanks="\n")
         else:
-            kept.append(replace(sentence, after_break=True) if pending_break else sentence)
+            kept.append(sentence._replace(after_break=True) if pending_break else sentence)
             pending_break = False
     in_order = tuple(removed[index] for index in sorted(removed))
     return replace(document, sentences=tuple(kept), removed=document.removed + in_order)

@@ -1,9 +1,10 @@
 """Sentence splitting with KSS 1.3.1, the C++ release that KLUE used, and the repair of its known faults."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
+from itertools import pairwise
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.packages import install_command, needed
@@ -12,6 +13,9 @@ from data_pipeline.recipe import SentenceSplit
 
 KSS_VERSION = "1.3.1"
 """Later releases share the name but neither the speed nor the sentences."""
+
+NO_SENTENCE = "no sentence"
+"""Why a document of blanks is dropped."""
 
 Splitter = Callable[[str], list[str]]
 
@@ -40,31 +44,47 @@ _WORD_GOES_ON = re.compile(
 
 
 def sentence_splitter(recipe: SentenceSplit) -> Step:
-    """Makes the step that fills `Document.sentences`; joined with their blanks they give the text back, stripped.
+    """Makes the step that fills `Document.sentences`, as `start_finder` finds them and `cut_at` cuts. Drops a document of blanks
+    as "no sentence"."""
+    starts_of = start_finder(recipe)
+
+    def split(document: Document) -> Document | Dropped:
+        starts = starts_of(document)
+        return cut_at(document, starts) if starts else Dropped(document, NO_SENTENCE)
+
+    return split
+
+
+def cut_at(document: Document, starts: Sequence[int]) -> Document:
+    """The document, stripped, with the sentences that start there; joined with their blanks they are its text."""
+    text = document.text.strip()
+    pieces = [text[start:end] for start, end in pairwise([*starts, len(text)])]
+    return replace(document, text=text, sentences=tuple(map(_sentence, pieces)))
+
+
+def start_finder(recipe: SentenceSplit) -> Callable[[Document], list[int]]:
+    """Makes the function that tells where in a document's stripped text its sentences start; nowhere where that is empty.
 
     KSS runs paragraph by paragraph (a line break ends one). A sentence longer than `recipe.max_chars` characters is
     split again with its quotes hidden, which may still leave it long. The text is expected clean: NFC, `\\n` as line
-    break, no lone surrogates. Drops a document of blanks as "no sentence".
+    break, no lone surrogates.
 
-    Raises an InputError if KSS 1.3.1 is not installed; the step raises a WorkError that names the document if what KSS
+    Raises an InputError if KSS 1.3.1 is not installed; the function raises a WorkError that names the document if what KSS
     returns is not the document's text.
     """
     kss_split = _load_kss()
 
-    def split(document: Document) -> Document | Dropped:
+    def starts_of(document: Document) -> list[int]:
         text = document.text.strip()
-        if not text:
-            return Dropped(document, reason="no sentence")
         starts: list[int] = []
         for paragraph in _PARAGRAPH.finditer(text):
             offset = paragraph.start()
             starts += [
                 offset + start for start in _split_paragraph(paragraph[0], kss_split, recipe.max_chars, document.id)
             ]
-        pieces = [text[start:end] for start, end in zip(starts, [*starts[1:], len(text)], strict=True)]
-        return replace(document, text=text, sentences=tuple(map(_sentence, pieces)))
+        return starts
 
-    return split
+    return starts_of
 
 
 def _load_kss() -> Splitter:

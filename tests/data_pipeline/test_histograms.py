@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from data_pipeline import histograms
 from data_pipeline.document import Document, Dropped, Removed, Sentence
 from data_pipeline.histograms import LENGTH_EDGES, SHARE_BINS, TextHistograms
-from data_pipeline.steps.korean_filter import HANGUL
+from data_pipeline.steps.scripts import HANGUL
 
 TEXT = st.text(
     alphabet=st.one_of(st.sampled_from("가각힣ㄱㅋᄀabcé漢あ 1.!\n😀\U00020000\U000323af"), st.characters()),

@@ -104,7 +104,7 @@ def pseudonymiser(recipe: Pseudonyms, seed: int) -> Step:
             values = [value for value in find(sentence.text, before) if value.found.kind in on]
             if values:
                 key = key or hashlib.blake2b(f"{seed}\0{document.text}".encode()).digest()
-                new[number] = replace(sentence, text=_with_fakes(sentence.text, values, key))
+                new[number] = sentence._replace(text=_with_fakes(sentence.text, values, key))
                 replaced += [value.found.kind for value in values]
         if not new:
             return document
