@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 
+from data_pipeline.compiled import compiled
 from data_pipeline.contract.records import Row, bitmap
 from data_pipeline.contract.tokenizer import SpecialIds
 
@@ -52,30 +54,48 @@ def joined(pieces: Sequence[Tokens]) -> Tokens:
     return Tokens(np.concatenate([piece.ids for piece in pieces]), np.concatenate([piece.starts for piece in pieces]))
 
 
-def end_of_piece(run: Tokens, most: int, closing: np.ndarray | None = None) -> int:
-    """Where to cut a run: before the last word that would not fit whole; inside a word only if it alone is too long.
+def pieces_of(run: Tokens, most: int, closing: np.ndarray | None = None) -> list[Tokens]:
+    """A run cut into pieces that fit, each as long as may be: before the last word that would not fit whole; inside a word
+    only if it alone is too long.
 
     - `most`: tokens that fit, at least 1.
     - `closing`: bool [vocabulary], pieces that close what stands before them (`Tokenizer.closing`) and do not begin a piece.
     """
     if len(run) <= most:
+        return [run]
+    ends = _ends_of_pieces(run.starts, _opening(run, closing), most).tolist()
+    return [run[start:end] for start, end in pairwise([0, *ends])]
+
+
+def end_of_piece(run: Tokens, most: int, closing: np.ndarray | None = None) -> int:
+    """Where the first piece of a run ends, as `pieces_of` cuts it."""
+    if len(run) <= most:
         return len(run)
-    starts = run.starts[1 : most + 1]
-    if closing is not None:
-        opening = starts & ~closing[run.ids[1 : most + 1]]
-        starts = opening if opening.any() else starts
-    places = np.flatnonzero(starts)
-    return int(places[-1]) + 1 if len(places) else most
+    return len(pieces_of(run[: most + 1], most, closing)[0])
 
 
-def pieces_of(run: Tokens, most: int, closing: np.ndarray | None = None) -> list[Tokens]:
-    """A run cut by `end_of_piece` until all of it fits."""
-    pieces = []
-    while len(run):
-        end = end_of_piece(run, most, closing)
-        pieces.append(run[:end])
-        run = run[end:]
-    return pieces
+def _opening(run: Tokens, closing: np.ndarray | None) -> np.ndarray:
+    """bool [tokens]: where a piece should rather begin."""
+    return run.starts if closing is None else run.starts & ~closing[run.ids]
+
+
+@compiled
+def _ends_of_pieces(starts, opening, most):  # type: ignore[no-untyped-def]
+    ends = np.empty(len(starts), np.int64)
+    start, number = 0, 0
+    while start < len(starts):
+        end, closing = min(start + most, len(starts)), 0
+        if end < len(starts):
+            while end > start and not opening[end]:
+                if starts[end] and closing == 0:
+                    closing = end
+                end -= 1
+            if end == start:
+                end = closing if closing else start + most
+        ends[number] = end
+        number += 1
+        start = end
+    return ends[:number]
 
 
 class RowWriter:

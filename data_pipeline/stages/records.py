@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `train-LENGTH.array_record` and `evaluation-LENGTH.array_record`, each only if it has rows, what they hold as JSON,
     and how often each token was used."""
     parameters = task.parameters
-    tokenizer = Tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
+    tokenizer = _tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
     mixture = Mixture(**parameters["mixture"])
     [part] = task.inputs["part"]
     tally = Tally()
@@ -59,6 +60,12 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     write_array(folder / TOKEN_COUNTS, token_counts)
     (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
     return {**tally.counts(), **counts}
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(folder: Path) -> Tokenizer:
+    """Loaded once for all parts that a worker gets; the folder is an attempt's, whose files never change."""
+    return Tokenizer(folder)
 
 
 def _write_rows(
@@ -152,6 +159,7 @@ def _join_eojeols(run: Sequence[Sentence], tokens: Run) -> None:
             sentence.starts[0] = False
 
 
+@lru_cache(maxsize=1)
 def _encoder(tokenizer: Tokenizer, unit: WordUnit) -> Callable[[Sequence[Sentence]], list[Tokens]]:
     boundaries = morpheme_boundaries() if unit == "morpheme" else None
     encoder = corpus_encoder(tokenizer)

@@ -21,7 +21,7 @@ from data_pipeline.recipe import SentenceSplit
 from data_pipeline.steps.bm25 import ARRAYS, FORMAT, OTHER_ARRAYS, cut, least_letters, letters_of
 from data_pipeline.steps.bm25_kernels import MAX_NGRAM
 from data_pipeline.steps.removal import sentences_of
-from data_pipeline.steps.split_sentences import sentence_splitter
+from data_pipeline.steps.split_sentences import cut_at, start_finder
 
 K1 = 1.2
 """Saturation of a term's count (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework", section 3.4.3)."""
@@ -85,16 +85,16 @@ def _sentences(texts: Iterable[BenchmarkText], least: int) -> Iterator[Benchmark
 
     A context is its sentences; of other texts those of `least` letters and digits or more count too.
     """
-    split = sentence_splitter(SentenceSplit())
+    starts_of = start_finder(SentenceSplit())
     for text in texts:
         # Lone surrogates, which JSON can hold, stop KSS and UTF-8.
         composed = unicodedata.normalize("NFC", text.text).encode("utf-8", "ignore").decode()
         if text.kind != "context":
             yield text if composed == text.text else replace(text, text=composed)
-        document = split(Document(text.location, text.benchmark, composed))
-        sentences = sentences_of(document) if isinstance(document, Document) else ()
-        if text.kind == "context" or len(sentences) > 1:
-            for sentence in sentences:
+        document = Document(text.location, text.benchmark, composed)
+        starts = starts_of(document)
+        if text.kind == "context" or len(starts) > 1:
+            for sentence in sentences_of(cut_at(document, starts)):
                 if text.kind == "context" or len(letters_of(sentence.text)) >= least:
                     yield replace(text, text=sentence.text, kind="sentence")
 
