@@ -30,6 +30,7 @@ LIBRARIES = (
     "tokenizers",
     "sentencepiece",
     "numpy",
+    "numba",
     "array-record",
     "ijson",
     "mwparserfromhell",
