@@ -44,14 +44,16 @@ HOST_CORES, HOST_GIGABYTES, LARGE_GIGABYTES = 96, 335, 62
 
 @dataclass(frozen=True)
 class Corpus:
-    """Prepares petitions enlarged to two sizes through the public command."""
+    """Prepares petitions enlarged to three sizes through the public command."""
 
     data: Path = Path("../shared/data")
     """Folder with corpus/, tasks/ and vocabularies/."""
     megabytes: int = 100
-    """Text of the smaller corpus, in 10^6 bytes: prepared by one worker and by two."""
+    """Text of the smallest corpus, in 10^6 bytes: prepared by two workers, for its memory."""
+    timed_megabytes: int = 300
+    """Text of the one that is prepared by one worker and by two, for the time."""
     large_megabytes: int = 2_000
-    """Text of the larger one, prepared by two workers."""
+    """Text of the largest, prepared by two workers, for its memory and what it tells of larger ones."""
 
 
 @dataclass(frozen=True)
@@ -86,64 +88,70 @@ def main() -> None:
 
 def measure(options: Corpus) -> None:
     """Runs everything in a temporary folder and writes the page."""
-    if not 0 < options.megabytes < options.large_megabytes:
-        raise InputError("--megabytes: must be above 0 and below --large-megabytes")
+    if not 0 < options.megabytes < options.timed_megabytes < options.large_megabytes:
+        raise InputError(
+            "--megabytes, --timed-megabytes, --large-megabytes: must be above 0, each larger than the one before"
+        )
     found = corpora(options.data)
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         texts = [document.text for document in read_documents("petitions", found.petitions)]
-        small = write_enlarged(texts, options.megabytes, FILES, place / "small")[0].parent
-        one, two = (prepared(found, small, place / f"run-{workers}", workers) for workers in (1, 2))
+
+        def prepared(megabytes: int, *workers: int) -> list[Run]:
+            source = write_enlarged(texts, megabytes, FILES, place / "source")[0].parent
+            return [run(found, source, place / "run", number) for number in workers]
+
+        [small] = prepared(options.megabytes, 2)
+        one, two = prepared(options.timed_megabytes, 1, 2)
         if one.fingerprint != two.fingerprint:
             raise WorkError("one worker and two gave different records")
-        write_enlarged(texts, options.large_megabytes, FILES, place / "large")
-        large = prepared(found, place / "large", place / "run-large", 2)
-    write_page("corpus", "What a large corpus costs", PACKAGES, page(one, two, large))
+        [large] = prepared(options.large_megabytes, 2)
+    write_page("corpus", "What a large corpus costs", PACKAGES, page(small, one, two, large))
 
 
-def prepared(found: Corpora, source: Path, folder: Path, workers: int) -> Run:
+def run(found: Corpora, source: Path, folder: Path, workers: int) -> Run:
     """A fresh run, whose folder does not stay."""
-    print(f"{source.name}, {workers} workers", file=sys.stderr)
+    print(f"{workers} workers", file=sys.stderr)
     vocabulary = folder.with_name("vocab.txt")  # the only name that a vocabulary of rows may have
     shutil.copyfile(found.vocabularies / "kcbert-base.vocab.txt", vocabulary)
     flags = ("--source", f"jsonl:{source}/*.jsonl", "--benchmark", found.benchmarks, *EVERY_STEP)
     spent = run_prepare(RECIPE, folder, *flags, "--data.vocabulary.given", vocabulary, "--workers", str(workers))
-    run = RunFolder(folder)
-    report = read_json(run.corpus / REPORT)
-    costs = {stage: total(stage_costs(run.corpus, stage)) for stage in report}
-    fingerprint = read_header(run.examples).fingerprint
+    corpus = RunFolder(folder).corpus
+    report = read_json(corpus / REPORT)
+    costs = {stage: total(stage_costs(corpus, stage)) for stage in report}
+    fingerprint = read_header(RunFolder(folder).examples).fingerprint
     shutil.rmtree(folder)
     return Run(spent, costs, report, fingerprint)
 
 
-def page(one: Run, two: Run, large: Run) -> str:
-    """Speed of the smaller corpus on one core; memory of both with two workers; what follows for a larger one."""
+def page(small: Run, one: Run, two: Run, large: Run) -> str:
+    """Speed of one corpus on one core and two; memory of a smaller and a larger one with two workers; what follows for more."""
     rows = []
     for stage in one.report:
         text_bytes = one.report[stage].get("text_bytes", 0)
         speed = f"{rate(text_bytes, one.costs[stage]):.2f}" if text_bytes else ""
-        peaks = (f"{run.costs[stage].peak_megabytes:,.0f}" for run in (two, large))
+        peaks = (f"{each.costs[stage].peak_megabytes:,.0f}" for each in (small, large))
         rows.append((stage, f"{one.costs[stage].cpu_seconds:.1f}", speed, *peaks))
     whole, text = one.spent.cpu_seconds, one.text_bytes
     index = one.costs["benchmarks"].cpu_seconds
-    rows.append(("the whole command", f"{whole:.1f}", f"{text / 1e6 / whole:.2f}", *_most(two, large)))
+    rows.append(("the whole command", f"{whole:.1f}", f"{text / 1e6 / whole:.2f}", *_most(small, large)))
     rows.append(
         ("the same without the benchmarks' index", f"{whole - index:.1f}", f"{text / 1e6 / (whole - index):.2f}")
     )
-    clock = [run.spent.seconds for run in (one, two)]
-    inner = [run.spent.seconds - run.costs["benchmarks"].seconds for run in (one, two)]
+    clock = [each.spent.seconds for each in (one, two)]
+    inner = [each.spent.seconds - each.costs["benchmarks"].seconds for each in (one, two)]
     return f"""
 Petitions, enlarged: their sentences in new order, one eojeol in ten edited. Every step is on, also all switches of cleaning,
 pseudonyms and near duplicates; sentences are compared with {sum(one.report["benchmarks"]["texts"].values()):,} benchmark
 texts; the vocabulary is given. Speed: {text / 1e6:,.0f} MB with one worker, MB (10^6 bytes of UTF-8) that go into a stage for
-each second of CPU time. Memory: the most that one process held, with two workers, at {two.text_bytes / 1e6:,.0f} MB and at
+each second of CPU time. Memory: the most that one process held, with two workers, at {small.text_bytes / 1e6:,.0f} MB and at
 {large.text_bytes / 1e6:,.0f} MB. Stages of one task run in the command's own process, whose peak the benchmarks' index sets.
 
-{table(("stage", "CPU s", "MB/s per core", f"peak MB at {two.text_bytes / 1e6:,.0f}", f"at {large.text_bytes / 1e6:,.0f}"), rows)}
+{table(("stage", "CPU s", "MB/s per core", f"peak MB at {small.text_bytes / 1e6:,.0f}", f"at {large.text_bytes / 1e6:,.0f}"), rows)}
 
 By the clock, one worker to two: {clock[0]:.1f} s to {clock[1]:.1f} s, {clock[0] / clock[1]:.2f} times as fast; without the
 benchmarks' index, which is one task, {inner[0]:.1f} s to {inner[1]:.1f} s, {inner[0] / inner[1]:.2f} times. Both gave the same
-records. The larger corpus took {large.spent.seconds / 60:.1f} minutes with two workers,
+records. The largest corpus took {large.spent.seconds / 60:.1f} minutes with two workers,
 {large.text_bytes / 1e6 / large.cpu_seconds:.2f} MB/s per core.
 
 {_estimate(large)}
@@ -151,11 +159,11 @@ records. The larger corpus took {large.spent.seconds / 60:.1f} minutes with two 
 
 
 def _most(*runs: Run) -> list[str]:
-    return [f"{max(cost.peak_megabytes for cost in run.costs.values()):,.0f}" for run in runs]
+    return [f"{max(cost.peak_megabytes for cost in each.costs.values()):,.0f}" for each in runs]
 
 
 def _estimate(run: Run) -> str:
-    """Hours and memory of a corpus that none of us has, from the larger run."""
+    """Hours and memory of a corpus that none of us has, from the largest run."""
     stages = [stage for stage in run.report if stage not in ("benchmarks", "vocabulary")]
     spread = sum(run.per_megabyte(stage) for stage in stages if stage not in GLOBAL_STAGES)
     alone = sum(run.per_megabyte(stage) for stage in stages if stage in GLOBAL_STAGES)
@@ -166,7 +174,7 @@ def _estimate(run: Run) -> str:
     return f"""
 ## {LARGE_GIGABYTES} GB on {HOST}
 
-From the larger run: {spread:.2f} CPU s a MB in stages that have a task for each part, {alone:.4f} in those of one task. So
+From the largest run: {spread:.2f} CPU s a MB in stages that have a task for each part, {alone:.4f} in those of one task. So
 {LARGE_GIGABYTES} GB, {documents / 1e6:,.0f} million documents of this length, take {hours:.1f} hours on {HOST_CORES} cores if
 they are as fast as these and share no bottleneck, beside {run.costs["benchmarks"].seconds:.0f} s for the benchmarks' index.
 Memory: {HOST_CORES} workers of at most {worker:,.0f} MB are {HOST_CORES * worker / 1000:,.0f} GB of the host's

@@ -12,7 +12,7 @@ from data_pipeline.contract.storage import write_array
 from data_pipeline.shard_task import ShardTask
 from data_pipeline.stages.duplicates import duplicates_of_part
 
-BANDS_PER_TASK = 4_000_000
+BANDS_PER_TASK = 1_000_000
 SIGNATURES_AT_ONCE = 500_000
 """Signatures in memory at once, unless a single group is larger."""
 
