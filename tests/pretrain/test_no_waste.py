@@ -1,7 +1,7 @@
 """What the step's program shows: no product in float32 but by choice, no logits of whole rows, nothing copied, nothing sent twice.
 
-Types are read from StableHLO, which every backend compiles; what devices send from the module compiled for a TPU v3-8, because
-XLA's CPU compiler sums gradients elsewhere.
+Types are read from StableHLO, which every backend compiles; what devices send from the modules compiled for a TPU v3-8 and
+a v5e-8, because XLA's CPU compiler sums gradients elsewhere.
 """
 
 import math
@@ -68,9 +68,9 @@ def test_no_logits_of_whole_rows_and_no_way_to_the_host(pairs_folder: Path, accu
 
 
 @cache
-def compiled(folder: Path, recipe: TrainingRecipe) -> Footprint:
+def compiled(folder: Path, recipe: TrainingRecipe, machine: str) -> Footprint:
     pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
-    return compile_step(recipe, read_header(folder), topology_devices(machine_named("v3-8")))
+    return compile_step(recipe, read_header(folder), topology_devices(machine_named(machine)))
 
 
 def parameter_bytes(header: RecordsHeader, recipe: TrainingRecipe, width: int) -> int:
@@ -79,18 +79,20 @@ def parameter_bytes(header: RecordsHeader, recipe: TrainingRecipe, width: int) -
 
 
 @pytest.mark.parametrize(
-    ("fields", "element", "width"),
+    ("machine", "fields", "element", "width"),
     [
-        ({"accumulation": 2}, "f32", 4),
-        ({"accumulation": 2, "gradient_dtype": "bfloat16"}, "bf16", 2),
-        pytest.param({"accumulation": 1}, "f32", 4, marks=pytest.mark.slow),
+        ("v3-8", {"accumulation": 2}, "f32", 4),
+        pytest.param("v5e-8", {"accumulation": 2}, "f32", 4, marks=pytest.mark.slow),
+        ("v3-8", {"accumulation": 2, "gradient_dtype": "bfloat16"}, "bf16", 2),
+        pytest.param("v3-8", {"accumulation": 1}, "f32", 4, marks=pytest.mark.slow),
+        pytest.param("v5e-8", {"accumulation": 1}, "f32", 4, marks=pytest.mark.slow),
     ],
 )
 def test_gradients_are_summed_over_the_devices_once_a_step(
-    pairs_folder: Path, fields: dict[str, Any], element: str, width: int
+    pairs_folder: Path, machine: str, fields: dict[str, Any], element: str, width: int
 ) -> None:
     header, recipe = read_header(pairs_folder), changed(RECIPE, **fields)
-    sent = traffic(compiled(pairs_folder, recipe).program)
+    sent = traffic(compiled(pairs_folder, recipe, machine).program)
     assert {each.kind for each in sent} == {"all-reduce"}
     gradients = parameter_bytes(header, recipe, width)
     assert gradients <= sum(each.bytes for each in sent if each.dtype == element) < gradients + 64
@@ -98,9 +100,12 @@ def test_gradients_are_summed_over_the_devices_once_a_step(
     assert sum(each.bytes for each in sent) < gradients + 64
 
 
-def test_the_module_for_a_tpu_updates_its_state_in_place_and_leaves_the_host_alone(pairs_folder: Path) -> None:
+@pytest.mark.parametrize("machine", ["v3-8", pytest.param("v5e-8", marks=pytest.mark.slow)])
+def test_the_module_for_a_tpu_updates_its_state_in_place_and_leaves_the_host_alone(
+    pairs_folder: Path, machine: str
+) -> None:
     header = read_header(pairs_folder)
-    footprint = compiled(pairs_folder, RECIPE)
+    footprint = compiled(pairs_folder, RECIPE, machine)
     assert not HOST.search(footprint.program)
     aliased = footprint.program.partition("input_output_alias={")[2].partition("entry_computation_layout")[0]
     state = jax.eval_shape(lambda: initial_state(make_objective(RECIPE, header), make_optimizer(RECIPE)))
