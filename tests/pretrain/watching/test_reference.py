@@ -79,7 +79,9 @@ def test_runs_that_trained_other_things_make_no_reference(runs: list[RunFolder],
 
 
 def test_the_shipped_references_are_of_the_shipped_recipes() -> None:
-    for path in sorted((PACKAGED_CONFIGS / "reference").glob("*.json")):
+    paths = sorted((PACKAGED_CONFIGS / "reference").glob("*.json"))
+    assert paths
+    for path in paths:
         kept = json.loads(path.read_text())
         recipe = load_recipe(path.stem, "training", TrainingRecipe)[1]
         recipe = changed(recipe, model={"vocab_size": kept["trained"]["records"]["vocabulary_size"]})
