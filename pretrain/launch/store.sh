@@ -86,22 +86,25 @@ wait_for_records() {
 }
 
 push() { # worker 0: what is new -> the store. Nothing is removed before what replaces it is there
-  local still
+  local still part
   still=$(dirname "$run_dir")/.still
   case $STORE in
     "") return 0 ;;
     gs://*)
-      # A still picture: links to what is replaced whole, copies of what grows.
-      rm -rf "$still"
-      mkdir -p "$still"
-      find "$run_dir" -mindepth 1 -maxdepth 1 ! -name corpus ! -name '.*' ! -name metrics -exec cp -al {} "$still/" \;
-      if [ -d "$run_dir/metrics" ]; then cp -a "$run_dir/metrics" "$still/"; fi
+      # A still picture: links to what is replaced whole, copies of what grows. Without all of it nothing is brought or removed.
+      rm -rf "$still" && mkdir -p "$still" || return 1
+      for part in "$run_dir"/*; do
+        case ${part##*/} in
+          corpus) ;;
+          metrics) cp -a "$part" "$still/" || return 1 ;;
+          *) cp -al "$part" "$still/" || return 1 ;;
+        esac
+      done
       find "$still" -name '*orbax-checkpoint-tmp*' -prune -exec rm -rf {} +
       gcloud storage rsync -r "$still" "$(in_store)" --exclude='^(.*/)?(committed|manifest)\.json$' >/dev/null 2>&1 &&
         gcloud storage rsync -r --delete-unmatched-destination-objects "$still" "$(in_store)" --exclude="$LEFT_OUT" >/dev/null 2>&1
       ;;
     *) # manifest.json last; checkpoints are there already
-      local part
       for part in vocabulary examples metrics export; do
         if [ -d "$run_dir/$part" ]; then mkdir -p "$(in_store)/$part"; cp -Ru "$run_dir/$part/." "$(in_store)/$part/"; fi
       done
