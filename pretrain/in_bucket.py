@@ -53,19 +53,19 @@ def run_in_bucket(url: str) -> Iterator[RunFolder]:
     over = threading.Event()
     watcher = threading.Thread(target=_bring_saves, args=(url, run_folder, over), name="bucket")
     watcher.start()
+    failed = True
     try:
         yield run_folder
-    except BaseException:
+        failed = False
+    finally:
         over.set()
         watcher.join()
         try:
             _sync("push", url, run_folder)
         except WorkError as failure:
+            if not failed:
+                raise
             log.error("%s", failure)
-        raise
-    over.set()
-    watcher.join()
-    _sync("push", url, run_folder)
 
 
 def _bring_saves(url: str, run_folder: RunFolder, over: threading.Event) -> None:
