@@ -62,6 +62,7 @@ def run_in_bucket(url: str) -> Iterator[RunFolder]:
         watcher.join()
         try:
             _sync("push", url, run_folder)
+            log.info("%s: brought up to date", url)
         except WorkError as failure:
             if not failed:
                 raise

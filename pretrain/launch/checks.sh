@@ -23,7 +23,7 @@ check_command() {
     [ -n "$zone" ] || wrong "--create needs --zone, as in --zone us-central1-a; give several to try them in turn"
     runtime_version "$type" >/dev/null
     [[ $type =~ -[0-9]+$ ]] || wrong "--type $type: give generation and size, as in v3-8"
-    [ "${type##*-}" -le 8 ] || check_common_place "--type $type" # cores of v2 to v4 and v5p, chips of v5e and v6e
+    [ "$(hosts_of "$type")" = 1 ] || check_common_place "--type $type"
     need_gcloud ", or give --hosts FILE"
     case $store in "" | gs://*) ;; *) wrong "--store $store: a slice keeps its run in a bucket; give gs://BUCKET/FOLDER" ;; esac
     if [ "$spot" = yes ] && [ -z "$store" ]; then

@@ -1,5 +1,6 @@
 """run_tpu.sh --create: a slice is made, used, made again and deleted by one command."""
 
+import pytest
 from launch_world import STORE, World
 
 V3 = ("--type", "v3-8", "--zone", "us-central1-a")
@@ -120,6 +121,17 @@ def test_several_hosts_need_a_place_for_the_records(world: World) -> None:
     assert said.sentence(2).startswith(f"--hosts {hosts}: has several hosts, which read the same records")
     said = world.run("--hosts", hosts, "--store", "shared", "quickstart")
     assert said.sentence(2).startswith("--store shared: give gs://BUCKET/FOLDER, or a folder that all hosts see")
+
+
+@pytest.mark.parametrize(
+    ("type_", "hosts"), [("v3-8", 1), ("v3-32", 4), ("v4-16", 2), ("v5e-4", 1), ("v5e-8", 1), ("v5e-16", 4)]
+)
+def test_a_dry_run_knows_the_hosts_of_a_slice(world: World, type_: str, hosts: int) -> None:
+    said = world.run("--create", "kobert", "--type", type_, *V3[2:], "--store", STORE, "--dry-run", "quickstart")
+    assert said.code == 0, said.error
+    for worker in range(hosts):
+        assert f"WORKER={worker} WORKERS={hosts} COORDINATOR=WORKER_0:8476" in said.out
+    assert said.out.count("WORKERS=") == hosts
 
 
 def test_a_slice_of_several_hosts_is_one_command(world: World) -> None:
