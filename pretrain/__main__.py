@@ -29,8 +29,8 @@ class Train:
     recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
     """configs/NAME.py or NAME; stands first."""
     training: TrainingRecipe
-    run_dir: Path | None = None
-    """Folder of the run, prepared before; None means runs/NAME."""
+    run_dir: str | None = None
+    """Folder of the run, prepared before, or its URL (gs://BUCKET/FOLDER/NAME); None means runs/NAME."""
     profile: str | None = None
     """FIRST:LAST, steps to trace for TensorBoard's profiler, as 10:15."""
 
@@ -128,12 +128,19 @@ def _train(arguments: list[str]) -> None:
     name, recipe = _recipe(arguments, "train")
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
     from pretrain.checkpoints import tell_failed_saves_once
+    from pretrain.fetched import is_url
+    from pretrain.in_bucket import run_in_bucket
     from pretrain.machine.processes import join_processes
     from pretrain.train import train
     from pretrain.watching.profiling import steps_to_profile
 
     tell_failed_saves_once()
     profile = steps_to_profile(command.profile) if command.profile else range(0)
+    if command.run_dir and is_url(command.run_dir):
+        join_processes()
+        with run_in_bucket(command.run_dir.rstrip("/")) as run_folder:
+            train(run_folder, name, command.training, profile)
+        return
     run_folder = existing_run_folder(command.run_dir or Path("runs") / name)
     join_processes()
     train(run_folder, name, command.training, profile)

@@ -6,6 +6,7 @@
     checkpoints/committed.json          the newest step that ever got its manifest
 
 Orbax restores a flipped bit without a word, so nothing is restored before its manifest has been compared with the files.
+Of several processes the first alone reads and writes here: the others need not see the folder (pretrain/machine/exchange.py).
 """
 
 import hashlib
@@ -22,10 +23,10 @@ from typing import Any, Self
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
-from jax.experimental import multihost_utils
 
 from data_pipeline.contract.errors import MACHINE, InputError, WorkError
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
+from pretrain.machine.exchange import gathered, handed_out, told
 from pretrain.models.layers import Parameters
 
 log = logging.getLogger(__name__)
@@ -138,10 +139,23 @@ def restore_params(checkpoint: Path) -> Parameters:
     return params
 
 
+def _async_checkpointer() -> ocp.AsyncCheckpointer:
+    """One that waits for no other process: among several, the first alone has something to write."""
+    options = ocp.options.MultiprocessingOptions()
+    if jax.process_count() > 1:
+        this = jax.process_index()
+        options = ocp.options.MultiprocessingOptions(this, {this}, f"checkpoints-of-process-{this}")
+    items = {name: ocp.StandardCheckpointHandler(multiprocessing_options=options) for name in ("params", "training")}
+    composite = ocp.CompositeOptions(multiprocessing_options=options)
+    return ocp.AsyncCheckpointer(
+        ocp.CompositeCheckpointHandler(composite_options=composite, **items), multiprocessing_options=options
+    )
+
+
 class Checkpoints:
     """The checkpoints of one run: written in the background, hashed, and pruned to the newest.
 
-    - `folder`: absolute or relative; on several hosts all of them see the same folder.
+    - `folder`: absolute or relative; of several processes only the first one's counts.
     - `keep`: newest checkpoints kept, 1 or more.
     - `milestone_every`: checkpoints of multiples of so many steps stay as well; 0: none.
     """
@@ -152,11 +166,7 @@ class Checkpoints:
         self.folder = folder.absolute()
         self.keep = keep
         self.milestone_every = milestone_every
-        self._writer = ocp.AsyncCheckpointer(
-            ocp.CompositeCheckpointHandler(
-                params=ocp.StandardCheckpointHandler(), training=ocp.StandardCheckpointHandler()
-            )
-        )
+        self._writer = _async_checkpointer()
         self._thread: threading.Thread | None = None
         self._step = -1
         self._error: Exception | None = None
@@ -169,8 +179,8 @@ class Checkpoints:
             self._remove_leftovers(nothing_committed=found is None)
         if jax.process_count() == 1:
             return found
-        step = int(multihost_utils.broadcast_one_to_all(np.int32(-1 if found is None else found[0])))
-        return None if step < 0 else (step, facts_of(step_folder(self.folder, step)))
+        found = told(found)
+        return (found[0], found[1]) if found else None
 
     def _remove_leftovers(self, nothing_committed: bool) -> None:
         if not self.folder.is_dir():
@@ -204,6 +214,10 @@ class Checkpoints:
         """
         self.finish()
         self._step = step
+        if jax.process_count() > 1:
+            state = gathered(state)
+            if jax.process_index():
+                return
         training = {name: tree for name, tree in state.items() if name != "params"}
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -241,9 +255,16 @@ class Checkpoints:
 
     def restore(self, step: int, abstract_state: dict[str, Any]) -> dict[str, Any]:
         """The state of a step that `newest_valid` named, laid out as `abstract_state` says, on whatever mesh wrote it."""
-        training = {name: tree for name, tree in abstract_state.items() if name != "params"}
+        if jax.process_count() == 1:
+            return self._restore(step, abstract_state)
+        on_host = jax.tree.map(lambda like: np.empty(like.shape, like.dtype), abstract_state)
+        restored = self._restore(step, on_host) if jax.process_index() == 0 else None
+        return handed_out(restored, abstract_state)
+
+    def _restore(self, step: int, like: dict[str, Any]) -> dict[str, Any]:
+        training = {name: tree for name, tree in like.items() if name != "params"}
         arguments = ocp.args.Composite(
-            params=ocp.args.StandardRestore(abstract_state["params"]), training=ocp.args.StandardRestore(training)
+            params=ocp.args.StandardRestore(like["params"]), training=ocp.args.StandardRestore(training)
         )
         restored = self._writer.restore(step_folder(self.folder, step), args=arguments)
         return {"params": restored["params"], **restored["training"]}
@@ -252,10 +273,9 @@ class Checkpoints:
         """Waits for orbax, then writes the manifest, notes the commit and removes what is too old."""
         try:
             self._writer.wait_until_finished()
-            if jax.process_index() == 0:
-                self._write_manifest(step, facts)
-                write_json(self.folder / COMMITTED, {"newest_step": step})
-                self._prune(step)
+            self._write_manifest(step, facts)
+            write_json(self.folder / COMMITTED, {"newest_step": step})
+            self._prune(step)
         except Exception as error:
             self._error = error
 

@@ -23,6 +23,13 @@ def is_url(run_dir: str) -> bool:
     return "://" in run_dir
 
 
+def local_copy(url: str, purpose: str) -> RunFolder:
+    """Where this user's cache keeps the copy of a run for a purpose; the folder has the run's name."""
+    url = url.rstrip("/")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "korean-pretrain" / purpose
+    return RunFolder(home / hashlib.sha256(url.encode()).hexdigest()[:12] / url.rpartition("/")[2])
+
+
 def fetch_run(url: str, step: int | None) -> RunFolder:
     """A copy of the run with one checkpoint, whole, in a cache folder of this user; what is there already is not fetched again.
 
@@ -41,9 +48,7 @@ def fetch_run(url: str, step: int | None) -> RunFolder:
     sizes = {path.removeprefix(root).strip("/"): int(facts["size"] or 0) for path, facts in listed.items()}
     if "manifest.json" not in sizes:
         raise InputError(f"{url}: not a run folder (it has no manifest.json); name the folder of one run")
-    name = root.rstrip("/").rpartition("/")[2]
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "korean-pretrain" / "runs"
-    folder = RunFolder(home / hashlib.sha256(url.encode()).hexdigest()[:12] / name)
+    folder = local_copy(url, "runs")
 
     def fetch(names: list[str], *, again: bool) -> None:
         for each in names:

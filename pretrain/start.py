@@ -137,14 +137,3 @@ def _of_hugging_face(folder: Path) -> Start:
     except SafetensorError as error:
         raise InputError(f"{folder / 'model.safetensors'}: damaged ({error}); fetch it again") from None
     return Start(tensors, configuration, Tokenizer(folder).pieces)
-
-
-def placed(params: Parameters, abstract: Parameters) -> Parameters:
-    """Puts parameters of the host where those of `abstract` (jax.ShapeDtypeStruct with shardings) lie."""
-    return jax.tree.map(
-        lambda array, like: jax.make_array_from_callback(
-            like.shape, like.sharding, lambda index: array[index].astype(like.dtype)
-        ),
-        params,
-        abstract,
-    )

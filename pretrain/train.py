@@ -20,6 +20,7 @@ from pretrain.input.batches import EvaluationBatches, Prefetched, abstract_batch
 from pretrain.input.phases import Phase, Phases
 from pretrain.learning_rate import learning_rate
 from pretrain.machine.devices import use_compilation_cache
+from pretrain.machine.exchange import placed
 from pretrain.machine.host_memory import keep_freed_memory
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.layers import Parameters
@@ -30,7 +31,7 @@ from pretrain.rejected import RejectedUpdates
 from pretrain.run_facts import RECIPE_FILE, accumulations, record, what_another_topology_means
 from pretrain.same_run import refuse_other_run
 from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.start import placed, starting_parameters
+from pretrain.start import starting_parameters
 from pretrain.step import CompiledSteps, compile_train_step, loss_metrics, make_steps
 from pretrain.stopping import Notice, any_process
 from pretrain.watching.data_wait import DataWait

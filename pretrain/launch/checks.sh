@@ -12,14 +12,19 @@ check_command() {
     hosts_file=$(cd "$(dirname "$hosts_file")" && pwd)/$(basename "$hosts_file")
     return_if_unset --type "$type"
     return_if_unset --zone "$zone"
+    [ "$(slice_addresses | grep -c .)" = 1 ] || check_common_place "--hosts $hosts_file"
+    case $store in
+      "" | /*) ;;
+      gs://*) need_gcloud "" ;;
+      *) wrong "--store $store: give gs://BUCKET/FOLDER, or a folder that all hosts see by its whole path" ;;
+    esac
   else
     [ -n "$type" ] || wrong "--create needs --type, as in --type v3-8"
     [ -n "$zone" ] || wrong "--create needs --zone, as in --zone us-central1-a; give several to try them in turn"
     runtime_version "$type" >/dev/null
     [[ $type =~ -[0-9]+$ ]] || wrong "--type $type: give generation and size, as in v3-8"
-    [ "${type##*-}" -le 8 ] || # cores of v2 to v4 and v5p, chips of v5e and v6e: more are several hosts
-      wrong "--type $type: has several hosts, which write one checkpoint together; make it with gcloud, mount a folder that all of them see, and use --hosts FILE --store FOLDER (docs/tpu.md)"
-    [ "$dry_run" = yes ] || command -v gcloud >/dev/null || wrong "gcloud is not installed: https://cloud.google.com/sdk/docs/install, or give --hosts FILE"
+    [ "$(hosts_of "$type")" = 1 ] || check_common_place "--type $type"
+    need_gcloud ", or give --hosts FILE"
     case $store in "" | gs://*) ;; *) wrong "--store $store: a slice keeps its run in a bucket; give gs://BUCKET/FOLDER" ;; esac
     if [ "$spot" = yes ] && [ -z "$store" ]; then
       wrong "--spot needs --store gs://BUCKET/FOLDER: a preempted slice is gone with its disk, checkpoints included"
@@ -29,6 +34,15 @@ check_command() {
   case $run_dir in /* | *://* | *..*) wrong "--run-dir $run_dir: on the hosts it is a folder below the checkout; name the lasting place with --store" ;; esac
   [ -f "$root/configs/$recipe.py" ] || [ -f "$root/$recipe" ] ||
     wrong "$recipe: no such recipe below $root; a recipe travels with the checkout, so it lies in configs/"
+}
+
+check_common_place() { # check_common_place WHAT: the records that worker 0 makes must reach the others
+  [ -n "$store" ] || records_ready ||
+    wrong "$1: has several hosts, which read the same records: give --store gs://BUCKET/FOLDER, or prepare here first (python -m data_pipeline prepare $recipe ...; its records go along)"
+}
+
+need_gcloud() { # need_gcloud OR_WHAT
+  [ "$dry_run" = yes ] || command -v gcloud >/dev/null || wrong "gcloud is not installed: https://cloud.google.com/sdk/docs/install$1"
 }
 
 return_if_unset() { [ -z "$2" ] || wrong "$1 goes with --create; with --hosts the machines are there"; }
@@ -77,7 +91,7 @@ check_bucket() { # region, and that it can be written; an unreachable bucket mus
   [ $code != 124 ] || fail "$bucket does not answer within $BUCKET_SECONDS s; see to the network and to \`gcloud auth login\`"
   [ $code = 0 ] || wrong "$bucket cannot be looked at (above); see to its name and to your permission storage.buckets.get"
   location=$(tr '[:upper:]' '[:lower:]' <<<"$location")
-  for each in "${zones[@]}"; do
+  for each in ${zones[@]+"${zones[@]}"}; do
     near "$location" "$each" || wrong "$bucket is in $location, far from zone $each: every checkpoint would cross regions; make a bucket in ${each%-*}, or choose a zone there"
   done
   printf 'ok\n' | limited "$BUCKET_SECONDS" gcloud storage cp - "$probe" >/dev/null 2>&1 || code=$?

@@ -18,6 +18,12 @@ runtime_version() { # https://cloud.google.com/tpu/docs/runtimes: the image for 
   esac
 }
 
+hosts_of() { # how many hosts a slice has: one for 8 cores of v2 to v5p; v5e and v6e beyond 8 chips, one for 4
+  local size=${1##*-}
+  case $1 in v5e-* | v5litepod-* | v6e-*) if [ "$size" -gt 8 ]; then size=$((2 * size)); fi ;; esac
+  echo $(((size + 7) / 8))
+}
+
 queued() { # queued VERB FLAGS...: a call about the queued resource
   local verb=$1
   shift
@@ -46,7 +52,7 @@ slice_delete() { queued delete --force; }
 slice_addresses() { # the internal address of every worker, worker 0 first
   if [ "$dry_run" = yes ]; then
     call gcloud compute tpus tpu-vm describe "$name" --zone="$zone" --format='value(networkEndpoints[].ipAddress)'
-    echo WORKER_0
+    seq -f WORKER_%g 0 $(($(hosts_of "$type") - 1))
     return
   fi
   limited "$SSH_SECONDS" gcloud compute tpus tpu-vm describe "$name" --zone="$zone" --quiet \

@@ -1,8 +1,10 @@
 # shellcheck shell=bash
-# The store: where a run outlives its slice. Records and checkpoints are brought from it to the local disk; worker 0 brings
-# back what is new. A bucket (one host), or a folder that all hosts see. Reads STORE, WORKER, run_dir, state.
+# The store: where a run outlives its slice. A bucket, or a folder that all hosts see. Records are brought from it to every
+# host's disk, checkpoints to that of worker 0, which alone reads and writes them and brings back what is new.
+# Reads STORE, WORKER, run_dir, state.
 
 STORE_SECONDS=${STORE_SECONDS:-60}
+LEFT_OUT='^(.*/)?\.[^/]*$|^corpus/' # of what is fetched, and of what may be deleted there
 
 in_store() { printf '%s/%s' "$STORE" "$(basename "$run_dir")"; }
 
@@ -11,6 +13,7 @@ check_store() { # writable, answering, and for a folder: the same one on all hos
   case $STORE in
     "") return 0 ;;
     gs://*)
+      command -v gcloud >/dev/null || fail "gcloud is not installed on this host, and $STORE is reached with it: https://cloud.google.com/sdk/docs/install"
       printf '%s\n' "$WORKER" | limited "$STORE_SECONDS" gcloud storage cp - "$(in_store)/.worker-$WORKER" >/dev/null 2>&1 || code=$?
       [ $code != 124 ] || fail "$STORE does not answer within $STORE_SECONDS s from this host"
       [ $code = 0 ] || fail "$STORE cannot be written from this host; give its service account the role Storage Object Admin"
@@ -31,19 +34,21 @@ check_store() { # writable, answering, and for a folder: the same one on all hos
 }
 
 pull() { # what the store has of this run -> the local disk, where nothing newer is written over
-  local listed
+  local listed left_out="$LEFT_OUT"
+  if [ "$WORKER" != 0 ]; then left_out+='|^(checkpoints|metrics|export)/'; fi
   mkdir -p "$run_dir"
   case $STORE in
     "") ;;
     gs://*)
       if listed=$(limited "$STORE_SECONDS" gcloud storage ls "$(in_store)/" 2>&1); then
-        gcloud storage rsync -r --no-clobber "$(in_store)" "$run_dir" --exclude='^(.*/)?\.[^/]*$' || fail "$(in_store) could not be copied here"
+        if [ "$WORKER" = 0 ]; then give_way; fi
+        gcloud storage rsync -r --no-clobber "$(in_store)" "$run_dir" --exclude="$left_out" || fail "$(in_store) could not be copied here"
       else
         case $listed in *"matched no objects"*) ;; *) fail "$(in_store) cannot be listed: $listed" ;; esac
       fi
       ;;
     *)
-      if [ ! -L "$run_dir/checkpoints" ]; then # one folder, which all hosts write together
+      if [ ! -L "$run_dir/checkpoints" ]; then # one folder, which is there before and after any host
         [ ! -e "$run_dir/checkpoints" ] || fail "$PWD/$run_dir/checkpoints: holds checkpoints from before --store; move them to $(in_store)"
         ln -s "$(in_store)/checkpoints" "$run_dir/checkpoints"
       fi
@@ -51,6 +56,18 @@ pull() { # what the store has of this run -> the local disk, where nothing newer
       ;;
   esac
 }
+
+give_way() { # where the store has a later checkpoint, as after a run on another machine, what is here of an earlier one goes
+  local there here
+  if ! there=$(limited "$STORE_SECONDS" gcloud storage cat "$(in_store)/checkpoints/committed.json" 2>&1); then
+    case $there in *"matched no objects"*) return ;; *) fail "$(in_store)/checkpoints/committed.json cannot be read: $there" ;; esac
+  fi
+  there=$(newest_step <<<"$there")
+  here=$(newest_step 2>/dev/null <"$run_dir/checkpoints/committed.json" || true)
+  if [ "${there:-0}" -gt "${here:-0}" ]; then rm -rf "$run_dir"/{manifest.json,checkpoints,metrics,export}; fi
+}
+
+newest_step() { sed -n 's/.*"newest_step": *\([0-9]*\).*/\1/p'; }
 
 pull_folder() {
   local part
@@ -69,20 +86,25 @@ wait_for_records() {
 }
 
 push() { # worker 0: what is new -> the store. Nothing is removed before what replaces it is there
-  local still=runs/.host/still
+  local still part
+  still=$(dirname "$run_dir")/.still
   case $STORE in
     "") return 0 ;;
     gs://*)
-      # A still picture, of links: files are replaced whole, so it cannot change while it is copied.
-      rm -rf $still
-      mkdir -p $still
-      find "$run_dir" -mindepth 1 -maxdepth 1 ! -name corpus ! -name '.*' -exec cp -al {} $still/ \;
-      find $still -name '*orbax-checkpoint-tmp*' -prune -exec rm -rf {} +
-      gcloud storage rsync -r $still "$(in_store)" --exclude='^(.*/)?(committed|manifest)\.json$' >/dev/null 2>&1 &&
-        gcloud storage rsync -r --delete-unmatched-destination-objects $still "$(in_store)" --exclude='^(.*/)?\.[^/]*$' >/dev/null 2>&1
+      # A still picture: links to what is replaced whole, copies of what grows. Without all of it nothing is brought or removed.
+      rm -rf "$still" && mkdir -p "$still" || return 1
+      for part in "$run_dir"/*; do
+        case ${part##*/} in
+          corpus) ;;
+          metrics) cp -a "$part" "$still/" || return 1 ;;
+          *) cp -al "$part" "$still/" || return 1 ;;
+        esac
+      done
+      find "$still" -name '*orbax-checkpoint-tmp*' -prune -exec rm -rf {} +
+      gcloud storage rsync -r "$still" "$(in_store)" --exclude='^(.*/)?(committed|manifest)\.json$' >/dev/null 2>&1 &&
+        gcloud storage rsync -r --delete-unmatched-destination-objects "$still" "$(in_store)" --exclude="$LEFT_OUT" >/dev/null 2>&1
       ;;
     *) # manifest.json last; checkpoints are there already
-      local part
       for part in vocabulary examples metrics export; do
         if [ -d "$run_dir/$part" ]; then mkdir -p "$(in_store)/$part"; cp -Ru "$run_dir/$part/." "$(in_store)/$part/"; fi
       done

@@ -15,9 +15,7 @@ supervise() {
     ensure_slice
     find_hosts || { gone; continue; }
     note "$name: ${#addresses[@]} worker(s): ${addresses[*]}"
-    if [ ${#addresses[@]} -gt 1 ] && [[ $store != /* ]]; then
-      wrong "$name has ${#addresses[@]} hosts, which write one checkpoint together: give --store FOLDER that all of them see (NFS, Filestore, a bucket mounted with gcsfuse)"
-    fi
+    [ ${#addresses[@]} = 1 ] || check_common_place "$name"
     if [ "$dry_run" = yes ]; then
       ship
       start_all

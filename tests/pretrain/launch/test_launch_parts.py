@@ -1,5 +1,7 @@
 """Parts of the launcher by themselves: the store seen from a host, devices that do not start, packages that vanished."""
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +64,32 @@ def test_a_push_takes_no_half_written_checkpoint_and_removes_old_ones(world: Wor
     rsyncs = [call for call in world.calls() if "rsync" in call]
     assert "delete-unmatched" not in rsyncs[0], "what is new is there before what is old goes"
     assert "delete-unmatched" in rsyncs[1]
+
+
+def test_a_push_that_cannot_see_the_whole_run_removes_nothing(world: World) -> None:
+    world.script()
+    run, there = world.home / "runs" / "x", world.bucket() / "x"
+    for name in ("manifest.json", "checkpoints/00000002/w"):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text(name)
+    shutil.copytree(run, there)
+    line = f"STORE={STORE} WORKER=0 run_dir=runs/x; cp() {{ case $2 in */checkpoints) return 1 ;; *) command cp $@ ;; esac; }}"
+    assert shell(world, f"{line}; push || exit 7").code == 7
+    assert (there / "checkpoints" / "00000002" / "w").exists()
+    assert world.calls() == []
+
+
+def test_a_disk_that_is_behind_the_store_gives_way_and_one_ahead_does_not(world: World) -> None:
+    world.script()
+    run, there = world.home / "runs" / "x", world.bucket() / "x"
+    for here, store, kept in ((2, 4, "store"), (4, 2, "disk"), (4, 4, "disk")):
+        for folder, step, name in ((run, here, "disk"), (there, store, "store")):
+            (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+            (folder / "checkpoints" / "committed.json").write_text(json.dumps({"newest_step": step}, indent=2))
+            (folder / "manifest.json").write_text(name)
+        said = shell(world, f"STORE={STORE} WORKER=0 run_dir=runs/x; pull")
+        assert said.code == 0, said.error
+        assert (run / "manifest.json").read_text() == kept
 
 
 @pytest.mark.parametrize(

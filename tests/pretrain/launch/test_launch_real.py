@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from launch_world import FAKES, ROOT, World
+from launch_world import FAKES, ROOT, STORE, World
 
 QUICK_RECIPE = (
     "quickstart",
@@ -19,7 +19,8 @@ QUICK_RECIPE = (
 
 
 @pytest.mark.slow
-def test_two_hosts_train_one_model_and_go_on_after_one_was_killed(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["shared folder", "bucket"])
+def test_two_hosts_train_one_model_and_go_on_after_one_was_killed(world: World, tmp_path: Path, place: str) -> None:
     shutil.copy(FAKES / "real_python", world.fake / "image" / "korean-pretrain" / ".venv" / "bin" / "python")
     world.script()
     with socket.socket() as free:
@@ -33,18 +34,19 @@ def test_two_hosts_train_one_model_and_go_on_after_one_was_killed(world: World, 
         "OTHERS_SECONDS": "2",
     }
     hosts = world.hosts(2, "127.0.0.")
-    command = ("--hosts", hosts, "--name", "lab", "--store", tmp_path / "shared", *QUICK_RECIPE)
+    store, kept = (STORE, world.bucket()) if place == "bucket" else (tmp_path / "shared", tmp_path / "shared")
+    command = ("--hosts", hosts, "--name", "lab", "--store", store, *QUICK_RECIPE)
     with world.running(*command, **environment) as launched:
-        world.wait_for(tmp_path / "shared" / "quickstart" / "checkpoints" / "00000004" / "manifest.json", 900, launched)
+        world.wait_for(kept / "quickstart" / "checkpoints" / "00000004" / "manifest.json", 900, launched)
         pid = (world.fake / "hosts" / "127.0.0.2" / "korean-pretrain" / "runs" / ".host" / "pid").read_text().strip()
         subprocess.run(["pkill", "-KILL", "-P", pid], check=True)  # the training of worker 1
         said, _ = launched.communicate(timeout=900)
     assert launched.returncode == 0, said
     assert "starting again on all workers" in said
     assert "step 12/12: loss" in said
-    manifest = json.loads((tmp_path / "shared" / "quickstart" / "manifest.json").read_text())
+    manifest = json.loads((kept / "quickstart" / "manifest.json").read_text())
     assert [part["devices"] for part in manifest["train"]["parts"]] == [2, 2]
-    export = tmp_path / "shared" / "quickstart" / "export"
+    export = kept / "quickstart" / "export"
     assert (export / "model.safetensors").exists()
     filled = subprocess.run(
         [sys.executable, "-m", "pretrain", "fill", export, "--text", "오늘은 [MASK] 좋다."],

@@ -141,7 +141,7 @@ def test_a_list_of_hosts_trains_together(world: World, tmp_path: Path) -> None:
     assert world.run("--delete", "lab").sentence(2).startswith("lab: these machines were there before")
 
 
-def test_a_worker_that_dies_brings_all_back_together(world: World, tmp_path: Path) -> None:
+def test_a_worker_that_dies_brings_all_back_together(world: World) -> None:
     world.script()
     world.steps(30)
     (world.fake / "on_train").write_text(
@@ -149,7 +149,7 @@ def test_a_worker_that_dies_brings_all_back_together(world: World, tmp_path: Pat
         # As a collective would, worker 0 waits for the one that is gone.
         'if [ "$WORKER" = 0 ] && [ "$step" = 5 ] && [ ! -e "$FAKE/waits" ]; then touch "$FAKE/waits"; sleep 60; fi'
     )
-    said = world.run("--hosts", world.hosts(2), "--name", "lab", "--store", tmp_path / "shared", "quickstart")
+    said = world.run("--hosts", world.hosts(2), "--name", "lab", "--store", STORE, "quickstart")
     assert said.code == 0, said.error
     assert "worker 1 of 2 (tpu@10.0.0.2): exit code 137 in train: starting again on all workers" in said.error
     assert "steps 5 to 30" in said.out

@@ -1,5 +1,6 @@
 """run_tpu.sh --create: a slice is made, used, made again and deleted by one command."""
 
+import pytest
 from launch_world import STORE, World
 
 V3 = ("--type", "v3-8", "--zone", "us-central1-a")
@@ -108,10 +109,71 @@ def test_of_several_hosts_the_one_that_never_comes_is_named(world: World) -> Non
     assert said.sentence(1).startswith("worker 3 of 4 (10.0.0.99) does not answer ssh within 1 s")
 
 
-def test_several_hosts_need_a_folder_that_all_see(world: World) -> None:
+def test_several_hosts_need_a_place_for_the_records(world: World) -> None:
     world.script()
     said = world.run("--create", "kobert", "--type", "v3-32", *V3[2:], "quickstart")
-    assert said.sentence(2).startswith("--type v3-32: has several hosts, which write one checkpoint together")
+    assert said.sentence(2).startswith(
+        "--type v3-32: has several hosts, which read the same records: give --store gs://"
+    )
     assert world.calls() == [], "nothing was booked"
-    said = world.run("--hosts", world.hosts(2), "--store", STORE, "quickstart")
-    assert said.sentence(2).startswith("hosts has 2 hosts, which write one checkpoint together: give --store FOLDER")
+    hosts = world.hosts(2)
+    said = world.run("--hosts", hosts, "quickstart")
+    assert said.sentence(2).startswith(f"--hosts {hosts}: has several hosts, which read the same records")
+    said = world.run("--hosts", hosts, "--store", "shared", "quickstart")
+    assert said.sentence(2).startswith("--store shared: give gs://BUCKET/FOLDER, or a folder that all hosts see")
+
+
+@pytest.mark.parametrize(
+    ("type_", "hosts"), [("v3-8", 1), ("v3-32", 4), ("v4-16", 2), ("v5e-4", 1), ("v5e-8", 1), ("v5e-16", 4)]
+)
+def test_a_dry_run_knows_the_hosts_of_a_slice(world: World, type_: str, hosts: int) -> None:
+    said = world.run("--create", "kobert", "--type", type_, *V3[2:], "--store", STORE, "--dry-run", "quickstart")
+    assert said.code == 0, said.error
+    for worker in range(hosts):
+        assert f"WORKER={worker} WORKERS={hosts} COORDINATOR=WORKER_0:8476" in said.out
+    assert said.out.count("WORKERS=") == hosts
+
+
+def test_a_slice_of_several_hosts_is_one_command(world: World) -> None:
+    world.script(workers=4)
+    said = world.run(
+        "--create", "kobert", "--type", "v3-32", *V3[2:], "--store", STORE, "--delete-when-done", "quickstart"
+    )
+    assert said.code == 0, said.error
+    assert "step 3: loss" in said.out
+    calls = (world.fake / "python_calls").read_text()
+    for worker in range(4):
+        assert f"{world.worker(worker)}: -m pip install" in calls
+        assert f"{world.worker(worker)}: -m pretrain.machine.smoke_test" in calls
+        assert f"{world.worker(worker)}: -m pretrain train quickstart" in calls
+        started = f"WORKER={worker} WORKERS=4 COORDINATOR=10.0.0.1:8476 STORE={STORE}"
+        assert sum(started in call for call in world.calls()) == 1
+    assert calls.count("data_pipeline prepare") == 1, "by worker 0 alone"
+    assert calls.count("pretrain export") == 1
+    assert (world.bucket() / "quickstart" / "checkpoints" / "00000003" / "manifest.json").exists()
+    assert (world.bucket() / "quickstart" / "export" / "model.safetensors").exists()
+    assert not (world.fake / "slice.json").exists()
+
+
+def test_a_preempted_slice_of_several_hosts_goes_on_from_the_store(world: World) -> None:
+    world.script(workers=2)
+    world.steps(8)
+    (world.fake / "on_train").write_text(
+        'if [ "$WORKER$step" = 03 ] && [ ! -e "$FAKE/once" ]; then '
+        'until [ -e "$FAKE/buckets/bucket/runs/quickstart/checkpoints/00000002/manifest.json" ]; do sleep 0.1; done; '
+        'touch "$FAKE/once" "$FAKE/preempt"; sleep 60; fi'
+    )
+    said = world.run("--create", "kobert", "--type", "v5e-16", *V3[2:], "--spot", "--store", STORE, "quickstart")
+    assert said.code == 0, said.error
+    assert "== kobert was preempted (SUSPEND" in said.error
+    creations = [call for call in world.calls() if '"create"' in call]
+    assert ["v5litepod-16" in call for call in creations] == [True, True]
+    starts = [line for line in said.out.splitlines() if line.startswith("steps ")]
+    assert starts[0] == "steps 0 to 8"
+    assert starts[1] != "steps 0 to 8"
+    assert (world.fake / "python_calls").read_text().count("data_pipeline prepare") == 1, (
+        "the new hosts' come from the store"
+    )
+    other = world.worker(1) / "runs" / "quickstart"
+    assert (other / "examples" / "header.json").exists()
+    assert not (other / "checkpoints").exists(), "worker 0 has them, and tells the others"

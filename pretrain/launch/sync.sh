@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# sync.sh pull|push gs://BUCKET/FOLDER/NAME .../NAME: the store of a run that was not launched (pretrain/in_bucket.py).
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=pretrain/launch/common.sh
+source "$here/common.sh"
+# shellcheck source=pretrain/launch/store.sh
+source "$here/store.sh"
+STORE=${2%/*} run_dir=$3 WORKER=${WORKER:-0}
+case $1 in
+  pull) check_store; pull ;;
+  push) push || fail "$2 was not brought up to date; see to the network and to \`gcloud auth login\`, and run the same command again" ;;
+esac
