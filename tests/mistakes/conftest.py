@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from harness import (
@@ -109,52 +108,14 @@ def make_and_mend(workplace: Path, run_command_line: RunCommandLine, unbroken: P
     return check
 
 
-@pytest.fixture(scope="session")
-def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where programs compiled in this session are kept."""
-    return tmp_path_factory.mktemp("compiled")
-
-
-@pytest.fixture(scope="session")
-def remembered() -> dict[str, Any]:
-    """What `make_steps` returned, by all of its arguments."""
-    return {}
-
-
 @pytest.fixture(scope="module")
-def quick_jax(compiled_programs: Path, remembered: dict[str, Any]) -> Iterator[None]:
-    """JAX compiles in a third of the time, and each program once; here and in processes, which get eight devices, too.
+def quick_jax() -> Iterator[None]:
+    """XLA compiles in half of the time, the runs of one recipe share their programs, and processes get eight devices, too."""
+    from compiled_once import jax_settings, traced_once
 
-    Here the jitted steps are also shared by all runs of a recipe: tracing them takes longer than four steps.
-    """
-    import jax
-
-    from pretrain import train
-
-    def shared(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any) -> Any:
-            key = repr((function, arguments))
-            if key not in remembered:
-                remembered[key] = function(*arguments)
-            return remembered[key]
-
-        return call
-
-    settings = {
-        "jax_compilation_cache_dir": str(compiled_programs),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_disable_most_optimizations": True,
-    }
-    before = {name: jax.config.values[name] for name in settings}
-    with pytest.MonkeyPatch.context() as patch:
+    with jax_settings(jax_disable_most_optimizations=True), traced_once(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_NUM_CPU_DEVICES", "8")
-        patch.setattr(train, "make_steps", shared(train.make_steps))
-        for name, value in settings.items():
-            jax.config.update(name, value)
-            patch.setenv(name.upper(), str(value))
         yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="session")

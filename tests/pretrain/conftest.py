@@ -1,37 +1,22 @@
-"""Fixtures of the training side: compiled programs kept for a session, records, run folders."""
+"""Fixtures of the training side: quick compilation, records, run folders."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
 import pytest
+from compiled_once import jax_settings, traced_once
 from tiny_run import TINY, write_records
 
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.recipe import TrainingRecipe
 
 
-@pytest.fixture(autouse=True, scope="session")
-def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Runs of the same recipe compile once a session, and nothing is left in the user's cache."""
-    before = jax.config.values["jax_compilation_cache_dir"]
-    folder = str(tmp_path_factory.mktemp("compiled"))
-    jax.config.update("jax_compilation_cache_dir", folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", folder)
-        yield
-    jax.config.update("jax_compilation_cache_dir", before)
-
-
 @pytest.fixture(scope="module")
 def fast_to_compile() -> Iterator[None]:
-    """XLA compiles in a third of the time; here and, by the environment, in child processes."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+    """XLA compiles in half of the time, here and in child processes, and the runs of one recipe share their programs."""
+    with jax_settings(jax_disable_most_optimizations=True), traced_once():
         yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """kill -9 at random moments: what was computed is what an uninterrupted run computes."""
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -81,10 +82,13 @@ Train = Callable[..., int]
 
 
 @pytest.fixture(scope="module")
-def train(fast_to_compile: None) -> Train:  # type: ignore[misc]
+def train(fast_to_compile: None, tmp_path_factory: pytest.TempPathFactory) -> Train:  # type: ignore[misc]
     """Trains 12 steps in a process of its own, checkpoints after every second; returns its exit code."""
     command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parent)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+    # A cache of its own: whoever is killed may leave half a program there.
+    environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as server:
         assert server.stdin is not None
         assert server.stdout is not None
 

@@ -28,6 +28,7 @@ from pretrain.objectives.bert_pretraining import MaskedLanguageModel
 from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.run_facts import what_another_topology_means
 from pretrain.sharding import batch_sharding, make_mesh
+from pretrain.step import make_steps
 from pretrain.train import train
 from pretrain.watching.metrics import MetricsWriter
 
@@ -268,6 +269,7 @@ def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
         return {**masked, "weights": jnp.where(bad[..., None], jnp.nan, masked["weights"])}
 
     monkeypatch.setattr(MaskedLanguageModel, "training_masks", poison)
+    monkeypatch.setattr(training, "make_steps", make_steps)  # a program of its own, not that of the other runs
     train(run, "tiny", RECIPE)
     assert "step 3: update rejected: loss nan, gradient norm nan" in caplog.text
     with np.load(run.metrics / "rejected" / "step-00000003.npz") as dumped:

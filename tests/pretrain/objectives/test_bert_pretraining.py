@@ -11,7 +11,7 @@ from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Layout, Records, RecordsHeader, read_header
-from pretrain.input.batches import TrainingBatches
+from pretrain.input.batches import Batch, TrainingBatches
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.recipe import Mesh
 from pretrain.sharding import batch_sharding, make_mesh
@@ -61,10 +61,13 @@ def metrics_of(folder: Path, header: RecordsHeader, sharding: NamedSharding) -> 
     """What the first batch scores at step 0, if its records had this header."""
     objective = make_objective(TINY, header)
     batches = TrainingBatches(Records(folder, "train"), seed=0, global_batch_size=4, accumulation=1, sharding=sharding)
-    masked = jax.tree.map(lambda array: array[0], objective.training_masks(batches(0)))
-    return {
-        name: float(value) for name, value in loss_metrics(objective.loss_sums(objective.init(), masked, None)).items()
-    }
+
+    @jax.jit
+    def metrics(batch: Batch) -> dict[str, jax.Array]:
+        masked = jax.tree.map(lambda array: array[0], objective.training_masks(batch))
+        return loss_metrics(objective.loss_sums(objective.init(), masked, None))
+
+    return {name: float(value) for name, value in metrics(batches(0)).items()}
 
 
 @pytest.mark.slow
