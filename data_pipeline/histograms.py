@@ -8,12 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data_pipeline.document import Document, Dropped
+from data_pipeline.histogram_bins import LENGTH_EDGES, SHARE_BINS
 from data_pipeline.steps.scripts import count_scripts
 
-LENGTH_EDGES = tuple(sorted({round(10 ** (eighth / 8)) for eighth in range(6 * 8 + 1)}))
-"""Characters where a bin begins: eight bins to the power of ten from 1 to a million; the last has no end."""
-SHARE_BINS = 20
-"""Of the Hangul share, 0.05 wide; the last holds 1, too."""
 CHARACTERS_AT_ONCE = 200_000
 
 Moment = Literal["in", "lost"]

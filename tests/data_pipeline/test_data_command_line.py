@@ -239,10 +239,10 @@ def test_report_tells_what_every_stage_cost(main: RunMain, prepared: Path, corpu
     lines = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table.splitlines() if "│" in line]
     rows = {line[0]: line[1:] for line in lines}
     stages = ["documents", "duplicates", "signatures", "near_duplicates", "survivors"]
-    stages += ["sentences", "morphemes", "counts", "vocabulary", "records"]
+    stages += ["split", "sentences", "morphemes", "counts", "vocabulary", "records"]
     assert list(rows) == [*stages, "all"]
     paid = [cost for stage in stages for cost in stage_costs(prepared / "corpus", stage)]
-    assert len(paid) == 3 + 1 + 3 + 1 + 1 + 3 + 3 + 1 + 1 + 3
+    assert len(paid) == 3 + 1 + 3 + 1 + 1 + 3 + 3 + 3 + 1 + 1 + 3
     assert rows["all"][1] == f"{sum(cost.cpu_seconds for cost in paid):.1f}"
     assert rows["all"][3] == f"{max(cost.peak_megabytes for cost in paid):,.0f}"
     texts = [

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from data_pipeline import histograms
 from data_pipeline.document import Document, Dropped, Removed, Sentence
-from data_pipeline.histograms import LENGTH_EDGES, SHARE_BINS, TextHistograms
+from data_pipeline.histogram_bins import LENGTH_EDGES, SHARE_BINS
+from data_pipeline.histograms import TextHistograms
 from data_pipeline.steps.scripts import HANGUL
 
 TEXT = st.text(

@@ -27,6 +27,7 @@ STAGES = (
     "signatures",
     "near_duplicates",
     "survivors",
+    "split",
     "sentences",
     "morphemes",
     "counts",

@@ -126,6 +126,10 @@ def test_silence_of_worker_0_is_told_with_what_everyone_does(world: World) -> No
 
 def test_a_list_of_hosts_trains_together(world: World, tmp_path: Path) -> None:
     world.script()
+    (world.fake / "on_train").write_text(
+        # As a collective would, worker 0 waits for the other.
+        'until [ "$(grep -c "pretrain train" "$FAKE/python_calls")" -ge 2 ]; do sleep 0.1; done'
+    )
     hosts = world.hosts(2)
     said = world.run("--hosts", hosts, "--name", "lab", "--store", tmp_path / "shared", "quickstart")
     assert said.code == 0, said.error
