@@ -50,7 +50,7 @@ class Corpus:
     """Folder with corpus/, tasks/ and vocabularies/."""
     megabytes: int = 100
     """Text of the smallest corpus, in 10^6 bytes: prepared by two workers, for its memory."""
-    timed_megabytes: int = 300
+    timed_megabytes: int = 200
     """Text of the one that is prepared by one worker and by two, for the time."""
     large_megabytes: int = 2_000
     """Text of the largest, prepared by two workers, for its memory and what it tells of larger ones."""
@@ -98,8 +98,11 @@ def measure(options: Corpus) -> None:
         texts = [document.text for document in read_documents("petitions", found.petitions)]
 
         def prepared(megabytes: int, *workers: int) -> list[Run]:
-            source = write_enlarged(texts, megabytes, FILES, place / "source")[0].parent
-            return [run(found, source, place / "run", number) for number in workers]
+            source = place / str(megabytes)
+            write_enlarged(texts, megabytes, FILES, source)
+            runs = [run(found, source, place / "run", number) for number in workers]
+            shutil.rmtree(source)
+            return runs
 
         [small] = prepared(options.megabytes, 2)
         one, two = prepared(options.timed_megabytes, 1, 2)
