@@ -20,6 +20,4 @@ fi
 .venv/bin/ruff format --check .
 .venv/bin/mypy --config-file setup.cfg data_pipeline pretrain configs benchmarks
 export JAX_PLATFORMS=cpu
-# Half as many more workers than cores: tests of real processes wait for them.
-workers=$((($(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2))
-.venv/bin/python -m pytest -n $workers --dist loadfile ${selection[@]+"${selection[@]}"} "$@"
+.venv/bin/python -m pytest -n auto --dist loadfile ${selection[@]+"${selection[@]}"} "$@"
