@@ -130,6 +130,11 @@ class Stages:
         ]
         return self._stage("near_duplicates", tasks, "pairs")
 
+    def _sources_of_parts(self, documents: list[Done]) -> list[tuple[Source, int]]:
+        """The source of each part and its place in the recipe, in the order of the parts."""
+        files = zip(documents, self._files, strict=True)
+        return [(source, number) for done, (source, number, _) in files for _ in _outputs([done], ".zst")]
+
     def survivors(self, documents: list[Done]) -> list[Done]:
         """Whether a document stays is asked of the whole corpus; the answer is a file for each part, so that a part of which
         the answer is the same, when sources are added, need not be done again."""
@@ -144,11 +149,7 @@ class Stages:
             "duplicates": _outputs(duplicates, ".npy"),
             "pairs": _outputs(near, ".npy"),
         }
-        priorities = [
-            number
-            for done, (_, number, _) in zip(documents, self._files, strict=True)
-            for _ in _outputs([done], ".zst")
-        ]
+        priorities = [number for _, number in self._sources_of_parts(documents)]
         parameters = {"parts": list(parts), "priorities": priorities, "ngram": self.recipe.near_duplicates.ngram}
         task = self._task("survivors", "all", "survivors:choose_survivors", inputs, parameters)
         return self._stage("survivors", [task], "near_duplicates")
@@ -204,9 +205,7 @@ class Stages:
         split = self.split(documents, survivors)
         matches = self.matches(split, index)
         formulae = self.formulae(matches)
-        self._source_of = [
-            source for done, (source, *_) in zip(documents, self._files, strict=True) for _ in _outputs([done], ".zst")
-        ]
+        self._source_of = [source for source, _ in self._sources_of_parts(documents)]
         tasks = []
         for number, (done, source) in enumerate(zip(split, self._source_of, strict=True)):
             inputs = {
