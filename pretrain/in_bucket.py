@@ -97,4 +97,4 @@ def _sync(verb: Literal["pull", "push"], url: str, run_folder: RunFolder) -> Non
         )  # fmt: skip
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-        raise WorkError(said[-1].removeprefix("error: ") if said else f"{url}: {verb} failed: {done.stderr[-300:]}")
+        raise WorkError(said[0].removeprefix("error: ") if said else f"{url}: {verb} failed: {done.stderr[-300:]}")

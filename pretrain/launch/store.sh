@@ -41,7 +41,7 @@ pull() { # what the store has of this run -> the local disk, where nothing newer
     "") ;;
     gs://*)
       if listed=$(limited "$STORE_SECONDS" gcloud storage ls "$(in_store)/" 2>&1); then
-        if [ "$WORKER" = 0 ]; then give_way; fi
+        if [ "$WORKER" = 0 ]; then give_way; fi # which says what the store has
         gcloud storage rsync -r --no-clobber "$(in_store)" "$run_dir" --exclude="$left_out" || fail "$(in_store) could not be copied here"
       else
         case $listed in *"matched no objects"*) ;; *) fail "$(in_store) cannot be listed: $listed" ;; esac
@@ -58,16 +58,38 @@ pull() { # what the store has of this run -> the local disk, where nothing newer
 }
 
 give_way() { # where the store has a later checkpoint, as after a run on another machine, what is here of an earlier one goes
-  local there here
-  if ! there=$(limited "$STORE_SECONDS" gcloud storage cat "$(in_store)/checkpoints/committed.json" 2>&1); then
-    case $there in *"matched no objects"*) return ;; *) fail "$(in_store)/checkpoints/committed.json cannot be read: $there" ;; esac
-  fi
-  there=$(newest_step <<<"$there")
-  here=$(newest_step 2>/dev/null <"$run_dir/checkpoints/committed.json" || true)
-  if [ "${there:-0}" -gt "${here:-0}" ]; then rm -rf "$run_dir"/{manifest.json,checkpoints,metrics,export}; fi
+  local there
+  there=$(step_in_store)
+  if [ "$there" -gt "$(step_in "$run_dir")" ]; then rm -rf "$run_dir"/{manifest.json,checkpoints,metrics,export}; fi
+  echo "$there" >"$(seen_steps)"
 }
 
+step_in_store() { # the newest step that the bucket has, 0 for none
+  local said
+  if said=$(limited "$STORE_SECONDS" gcloud storage cat "$(in_store)/checkpoints/committed.json" 2>&1); then
+    newest_step <<<"$said"
+  else
+    case $said in *"matched no objects"*) echo 0 ;; *) fail "$(in_store)/checkpoints/committed.json cannot be read: $said" ;; esac
+  fi
+}
+
+step_in() { if [ -f "$1/checkpoints/committed.json" ]; then newest_step <"$1/checkpoints/committed.json"; else echo 0; fi; }
+
 newest_step() { sed -n 's/.*"newest_step": *\([0-9]*\).*/\1/p'; }
+
+seen_steps() { printf '%s/.%s.seen' "$(dirname "$run_dir")" "$(basename "$run_dir")"; } # what the store has by this machine's doing
+
+nobody_else() { # whether the store has what this machine brought or fetched, and nobody brought more since
+  local there
+  there=$(step_in_store) || return 1
+  case " $(cat "$(seen_steps)" 2>/dev/null || echo 0) " in
+    *" $there "*) ;;
+    *)
+      note "error: $(in_store) has step $there, which another machine brought there: it trains this run, too; stop one of the two, and start this one again to go on from the store"
+      return 1
+      ;;
+  esac
+}
 
 pull_folder() {
   local part
@@ -86,11 +108,12 @@ wait_for_records() {
 }
 
 push() { # worker 0: what is new -> the store. Nothing is removed before what replaces it is there
-  local still part
+  local still part step
   still=$(dirname "$run_dir")/.still
   case $STORE in
     "") return 0 ;;
     gs://*)
+      nobody_else || return 1
       # A still picture: links to what is replaced whole, copies of what grows. Without all of it nothing is brought or removed.
       rm -rf "$still" && mkdir -p "$still" || return 1
       for part in "$run_dir"/*; do
@@ -101,8 +124,11 @@ push() { # worker 0: what is new -> the store. Nothing is removed before what re
         esac
       done
       find "$still" -name '*orbax-checkpoint-tmp*' -prune -exec rm -rf {} +
-      gcloud storage rsync -r "$still" "$(in_store)" --exclude='^(.*/)?(committed|manifest)\.json$' >/dev/null 2>&1 &&
-        gcloud storage rsync -r --delete-unmatched-destination-objects "$still" "$(in_store)" --exclude="$LEFT_OUT" >/dev/null 2>&1
+      gcloud storage rsync -r "$still" "$(in_store)" --exclude='^(.*/)?(committed|manifest)\.json$' >/dev/null 2>&1 || return 1
+      step=$(step_in "$still")
+      echo "$(cat "$(seen_steps)" 2>/dev/null || echo 0) $step" >"$(seen_steps)" # whichever this machine is killed at
+      gcloud storage rsync -r --delete-unmatched-destination-objects "$still" "$(in_store)" --exclude="$LEFT_OUT" >/dev/null 2>&1 || return 1
+      echo "$step" >"$(seen_steps)"
       ;;
     *) # manifest.json last; checkpoints are there already
       for part in vocabulary examples metrics export; do

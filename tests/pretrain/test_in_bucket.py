@@ -111,6 +111,39 @@ def test_the_one_with_the_later_checkpoint_counts(bucket: Path, elsewhere: int, 
     assert (bucket / "metrics" / "metrics.jsonl").read_text() == kept
 
 
+def test_of_two_machines_that_train_one_run_the_second_brings_nothing(
+    bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(in_bucket, "LOOK_SECONDS", 60.0)  # what is saved is brought at the end
+    saved(bucket, 2)
+
+    def train_elsewhere_meanwhile() -> None:
+        with run_in_bucket(URL) as here:
+            monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+            with run_in_bucket(URL) as there:
+                saved(there.path, 4)
+            saved(here.path, 4)
+            (here.path / "metrics" / "metrics.jsonl").write_text("lost\n")
+
+    with pytest.raises(
+        WorkError, match="tiny has step 4, which another machine brought there: it trains this run, too"
+    ):
+        train_elsewhere_meanwhile()
+    assert "lost" not in (bucket / "metrics" / "metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("killed", ["before", "after"])
+def test_a_push_that_is_killed_is_no_other_machine(bucket: Path, killed: str) -> None:
+    saved(bucket, 2)
+    with run_in_bucket(URL) as run_folder:
+        saved(run_folder.path, 4)
+    if killed == "before":
+        (bucket / "checkpoints" / "committed.json").write_text('{"newest_step": 2}')
+    (run_folder.path.parent / ".tiny.seen").write_text("2 4")
+    in_bucket._sync("push", URL, run_folder)
+    assert '"newest_step": 4' in (bucket / "checkpoints" / "committed.json").read_text()
+
+
 def test_what_cannot_be_is_one_sentence(bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def enter(url: str) -> None:
         with run_in_bucket(url):
