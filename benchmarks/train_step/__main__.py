@@ -81,15 +81,15 @@ def training_recipe() -> TrainingRecipe:
     return dataclasses.replace(petitions_small.training, model=model, masking=Masking(), global_batch_size=32)
 
 
-def make_records(corpus: Path, folder: RunFolder) -> None:
-    """Records of the petitions with a vocabulary of 32,000; does nothing where they stand already."""
+def make_records(corpus: Path, folder: RunFolder, length: int = LENGTH) -> None:
+    """Rows of the petitions with a vocabulary of 32,000; does nothing where they stand already."""
     if not list(corpus.glob("petitions_*.jsonl.gz")):
         raise InputError(f"--corpus {corpus}: holds no petitions_*.jsonl.gz; give the folder that does")
     data = dataclasses.replace(
         petitions_small.data,
         sources=(Source("petitions", str(corpus / "petitions_*.jsonl.gz")),),
         vocabulary=dataclasses.replace(petitions_small.data.vocabulary, size=VOCABULARY),
-        examples=Packed(length=LENGTH),
+        examples=Packed(length=length),
     )
     prepare(folder, "petitions_small", data, THREADS)
 

@@ -116,14 +116,33 @@ class Ours:
 
 def train_ours(turns: Turns, setting: Setting) -> None:
     """The row `ours`: rounds of real training, then the step's parts one by one."""
+    ours = _train(turns, setting)
+    wait = ours.waited / ours.done
+    turns.tell({"loss": ours.held_out_loss(), "wait": wait, "parts": parts(ours), "products": product_seconds(ours)})
+
+
+def train_ours_on_gpu(turns: Turns, setting: Setting) -> None:
+    """The row `ours` of a GPU: rounds of real training, and the most memory that they took."""
+    ours = _train(turns, setting)
+    memory = jax.devices()[0].memory_stats() or {}
+    turns.tell(
+        {
+            "loss": ours.held_out_loss(),
+            "wait": ours.waited / ours.done,
+            "memory": memory.get("peak_bytes_in_use"),
+            "device": jax.devices()[0].device_kind,
+        }
+    )
+
+
+def _train(turns: Turns, setting: Setting) -> Ours:
     ours = Ours(setting)
     ours.write_start(setting)
     parameters = sum(tensor.size for tensor in jax.tree.leaves(ours.state["params"]))
     turns.tell({"loss": ours.held_out_loss(), "parameters": parameters, "threads": len(os.sched_getaffinity(0))})
     for _ in turns:
         ours.train(setting.steps)
-    wait = ours.waited / ours.done
-    turns.tell({"loss": ours.held_out_loss(), "wait": wait, "parts": parts(ours), "products": product_seconds(ours)})
+    return ours
 
 
 def parts(ours: Ours) -> dict[str, float]:

@@ -99,33 +99,51 @@ def _example(tokens: np.ndarray, special: np.ndarray, word_starts: np.ndarray) -
 def train_gathered(turns: Turns, setting: Setting) -> None:
     """A plain torch loop with the head at masked positions only and attention inside segments, in the fastest way it was tried in."""
     keep_freed_memory()  # as ours; the Trainer runs as its users get it
-    model, rows, header = _begin(setting)
-    facts = _facts(model, setting)
-    loop = _GatheredLoop(setting.recipe, model, rows, header)
-    tried = loop.choose_fastest()
-    turns.tell({**facts, "tried": tried})
-    for _ in turns:
-        for _ in range(setting.steps):
-            loop.step()
+    header, loop = _train_gathered(turns, setting)
     listed = products(setting.recipe, header.vocabulary_size, header.length, loop.predictions)
     rates = seconds_per_step(
         listed,
         torch.from_numpy,
         lambda a, b, swap_a, swap_b: torch.matmul(a.mT if swap_a else a, b.mT if swap_b else b),
     )
-    turns.tell({"loss": held_out_loss(model, setting), "products": rates})
+    turns.tell({"loss": held_out_loss(loop.model, setting), "products": rates})
+
+
+def train_gathered_on_gpu(turns: Turns, setting: Setting) -> None:
+    """The same loop on `setting.device`, float32 parameters and products in the recipe's type (autocast)."""
+    torch.set_float32_matmul_precision("high")
+    _, loop = _train_gathered(turns, setting)
+    on_gpu = setting.device == "cuda"
+    turns.tell(
+        {
+            "loss": held_out_loss(loop.model, setting),
+            "memory": torch.cuda.max_memory_allocated() if on_gpu else None,
+        }
+    )
+
+
+def _train_gathered(turns: Turns, setting: Setting) -> tuple[RecordsHeader, "_GatheredLoop"]:
+    model, rows, header = _begin(setting)
+    facts = _facts(model, setting)
+    loop = _GatheredLoop(setting, model, rows, header)
+    turns.tell({**facts, "tried": loop.choose_fastest()})
+    for _ in turns:
+        for _ in range(setting.steps):
+            loop.step()
+        loop.wait()
+    return header, loop
 
 
 class _GatheredLoop:
     """Batches, masks and steps of `train_gathered`."""
 
     def __init__(
-        self, recipe: TrainingRecipe, model: transformers.BertForMaskedLM, rows: Rows, header: RecordsHeader
+        self, setting: Setting, model: transformers.BertForMaskedLM, rows: Rows, header: RecordsHeader
     ) -> None:
-        self.recipe, self.model, self.header = recipe, model, header
-        self.predictions = max_predictions(recipe, header.length)
-        self.rows = [torch.from_numpy(field) for field in (rows.tokens, rows.special, rows.segments)]
-        self.positions = torch.from_numpy(_positions(rows.segments))
+        self.recipe, self.model, self.header, self.device = setting.recipe, model, header, setting.device
+        self.predictions = max_predictions(self.recipe, header.length)
+        fields = (rows.tokens, rows.special, rows.segments, _positions(rows.segments))
+        *self.rows, self.positions = (torch.from_numpy(field).to(self.device) for field in fields)
         self.loss: Callable[..., torch.Tensor] = self._loss
         self._batches = self._shuffled()
 
@@ -141,10 +159,12 @@ class _GatheredLoop:
         for name, (loss, kind) in ways.items():
             self._begin_as(loss, kind, start)
             self.step()
+            self.wait()
             times = []
             for _ in range(TRIED_STEPS):
                 began = time.perf_counter()
                 self.step()
+                self.wait()
                 times.append(time.perf_counter() - began)
             tried[name] = min(times)
         self._begin_as(*ways[min(tried, key=tried.__getitem__)], start)
@@ -178,26 +198,33 @@ class _GatheredLoop:
         self.schedule.step()
         self.optimizer.zero_grad(set_to_none=True)
 
+    def wait(self) -> None:
+        """Until the device has done what it was given."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+
     def _shuffled(self) -> Iterator[torch.Tensor]:
+        size = self.recipe.global_batch_size
         while True:
-            yield from torch.randperm(len(self.rows[0])).split(self.recipe.global_batch_size)
+            order = torch.randperm(len(self.rows[0]), device=self.device)
+            yield from order[: len(order) // size * size].split(size)
 
     def _masked(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Hides random tokens, 80/10/10. Not whole words as ours does: it has less to do."""
         masking, header = self.recipe.masking, self.header
         tokens, special, segments = (field[rows] for field in self.rows)
-        order = torch.rand(tokens.shape).masked_fill_(special, 2.0)
+        order = torch.rand(tokens.shape, device=self.device).masked_fill_(special, 2.0)
         order, positions = order.topk(self.predictions, largest=False, sorted=False)
         labels = tokens.gather(1, positions)
-        draw = torch.rand(labels.shape)
+        draw = torch.rand(labels.shape, device=self.device)
         shown = torch.where(
             draw < masking.mask_share + masking.random_share,
-            torch.randint(len(header.reserved_ids), header.vocabulary_size, labels.shape),
+            torch.randint(len(header.reserved_ids), header.vocabulary_size, labels.shape, device=self.device),
             labels,
         )
         shown = torch.where(draw < masking.mask_share, header.mask_id, shown)
         visible = segments[:, None, :, None] == segments[:, None, None, :]
-        flat = positions + header.length * torch.arange(len(rows))[:, None]
+        flat = positions + header.length * torch.arange(len(rows), device=self.device)[:, None]
         weights = (order < 2.0).float()
         return tokens.scatter(1, positions, shown), self.positions[rows], visible, flat, labels, weights
 
@@ -210,17 +237,18 @@ class _GatheredLoop:
         labels: torch.Tensor,
         weights: torch.Tensor,
     ) -> torch.Tensor:
-        hidden = self.model.bert(inputs, attention_mask=visible, position_ids=position_ids).last_hidden_state
-        # index_select on flat rows: its backward pass is one index_add.
-        logits = self.model.cls(hidden.flatten(0, 1).index_select(0, flat.flatten()))
-        losses = cross_entropy(logits, labels.flatten(), reduction="none")
+        with _products_in(self.recipe, self.device):
+            hidden = self.model.bert(inputs, attention_mask=visible, position_ids=position_ids).last_hidden_state
+            # index_select on flat rows: its backward pass is one index_add.
+            logits = self.model.cls(hidden.flatten(0, 1).index_select(0, flat.flatten()))
+        losses = cross_entropy(logits.float(), labels.flatten(), reduction="none")
         return (losses * weights.flatten()).sum() / weights.sum()
 
 
 def held_out_loss(model: transformers.BertForMaskedLM, setting: Setting) -> float:
     """Nats a prediction on our held-out batch, with our masks."""
     batch = np.load(setting.held_out)
-    logits = _logits_at_predictions(model, batch, len(batch["inputs"]))
+    logits = _logits_at_predictions(model, batch, len(batch["inputs"]), setting)
     losses = cross_entropy(logits.flatten(0, 1), torch.from_numpy(batch["labels"]).flatten().long(), reduction="none")
     weights = torch.from_numpy(batch["weights"]).flatten()
     return float((losses * weights).sum() / weights.sum())
@@ -230,13 +258,14 @@ def _begin(setting: Setting) -> tuple[transformers.BertForMaskedLM, Rows, Record
     """The model with our parameters of step 0, and the rows."""
     torch.manual_seed(setting.recipe.seed)
     model = transformers.BertForMaskedLM.from_pretrained(setting.start, attn_implementation="sdpa")
+    model.to(torch.device(setting.device))  # type: ignore[arg-type]  # its decorator hides what it takes
     return model.train(), *first_rows(setting)
 
 
 def _facts(model: transformers.BertForMaskedLM, setting: Setting) -> Facts:
     batch = np.load(setting.held_out)
     ours = batch["logits"]
-    theirs = _logits_at_predictions(model, batch, len(ours)).numpy()
+    theirs = _logits_at_predictions(model, batch, len(ours), setting).numpy()
     return {
         "parameters": sum(value.numel() for value in model.parameters()),
         "loss": held_out_loss(model, setting),
@@ -244,18 +273,27 @@ def _facts(model: transformers.BertForMaskedLM, setting: Setting) -> Facts:
     }
 
 
-def _logits_at_predictions(model: transformers.BertForMaskedLM, batch: Any, rows: int) -> torch.Tensor:
+def _products_in(recipe: TrainingRecipe, device: str) -> torch.autocast:
+    """Matrix products in the recipe's compute type."""
+    return torch.autocast(device, torch.bfloat16, enabled=recipe.compute_dtype == "bfloat16")
+
+
+def _logits_at_predictions(
+    model: transformers.BertForMaskedLM, batch: Any, rows: int, setting: Setting
+) -> torch.Tensor:
     """float32 [rows, K, V], without dropout."""
     fields = ("inputs", "position_ids", "segments", "positions")
-    inputs, position_ids, segments, positions = (torch.from_numpy(batch[name][:rows]).long() for name in fields)
+    inputs, position_ids, segments, positions = (
+        torch.from_numpy(batch[name][:rows]).long().to(setting.device) for name in fields
+    )
     visible = segments[:, None, :, None] == segments[:, None, None, :]
     training = model.training
     model.eval()
-    with torch.no_grad():
+    with torch.no_grad(), _products_in(setting.recipe, setting.device):
         hidden = model.bert(inputs, attention_mask=visible, position_ids=position_ids).last_hidden_state
-        logits = model.cls(hidden[torch.arange(rows)[:, None], positions])
+        logits = model.cls(hidden[torch.arange(rows, device=setting.device)[:, None], positions])
     model.train(training)
-    return logits
+    return logits.float().cpu()
 
 
 def _positions(segments: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from data_pipeline.contract.errors import WorkError
 from pretrain.recipe import TrainingRecipe
@@ -26,11 +26,13 @@ class Setting(NamedTuple):
     - `folder`: a prepared run folder; `start` and `held_out.npz` in it are where ours puts what the peers begin with.
     - `recipe`: model, optimizer, batch.
     - `steps`: steps a round.
+    - `device`: of torch; JAX takes what JAX_PLATFORMS lets it take.
     """
 
     folder: Path
     recipe: TrainingRecipe
     steps: int
+    device: Literal["cpu", "cuda"] = "cpu"
 
     @property
     def start(self) -> Path:
