@@ -1,5 +1,7 @@
 """inspect: the batch of a training step as the model sees it, with what it should say and what it says."""
 
+import dataclasses
+
 import jax
 import numpy as np
 
@@ -39,7 +41,8 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     stretch = stretch_at(recipe, step)
     records = Records(records_folder(folder.examples, stretch), "train")
     refuse_other_tokenizer(folder.vocabulary, records.header.tokenizer_sha256)
-    objective = make_objective(recipe, records.header)
+    # Whatever trained it: this may be another machine.
+    objective = make_objective(dataclasses.replace(recipe, attention="xla"), records.header)
     mesh = make_mesh(Mesh(data=1), available_devices()[:1])
     batches = TrainingBatches(
         records,

@@ -158,10 +158,14 @@ class TrainingRecipe:
     float32. With mesh.fsdp or mesh.tensor XLA chooses instead: the type of the product that made them."""
     dropout_rng: Literal["threefry", "rbg"] = "threefry"
     """Generator of dropout bits; rbg is faster on TPU, but its bits change with mesh and accumulation. Masks always use threefry."""
-    remat: Literal["none", "full", "dots"] = field(default="none", metadata=FREE)
-    """Rematerialisation of each layer in the backward pass: none, full (keep only the layer's input), dots (keep matrix products)."""
+    remat: Literal["none", "attention", "dots", "full"] = field(default="none", metadata=FREE)
+    """Rematerialisation in the backward pass of each layer: none, attention (compute its scores again), dots (keep products with
+    weights), full (keep the layer's input)."""
     scan_unroll: int = field(default=1, metadata=FREE)
     """Encoder layers unrolled in each turn of the scan over layers; never changes parameters or checkpoints."""
+    attention: Literal["xla", "cudnn", "splash"] = field(default="xla", metadata=FREE)
+    """Kernel of attention: xla (plain products, on every device), cudnn (NVIDIA GPUs from Ampere on), splash (TPUs from v4 on). The
+    fused ones keep no scores in memory and have no dropout on attention probabilities."""
     log_every_steps: int = field(default=50, metadata=FREE)
     """Steps between log lines."""
     wandb_project: str | None = field(default=None, metadata=FREE)

@@ -85,7 +85,8 @@ def check(recipe: TrainingRecipe) -> None:
 
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
-    """The step at which to stop. Raises InputError for steps, heads and batch sizes that this mesh cannot have."""
+    """The step at which to stop. Raises InputError for steps, heads, batch sizes and attention that this mesh cannot have."""
+    check_attention(recipe, mesh.devices.flat[0].device_kind)
     heads, tensor = recipe.model.num_attention_heads, mesh.shape["tensor"]
     if heads % tensor:
         raise InputError(
@@ -106,6 +107,21 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
     if not 1 <= recipe.stop_at_step <= recipe.max_steps:
         raise InputError(f"stop_at_step {recipe.stop_at_step}: must be 1 to max_steps {recipe.max_steps}")
     return recipe.stop_at_step
+
+
+def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
+    """Raises InputError for a kernel that is not known, or not made for this device."""
+    made_for = {
+        "xla": True,
+        "cudnn": device_kind.startswith("NVIDIA"),
+        # Compiled for a v3, Pallas kernels fail in bfloat16.
+        "splash": device_kind.startswith("TPU") and not device_kind.startswith(("TPU v2", "TPU v3")),
+    }
+    if recipe.attention not in made_for:
+        raise InputError(f"attention {recipe.attention}: must be {', '.join(made_for)}")
+    if not made_for[recipe.attention]:
+        wanted = {"cudnn": "NVIDIA GPUs", "splash": "TPUs from v4 on"}[recipe.attention]
+        raise InputError(f"attention {recipe.attention}: is made for {wanted}, and this is {device_kind}; use xla")
 
 
 def value_of(recipe: Any, field: str) -> Any:

@@ -7,10 +7,12 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
+from pretrain.models.fused_attention import cudnn_attention, splash_attention
 from pretrain.models.layers import dropout, wide_einsum
 
-IMPLEMENTATIONS = ("xla",)
-"""Names that `attention` takes; xla is plain matrix products, which every device compiles."""
+IMPLEMENTATIONS = ("xla", "cudnn", "splash")
+"""Names that `attention` takes: xla is plain matrix products, which every device compiles; for the others see
+`pretrain.models.fused_attention`."""
 
 
 def attention(
@@ -34,19 +36,47 @@ def attention(
     - `window`: a position sees at most this many positions to each side; None means all.
     - `bias`: added to the scaled scores; broadcastable to [B, N, L, L] (queries before keys).
     - `implementation`: one of IMPLEMENTATIONS.
-    - `dropout_rate`, `dropout_key`: dropout on the attention probabilities; off without a key.
+    - `dropout_rate`, `dropout_key`: dropout on the attention probabilities; off without a key. xla alone has it.
 
     Returns [B, L, N, D] in v's type. Scores and softmax are float32.
-    Raises InputError for an implementation that is not known.
+    Raises InputError for an implementation that is not known, or does not have what is asked of it.
     """
     if implementation not in IMPLEMENTATIONS:
         known = ", ".join(IMPLEMENTATIONS)
-        raise InputError(f'attention implementation "{implementation}" is not known; use one of: {known}')
+        raise InputError(f'attention "{implementation}" is not known; use one of: {known}')
+    if implementation != "xla":
+        return _fused(implementation, q, k, v, segments, causal, window, bias, dropout_rate, dropout_key)
     scores = wide_einsum("bqnd,bknd->bnqk", q, k) * q.shape[-1] ** -0.5
     if bias is not None:
         scores = scores + bias.astype(jnp.float32)
     probabilities = _masked_softmax(scores, _visible(segments, causal, window), v.dtype)
     return jnp.einsum("bnqk,bknd->bqnd", dropout(probabilities, dropout_rate, dropout_key), v)
+
+
+def _fused(
+    implementation: str,
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    segments: jax.Array,
+    causal: bool,
+    window: int | None,
+    bias: jax.Array | None,
+    dropout_rate: float,
+    dropout_key: jax.Array | None,
+) -> jax.Array:
+    if dropout_rate and dropout_key is not None:
+        raise InputError(
+            f"attention {implementation}: has no dropout on attention probabilities; set "
+            "model.attention_probs_dropout_prob to 0, or attention to xla"
+        )
+    if bias is not None:
+        raise InputError(f"attention {implementation}: takes no bias on the scores; set attention to xla")
+    if implementation == "cudnn":
+        return cudnn_attention(q, k, v, _visible(segments, causal, window))
+    if causal or window is not None:
+        raise InputError("attention splash: sees whole segments; set attention to xla")
+    return splash_attention(q, k, v, segments)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

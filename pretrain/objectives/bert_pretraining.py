@@ -209,5 +209,6 @@ def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLangu
         parameter_dtype=jnp.dtype(recipe.parameter_dtype),
         remat=recipe.remat,
         scan_unroll=recipe.scan_unroll,
+        attention=recipe.attention,
     )
     return MaskedLanguageModel(bert, recipe.masking, header, recipe.seed, recipe.dropout_rng)

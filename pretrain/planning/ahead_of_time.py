@@ -1,5 +1,6 @@
 """The train step compiled for a machine that is not there: libtpu holds the compiler of every TPU, and needs no TPU to run."""
 
+import dataclasses
 import math
 import os
 import re
@@ -104,6 +105,10 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
 
     XLA frees and computes again as it sees fit, so that the truth lies below.
     """
+    if recipe.attention != "xla":
+        # Fused kernels keep what remains without scores, and cannot be traced where their device is not.
+        remat = recipe.remat if recipe.remat != "none" else "attention"
+        recipe = dataclasses.replace(recipe, attention="xla", remat=remat)
     objective, optimizer = make_objective(recipe, header), make_optimizer(recipe)
     state = jax.eval_shape(lambda: initial_state(objective, optimizer))
     rows = recipe.global_batch_size // recipe.accumulation // devices

@@ -15,12 +15,13 @@ from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer
 from pretrain.input.schedule import Stretch, stretches
+from pretrain.models.bert.model import REMAT
 from pretrain.objectives.bert_pretraining import make_objective
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
 from pretrain.planning.collectives import traffic
 from pretrain.planning.machines import Machine
 from pretrain.recipe import TrainingRecipe
-from pretrain.recipe_checks import check
+from pretrain.recipe_checks import check, check_attention
 from pretrain.watching.metrics import duration, peak_tflops
 
 CAUTION = 1.05
@@ -70,6 +71,7 @@ def print_plan(name: str, recipe: TrainingRecipe, header: RecordsHeader, on: str
     Raises InputError for a recipe that cannot work on so many devices, WorkError where nothing makes it fit.
     """
     check(recipe)
+    check_attention(recipe, machine.device_kind)
     if not 0 < mfu <= 1:
         raise InputError(f"--mfu {mfu}: must be above 0 and at most 1")
     _line(f"{name} on {on}", f"{machine.devices} x {machine.device_kind}, {machine.chips} chips; {_how(machine)}")
@@ -164,8 +166,8 @@ def _changes(recipe: TrainingRecipe, machine: Machine) -> Iterator[TrainingRecip
     if rows > 1 and recipe.mesh.fsdp != rows:
         smallest = replace(smallest, mesh=replace(recipe.mesh, data=1, fsdp=rows))
         yield smallest
-    for remat in ("dots", "full"):
-        if recipe.remat not in (remat, "full"):
+    for remat in REMAT[REMAT.index(recipe.remat) + 1 :]:
+        if remat != "attention" or recipe.attention == "xla":  # the fused kernels keep no scores
             yield replace(smallest, remat=remat)
 
 

@@ -1,6 +1,9 @@
 """BERT for pretraining (Devlin et al. 2019, arXiv 1810.04805): a parameter tree with Hugging Face's names, and functions of it."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -50,8 +53,9 @@ ROW_MULTIPLE = 128
 PADDED_LOGIT = -1e30
 """Logit of the rows that are only padding: far below any other, yet finite in float32 and bfloat16."""
 
-REMAT = ("none", "full", "dots")
-"""What the backward pass keeps of a layer: everything, its input only, or its products with weights."""
+REMAT: tuple[Literal["none", "attention", "dots", "full"], ...] = ("none", "attention", "dots", "full")
+"""What the backward pass keeps of a layer: everything; all but attention scores (Korthikanti et al. 2022, arXiv 2205.05198, section
+5); its products with weights; its input only."""
 
 
 class Embeddings(nnx.Module):
@@ -173,6 +177,7 @@ class BertForPreTraining:
     - `parameter_dtype`: type in which parameters are drawn and kept.
     - `remat`: one of REMAT; changes memory and time, never results.
     - `scan_unroll`: layers unrolled in each turn of the scan; changes neither parameters nor results.
+    - `attention`: one of `pretrain.models.attention.IMPLEMENTATIONS`.
 
     Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
     """
@@ -185,6 +190,7 @@ class BertForPreTraining:
     parameter_dtype: DTypeLike = jnp.float32
     remat: str = "none"
     scan_unroll: int = 1
+    attention: str = "xla"
 
     def __post_init__(self) -> None:
         config = self.config
@@ -238,12 +244,10 @@ class BertForPreTraining:
             layer_params, index = layer
             return split_rows(self._layer(layer_params, hidden, segments, fold_key(layers_key, index))), None
 
-        if self.remat != "none":
+        if self.remat in ("dots", "full"):
             # "dots" leaves attention scores, the largest part, to be computed again: they are products with batch axes.
             policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "dots" else None
-            # Inside a loop XLA cannot merge the second computation with the first; unrolled in full it would.
-            unrolled = self.scan_unroll >= config.num_hidden_layers
-            run_layer = jax.checkpoint(run_layer, policy=policy, prevent_cse=unrolled)
+            run_layer = self._recomputed(run_layer, policy)
         layers = (params["bert"]["encoder"]["layer"], jnp.arange(config.num_hidden_layers))
         hidden, _ = jax.lax.scan(run_layer, hidden, layers, unroll=self.scan_unroll)
         return hidden
@@ -291,12 +295,23 @@ class BertForPreTraining:
         q, k, v = (
             linear(params["attention"]["self"][name], rows, dtype).reshape(heads) for name in ("query", "key", "value")
         )
-        mixed = attention(
-            q, k, v, segments=segments, dropout_rate=config.attention_probs_dropout_prob, dropout_key=keys[0]
-        ).reshape(rows.shape)
+        attend: Callable[..., jax.Array] = functools.partial(
+            attention, implementation=self.attention, dropout_rate=config.attention_probs_dropout_prob
+        )
+        if self.remat == "attention":
+            attend = self._recomputed(attend)
+        mixed = attend(q, k, v, segments=segments, dropout_key=keys[0]).reshape(rows.shape)
         rows = self._add_and_norm(params["attention"]["output"], mixed, rows, keys[1])
         inner = gelu(linear(params["intermediate"]["dense"], rows, dtype))
         return self._add_and_norm(params["output"], inner, rows, keys[2]).reshape(hidden.shape)
+
+    def _recomputed(
+        self, function: Callable[..., Any], policy: Callable[..., bool] | None = None
+    ) -> Callable[..., Any]:
+        """Lets the backward pass compute again what the policy does not keep; without one, all of it."""
+        # Inside the loop over layers XLA cannot merge the second computation with the first; unrolled in full it would.
+        unrolled = self.scan_unroll >= self.config.num_hidden_layers
+        return jax.checkpoint(function, policy=policy, prevent_cse=unrolled)
 
     def _add_and_norm(
         self, params: Parameters, inputs: jax.Array, residual: jax.Array, key: jax.Array | None

@@ -18,10 +18,10 @@ V3 = machine_named("v3-8")
 
 
 def needing(gib: float, state: float = 1.0) -> plan.Needs:
-    """A compiler by whose word the step takes so many GiB at accumulation 1, half with `dots`, a quarter with `full`."""
+    """A compiler by whose word the step takes so many GiB at accumulation 1, less with each way to recompute."""
 
     def needs(recipe: TrainingRecipe) -> Footprint:
-        kept = {"none": 1.0, "dots": 0.5, "full": 0.25}[recipe.remat]
+        kept = {"none": 1.0, "attention": 0.7, "dots": 0.5, "full": 0.25}[recipe.remat]
         parameters = state / (recipe.mesh.fsdp if recipe.mesh.fsdp > 1 else 1)
         return Footprint(round(parameters * GIB), round((parameters + gib * kept / recipe.accumulation) * GIB))
 
@@ -39,6 +39,12 @@ def needing(gib: float, state: float = 1.0) -> plan.Needs:
             8,
             "--training.mesh.data 1 --training.mesh.fsdp 8",
             id="split parameters",
+        ),
+        pytest.param(
+            needing(20),
+            8,
+            "--training.mesh.data 1 --training.mesh.fsdp 8 --training.remat attention",
+            id="scores computed again",
         ),
         pytest.param(
             needing(30),
@@ -82,8 +88,13 @@ def test_an_estimate_grows_with_the_rows_of_a_device() -> None:
     assert one.state == four.state > 3 * 4 * parameters
     made_by_one, made_by_four = one.peak - one.state - 4 * parameters, four.peak - four.state - 4 * parameters
     assert made_by_one / made_by_four == pytest.approx(4, rel=0.1)
-    remat = dataclasses.replace(recipe, remat="full")
-    assert estimate_step(remat, header, 1).peak < one.peak
+    peaks = [
+        estimate_step(dataclasses.replace(recipe, **fields), header, 1).peak
+        for fields in ({"remat": "full"}, {"remat": "dots"}, {"remat": "attention"}, {})
+    ]
+    assert peaks == sorted(set(peaks))
+    fused = dataclasses.replace(recipe, attention="cudnn")
+    assert estimate_step(fused, header, 1).peak == peaks[2]
 
 
 def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFixture[str]) -> None:

@@ -172,7 +172,7 @@ def value_and_gradients(**choices: Any) -> tuple[jax.Array, Any]:
     return quick_jit(jax.value_and_grad(total))(drawn())
 
 
-@pytest.mark.parametrize(("remat", "scan_unroll"), [("none", 2), ("full", 2), ("dots", 1)])
+@pytest.mark.parametrize(("remat", "scan_unroll"), [("none", 2), ("full", 2), ("dots", 1), ("attention", 1)])
 def test_remat_and_unrolling_never_change_the_result(remat: str, scan_unroll: int) -> None:
     expected, expected_gradients = value_and_gradients()
     value, gradients = value_and_gradients(remat=remat, scan_unroll=scan_unroll)
