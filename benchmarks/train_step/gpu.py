@@ -7,6 +7,7 @@ Needs JAX with CUDA, torch with CUDA and transformers. The records are made the 
 """
 
 import dataclasses
+import importlib.util
 import logging
 import os
 import statistics
@@ -155,6 +156,11 @@ def run(command: Command) -> None:
     """What the command line asks for."""
     if command.rounds < 1 or command.steps < 1 or not command.lengths:
         raise InputError("give --rounds and --steps of at least 1, and one of --lengths")
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"{', '.join(missing)} missing; install with `pip install {' '.join(missing)}`")
+    if not list(Path("/dev").glob("nvidia[0-9]*")):
+        raise InputError("this machine has no NVIDIA GPU (no /dev/nvidia0); run it where there is one")
     # Three processes share the GPU: none may take all of its memory when it starts.
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     os.environ["JAX_PLATFORMS"] = "cuda"

@@ -4,7 +4,7 @@ import os
 import shutil
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -34,7 +34,7 @@ from pretrain.watching.metrics import Window
 
 PROOF_ROWS = 4
 """Held-out rows whose logits are compared."""
-REPEATS = 3
+REPEATS = 5
 """Calls of which a part's time is the median."""
 
 
@@ -172,16 +172,7 @@ def parts(ours: Ours) -> dict[str, float]:
     forward, gradient = jax.jit(loss), jax.jit(jax.grad(loss))
     gradient_of_head = jax.jit(jax.grad(head_loss, argnums=(0, 1)))
     hidden, gradients = jax.jit(objective.encode)(params, masked), gradient(params, masked, key)
-    head = {"bert": {"embeddings": params["bert"]["embeddings"]}, "cls": params["cls"]}
     with jax.set_mesh(ours.mesh):
-        found = {
-            "batch": _seconds(lambda: ours.batches(ours.done)),
-            "masking": _seconds(lambda: mask(batch)),
-            "forward": _seconds(lambda: forward(params, masked, key)),
-            "forward and backward": _seconds(lambda: gradient(params, masked, key)),
-            "without dropout": _seconds(lambda: gradient(params, masked, None)),
-            "head": _seconds(lambda: gradient_of_head(head, hidden, masked)),
-        }
         # The step and the optimizer take the state that they are given, as in training, so each call gets the last one's.
         jitted = jax.jit(update, donate_argnums=0)
         state = {name: value for name, value in ours.steps.init().items() if name != "step"}
@@ -191,11 +182,26 @@ def parts(ours: Ours) -> dict[str, float]:
             state = jitted(state, gradients)
             return state
 
+        # A copy, for the whole step takes its state.
+        params = jax.tree.map(jnp.copy, params)
+        head = {"bert": {"embeddings": params["bert"]["embeddings"]}, "cls": params["cls"]}
+
         def whole() -> Any:
             ours.state, metrics = ours.compiled(ours.state, batch)
             return metrics, ours.state
 
-        return {**found, "optimizer": _seconds(optimize), "step": _seconds(whole)}
+        return _seconds(
+            {
+                "batch": lambda: ours.batches(ours.done),
+                "masking": lambda: mask(batch),
+                "forward": lambda: forward(params, masked, key),
+                "forward and backward": lambda: gradient(params, masked, key),
+                "without dropout": lambda: gradient(params, masked, None),
+                "head": lambda: gradient_of_head(head, hidden, masked),
+                "optimizer": optimize,
+                "step": whole,
+            }
+        )
 
 
 def product_seconds(ours: Ours) -> dict[str, float]:
@@ -207,11 +213,13 @@ def product_seconds(ours: Ours) -> dict[str, float]:
     return seconds_per_step(listed, jnp.asarray, lambda *call: jax.block_until_ready(multiply(*call)))
 
 
-def _seconds(call: Callable[[], Any]) -> float:
-    jax.block_until_ready(call())
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(time.perf_counter() - began)
-    return statistics.median(times)
+def _seconds(calls: Mapping[str, Callable[[], Any]]) -> dict[str, float]:
+    """Medians of calls that take turns, after one of each: what the machine does meanwhile meets all of them."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(REPEATS + 1):
+        for name, call in calls.items():
+            began = time.perf_counter()
+            jax.block_until_ready(call())
+            if number:
+                times[name].append(time.perf_counter() - began)
+    return {name: statistics.median(measured) for name, measured in times.items()}

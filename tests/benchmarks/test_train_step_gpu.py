@@ -8,8 +8,19 @@ import pytest
 pytest.importorskip("torch", reason="torch is not installed (extra [export])")
 
 from benchmarks.train_step.__main__ import make_records
-from benchmarks.train_step.gpu import OURS_FUSED, OURS_PLAIN, TORCH, contenders, measure, section, training_recipe
+from benchmarks.train_step.gpu import (
+    OURS_FUSED,
+    OURS_PLAIN,
+    TORCH,
+    Command,
+    contenders,
+    measure,
+    run,
+    section,
+    training_recipe,
+)
 from benchmarks.train_step.rounds import Setting
+from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.models.bert.config import BertConfig
 
@@ -22,6 +33,13 @@ def test_a_step_has_as_many_tokens_at_every_length() -> None:
     rows = contenders(Setting(Path(), training_recipe(128), 1, "cuda"))
     assert [setting.recipe.attention for _, setting in rows.values()] == ["cudnn", "xla", "xla"]
     assert list(rows) == [OURS_FUSED, OURS_PLAIN, TORCH]
+
+
+@pytest.mark.skipif(any(Path("/dev").glob("nvidia[0-9]*")), reason="this machine has a GPU")
+def test_a_machine_without_a_gpu_is_told_before_anything_is_prepared(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="this machine has no NVIDIA GPU"):
+        run(Command(run_dir=tmp_path / "runs"))
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.slow
