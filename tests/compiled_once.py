@@ -10,8 +10,14 @@ import pytest
 
 
 @contextmanager
-def jax_settings(**settings: object) -> Iterator[None]:
-    """Fields of jax.config, here and by the environment in child processes."""
+def compilation_cache(folder: Path) -> Iterator[None]:
+    """Keeps every program in `folder`, for child processes too, and none in the user's cache."""
+    settings = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        # With a limit JAX locks the folder, or one process might read what another has half written.
+        "jax_compilation_cache_max_size": 2**33,
+    }
     before = {name: jax.config.values[name] for name in settings}
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
@@ -20,18 +26,6 @@ def jax_settings(**settings: object) -> Iterator[None]:
         yield
     for name, value in before.items():
         jax.config.update(name, value)
-
-
-@contextmanager
-def compilation_cache(folder: Path) -> Iterator[None]:
-    """Keeps every program in `folder`, and none in the user's cache."""
-    with jax_settings(
-        jax_compilation_cache_dir=str(folder),
-        jax_persistent_cache_min_compile_time_secs=0.0,
-        # With a limit JAX locks the folder, or one process might read what another has half written.
-        jax_compilation_cache_max_size=2**33,
-    ):
-        yield
 
 
 _made: dict[str, Any] = {}

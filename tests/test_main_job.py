@@ -82,7 +82,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         recipe = here / "tiny.py"
         recipe.write_text(RECIPE.format(layout=layout, vocabulary=vocabulary), encoding="utf-8")
         # One of them is compiled as a person compiles.
-        compiling = {"XLA_FLAGS": ""} if name == "packed" else {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
+        compiling = {"XLA_FLAGS": ""} if name == "packed" else {}
         # Relative paths, as a person types them.
         command("data_pipeline", "prepare", "tiny.py", "--run-dir", "run", "--workers", "1", cwd=here)
         command("pretrain", "train", "tiny.py", "--run-dir", "run", cwd=here, **compiling)

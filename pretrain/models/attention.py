@@ -45,38 +45,23 @@ def attention(
         known = ", ".join(IMPLEMENTATIONS)
         raise InputError(f'attention "{implementation}" is not known; use one of: {known}')
     if implementation != "xla":
-        return _fused(implementation, q, k, v, segments, causal, window, bias, dropout_rate, dropout_key)
+        absent = {
+            "dropout on attention probabilities (model.attention_probs_dropout_prob)": dropout_rate
+            and dropout_key is not None,
+            "bias on the scores": bias is not None,
+            "causal attention and no window": implementation == "splash" and (causal or window is not None),
+        }
+        for what, asked in absent.items():
+            if asked:
+                raise InputError(f"attention {implementation}: has no {what}; do without, or set attention to xla")
+        if implementation == "splash":
+            return splash_attention(q, k, v, segments)
+        return cudnn_attention(q, k, v, _visible(segments, causal, window))
     scores = wide_einsum("bqnd,bknd->bnqk", q, k) * q.shape[-1] ** -0.5
     if bias is not None:
         scores = scores + bias.astype(jnp.float32)
     probabilities = _masked_softmax(scores, _visible(segments, causal, window), v.dtype)
     return jnp.einsum("bnqk,bknd->bqnd", dropout(probabilities, dropout_rate, dropout_key), v)
-
-
-def _fused(
-    implementation: str,
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
-    segments: jax.Array,
-    causal: bool,
-    window: int | None,
-    bias: jax.Array | None,
-    dropout_rate: float,
-    dropout_key: jax.Array | None,
-) -> jax.Array:
-    if dropout_rate and dropout_key is not None:
-        raise InputError(
-            f"attention {implementation}: has no dropout on attention probabilities; set "
-            "model.attention_probs_dropout_prob to 0, or attention to xla"
-        )
-    if bias is not None:
-        raise InputError(f"attention {implementation}: takes no bias on the scores; set attention to xla")
-    if implementation == "cudnn":
-        return cudnn_attention(q, k, v, _visible(segments, causal, window))
-    if causal or window is not None:
-        raise InputError("attention splash: sees whole segments; set attention to xla")
-    return splash_attention(q, k, v, segments)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -110,10 +110,10 @@ def make_and_mend(workplace: Path, run_command_line: RunCommandLine, unbroken: P
 
 @pytest.fixture(scope="module")
 def quick_jax() -> Iterator[None]:
-    """XLA compiles in half of the time, the runs of one recipe share their programs, and processes get eight devices, too."""
-    from compiled_once import jax_settings, traced_once
+    """The runs of one recipe share their programs, and processes get eight devices, too."""
+    from compiled_once import traced_once
 
-    with jax_settings(jax_disable_most_optimizations=True), traced_once(), pytest.MonkeyPatch.context() as patch:
+    with traced_once(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_NUM_CPU_DEVICES", "8")
         yield
 

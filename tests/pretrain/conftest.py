@@ -1,11 +1,11 @@
-"""Fixtures of the training side: quick compilation, records, run folders."""
+"""Fixtures of the training side: shared programs, records, run folders."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from compiled_once import jax_settings, traced_once
+from compiled_once import traced_once
 from tiny_run import TINY, write_records
 
 from data_pipeline.contract.run_folder import RunFolder
@@ -13,9 +13,9 @@ from pretrain.recipe import TrainingRecipe
 
 
 @pytest.fixture(scope="module")
-def fast_to_compile() -> Iterator[None]:
-    """XLA compiles in half of the time, here and in child processes, and the runs of one recipe share their programs."""
-    with jax_settings(jax_disable_most_optimizations=True), traced_once():
+def shared_programs() -> Iterator[None]:
+    """The runs of one recipe share their programs."""
+    with traced_once():
         yield
 
 

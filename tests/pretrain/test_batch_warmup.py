@@ -66,7 +66,7 @@ def test_every_row_is_read_once_in_the_order_of_a_run_without_warmup(accumulatio
 
 @pytest.mark.slow
 def test_losses_do_not_depend_on_accumulation_and_a_stopped_run_resumes(
-    tiny: TrainingRecipe, new_run: Callable[..., RunFolder], fast_to_compile: None
+    tiny: TrainingRecipe, new_run: Callable[..., RunFolder], shared_programs: None
 ) -> None:
     recipe = changed(tiny, batch_warmup={"first_rows": 8, "steps": 4}, mesh={"data": 2, "fsdp": 4})
     runs = {name: new_run(name) for name in ("whole", "accumulated", "stopped")}

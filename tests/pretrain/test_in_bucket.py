@@ -20,7 +20,7 @@ from pretrain.checkpoints import list_steps, newest_valid
 from pretrain.in_bucket import run_in_bucket
 from pretrain.train import train
 
-pytestmark = pytest.mark.usefixtures("fast_to_compile")
+pytestmark = pytest.mark.usefixtures("shared_programs")
 URL = "gs://bucket/runs/tiny"
 
 

@@ -14,7 +14,7 @@ from tiny_run import untimed
 
 from data_pipeline.contract.run_folder import RunFolder
 
-pytestmark = pytest.mark.usefixtures("fast_to_compile")
+pytestmark = pytest.mark.usefixtures("shared_programs")
 
 SERVER = """
     import hashlib, json, os, signal, sys, threading, time
@@ -82,7 +82,7 @@ Train = Callable[..., int]
 
 
 @pytest.fixture(scope="module")
-def train(fast_to_compile: None, tmp_path_factory: pytest.TempPathFactory) -> Train:  # type: ignore[misc]
+def train(shared_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Train:  # type: ignore[misc]
     """Trains 12 steps in a process of its own, checkpoints after every second; returns its exit code."""
     command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parent)]
     # A cache of its own: whoever is killed may leave half a program there.

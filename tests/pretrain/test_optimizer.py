@@ -161,7 +161,7 @@ def test_the_state_of_every_optimizer_lies_where_its_parameters_lie(name: str, t
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["adamw", "lamb", "adafactor", "muon"])
 def test_every_optimizer_learns_on_a_mesh_of_all_axes_and_resumes(
-    name: str, tiny: TrainingRecipe, new_run: Callable[..., RunFolder], fast_to_compile: None
+    name: str, tiny: TrainingRecipe, new_run: Callable[..., RunFolder], shared_programs: None
 ) -> None:
     rates = {"adamw": 1e-2, "lamb": 1e-1, "adafactor": 1e-1, "muon": 1e-2}
     recipe = changed(

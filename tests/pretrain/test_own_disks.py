@@ -14,7 +14,7 @@ from tiny_run import untimed
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints import fault, list_steps, step_folder
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fast_to_compile")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_programs")]
 
 SERVER = """
     import json, os, signal, sys
@@ -70,7 +70,7 @@ Train = Callable[..., list[int]]
 
 
 @pytest.fixture(scope="module")
-def train(fast_to_compile: None) -> Iterator[Train]:
+def train(shared_programs: None) -> Iterator[Train]:
     """Trains 6 steps with two processes, each in its folder, a checkpoint after every second; returns their exit codes."""
     command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:

@@ -88,7 +88,7 @@ def test_a_signal_to_one_process_is_noticed_by_all_at_the_same_step() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("fast_to_compile")
+@pytest.mark.usefixtures("shared_programs")
 def test_sigterm_to_one_of_two_processes_saves_one_step_and_ends_both_with_the_code_that_says_so(
     new_run: Callable[..., RunFolder],
 ) -> None:

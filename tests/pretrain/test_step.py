@@ -20,7 +20,7 @@ from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.step import CompiledSteps, compile_train_step, initial_state, make_steps
 
-pytestmark = pytest.mark.usefixtures("fast_to_compile")
+pytestmark = pytest.mark.usefixtures("shared_programs")
 PADDED_VOCABULARY = 256
 DROPOUT = changed(TINY, model={"hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1})
 

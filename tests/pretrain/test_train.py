@@ -33,11 +33,11 @@ from pretrain.train import train
 from pretrain.watching.metrics import MetricsWriter
 
 RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1})
-pytestmark = pytest.mark.usefixtures("fast_to_compile")
+pytestmark = pytest.mark.usefixtures("shared_programs")
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, fast_to_compile: None) -> RunFolder:
+def finished(tmp_path_factory: pytest.TempPathFactory, shared_programs: None) -> RunFolder:
     """A run of six steps that nobody interrupted."""
     run = RunFolder(tmp_path_factory.mktemp("finished"))
     write_records(run.examples)

@@ -21,7 +21,7 @@ from pretrain.recipe import Mesh, Phase
 from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.train import train
 
-pytestmark = pytest.mark.usefixtures("fast_to_compile")
+pytestmark = pytest.mark.usefixtures("shared_programs")
 SHORT = 24
 RECIPE = changed(
     TINY,
@@ -46,7 +46,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, fast_to_compile: None) -> RunFolder:
+def finished(tmp_path_factory: pytest.TempPathFactory, shared_programs: None) -> RunFolder:
     """A run through both phases that nobody interrupted."""
     run = both_lengths(tmp_path_factory.mktemp("finished"))
     train(run, "tiny", RECIPE)

@@ -19,7 +19,7 @@ from pretrain.machine import processes
 from pretrain.train import train
 from pretrain.watching.metrics import read_metrics
 
-pytestmark = pytest.mark.usefixtures("fast_to_compile")
+pytestmark = pytest.mark.usefixtures("shared_programs")
 RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1})
 RECIPE_FILE = 'from tiny_run import TINY, changed\ntraining = changed(TINY, model={"hidden_dropout_prob": 0.1})\n'
 COMPARED = ("loss", "grad_norm", "masked_accuracy", "real_tokens", "evaluation_loss", "evaluation_masked_accuracy")
@@ -38,7 +38,7 @@ def assert_near(found: list[dict[str, float]], expected: list[dict[str, float]])
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, fast_to_compile: None) -> list[dict[str, float]]:
+def alone(tmp_path_factory: pytest.TempPathFactory, shared_programs: None) -> list[dict[str, float]]:
     """The results of one process with eight devices."""
     run = RunFolder(tmp_path_factory.mktemp("alone"))
     write_records(run.examples)

@@ -77,10 +77,10 @@ def test_cudnn_is_what_a_gpu_would_run(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (
             {"implementation": "cudnn", "dropout_rate": 0.1, "dropout_key": jax.random.key(0)},
-            "attention_probs_dropout_prob to 0",
+            "no dropout on attention probabilities",
         ),
-        ({"implementation": "splash", "bias": jnp.zeros((N, L, L))}, "no bias"),
-        ({"implementation": "splash", "causal": True}, "whole segments"),
+        ({"implementation": "splash", "bias": jnp.zeros((N, L, L))}, "no bias on the scores"),
+        ({"implementation": "splash", "causal": True}, "no causal attention"),
     ],
 )
 def test_what_a_kernel_does_not_have_is_refused(fields: dict, said: str) -> None:

@@ -1,6 +1,5 @@
 """Parity with transformers: names, logits, gradients, round trip, config.json."""
 
-import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,6 @@ CONFIG = BertConfig(
     initializer_range=0.15,
 )
 VOCAB = 150
-
-quick_jit = functools.partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-)
-"""Compiling is nearly all that these tests do; this halves it."""
 
 HIDDEN, INNER, POSITIONS = 32, 64, 40
 
@@ -179,7 +173,7 @@ def compare(next_sentence: bool, folder: Path) -> dict[str, float]:
         return total, (logits[..., :VOCAB], pair)
 
     with jax.default_matmul_precision("highest"):
-        (total, (logits, pair)), gradients = quick_jit(jax.value_and_grad(loss, has_aux=True))(params)
+        (total, (logits, pair)), gradients = jax.jit(jax.value_and_grad(loss, has_aux=True))(params)
 
     output = theirs.eval()(
         input_ids=torch.tensor(ids), attention_mask=torch.tensor(real.astype(int)), token_type_ids=torch.tensor(types)

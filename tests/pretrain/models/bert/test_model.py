@@ -28,11 +28,6 @@ TINY = BertConfig(
 )
 VOCAB = 150
 
-quick_jit = functools.partial(
-    jax.jit, compiler_options={"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-)
-"""Compiling is nearly all that these tests do; this halves it."""
-
 
 @pytest.fixture(autouse=True)
 def _exact_products() -> Any:
@@ -48,7 +43,7 @@ def tiny(config: BertConfig = TINY, **choices: Any) -> BertForPreTraining:
 @functools.cache
 def drawn() -> Any:
     """Parameters of the tiny model; compiled as a whole, since one operation at a time takes seconds."""
-    return quick_jit(tiny().init)(jax.random.key(0))
+    return jax.jit(tiny().init)(jax.random.key(0))
 
 
 def batch(rows: int = 2, length: int = 12) -> dict[str, jax.Array]:
@@ -132,13 +127,13 @@ def test_padding_rows_never_win_and_never_learn() -> None:
     low = jax.tree.map(lambda leaf: leaf, params)
     low["cls"]["predictions"]["bias"] = params["cls"]["predictions"]["bias"] - 1e4
     hidden = jax.random.normal(jax.random.key(1), (2, 12, 16))
-    logits = quick_jit(model.masked_lm_logits)(low, hidden)
+    logits = jax.jit(model.masked_lm_logits)(low, hidden)
     assert logits.dtype == jnp.float32
     assert logits.shape == (2, 12, 256)
     assert (logits[..., VOCAB:] == PADDED_LOGIT).all()
     assert logits.argmax(-1).max() < VOCAB
     assert (jax.nn.softmax(logits)[..., VOCAB:] == 0).all()
-    gradients = quick_jit(jax.grad(lambda params: loss(model, params)))(params)
+    gradients = jax.jit(jax.grad(lambda params: loss(model, params)))(params)
     assert not gradients["bert"]["embeddings"]["word_embeddings"]["embedding"][VOCAB:].any()
     assert not gradients["cls"]["predictions"]["bias"][VOCAB:].any()
     assert gradients["cls"]["predictions"]["bias"][:VOCAB].any()
@@ -146,7 +141,7 @@ def test_padding_rows_never_win_and_never_learn() -> None:
 
 def test_packed_rows_equal_rows_alone() -> None:
     model, params = tiny(), drawn()
-    score = quick_jit(lambda batch: model.masked_lm_logits(params, model.encode(params, **batch))[..., :VOCAB])
+    score = jax.jit(lambda batch: model.masked_lm_logits(params, model.encode(params, **batch))[..., :VOCAB])
     whole = batch(rows=1, length=12)
     cut, length = 6, 12
     packed = whole | {
@@ -169,7 +164,7 @@ def value_and_gradients(**choices: Any) -> tuple[jax.Array, Any]:
     def total(params: Any) -> jax.Array:
         return (weights * model.encode(params, **batch(), dropout_key=key)).sum()
 
-    return quick_jit(jax.value_and_grad(total))(drawn())
+    return jax.jit(jax.value_and_grad(total))(drawn())
 
 
 @pytest.mark.parametrize(("remat", "scan_unroll"), [("none", 2), ("full", 2), ("dots", 1), ("attention", 1)])
@@ -191,7 +186,7 @@ def test_remat_full_keeps_less_memory() -> None:
             return model.encode(params, ids, position_ids=ids, token_type_ids=ids, segments=ids).sum()
 
         params = jax.eval_shape(model.init, jax.random.key(0))
-        memory = quick_jit(jax.grad(total)).lower(params).compile().memory_analysis()
+        memory = jax.jit(jax.grad(total)).lower(params).compile().memory_analysis()
         assert memory is not None
         return int(memory.temp_size_in_bytes)
 
@@ -204,7 +199,7 @@ def test_remat_full_keeps_less_memory() -> None:
 def test_dropout_changes_with_the_key_and_is_off_without(field: str, implementation: str) -> None:
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     model = tiny(BertConfig(**(vars(TINY) | off | {field: 0.2})))
-    encode = quick_jit(lambda model, key: model.encode(drawn(), **batch(), dropout_key=key), static_argnums=0)
+    encode = jax.jit(lambda model, key: model.encode(drawn(), **batch(), dropout_key=key), static_argnums=0)
     first, again, second = (encode(model, jax.random.key(seed, impl=implementation)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert abs(first - second).max() > 0.01
@@ -216,7 +211,7 @@ def test_dropout_changes_with_the_key_and_is_off_without(field: str, implementat
 def test_layers_draw_different_dropout() -> None:
     model = tiny(BertConfig(**(vars(TINY) | {"num_hidden_layers": 2, "hidden_dropout_prob": 0.5})))
     silent = jax.tree.map(jnp.zeros_like, drawn()["bert"]["encoder"]["layer"])
-    encode = quick_jit(lambda params: model.encode(params, **batch(), dropout_key=jax.random.key(0)))
+    encode = jax.jit(lambda params: model.encode(params, **batch(), dropout_key=jax.random.key(0)))
 
     def dropped_by(layer: int) -> np.ndarray:
         """Which elements a layer dropped: it adds dropout(1000) and normalises, the other layer normalises only."""
@@ -239,8 +234,8 @@ def test_bfloat16_stays_near_float32() -> None:
         hidden = model.encode(params, **batch())
         return hidden, model.masked_lm_logits(params, hidden)[..., :VOCAB], model.next_sentence_logits(params, hidden)
 
-    hidden, words, pair = quick_jit(run, static_argnums=0)(tiny(compute_dtype="bfloat16"))
-    _, expected, _ = quick_jit(run, static_argnums=0)(tiny())
+    hidden, words, pair = jax.jit(run, static_argnums=0)(tiny(compute_dtype="bfloat16"))
+    _, expected, _ = jax.jit(run, static_argnums=0)(tiny())
     assert hidden.dtype == jnp.bfloat16
     assert words.dtype == pair.dtype == jnp.float32
     assert 0 < float(jnp.sqrt(jnp.square(words - expected).mean()) / expected.std()) < 0.03
@@ -255,7 +250,7 @@ def test_bfloat16_stays_near_float32() -> None:
 
 def test_an_id_beyond_a_table_is_not_clamped() -> None:
     wrong = batch() | {"position_ids": jnp.full((2, 12), TINY.max_position_embeddings)}
-    assert jnp.isnan(quick_jit(lambda: tiny().encode(drawn(), **wrong))()).all()
+    assert jnp.isnan(jax.jit(lambda: tiny().encode(drawn(), **wrong))()).all()
 
 
 @pytest.mark.parametrize("next_sentence", [True, False])
@@ -284,12 +279,12 @@ def test_every_parameter_has_a_sharding_rule_that_fits(next_sentence: bool) -> N
 def test_devices_change_nothing_and_rows_stay_split() -> None:
     model = tiny()
     inputs = {name: jnp.tile(array, (2, 1)) for name, array in batch().items()}
-    expected = quick_jit(model.encode)(drawn(), **inputs)
+    expected = jax.jit(model.encode)(drawn(), **inputs)
     mesh = make_mesh(Mesh(data=2, fsdp=2, tensor=2))
     params = jax.device_put(drawn(), shardings(drawn(), SHARDING_RULES, mesh))
     rows = NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
     with jax.set_mesh(mesh):
-        hidden = quick_jit(model.encode)(params, **jax.device_put(inputs, rows))
+        hidden = jax.jit(model.encode)(params, **jax.device_put(inputs, rows))
     assert hidden.sharding.is_equivalent_to(rows, hidden.ndim)
     np.testing.assert_allclose(hidden, expected, atol=1e-5)
 
