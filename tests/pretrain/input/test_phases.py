@@ -112,7 +112,7 @@ CHILD = """
     import jax
 
     jax.config.update("jax_num_cpu_devices", 8)
-    sys.path.insert(0, sys.argv[1])
+    sys.path[:0] = sys.argv[2:]
     from test_phases import RECIPE
     from data_pipeline.contract.run_folder import RunFolder
     from pretrain.watching import metrics
@@ -124,7 +124,7 @@ CHILD = """
             os.kill(os.getpid(), signal.SIGKILL)
         write(self, step, values)
     metrics.MetricsWriter.write = die_at_step_five
-    train(RunFolder(sys.argv[2]), "tiny", RECIPE)
+    train(RunFolder(sys.argv[1]), "tiny", RECIPE)
 """
 
 
@@ -133,7 +133,8 @@ def test_killed_in_the_second_phase_a_run_gives_the_same_losses(
     finished: RunFolder, new_run: Callable[[], RunFolder]
 ) -> None:
     run = new_run()
-    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(Path(__file__).parents[1]), str(run.path)]
+    folders = [str(folder) for folder in Path(__file__).parents[:2]]
+    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(run.path), *folders]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=600, env={**os.environ, "JAX_PLATFORMS": "cpu"}
     )
