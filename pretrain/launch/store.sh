@@ -82,7 +82,7 @@ seen_steps() { printf '%s/.%s.seen' "$(dirname "$run_dir")" "$(basename "$run_di
 nobody_else() { # whether the store has what this machine brought or fetched, and nobody brought more since
   local there
   there=$(step_in_store) || return 1
-  case " $(cat "$(seen_steps)" 2>/dev/null || echo 0) " in
+  case " 0 $(cat "$(seen_steps)" 2>/dev/null) " in # 0: where there is none, none is lost
     *" $there "*) ;;
     *)
       note "error: $(in_store) has step $there, which another machine brought there: it trains this run, too; stop one of the two, and start this one again to go on from the store"
@@ -126,7 +126,7 @@ push() { # worker 0: what is new -> the store. Nothing is removed before what re
       find "$still" -name '*orbax-checkpoint-tmp*' -prune -exec rm -rf {} +
       gcloud storage rsync -r "$still" "$(in_store)" --exclude='^(.*/)?(committed|manifest)\.json$' >/dev/null 2>&1 || return 1
       step=$(step_in "$still")
-      echo "$(cat "$(seen_steps)" 2>/dev/null || echo 0) $step" >"$(seen_steps)" # whichever this machine is killed at
+      echo "$(cat "$(seen_steps)" 2>/dev/null) $step" >"$(seen_steps)" # the one or the other, wherever this is killed
       gcloud storage rsync -r --delete-unmatched-destination-objects "$still" "$(in_store)" --exclude="$LEFT_OUT" >/dev/null 2>&1 || return 1
       echo "$step" >"$(seen_steps)"
       ;;

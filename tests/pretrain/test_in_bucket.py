@@ -132,6 +132,14 @@ def test_of_two_machines_that_train_one_run_the_second_brings_nothing(
     assert "lost" not in (bucket / "metrics" / "metrics.jsonl").read_text()
 
 
+def test_a_bucket_that_was_emptied_meanwhile_is_filled_again(bucket: Path) -> None:
+    saved(bucket, 2)
+    with run_in_bucket(URL) as run_folder:
+        shutil.rmtree(bucket)
+        saved(run_folder.path, 4)
+    assert (bucket / "checkpoints" / "00000004").exists()
+
+
 @pytest.mark.parametrize("killed", ["before", "after"])
 def test_a_push_that_is_killed_is_no_other_machine(bucket: Path, killed: str) -> None:
     saved(bucket, 2)
