@@ -112,16 +112,19 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
 def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
     """Raises InputError for a kernel that is not known, or not made for this device."""
     made_for = {
-        "xla": True,
-        "cudnn": device_kind.startswith("NVIDIA"),
+        "xla": ("every device", True),
+        "cudnn": ("NVIDIA GPUs", device_kind.startswith("NVIDIA")),
         # Compiled for a v3, Pallas kernels fail in bfloat16.
-        "splash": device_kind.startswith("TPU") and not device_kind.startswith(("TPU v2", "TPU v3")),
+        "splash": (
+            "TPUs from v4 on",
+            device_kind.startswith("TPU") and not device_kind.startswith(("TPU v2", "TPU v3")),
+        ),
     }
     if recipe.attention not in made_for:
         raise InputError(f"attention {recipe.attention}: must be {', '.join(made_for)}")
-    if not made_for[recipe.attention]:
-        wanted = {"cudnn": "NVIDIA GPUs", "splash": "TPUs from v4 on"}[recipe.attention]
-        raise InputError(f"attention {recipe.attention}: is made for {wanted}, and this is {device_kind}; use xla")
+    devices, fits = made_for[recipe.attention]
+    if not fits:
+        raise InputError(f"attention {recipe.attention}: is made for {devices}, and this is {device_kind}; use xla")
 
 
 def value_of(recipe: Any, field: str) -> Any:

@@ -24,7 +24,7 @@ import tyro
 
 from benchmarks.results_page import write_page
 from benchmarks.train_step.page import FLAX, LOOP, OURS, TRAINER, Measured, page
-from benchmarks.train_step.rounds import TRANSFORMERS_4, Contender, Setting, cpu_seconds
+from benchmarks.train_step.rounds import TRANSFORMERS_4, Contender, Setting, cpu_seconds, take_turns
 from configs import petitions_small
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
@@ -99,15 +99,11 @@ def measure(setting: Setting, rounds: int, rows: Iterable[str]) -> Measured:
     with contextlib.ExitStack() as running:
         contenders = [running.enter_context(Contender(row, ROWS[row], setting)) for row in rows]
         ready = {contender.row: contender.ready for contender in contenders}
-        seconds: dict[str, list[float]] = {contender.row: [] for contender in contenders}
         for contender in contenders:
             contender.round()
         process_ids = [contender.process_id for contender in contenders]
         began, (busy, own) = time.perf_counter(), cpu_seconds(process_ids)
-        for number in range(1, rounds + 1):
-            for contender in contenders:
-                seconds[contender.row].append(contender.round() / setting.steps)
-            log.info("round %d: %s", number, ", ".join(f"{row} {times[-1]:.3f} s" for row, times in seconds.items()))
+        seconds = take_turns(contenders, rounds, setting.steps)
         busy_after, own_after = cpu_seconds(process_ids)
         others = (busy_after - busy - own_after + own) / (THREADS * (time.perf_counter() - began))
         told = {contender.row: contender.finish() for contender in contenders}

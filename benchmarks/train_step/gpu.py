@@ -22,14 +22,14 @@ import tyro
 from benchmarks.results_page import table, write_page
 from benchmarks.train_step.__main__ import make_records
 from benchmarks.train_step.floor import max_predictions
-from benchmarks.train_step.rounds import Contender, Facts, Setting
+from benchmarks.train_step.page import refuse_other_work
+from benchmarks.train_step.rounds import Contender, Facts, Setting, take_turns
 from configs import petitions_small
-from data_pipeline.contract.errors import InputError, WorkError, run_command
+from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Masking, TrainingRecipe
-from pretrain.watching.metrics import model_flops_utilisation, peak_tflops
 
 TITLE = "Training steps on one GPU: BERT-base in bfloat16, 65,536 tokens a step, vocabulary 32,000"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "transformers")
@@ -37,8 +37,6 @@ OURS_FUSED, OURS_PLAIN, TORCH = "ours, cudnn", "ours, xla", "torch"
 TOKENS_A_STEP = 65_536
 TOLERANCE = 0.25
 """Largest difference of a logit between the rows at step 0: both compute in bfloat16."""
-
-log = logging.getLogger("benchmarks")
 
 
 @dataclass(frozen=True)
@@ -83,30 +81,24 @@ def contenders(setting: Setting) -> dict[str, tuple[str, Setting]]:
 
 
 def measure(rows: Mapping[str, tuple[str, Setting]], rounds: int) -> tuple[dict[str, list[float]], dict[str, Facts]]:
-    """Runs rows in turn: seconds a step in each round, and what each told, by row. Raises WorkError where they differ in their work."""
+    """Runs rows in turn, after a round of warm-up: seconds a step in each round, and what each told, by row (`before`: its held-out
+    loss at step 0). Raises WorkError where they did not do the same work."""
     with ExitStack() as running:
-        each = [running.enter_context(Contender(row, *what)) for row, what in rows.items()]
-        seconds: dict[str, list[float]] = {contender.row: [] for contender in each}
-        for number in range(rounds + 1):
-            for contender in each:
-                took = contender.round() / rows[contender.row][1].steps
-                if number:
-                    seconds[contender.row].append(took)
-            log.info("round %d of %d", number, rounds)
-        facts = {
-            contender.row: {**contender.ready, **contender.finish(), "before": contender.ready["loss"]}
-            for contender in each
-        }
-    for row, told in facts.items():
-        if told.get("logits", 0.0) > TOLERANCE:
-            raise WorkError(f"{row}: logits differ from ours by {told['logits']:.1e}, more than {TOLERANCE:g}")
-        if not told["loss"] < told["before"]:
-            raise WorkError(f"{row}: the held-out loss went from {told['before']} to {told['loss']}: it does not train")
-    return seconds, facts
+        contenders = [running.enter_context(Contender(row, *what)) for row, what in rows.items()]
+        for contender in contenders:
+            contender.round()
+        [steps] = {setting.steps for _, setting in rows.values()}
+        seconds = take_turns(contenders, rounds, steps)
+        ready = {contender.row: contender.ready for contender in contenders}
+        told = {contender.row: contender.finish() for contender in contenders}
+    refuse_other_work(ready, told, TOLERANCE)
+    return seconds, {row: {**ready[row], **told[row], "before": ready[row]["loss"]} for row in rows}
 
 
 def section(setting: Setting, seconds: Mapping[str, list[float]], facts: Mapping[str, Facts]) -> str:
     """What was measured at one length, Markdown."""
+    from pretrain.watching.metrics import model_flops_utilisation, peak_tflops  # here, because it imports jax
+
     recipe, header = setting.recipe, read_header(RunFolder(setting.folder).examples)
     real = header.tokens["train"] / (header.rows["train"] * header.length)
     tokens = recipe.global_batch_size * header.length * real

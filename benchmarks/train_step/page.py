@@ -1,7 +1,7 @@
 """The page of benchmarks.train_step: rows and paired ratios, that the work is the same, our step's parts, the arithmetic floor."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.results_page import table
@@ -38,22 +38,23 @@ class Measured(NamedTuple):
 
 def page(measured: Measured) -> str:
     """The body of the page, Markdown. Raises WorkError where the rows did not do the same work."""
-    _refuse_other_work(measured)
+    refuse_other_work(measured.ready, measured.told, TOLERANCE)
     return "\n\n".join(
         (_rows(measured), _rounds(measured), _what(measured), _same(measured), _parts(measured), _floor(measured))
     )
 
 
-def _refuse_other_work(measured: Measured) -> None:
-    parameters = {row: ready["parameters"] for row, ready in measured.ready.items()}
+def refuse_other_work(ready: Mapping[str, Facts], told: Mapping[str, Facts], tolerance: float) -> None:
+    """Raises WorkError where rows differ in size, in their logits at step 0 by more than `tolerance`, or where one does not train."""
+    parameters = {row: facts["parameters"] for row, facts in ready.items()}
     if len(set(parameters.values())) > 1:
         raise WorkError(f"the rows train models of different sizes: {parameters} parameters")
-    for row, ready in measured.ready.items():
-        if ready.get("logits", 0.0) > TOLERANCE:
-            raise WorkError(f"{row}: logits differ from ours by {ready['logits']:.1e}, more than {TOLERANCE:g}")
-        if not measured.told[row]["loss"] < ready["loss"]:
+    for row, facts in ready.items():
+        if facts.get("logits", 0.0) > tolerance:
+            raise WorkError(f"{row}: logits differ from ours by {facts['logits']:.1e}, more than {tolerance:g}")
+        if not told[row]["loss"] < facts["loss"]:
             raise WorkError(
-                f"{row}: the held-out loss went from {ready['loss']} to {measured.told[row]['loss']}: it does not train"
+                f"{row}: the held-out loss went from {facts['loss']} to {told[row]['loss']}: it does not train"
             )
 
 

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -114,6 +114,16 @@ class Contender:
             return self._connection.recv()
         except EOFError:
             raise WorkError(f"{self.row}: its process ended before its work did; its own error stands above") from None
+
+
+def take_turns(contenders: Sequence[Contender], rounds: int, steps: int) -> dict[str, list[float]]:
+    """By row, seconds a step in each round of so many steps."""
+    seconds: dict[str, list[float]] = {contender.row: [] for contender in contenders}
+    for number in range(1, rounds + 1):
+        for contender in contenders:
+            seconds[contender.row].append(contender.round() / steps)
+        log.info("round %d: %s", number, ", ".join(f"{row} {times[-1]:.3f} s" for row, times in seconds.items()))
+    return seconds
 
 
 def cpu_seconds(process_ids: Iterable[int]) -> tuple[float, float]:

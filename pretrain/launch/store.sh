@@ -41,7 +41,7 @@ pull() { # what the store has of this run -> the local disk, where nothing newer
     "") ;;
     gs://*)
       if listed=$(limited "$STORE_SECONDS" gcloud storage ls "$(in_store)/" 2>&1); then
-        if [ "$WORKER" = 0 ]; then give_way; fi # which says what the store has
+        if [ "$WORKER" = 0 ]; then give_way; fi # and remembers what the store has
         gcloud storage rsync -r --no-clobber "$(in_store)" "$run_dir" --exclude="$left_out" || fail "$(in_store) could not be copied here"
       else
         case $listed in *"matched no objects"*) ;; *) fail "$(in_store) cannot be listed: $listed" ;; esac

@@ -51,15 +51,15 @@ def splash_attention(
     - `segments`: integers [B, L].
     - `interpret`: run the kernel step by step, on any device.
 
-    Returns [B, L, N, D] in v's type. Raises InputError where L is no multiple of SPLASH_MULTIPLE.
+    Returns [B, L, N, D] in v's type. Raises InputError where L is no multiple of SPLASH_MULTIPLE, or above SPLASH_BLOCK none of that.
     """
     from jax.experimental.pallas.ops.tpu import splash_attention as splash  # here, because it is slow to import
 
     length, block = q.shape[1], min(q.shape[1], SPLASH_BLOCK)
     if length % SPLASH_MULTIPLE or length % block:
         raise InputError(
-            f"attention splash: rows have {length} tokens, which must be {SPLASH_MULTIPLE}, {2 * SPLASH_MULTIPLE}, or a "
-            f"multiple of {SPLASH_BLOCK}; set attention to xla"
+            f"attention splash: rows have {length} tokens, which must be a multiple of {SPLASH_MULTIPLE}, above "
+            f"{SPLASH_BLOCK} of {SPLASH_BLOCK}; set attention to xla"
         )
     blocks = splash.BlockSizes(
         block_q=block,
