@@ -8,11 +8,11 @@ import numpy as np
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
+from pretrain.checkpoints.facts import RECIPE_FILE
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches
-from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.recipe import Masking, Mesh, training_recipe_from_plain
-from pretrain.run_facts import RECIPE_FILE
-from pretrain.sharding import batch_sharding, make_mesh
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from benchmarks.context_free import ContextFree, context_free
 from benchmarks.results_page import RESULTS, table, write_page
 from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.run_folder import RunFolder
-from pretrain.watching.metrics import METRICS_FILE, OF_THIS_MACHINE, read_metrics
+from pretrain.monitoring.metrics import METRICS_FILE, OF_THIS_MACHINE, read_metrics
 
 RECIPE = "configs/petitions_small.py"
 KILLS = 3

@@ -63,10 +63,10 @@ most. Sent: the collectives' results on one device, bytes of the type that is se
 
 def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     """One recipe on one machine."""
+    from pretrain.devices.peaks import peak_tflops
     from pretrain.planning.ahead_of_time import GIB, compile_step, topology_devices  # here, because it imports jax
     from pretrain.planning.collectives import traffic
     from pretrain.planning.plan import flops_per_token, planned_header
-    from pretrain.watching.metrics import peak_tflops
 
     _, recipe = load_recipe(name, "training", TrainingRecipe)
     header = planned_header(load_recipe(name, "data", object)[1])

@@ -171,9 +171,9 @@ class TrainingRecipe:
     wandb_project: str | None = field(default=None, metadata=FREE)
     """Project at Weights & Biases to which metrics are sent as well; None means nowhere."""
     xla_options: tuple[str, ...] = field(default=(), metadata=FREE)
-    """Options for XLA, NAME=VALUE, over those that pretrain/machine/xla_options.py has for the machine."""
+    """Options for XLA, NAME=VALUE, over those that pretrain/devices/xla_options.py has for the machine."""
     peak_tflops_per_device: float | None = field(default=None, metadata=FREE)
-    """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/watching/metrics.py."""
+    """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/devices/peaks.py."""
 
 
 def training_recipe_from_plain(value: Any) -> TrainingRecipe:

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 
 from data_pipeline.contract.errors import InputError
+from pretrain.devices.sharding import ROWS
 from pretrain.input.schedule import stretches
 from pretrain.recipe import TrainingRecipe
-from pretrain.sharding import ROWS
 
 INFINITY = float("inf")
 LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (

@@ -15,7 +15,8 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.checkpoints import facts_of, newest_valid, restore_params, step_folder
+from pretrain.checkpoints.restore import restore_params
+from pretrain.checkpoints.verify import facts_of, newest_valid, step_folder
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.hugging_face import (
     NOT_PARAMETERS,
@@ -24,8 +25,8 @@ from pretrain.models.bert.hugging_face import (
     renamed,
     to_hugging_face,
 )
-from pretrain.models.layers import Parameters
-from pretrain.objectives.bert_pretraining import MaskedLanguageModel
+from pretrain.models.core.layers import Parameters
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
 from pretrain.recipe import training_recipe_from_plain
 
 log = logging.getLogger(__name__)

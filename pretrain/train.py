@@ -15,34 +15,37 @@ from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
-from pretrain.checkpoints import Checkpoints, Facts
+from pretrain.checkpoints.facts import RECIPE_FILE, accumulations, record, what_another_topology_means
+from pretrain.checkpoints.resume import refuse_other_run
+from pretrain.checkpoints.store import CheckpointStore
+from pretrain.checkpoints.verify import Facts
+from pretrain.devices.available import use_compilation_cache
+from pretrain.devices.broadcast import placed
+from pretrain.devices.host_memory import keep_freed_memory
+from pretrain.devices.peaks import model_flops_utilisation, peak_tflops
+from pretrain.devices.preemption import Notice, any_process
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, Prefetched, abstract_batch
 from pretrain.input.phases import Phase, Phases
-from pretrain.learning_rate import learning_rate
-from pretrain.machine.devices import use_compilation_cache
-from pretrain.machine.exchange import placed
-from pretrain.machine.host_memory import keep_freed_memory
 from pretrain.models.bert.model import SHARDING_RULES
-from pretrain.models.layers import Parameters
-from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.models.core.layers import Parameters
+from pretrain.monitoring.console import console_line
+from pretrain.monitoring.curves.reference import reference_of
+from pretrain.monitoring.data_wait import DataWait
+from pretrain.monitoring.goodput import Goodput
+from pretrain.monitoring.metrics import MetricsWriter, Window
+from pretrain.monitoring.predictions import PredictionSample
+from pretrain.monitoring.profiling import Profile
+from pretrain.monitoring.progress import StepBar
+from pretrain.monitoring.rejected import RejectedUpdates
+from pretrain.monitoring.tensorboard import preformatted
+from pretrain.monitoring.weights_and_biases import WandbRun
+from pretrain.objectives.masked_lm.objective import make_objective
+from pretrain.optimization.learning_rate import learning_rate
+from pretrain.optimization.step import CompiledSteps, compile_train_step, loss_metrics, make_steps
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
-from pretrain.rejected import RejectedUpdates
-from pretrain.run_facts import RECIPE_FILE, accumulations, record, what_another_topology_means
-from pretrain.same_run import refuse_other_run
-from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.start import starting_parameters
-from pretrain.step import CompiledSteps, compile_train_step, loss_metrics, make_steps
-from pretrain.stopping import Notice, any_process
-from pretrain.watching.data_wait import DataWait
-from pretrain.watching.goodput import Goodput
-from pretrain.watching.metrics import MetricsWriter, Window, console_line, model_flops_utilisation, peak_tflops
-from pretrain.watching.predictions import PredictionSample
-from pretrain.watching.profiling import Profile
-from pretrain.watching.progress import StepBar
-from pretrain.watching.reference import reference_of
-from pretrain.watching.tensorboard import preformatted
-from pretrain.watching.weights_and_biases import WandbRun
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +98,9 @@ def _train(
     parameters = recipe.model.parameter_count(header.vocabulary_size, pooler=objective.model.next_sentence)
 
     # ---- Resume: what was done, or that all is done
-    checkpoints = Checkpoints(run_folder.checkpoints, recipe.checkpoints.keep, recipe.checkpoints.milestone_every_steps)
+    checkpoints = CheckpointStore(
+        run_folder.checkpoints, recipe.checkpoints.keep, recipe.checkpoints.milestone_every_steps
+    )
     found = checkpoints.newest_valid()
     nothing: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}}
     start, saved = found or (0, nothing)

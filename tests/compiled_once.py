@@ -47,7 +47,7 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
 def traced_once() -> Iterator[None]:
     """All runs of a recipe on the same records share their programs: tracing them takes longer than to train."""
     from pretrain import train
-    from pretrain.watching.predictions import PredictionSample
+    from pretrain.monitoring.predictions import PredictionSample
 
     make_sample = PredictionSample.__init__
 

@@ -97,7 +97,7 @@ def measure(rows: Mapping[str, tuple[str, Setting]], rounds: int) -> tuple[dict[
 
 def section(setting: Setting, seconds: Mapping[str, list[float]], facts: Mapping[str, Facts]) -> str:
     """What was measured at one length, Markdown."""
-    from pretrain.watching.metrics import model_flops_utilisation, peak_tflops  # here, because it imports jax
+    from pretrain.devices.peaks import model_flops_utilisation, peak_tflops  # here, because it imports jax
 
     recipe, header = setting.recipe, read_header(RunFolder(setting.folder).examples)
     real = header.tokens["train"] / (header.rows["train"] * header.length)

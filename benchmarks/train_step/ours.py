@@ -18,19 +18,19 @@ from benchmarks.train_step.rounds import Setting, Turns
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
-from pretrain.gradients import sum_of_losses
+from pretrain.devices.available import use_compilation_cache
+from pretrain.devices.host_memory import keep_freed_memory
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, Prefetched, TrainingBatches
-from pretrain.machine.devices import use_compilation_cache
-from pretrain.machine.host_memory import keep_freed_memory
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
 from pretrain.models.bert.model import SHARDING_RULES
-from pretrain.models.layers import Parameters
-from pretrain.objectives.bert_pretraining import make_objective
-from pretrain.objectives.masked_lm import masked_lm_sums
-from pretrain.optimizer import make_optimizer
-from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import compile_train_step, loss_metrics, make_steps
-from pretrain.watching.metrics import Window
+from pretrain.models.core.layers import Parameters
+from pretrain.monitoring.metrics import Window
+from pretrain.objectives.masked_lm.losses import masked_lm_sums
+from pretrain.objectives.masked_lm.objective import make_objective
+from pretrain.optimization.gradients import sum_of_losses
+from pretrain.optimization.optimizer import make_optimizer
+from pretrain.optimization.step import compile_train_step, loss_metrics, make_steps
 
 PROOF_ROWS = 4
 """Held-out rows whose logits are compared."""

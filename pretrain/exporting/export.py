@@ -22,14 +22,15 @@ from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap, 
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
-from pretrain.checkpoints import MANIFEST, facts_of, fault, list_steps, newest_valid, restore_params, step_folder
+from pretrain.checkpoints.restore import restore_params
+from pretrain.checkpoints.verify import MANIFEST, facts_of, fault, list_steps, newest_valid, step_folder
+from pretrain.devices.available import available_devices
+from pretrain.exporting.card import model_card
 from pretrain.exporting.exported import CARD, ExportedBert, exports_of, hashes_of, name_of, place_of
-from pretrain.exporting.model_card import model_card
-from pretrain.machine.devices import available_devices
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
-from pretrain.objectives.sentence_pair import pairs_in_words
+from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
+from pretrain.objectives.masked_lm.sentence_pairs import pairs_in_words
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
-from pretrain.watching.metrics import METRICS_FILE, read_metrics
 
 logger = logging.getLogger("pretrain")
 TOLERANCE = 1e-4

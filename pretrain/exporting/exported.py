@@ -17,7 +17,7 @@ from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.hugging_face import from_hugging_face
 from pretrain.models.bert.model import BertForPreTraining
-from pretrain.models.layers import Parameters
+from pretrain.models.core.layers import Parameters
 
 CARD = "README.md"
 """The model card of an exported folder: the one file that is there to be edited."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
+from pretrain.devices.available import available_devices
 from pretrain.exporting.exported import CARD, ExportedBert, exports_of, hashes_of, name_of
-from pretrain.machine.devices import available_devices
 
 SENTENCES = ("아이들이 운동장에[MASK] 공을 차며 놀았다.", "이 문제는 정부가 반드시 [MASK]해야 합니다.")
 

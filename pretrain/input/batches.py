@@ -56,7 +56,7 @@ class TrainingBatches:
     - `records`: the training split.
     - `seed`: 0 to 2**32 - 1; each epoch is shuffled anew by it.
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
-    - `sharding`: from `pretrain.sharding.batch_sharding`.
+    - `sharding`: from `pretrain.devices.sharding.batch_sharding`.
     - `first_step`, `first_row`: the first step of these batches, and where in the sequence it begins.
     - `warmup`: how the batch grows to that many rows; None means that it has them from the first step on.
 

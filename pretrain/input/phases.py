@@ -10,7 +10,7 @@ from jax.sharding import NamedSharding
 from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_of_length, read_header
 from pretrain.input.batches import Batch, EvaluationBatches, StageSeconds, TrainingBatches
 from pretrain.input.schedule import Stretch, stretches
-from pretrain.objectives.bert_pretraining import MaskedLanguageModel
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
 from pretrain.recipe import TrainingRecipe
 
 
@@ -33,7 +33,7 @@ class Phases:
     """The phases of a run; called with a step, they give its batch.
 
     - `examples`: the run folder's.
-    - `sharding`: from `pretrain.sharding.batch_sharding`.
+    - `sharding`: from `pretrain.devices.sharding.batch_sharding`.
 
     Every length has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent`
     tells how long the stages of all batches have taken. Raises InputError where records are missing.

@@ -42,7 +42,7 @@ tell_slice() { # on a TPU VM: says which slice this is, and refuses to start alo
 check_devices() { # multiplies on every device before any long work; a plan that compiled does not prove that they start
   local said pinned
   local code=0
-  said=$(limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.machine.smoke_test 2>&1) || code=$?
+  said=$(limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.devices.smoke_test 2>&1) || code=$?
   printf '%s\n' "$said" >&2
   [ $code != 0 ] || return 0
   if [ $code = 124 ]; then note "the devices did not answer within ${DEVICES_SECONDS:-600} s: another worker of the slice is missing, or the runtime hangs"; fi
@@ -52,7 +52,7 @@ check_devices() { # multiplies on every device before any long work; a plan that
   [ "$pinned" != "$LIBTPU_FALLBACK" ] || exit 1
   say "the TPU does not start with libtpu $pinned: trying $LIBTPU_FALLBACK"
   "$python" -m pip install --quiet --no-deps "libtpu==$LIBTPU_FALLBACK"
-  if limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.machine.smoke_test; then return; fi
+  if limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.devices.smoke_test; then return; fi
   "$python" -m pip install --quiet --no-deps "libtpu==$pinned"
   fail "the TPU starts neither with libtpu $pinned nor with $LIBTPU_FALLBACK (above); restart the machine or take another runtime version"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# sync.sh pull|push gs://BUCKET/FOLDER/NAME .../NAME: the store of a run that was not launched (pretrain/in_bucket.py).
+# sync.sh pull|push gs://BUCKET/FOLDER/NAME .../NAME: the store of a run that was not launched (pretrain/remote/in_bucket.py).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=pretrain/launch/common.sh

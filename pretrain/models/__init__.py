@@ -1,0 +1,1 @@
+"""Model families: one package each, and what they share in core/."""

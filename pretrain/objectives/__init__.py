@@ -1,0 +1,1 @@
+"""What is learnt: one package for each objective."""

@@ -15,17 +15,17 @@ from jax.experimental import topologies
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.records import RecordsHeader
-from pretrain.gradients import sum_of_losses
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import Batch, abstract_batch
 from pretrain.models.bert.model import SHARDING_RULES
-from pretrain.models.layers import Parameters
-from pretrain.objectives.bert_pretraining import make_objective
-from pretrain.optimizer import make_optimizer
+from pretrain.models.core.layers import Parameters
+from pretrain.objectives.masked_lm.objective import make_objective
+from pretrain.optimization.gradients import sum_of_losses
+from pretrain.optimization.optimizer import make_optimizer
+from pretrain.optimization.step import compile_train_step, initial_state, make_steps
 from pretrain.planning.machines import Machine
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check_sizes
-from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import compile_train_step, initial_state, make_steps
 
 GIB = 2**30
 UNITS = {"B": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}

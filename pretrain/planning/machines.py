@@ -11,7 +11,7 @@ from data_pipeline.contract.errors import InputError
 class Machine:
     """Devices that one job gets.
 
-    - `device_kind`: JAX's name of a device (`pretrain.watching.metrics.PEAK_TFLOPS` has its peak).
+    - `device_kind`: JAX's name of a device (`pretrain.devices.peaks.PEAK_TFLOPS` has its peak).
     - `devices`, `chips`: JAX devices, and what the provider rents: v2 and v3 show two cores a chip, TPU7x two chiplets.
     - `memory_gib`: of one device, GiB; None means this machine's.
     - `topology`, `options`: how libtpu names it (`jax.experimental.topologies`); empty where no compiler is to be had without it.

@@ -14,15 +14,16 @@ import jax
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer
+from pretrain.devices.peaks import peak_tflops
 from pretrain.input.schedule import Stretch, stretches
 from pretrain.models.bert.model import REMAT
-from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.monitoring.console import duration
+from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
 from pretrain.planning.collectives import traffic
 from pretrain.planning.machines import Machine
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_attention
-from pretrain.watching.metrics import duration, peak_tflops
 
 CAUTION = 1.05
 """A change is tried if it should need at most this many times the memory that there is."""

@@ -24,14 +24,14 @@ import jax
 from tiny_run import LENGTH, TINY, changed, write_records
 
 from data_pipeline.contract.records import read_header
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import abstract_batch
 from pretrain.input.phases import records_folder
 from pretrain.input.schedule import stretches
 from pretrain.models.bert.model import SHARDING_RULES
-from pretrain.objectives.bert_pretraining import make_objective
+from pretrain.objectives.masked_lm.objective import make_objective
+from pretrain.optimization.step import make_steps
 from pretrain.recipe import Phase
-from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import make_steps
 
 HASHES = Path(__file__).parent / "step_programs.json"
 SHORT = 24

@@ -12,7 +12,7 @@ import pytest
 from harness import RECIPE_FILE, WORK_FAILED, SmallDisk, run_process
 from training_runs import Run, exported, losses
 
-from pretrain.checkpoints import fault, list_steps, step_folder
+from pretrain.checkpoints.verify import fault, list_steps, step_folder
 
 MakeDisk = Callable[[str], SmallDisk]
 NO_SPACE = r": no space left on the disk; free some and run the same command again"

@@ -14,9 +14,9 @@ from harness import WORK_FAILED, WRONG_INPUT, process_environment, run_process
 from training_runs import EXPORT, TRAIN, Run, fails, losses
 
 from data_pipeline.contract.errors import InputError, WorkError
-from pretrain.machine import devices
-from pretrain.machine.device_holders import DEVICE_NODES, existing
-from pretrain.machine.smoke_test import check_devices
+from pretrain.devices import available as devices
+from pretrain.devices.holders import DEVICE_NODES, existing
+from pretrain.devices.smoke_test import check_devices
 
 INSPECT, FILL = ("pretrain", "inspect", "run"), ("pretrain", "fill", "run")
 IN_USE = (  # as libtpu says it (openxla/xla, tpu_initialize_util.cc) and JAX passes it on (jax/_src/xla_bridge.py)
@@ -142,7 +142,7 @@ def test_the_lock_of_libtpu_names_its_process(
 
 AS_SOMEBODY = """
 import os, sys
-from pretrain.machine.device_holders import find_holders
+from pretrain.devices.holders import find_holders
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
@@ -199,7 +199,7 @@ def test_every_module_takes_its_devices_from_one_function() -> None:
     asks = re.compile(r"jax\.(local_)?devices\(|jax\.(local_)?device_count\(|jax\.default_backend\(")
     room = Path(devices.__file__).parents[1]
     found = {path.relative_to(room).as_posix() for path in room.rglob("*.py") if asks.search(path.read_text())}
-    assert found == {"machine/devices.py", "machine/smoke_test.py"}
+    assert found == {"devices/available.py", "devices/smoke_test.py"}
 
 
 NO_ACCELERATOR = r"this machine has no TPU and no NVIDIA GPU; set JAX_PLATFORMS=cpu to compute on the CPU"
@@ -219,7 +219,7 @@ NO_ACCELERATOR = r"this machine has no TPU and no NVIDIA GPU; set JAX_PLATFORMS=
     ],
 )
 def test_a_platform_without_devices_is_one_sentence_of_a_real_process(platforms: str, code: int, message: str) -> None:
-    sentence = run_process("pretrain.machine.smoke_test", environment={"JAX_PLATFORMS": platforms}).sentence(code)
+    sentence = run_process("pretrain.devices.smoke_test", environment={"JAX_PLATFORMS": platforms}).sentence(code)
     assert re.fullmatch(message, sentence), sentence
 
 
@@ -227,7 +227,7 @@ def test_a_platform_without_devices_is_one_sentence_of_a_real_process(platforms:
 def test_train_says_of_missing_devices_what_the_device_check_says(
     prepared: Path, run_command_line: Run, never_failed: Path
 ) -> None:
-    for command in (("pretrain.machine.smoke_test",), TRAIN):
+    for command in (("pretrain.devices.smoke_test",), TRAIN):
         sentence = run_process(*command, environment={"JAX_PLATFORMS": "cuda"}).sentence(WORK_FAILED)
         assert sentence == f"no device answers (JAX found none for JAX_PLATFORMS=cuda); {NO_ACCELERATOR}"
     run_command_line(*TRAIN).success()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from harness import RECIPE_FILE, WRONG_INPUT, Ran, snapshot
 
-from pretrain.watching.metrics import OF_THIS_MACHINE
+from pretrain.monitoring.metrics import OF_THIS_MACHINE
 
 Run = Callable[..., Ran]
 TRAIN = ("pretrain", "train", RECIPE_FILE, "--run-dir", "run")

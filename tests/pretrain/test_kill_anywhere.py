@@ -28,7 +28,7 @@ SERVER = """
     from data_pipeline.contract.run_folder import RunFolder
     from pretrain.input.batches import TrainingBatches
     from pretrain import train as training
-    from pretrain.checkpoints import Checkpoints
+    from pretrain.checkpoints.store import CheckpointStore
     import tensorboardX.proto.event_pb2
 
     RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1}, max_steps=12)
@@ -63,8 +63,8 @@ SERVER = """
             enter = training.Prefetched.__enter__
             training.Prefetched.__enter__ = lambda self: (die_in(moment), enter(self))[1]
         elif what == "from a save on":
-            save = Checkpoints.save
-            Checkpoints.save = lambda self, *arguments: (die_in(moment), save(self, *arguments))[1]
+            save = CheckpointStore.save
+            CheckpointStore.save = lambda self, *arguments: (die_in(moment), save(self, *arguments))[1]
         training.train(RunFolder(folder), "tiny", RECIPE)
 
     # A child is forked for each run, so that imports are paid once; no device has been asked for before.

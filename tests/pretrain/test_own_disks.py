@@ -12,7 +12,7 @@ import pytest
 from tiny_run import untimed
 
 from data_pipeline.contract.run_folder import RunFolder
-from pretrain.checkpoints import fault, list_steps, step_folder
+from pretrain.checkpoints.verify import fault, list_steps, step_folder
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_programs")]
 
@@ -28,21 +28,21 @@ SERVER = """
     from tiny_run import TINY, changed
     from data_pipeline.contract.run_folder import RunFolder
     from pretrain import train as training
-    from pretrain.checkpoints import Checkpoints
+    from pretrain.checkpoints.store import CheckpointStore
     import tensorboardX.proto.event_pb2
 
     RECIPE = changed(TINY, evaluation={"every_steps": 0})
 
     def process(number, folder, port, mesh, dies_at):
         jax.distributed.initialize(f"localhost:{port}", num_processes=2, process_id=number)
-        save = Checkpoints.save
+        save = CheckpointStore.save
 
         def save_or_die(self, step, *arguments):
             if number == 1 and step == dies_at:
                 os.kill(os.getpid(), signal.SIGKILL)
             save(self, step, *arguments)
 
-        Checkpoints.save = save_or_die
+        CheckpointStore.save = save_or_die
         training.train(RunFolder(folder), "tiny", changed(RECIPE, mesh=mesh))
 
     # Two children are forked for each run, so that imports are paid once; no device has been asked for before.

@@ -14,9 +14,10 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import hugging_face_files
-from pretrain.checkpoints import restore_params, step_folder
+from pretrain.checkpoints.restore import restore_params
+from pretrain.checkpoints.verify import step_folder
 from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
-from pretrain.objectives.bert_pretraining import MaskedLanguageModel, make_objective
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModel, make_objective
 from pretrain.recipe import TrainingRecipe
 from pretrain.start import starting_parameters
 from pretrain.train import train

@@ -22,15 +22,16 @@ from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain import train as training
-from pretrain.checkpoints import Checkpoints, fault, list_steps, step_folder
+from pretrain.checkpoints.facts import what_another_topology_means
+from pretrain.checkpoints.store import CheckpointStore
+from pretrain.checkpoints.verify import fault, list_steps, step_folder
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import TrainingBatches
-from pretrain.objectives.bert_pretraining import MaskedLanguageModel
+from pretrain.monitoring.metrics import MetricsWriter
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
+from pretrain.optimization.step import make_steps
 from pretrain.recipe import Mesh, TrainingRecipe
-from pretrain.run_facts import what_another_topology_means
-from pretrain.sharding import batch_sharding, make_mesh
-from pretrain.step import make_steps
 from pretrain.train import train
-from pretrain.watching.metrics import MetricsWriter
 
 RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1})
 pytestmark = pytest.mark.usefixtures("shared_programs")
@@ -55,8 +56,8 @@ CHILD = """
     from tiny_run import TINY, changed
     from data_pipeline.contract import storage
     from data_pipeline.contract.run_folder import RunFolder
-    from pretrain import checkpoints
-    from pretrain.watching import metrics
+    from pretrain.checkpoints import store as checkpoints
+    from pretrain.monitoring import metrics
     from pretrain.train import train
 
     def die(*_):
@@ -73,7 +74,7 @@ CHILD = """
             write(self, step, values)
         metrics.MetricsWriter.write = write_half
     elif point == "before the first manifest":
-        checkpoints.Checkpoints._write_manifest = die
+        checkpoints.CheckpointStore._write_manifest = die
     elif point == "between a manifest and its note":
         write_json = checkpoints.write_json
         checkpoints.write_json = lambda path, value: die() if path.name == "committed.json" else write_json(path, value)
@@ -231,16 +232,16 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_is_never_saved(
     finished: RunFolder, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run()
-    restore = Checkpoints.restore
+    restore = CheckpointStore.restore
 
-    def restore_broken(self: Checkpoints, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
+    def restore_broken(self: CheckpointStore, step: int, abstract: dict[str, Any]) -> dict[str, Any]:
         state = restore(self, step, abstract)
         bias = state["params"]["cls"]["predictions"]["bias"]
         state["params"]["cls"]["predictions"]["bias"] = jax.device_put(jnp.full(bias.shape, jnp.nan), bias.sharding)
         return state
 
     train(run, "tiny", changed(RECIPE, stop_at_step=2))
-    monkeypatch.setattr(Checkpoints, "restore", restore_broken)
+    monkeypatch.setattr(CheckpointStore, "restore", restore_broken)
     with pytest.raises(
         WorkError, match=r"2 updates were rejected, the last at step 4 \(loss nan.*max_rejected_updates allows 1"
     ):

@@ -14,8 +14,8 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files, tokenizer_sha256
 from data_pipeline.contract.write_records import publish, write_shard
 from pretrain.models.bert.config import BertConfig
+from pretrain.monitoring.metrics import OF_THIS_MACHINE, read_metrics
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
-from pretrain.watching.metrics import OF_THIS_MACHINE, read_metrics
 
 LENGTH, VOCABULARY = 32, 200
 SPECIALS = {"pad_id": 0, "unk_id": 1, "cls_id": 2, "sep_id": 3, "mask_id": 4}

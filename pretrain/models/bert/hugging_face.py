@@ -11,7 +11,7 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.model import BertForPreTraining
-from pretrain.models.layers import Parameters
+from pretrain.models.core.layers import Parameters
 
 WEIGHT_MAP: tuple[tuple[str, str], ...] = (
     (r"bert/encoder/layer/(.*)/(kernel|scale)", r"bert.encoder.layer.{layer}.\1.weight"),

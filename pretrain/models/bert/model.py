@@ -11,9 +11,9 @@ from flax import nnx
 from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
-from pretrain.models.attention import attention
 from pretrain.models.bert.config import BertConfig
-from pretrain.models.layers import (
+from pretrain.models.core.attention import attention
+from pretrain.models.core.layers import (
     Embedding,
     LayerNorm,
     Linear,
@@ -177,7 +177,7 @@ class BertForPreTraining:
     - `parameter_dtype`: type in which parameters are drawn and kept.
     - `remat`: one of REMAT; changes memory and time, never results.
     - `scan_unroll`: layers unrolled in each turn of the scan; changes neither parameters nor results.
-    - `attention`: one of `pretrain.models.attention.IMPLEMENTATIONS`.
+    - `attention`: one of `pretrain.models.core.attention.IMPLEMENTATIONS`.
 
     Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
     """

@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
 from data_pipeline.contract.errors import InputError, WorkError
-from pretrain import __main__ as command_line
+from pretrain.commands import export as export_command
 from pretrain.exporting import hub
 
 
@@ -79,14 +79,14 @@ def test_nobody_logged_in_is_said_before_the_export(tmp_path: Path, monkeypatch:
     (tmp_path / "manifest.json").write_text("{}")
     monkeypatch.setattr(FakeApi, "refusal", {"whoami": LocalTokenNotFoundError("no token")})
     with pytest.raises(InputError, match="nobody is logged in; run `hf auth login`"):
-        command_line._export([str(tmp_path), "--push-to-hub", "lab/kobert"])
+        export_command.run([str(tmp_path), "--push-to-hub", "lab/kobert"])
 
 
 def test_wrong_names_and_flags_are_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--push-to-hub a/b/c: no name of a repository"):
         hub.Hub("a/b/c", public=False)
     with pytest.raises(InputError, match="--public goes with --push-to-hub"):
-        command_line._export([str(tmp_path), "--public"])
+        export_command.run([str(tmp_path), "--public"])
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, InputError), (500, WorkError)])

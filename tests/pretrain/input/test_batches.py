@@ -8,9 +8,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from tiny_run import LENGTH
 
 from data_pipeline.contract.records import Records
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, Prefetched, TrainingBatches, local_rows
 from pretrain.recipe import Mesh
-from pretrain.sharding import batch_sharding, make_mesh
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ from tiny_run import LENGTH, TINY, changed, untimed, write_records
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
+from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.phases import Phases
-from pretrain.inspect import print_batch
+from pretrain.monitoring.inspect import print_batch
 from pretrain.recipe import Mesh, Phase
-from pretrain.sharding import batch_sharding, make_mesh
 from pretrain.train import train
 
 pytestmark = pytest.mark.usefixtures("shared_programs")
@@ -115,7 +115,7 @@ CHILD = """
     sys.path[:0] = sys.argv[2:]
     from test_phases import RECIPE
     from data_pipeline.contract.run_folder import RunFolder
-    from pretrain.watching import metrics
+    from pretrain.monitoring import metrics
     from pretrain.train import train
 
     write = metrics.MetricsWriter.write

@@ -7,9 +7,9 @@ from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
+from pretrain.checkpoints.resume import refuse_other_run
 from pretrain.input.schedule import stretch_at, stretches
 from pretrain.recipe import Phase, TrainingRecipe, training_recipe_from_plain
-from pretrain.same_run import refuse_other_run
 
 LONG = changed(TINY, max_steps=1000, phases=(Phase(128, 0.9, global_batch_size=64), Phase(512, 0.1, accumulation=4)))
 

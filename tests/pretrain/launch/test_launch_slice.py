@@ -144,7 +144,7 @@ def test_a_slice_of_several_hosts_is_one_command(world: World) -> None:
     calls = (world.fake / "python_calls").read_text()
     for worker in range(4):
         assert f"{world.worker(worker)}: -m pip install" in calls
-        assert f"{world.worker(worker)}: -m pretrain.machine.smoke_test" in calls
+        assert f"{world.worker(worker)}: -m pretrain.devices.smoke_test" in calls
         assert f"{world.worker(worker)}: -m pretrain train quickstart" in calls
         started = f"WORKER={worker} WORKERS=4 COORDINATOR=10.0.0.1:8476 STORE={STORE}"
         assert sum(started in call for call in world.calls()) == 1

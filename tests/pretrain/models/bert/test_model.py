@@ -12,11 +12,11 @@ from flax import nnx
 from jax.sharding import NamedSharding, PartitionSpec
 
 from data_pipeline.contract.errors import InputError
+from pretrain.devices.sharding import make_mesh, shardings
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.model import PADDED_LOGIT, ROW_MULTIPLE, SHARDING_RULES, BertForPreTraining
-from pretrain.models.layers import Embedding, parameters
+from pretrain.models.core.layers import Embedding, parameters
 from pretrain.recipe import Mesh
-from pretrain.sharding import make_mesh, shardings
 
 TINY = BertConfig(
     num_hidden_layers=2,

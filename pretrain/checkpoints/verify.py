@@ -1,0 +1,81 @@
+"""Which checkpoints are whole: nothing is restored before its manifest has been compared with the files."""
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.storage import read_json, sha256_of_file
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+COMMITTED = "committed.json"
+Facts = dict[str, Any]
+
+
+def step_folder(folder: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return folder / f"{step:08d}"
+
+
+def list_steps(folder: Path) -> list[int]:
+    """The steps that have a folder, valid or not, ascending."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(path.name) for path in folder.iterdir() if path.is_dir() and path.name.isdigit())
+
+
+def fault(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's folder, in words; None where every file is as its manifest says."""
+    try:
+        manifest = read_json(checkpoint / MANIFEST)
+    except InputError:
+        return f"{MANIFEST} is not readable"
+    if manifest is None:
+        return f"it has no {MANIFEST}, so it was never finished"
+    if not isinstance(manifest, dict) or manifest.get("sha256") != content_hash(manifest):
+        return f"{MANIFEST} differs from its own hash"
+    for name, expected in manifest["files"].items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != expected["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, {MANIFEST} says {expected['bytes']}"
+        if sha256_of_file(path) != expected["sha256"]:
+            return f"{name} differs from its hash in {MANIFEST}"
+    return None
+
+
+def content_hash(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest's content, so that a changed manifest is noticed too."""
+    content = json.dumps([manifest.get("facts"), manifest.get("files")], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def facts_of(checkpoint: Path) -> Facts:
+    """The facts that were saved with a valid checkpoint."""
+    facts: Facts = read_json(checkpoint / MANIFEST)["facts"]
+    return facts
+
+
+def newest_valid(folder: Path) -> tuple[int, Facts] | None:
+    """The newest checkpoint that is what its manifest says, and its facts; None where nothing was ever committed.
+
+    Names every checkpoint that it skips. Raises WorkError where checkpoints were committed and none is valid.
+    """
+    steps = list_steps(folder)
+    for step in reversed(steps):
+        checkpoint = step_folder(folder, step)
+        problem = fault(checkpoint)
+        if problem is None:
+            return step, facts_of(checkpoint)
+        log.warning("%s: skipped: %s", checkpoint, problem)
+    if (folder / COMMITTED).exists() or any((step_folder(folder, step) / MANIFEST).exists() for step in steps):
+        raise WorkError(
+            f"{folder}: checkpoints were written here but none is valid; restore one from a copy, "
+            "or remove this folder to start again from step 0"
+        )
+    return None

@@ -1,0 +1,49 @@
+"""python -m pretrain export RUN_DIR."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from data_pipeline.contract.command_line import parse_command_line
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.run_folder import existing_run_folder
+
+
+@dataclass(frozen=True)
+class Export:
+    """Writes a checkpoint as a Hugging Face folder and proves it."""
+
+    run_dir: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN_DIR")]
+    """Folder of the run, or its URL (gs://BUCKET/FOLDER/NAME): then what is needed of it is fetched."""
+    step: int | None = None
+    """Step of the checkpoint; None means the newest valid one."""
+    to: Path | None = None
+    """Folder to write; None means RUN_DIR/export, and runs/NAME/export for a URL."""
+    push_to_hub: str | None = None
+    """Repository on the Hugging Face hub, [ORGANISATION/]NAME, that gets the export; a new one is private."""
+    public: bool = False
+    """Makes a new repository public."""
+
+
+def run(arguments: list[str]) -> None:
+    command = parse_command_line(Export, arguments, "python -m pretrain export")
+    from pretrain.exporting.export import export
+    from pretrain.exporting.hub import Hub
+    from pretrain.remote.fetched import fetch_run, is_url
+
+    if command.public and not command.push_to_hub:
+        raise InputError("--public goes with --push-to-hub REPOSITORY")
+    hub = Hub(command.push_to_hub, public=command.public) if command.push_to_hub else None
+    if is_url(command.run_dir):
+        folder = fetch_run(command.run_dir, command.step)
+        to = command.to or Path("runs") / folder.path.name / "export"
+    else:
+        folder = existing_run_folder(command.run_dir)
+        to = command.to or folder.export
+    step = export(folder, command.step, to)
+    if hub:
+        address = hub.push(to, f"{folder.path.resolve().name}: step {step}")
+        logging.info("%s: on the hub as %s, %s", to, hub.repository, address)

@@ -1,0 +1,1 @@
+"""The devices and processes of this run: mesh, exchange between hosts, preemption."""

@@ -1,1 +1,0 @@
-"""The devices and processes of this machine."""

@@ -1,0 +1,100 @@
+"""The one seam for attention: every family calls `attention`, and what runs underneath is a choice of the recipe and the chip."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+
+from data_pipeline.contract.errors import InputError
+from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
+from pretrain.models.core.layers import dropout, wide_einsum
+
+IMPLEMENTATIONS = ("xla", "cudnn", "splash")
+"""Names that `attention` takes: xla is plain matrix products, which every device compiles; for the others see
+`pretrain.models.core.fused_attention`."""
+
+
+def attention(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    *,
+    segments: jax.Array,
+    causal: bool = False,
+    window: int | None = None,
+    bias: jax.Array | None = None,
+    implementation: str = "xla",
+    dropout_rate: float = 0.0,
+    dropout_key: jax.Array | None = None,
+) -> jax.Array:
+    """Scaled dot-product attention inside segments (Vaswani et al. 2017, arXiv 1706.03762, equation 1).
+
+    - `q`, `k`, `v`: [B, L, N, D] in the compute type (N heads of D).
+    - `segments`: integers [B, L]; two positions see each other only where theirs are equal. Padding is a segment of its own.
+    - `causal`: a position sees itself and earlier ones only.
+    - `window`: a position sees at most this many positions to each side; None means all.
+    - `bias`: added to the scaled scores; broadcastable to [B, N, L, L] (queries before keys).
+    - `implementation`: one of IMPLEMENTATIONS.
+    - `dropout_rate`, `dropout_key`: dropout on the attention probabilities; off without a key. xla alone has it.
+
+    Returns [B, L, N, D] in v's type. Scores and softmax are float32.
+    Raises InputError for an implementation that is not known, or does not have what is asked of it.
+    """
+    if implementation not in IMPLEMENTATIONS:
+        known = ", ".join(IMPLEMENTATIONS)
+        raise InputError(f'attention "{implementation}" is not known; use one of: {known}')
+    if implementation != "xla":
+        absent = {
+            "dropout on attention probabilities (model.attention_probs_dropout_prob)": dropout_rate
+            and dropout_key is not None,
+            "bias on the scores": bias is not None,
+            "causal attention and no window": implementation == "splash" and (causal or window is not None),
+        }
+        for what, asked in absent.items():
+            if asked:
+                raise InputError(f"attention {implementation}: has no {what}; do without, or set attention to xla")
+        if implementation == "splash":
+            return splash_attention(q, k, v, segments)
+        return cudnn_attention(q, k, v, _visible(segments, causal, window))
+    scores = wide_einsum("bqnd,bknd->bnqk", q, k) * q.shape[-1] ** -0.5
+    if bias is not None:
+        scores = scores + bias.astype(jnp.float32)
+    probabilities = _masked_softmax(scores, _visible(segments, causal, window), v.dtype)
+    return jnp.einsum("bnqk,bknd->bqnd", dropout(probabilities, dropout_rate, dropout_key), v)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _masked_softmax(scores: jax.Array, visible: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """Softmax of float32 scores over the last axis, in `dtype`, zero where not visible.
+
+    Its own derivative, because the backward pass then keeps the probabilities alone. Without it JAX keeps float32 scores,
+    float32 exponentials and the mask too: 5.5 times the bytes in bfloat16, the largest part of what a layer keeps at length 512.
+    """
+    # A finite mask value: every position sees itself, so what is masked underflows to exactly zero.
+    return jax.nn.softmax(jnp.where(visible, scores, jnp.finfo(scores.dtype).min), axis=-1).astype(dtype)
+
+
+def _masked_softmax_forward(scores: jax.Array, visible: jax.Array, dtype: DTypeLike) -> tuple[jax.Array, jax.Array]:
+    probabilities = _masked_softmax(scores, visible, dtype)
+    return probabilities, probabilities
+
+
+def _masked_softmax_backward(dtype: DTypeLike, probabilities: jax.Array, gradient: jax.Array) -> tuple[jax.Array, None]:
+    wide, gradient = probabilities.astype(jnp.float32), gradient.astype(jnp.float32)
+    return wide * (gradient - (wide * gradient).sum(axis=-1, keepdims=True)), None
+
+
+_masked_softmax.defvjp(_masked_softmax_forward, _masked_softmax_backward)
+
+
+def _visible(segments: jax.Array, causal: bool, window: int | None) -> jax.Array:
+    """Which keys each query sees: booleans [B, 1, L, L], queries before keys."""
+    visible = segments[:, None, :, None] == segments[:, None, None, :]
+    position = jnp.arange(segments.shape[1])
+    ahead = position[None, :] - position[:, None]
+    if causal:
+        visible = visible & (ahead <= 0)
+    if window is not None:
+        visible = visible & (jnp.abs(ahead) <= window)
+    return visible

@@ -1,0 +1,1 @@
+"""The curves of finished runs: compared, or kept as a reference."""

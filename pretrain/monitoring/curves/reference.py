@@ -1,0 +1,122 @@
+"""Reference curves: what a shipped recipe's metrics were, so that a run says when it leaves them.
+
+configs/reference/NAME.json   what was trained on what, mean and tolerance of some metrics, by step
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS, differences, plain
+from data_pipeline.contract.records import RecordsHeader, read_header
+from data_pipeline.contract.run_folder import RunFolder, software_versions
+from data_pipeline.contract.storage import read_json, write_json
+from pretrain.checkpoints.facts import RECIPE_FILE
+from pretrain.checkpoints.resume import without_free_fields
+from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
+from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
+
+log = logging.getLogger(__name__)
+METRICS = ("loss", "evaluation_loss", "evaluation_masked_accuracy")
+SPREADS = 2.0
+"""Tolerance of a metric: so many times the largest distance of any of the runs, at any step, from their mean."""
+
+
+class Reference:
+    """The curves of the recipe that a run trains.
+
+    - `value`: a reference file's; None warns of nothing.
+    """
+
+    def __init__(self, value: dict[str, Any] | None) -> None:
+        self._curves: dict[str, dict[str, float]] = value["curves"] if value else {}
+        self._tolerances: dict[str, float] = value["tolerances"] if value else {}
+        self._outside: set[str] = set()
+
+    def look(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Warns of each metric that leaves its curve at a step that the curve has: once, until it is back."""
+        for metric, curve in self._curves.items():
+            expected, value = curve.get(str(step)), values.get(metric)
+            if expected is None or metric not in values:
+                continue
+            near = value is not None and abs(value - expected) <= self._tolerances[metric]
+            if not near and metric not in self._outside:
+                log.warning(
+                    "step %d: %s %s leaves the recipe's reference curve, which has %.4f (within %.4f)",
+                    *(
+                        step,
+                        metric,
+                        "is not finite" if value is None else f"{value:.4f}",
+                        expected,
+                        self._tolerances[metric],
+                    ),
+                )
+            (self._outside.discard if near else self._outside.add)(metric)
+
+
+def reference_of(
+    name: str,
+    recipe: TrainingRecipe,
+    header: RecordsHeader,
+    run: RunFolder,
+    folder: Path = PACKAGED_CONFIGS / "reference",
+) -> Reference:
+    """The reference of a recipe; one without curves where none is kept, or where this run trains something else.
+
+    - `name`: the recipe's; `folder`: holds the files.
+    """
+    path = folder / f"{name}.json"
+    value = read_json(path)
+    if value is None:
+        return Reference(None)
+    other = differences(value["trained"], what_is_trained(recipe, header, run))
+    if other:
+        log.info("not compared with %s: %s", path, "; ".join(other))
+        return Reference(None)
+    log.info("compared with the curve of %s", path)
+    return Reference(value)
+
+
+def what_is_trained(recipe: TrainingRecipe, header: RecordsHeader, run: RunFolder) -> dict[str, Any]:
+    """What two runs must share for their curves to be alike: all but the seed, devices, and how the text became records."""
+    bound = without_free_fields(plain(recipe), recipe)
+    inputs = run.manifest().get("prepare", {}).get("inputs", [])
+    return {
+        "recipe": {name: value for name, value in bound.items() if name != "seed"},
+        "records": {"layout": header.layout, "length": header.length, "vocabulary_size": header.vocabulary_size},
+        "inputs": {Path(each["path"]).name: each["size"] for each in inputs},
+    }
+
+
+def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
+    """Writes the mean of finished runs, which differ in their seeds, and how far they lie from it.
+
+    Raises InputError where they are fewer than two, or did not train the same.
+    """
+    if len(runs) < 2:
+        raise InputError("reference: give two runs or more, that differ in --training.seed")
+    trained = [_trained(run) for run in runs]
+    for run, each in zip(runs, trained, strict=True):
+        if other := differences(trained[0], each):
+            raise InputError(f"{run.path}: trained other than {runs[0].path}: {'; '.join(other)}")
+    lines = [read_metrics(run.metrics / METRICS_FILE) for run in runs]
+    curves: dict[str, dict[str, float]] = {}
+    tolerances = {}
+    for metric in METRICS:
+        of_runs = [{str(line["step"]): line[metric] for line in each if line.get(metric) is not None} for each in lines]
+        steps = [step for step in of_runs[0] if all(step in each for each in of_runs)]
+        means = {step: sum(each[step] for each in of_runs) / len(of_runs) for step in steps}
+        spread = max((abs(each[step] - means[step]) for each in of_runs for step in steps), default=0.0)
+        curves[metric] = {step: round(mean, 4) for step, mean in means.items()}
+        tolerances[metric] = round(SPREADS * spread, 4)
+    made = {"runs": len(runs), "software": software_versions()}
+    write_json(to, {"trained": trained[0], "made_of": made, "tolerances": tolerances, "curves": curves})
+
+
+def _trained(run: RunFolder) -> dict[str, Any]:
+    value = read_json(run.path / RECIPE_FILE)
+    if value is None:
+        raise InputError(f"{run.path}: training has not started here; run `python -m pretrain train` first")
+    return what_is_trained(training_recipe_from_plain(value), read_header(run.examples), run)

@@ -1,0 +1,1 @@
+"""What an objective hides or replaces before the model sees a row."""

@@ -1,0 +1,171 @@
+"""One optimizer step and one evaluation step: pure functions of (state, batch), compiled once.
+
+The state is {"params", "optimizer", "step"}. Loss and gradients are sums over sums of the whole batch, in float32, so that
+accumulation, devices and hosts change neither.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax.typing import DTypeLike
+
+from data_pipeline.contract.errors import InputError
+from pretrain.devices.sharding import Rules, batch_sharding, replicated, shardings
+from pretrain.devices.xla_options import xla_options
+from pretrain.input.batches import Batch
+from pretrain.models.core.layers import Parameters
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
+from pretrain.optimization.gradients import batch_gradients, sum_of_losses
+from pretrain.optimization.optimizer import make_optimizer
+from pretrain.recipe import TrainingRecipe
+
+State = dict[str, Any]
+Metrics = dict[str, jax.Array]
+
+
+class CompiledSteps(NamedTuple):
+    """The functions that a run calls, jitted for one mesh, and the shape and sharding of its state.
+
+    - `init`: () -> state at step 0.
+    - `train`: jitted (state, batch) -> (state, metrics); the state given is donated.
+    - `evaluate`: (params, batch) -> sums.
+    - `abstract_state`: a tree of jax.ShapeDtypeStruct with shardings.
+    """
+
+    init: Callable[[], State]
+    train: jax.stages.Wrapped
+    evaluate: Callable[[Parameters, Batch], dict[str, dict[str, jax.Array]]]
+    abstract_state: State
+
+
+def initial_state(objective: MaskedLanguageModel, optimizer: optax.GradientTransformation) -> State:
+    """The state at step 0."""
+    params = objective.init()
+    return {"params": params, "optimizer": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
+
+
+def train_step(
+    state: State,
+    batch: Batch,
+    *,
+    objective: MaskedLanguageModel,
+    optimizer: optax.GradientTransformation,
+    mesh: jax.sharding.Mesh,
+    gradient_dtype: DTypeLike,
+    batch_grows: bool = False,
+) -> tuple[State, Metrics]:
+    """Takes one optimizer step.
+
+    - `state`: {"params", "optimizer", "step"}; step counts the steps done, int32 scalar.
+    - `batch`: see `pretrain.input.batches`; its first axis is the accumulation.
+    - `mesh`, `gradient_dtype`, `batch_grows`: see `pretrain.optimization.gradients.batch_gradients`.
+
+    Returns the new state and float32 scalars: `loss` (nats a prediction, plus that of the pairs), `masked_accuracy`,
+    `next_sentence_loss` and `next_sentence_accuracy` (pairs; `sentence_order_...` for theirs), `grad_norm` (before clipping),
+    `predictions`, `real_tokens`, and `rejected` (see `finite_or_old`).
+    """
+    gradients, sums, real_tokens = batch_gradients(
+        state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype, grows=batch_grows
+    )
+    updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
+    params = optax.apply_updates(state["params"], updates)
+    metrics = {
+        **loss_metrics(sums),
+        "grad_norm": optax.tree.norm(gradients),
+        "predictions": sums["masked_lm"]["weight_sum"],
+        "real_tokens": real_tokens.astype(jnp.float32),
+    }
+    new, rejected = finite_or_old({"params": params, "optimizer": optimizer_state}, state, metrics)
+    return {**new, "step": state["step"] + 1}, {**metrics, "rejected": rejected}
+
+
+def finite_or_old(new: State, old: State, metrics: Metrics) -> tuple[State, jax.Array]:
+    """`new`, or what `old` has under the same names where loss or gradient norm is not finite; and float32 1 where it is not, else 0."""
+    finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+    kept = {name: jax.tree.map(lambda one, other: jnp.where(finite, one, other), new[name], old[name]) for name in new}
+    return kept, 1.0 - finite.astype(jnp.float32)
+
+
+def compile_train_step(
+    steps: CompiledSteps, batch: Mapping[str, jax.Array | jax.ShapeDtypeStruct]
+) -> jax.stages.Compiled:
+    """Compiles `steps.train` for such batches. Raises InputError for a field of xla_options that this machine's XLA does not take."""
+    lowered = steps.train.lower(steps.abstract_state, batch)
+    try:
+        return lowered.compile()
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        if "compile option" in reason or "setting option" in reason:
+            raise InputError(f"xla_options: {reason.removeprefix('INVALID_ARGUMENT: ')}") from None
+        raise
+
+
+def eval_step(params: Parameters, batch: Batch, *, objective: MaskedLanguageModel) -> dict[str, dict[str, jax.Array]]:
+    """The sums of `objective.loss_sums` over one batch, without dropout and with masks that never change."""
+    masked = objective.evaluation_masks(batch)
+    return objective.loss_sums(params, jax.tree.map(lambda array: array[0], masked), None)
+
+
+def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
+    """`loss`, `masked_accuracy` and, for pairs, `next_sentence_loss` and `next_sentence_accuracy` (or `sentence_order_...`), from
+    sums of all microbatches."""
+    totals = {part: jnp.maximum(of_part["weight_sum"], 1.0) for part, of_part in sums.items()}
+    metrics = {
+        "loss": sum_of_losses(sums, totals),
+        "masked_accuracy": sums["masked_lm"]["correct_sum"] / totals["masked_lm"],
+    }
+    for part in sums.keys() - {"masked_lm"}:
+        metrics[f"{part}_loss"] = sums[part]["loss_sum"] / totals[part]
+        metrics[f"{part}_accuracy"] = sums[part]["correct_sum"] / totals[part]
+    return metrics
+
+
+def make_steps(
+    objective: MaskedLanguageModel, recipe: TrainingRecipe, rules: Rules, mesh: jax.sharding.Mesh
+) -> CompiledSteps:
+    """Jits the steps for a mesh; nothing compiles before the first call.
+
+    Raises InputError where a parameter has no sharding rule or cannot be divided (`pretrain.devices.sharding.shardings`).
+    """
+
+    optimizer = make_optimizer(recipe)
+    options = xla_options(mesh.devices.flat[0].device_kind, recipe.xla_options)
+
+    def init() -> State:
+        return initial_state(objective, optimizer)
+
+    def train(state: State, batch: Batch) -> tuple[State, Metrics]:
+        return train_step(
+            state,
+            batch,
+            objective=objective,
+            optimizer=optimizer,
+            mesh=mesh,
+            gradient_dtype=recipe.gradient_dtype,
+            batch_grows=recipe.batch_warmup.first_rows > 0,
+        )
+
+    def evaluate(params: Parameters, batch: Batch) -> dict[str, dict[str, jax.Array]]:
+        return eval_step(params, batch, objective=objective)
+
+    shapes = jax.eval_shape(init)
+    placed = shardings(shapes, rules, mesh)
+    abstract = jax.tree.map(
+        lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding), shapes, placed
+    )
+    rows, everywhere = batch_sharding(mesh), replicated(mesh)
+    return CompiledSteps(
+        init=jax.jit(init, out_shardings=placed),
+        train=jax.jit(
+            train,
+            in_shardings=(placed, rows),
+            out_shardings=(placed, everywhere),
+            donate_argnums=0,
+            compiler_options=options,
+        ),
+        evaluate=jax.jit(evaluate, in_shardings=(placed["params"], rows), out_shardings=everywhere),
+        abstract_state=abstract,
+    )

@@ -1,0 +1,112 @@
+"""A run that lies in a bucket: what an export reads of it, fetched to this machine."""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import fsspec
+
+from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
+from data_pipeline.contract.run_folder import RunFolder
+from pretrain.checkpoints.verify import MANIFEST, fault, step_folder
+
+log = logging.getLogger(__name__)
+SMALL = ("manifest.json", "training_recipe.json", "metrics/metrics.jsonl", "vocabulary/")
+
+
+def is_url(run_dir: str) -> bool:
+    """Whether a run folder is named by a URL (gs://...), not by a path."""
+    return "://" in run_dir
+
+
+def local_copy(url: str, purpose: str) -> RunFolder:
+    """Where this user's cache keeps the copy of a run for a purpose; the folder has the run's name."""
+    url = url.rstrip("/")
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "korean-pretrain" / purpose
+    return RunFolder(home / hashlib.sha256(url.encode()).hexdigest()[:12] / url.rpartition("/")[2])
+
+
+def fetch_run(url: str, step: int | None) -> RunFolder:
+    """A copy of the run with one checkpoint, whole, in a cache folder of this user; what is there already is not fetched again.
+
+    - `url`: a run folder on any fsspec file system.
+    - `step`: the checkpoint; None means the newest that is valid, others being named and skipped.
+
+    Of the records come the held-out ones, which the proof reads, or all where a run has none. Raises InputError where the URL
+    cannot be opened, is no run or has no such checkpoint; WorkError where it is damaged or the network does not give it.
+    """
+    try:
+        filesystem, root = fsspec.core.url_to_fs(url.rstrip("/"))
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{url}: cannot be opened ({error}); for gs:// run ./run_tpu.sh --install-only gcs") from None
+    with _network_named(url):
+        listed = filesystem.find(root, detail=True)
+    sizes = {path.removeprefix(root).strip("/"): int(facts["size"] or 0) for path, facts in listed.items()}
+    if "manifest.json" not in sizes:
+        raise InputError(f"{url}: not a run folder (it has no manifest.json); name the folder of one run")
+    folder = local_copy(url, "runs")
+
+    def fetch(names: list[str], *, again: bool) -> None:
+        for each in names:
+            place = folder.path / each
+            if not again and place.is_file() and place.stat().st_size == sizes[each]:
+                continue
+            with machine_errors_at(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                part = place.with_name(f".{place.name}.part")
+                with _network_named(url):
+                    filesystem.get_file(f"{root}/{each}", str(part))
+                part.replace(place)
+
+    small = [each for each in sizes if each.startswith(SMALL)]
+    records = [each for each in sizes if each.startswith("examples/")]
+    held_out = [each for each in records if "-evaluation." in each]
+    shards = [each for each in records if ".array_record" in each]
+    fetch(small + [each for each in records if each not in shards], again=True)
+    fetch(held_out or shards, again=False)
+
+    finished = {int(each.split("/")[1]) for each in sizes if _is_manifest_of_step(each)}
+    if step is not None and step not in finished:
+        there = ", ".join(map(str, sorted(finished))) or "none"
+        raise InputError(f"--step {step}: no such checkpoint in {url}; there are {there}")
+    for candidate in [step] if step is not None else sorted(finished, reverse=True):
+        checkpoint = step_folder(folder.checkpoints, candidate)
+        inside = f"checkpoints/{checkpoint.name}/"
+        log.info("%s: fetching the checkpoint of step %d", url, candidate)
+        fetch([f"{inside}{MANIFEST}"], again=True)
+        fetch([each for each in sizes if each.startswith(inside)], again=False)
+        if problem := fault(checkpoint):
+            log.warning("%s/%s: skipped: %s", url, inside.rstrip("/"), problem)
+            shutil.rmtree(checkpoint)  # a copy that went wrong must not be taken for the original
+            continue
+        for other in folder.checkpoints.iterdir():
+            if other.is_dir() and other != checkpoint:
+                shutil.rmtree(other)
+        return folder
+    if finished:
+        raise WorkError(f"{url}: no checkpoint is valid (above); choose another --step or restore one from a copy")
+    raise InputError(f"{url}: no checkpoint yet; run `python -m pretrain train` first")
+
+
+def _is_manifest_of_step(name: str) -> bool:
+    parts = name.split("/")
+    return len(parts) == 3 and parts[0] == "checkpoints" and parts[1].isdigit() and parts[2] == MANIFEST
+
+
+@contextmanager
+def _network_named(url: str) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, WorkError):
+        raise
+    except Exception as error:  # each file system has its own
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the local disk's
+        raise WorkError(
+            f"{url}: cannot be read ({type(error).__name__}: {error}); see to the address, the network and your "
+            "permissions, then run again"
+        ) from None

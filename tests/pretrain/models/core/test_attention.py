@@ -1,0 +1,98 @@
+"""The attention seam against a plain loop over positions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from data_pipeline.contract.errors import InputError
+from pretrain.models.core import attention as module
+
+attention = jax.jit(module.attention, static_argnames=("causal", "window", "implementation", "dropout_rate"))
+B, L, N, D = 2, 7, 2, 4
+SEGMENTS = jnp.asarray([[1, 1, 1, 2, 2, 2, 0], [1, 1, 1, 1, 1, 0, 0]])
+
+
+def arrays() -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    keys = jax.random.split(jax.random.key(0), 4)
+    q, k, v = (jax.random.normal(key, (B, L, N, D)) for key in keys[:3])
+    return q, k, v, jax.random.normal(keys[3], (N, L, L))
+
+
+def by_hand(causal: bool, window: int | None, bias: np.ndarray | None) -> np.ndarray:
+    q, k, v, _ = (np.asarray(array, np.float64) for array in arrays())
+    out = np.zeros((B, L, N, D))
+    for b, i, n in np.ndindex(B, L, N):
+        seen = [
+            j
+            for j in range(L)
+            if SEGMENTS[b, i] == SEGMENTS[b, j] and (not causal or j <= i) and (window is None or abs(i - j) <= window)
+        ]
+        scores = np.array([q[b, i, n] @ k[b, j, n] / 2 + (0 if bias is None else bias[n, i, j]) for j in seen])
+        weights = np.exp(scores) / np.exp(scores).sum()
+        out[b, i, n] = sum(weight * v[b, j, n] for weight, j in zip(weights, seen, strict=True))
+    return out
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("window", [None, 1])
+@pytest.mark.parametrize("biased", [False, True])
+def test_attention_equals_a_loop_over_what_each_position_sees(causal: bool, window: int | None, biased: bool) -> None:
+    q, k, v, bias = arrays()
+    with jax.default_matmul_precision("highest"):
+        out = attention(q, k, v, segments=SEGMENTS, causal=causal, window=window, bias=bias if biased else None)
+    np.testing.assert_allclose(out, by_hand(causal, window, np.asarray(bias) if biased else None), atol=1e-5)
+
+
+def test_gradients_equal_those_of_plain_softmax() -> None:
+    q, k, v, bias = arrays()
+
+    def plain(q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array) -> jax.Array:
+        scores = jnp.einsum("bqnd,bknd->bnqk", q, k) / 2 + bias
+        seen = SEGMENTS[:, None, :, None] == SEGMENTS[:, None, None, :]
+        return jnp.einsum("bnqk,bknd->bqnd", jax.nn.softmax(jnp.where(seen, scores, -jnp.inf)), v)
+
+    def ours(q: jax.Array, k: jax.Array, v: jax.Array, bias: jax.Array) -> jax.Array:
+        return attention(q, k, v, segments=SEGMENTS, bias=bias)
+
+    with jax.default_matmul_precision("highest"):
+        expected, found = (
+            jax.jit(jax.grad(lambda *inputs, f=f: jnp.sin(3 * f(*inputs)).sum(), argnums=(0, 1, 2, 3)))(q, k, v, bias)
+            for f in (plain, ours)
+        )
+    for one, other in zip(expected, found, strict=True):
+        assert abs(one).max() > 0.01
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_a_masked_key_has_no_influence_at_all() -> None:
+    q, k, v, _ = arrays()
+    changed = attention(q, k.at[:, 6].set(1e4), v.at[:, 6].set(1e4), segments=SEGMENTS)
+    np.testing.assert_array_equal(changed[:, :5], attention(q, k, v, segments=SEGMENTS)[:, :5])
+
+
+def test_dropout_keeps_the_expected_output_and_needs_a_key() -> None:
+    q, k, v, _ = arrays()
+    still = attention(q, k, v, segments=SEGMENTS, dropout_rate=0.5)
+    np.testing.assert_array_equal(still, attention(q, k, v, segments=SEGMENTS))
+
+    copies = 1000
+    rows = [jnp.tile(array, (copies, 1, 1, 1)) for array in (q, k, v)]
+    segments = jnp.tile(SEGMENTS, (copies, 1))
+    drawn = attention(*rows, segments=segments, dropout_rate=0.5, dropout_key=jax.random.key(0))
+    drawn = drawn.reshape(copies, B, L, N, D)
+    assert drawn.std(axis=0).min() > 0.01
+    np.testing.assert_allclose(drawn.mean(axis=0), still, atol=0.2)
+
+
+def test_bfloat16_inputs_give_bfloat16_outputs_near_float32() -> None:
+    q, k, v, _ = arrays()
+    out = attention(*(array.astype(jnp.bfloat16) for array in (q, k, v)), segments=SEGMENTS)
+    assert out.dtype == jnp.bfloat16
+    np.testing.assert_allclose(out.astype(jnp.float32), attention(q, k, v, segments=SEGMENTS), atol=0.05)
+
+
+def test_an_unknown_implementation_is_named() -> None:
+    q, k, v, _ = arrays()
+    with pytest.raises(InputError, match='"flash" is not known; use one of: xla'):
+        attention(q, k, v, segments=SEGMENTS, implementation="flash")

@@ -1,0 +1,279 @@
+"""What whole-word masking promises: the rate, whole words, the budget, 80/10/10, and masks that only the row's key decides."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from data_pipeline.contract.errors import InputError
+from pretrain.objectives.corruption.masking import MaskedRows, _choose_words, _word_scores, mask_rows, token_budgets
+from pretrain.objectives.rows import Rows, expand_rows
+
+PAD, UNK, CLS, SEP, MASK = range(5)
+SPECIAL_IDS = (PAD, CLS, SEP, MASK)
+VOCABULARY = 30_000
+ORDINARY_IDS = np.arange(100, VOCABULARY, 2)
+COLLECTIVES = re.compile("all-gather|all-reduce|reduce-scatter|collective-permute|all-to-all|collective-broadcast")
+
+# Few shapes, for compiling takes longer than running: many rows for the statistics, few short ones for the rest. In those
+# the slots bind above 27 maskable tokens and the rate below.
+MANY, WIDE = 6000, 128
+FEW, LENGTH, RATE, SLOTS = 16, 48, 0.3, 8
+
+
+def masked(
+    tokens: jax.Array,
+    word_starts: jax.Array,
+    key: jax.Array,
+    row_ids: jax.Array,
+    rate: float = RATE,
+    slots: int = SLOTS,
+) -> MaskedRows:
+    """`mask_rows` with BERT's shares and the ids above, and a key for each row made of one key and a number."""
+    return mask_rows(
+        tokens,
+        word_starts,
+        row_keys=jax.vmap(lambda number: jax.random.fold_in(key, number))(row_ids),
+        rate=rate,
+        max_predictions=slots,
+        mask_share=0.8,
+        random_share=0.1,
+        mask_id=MASK,
+        special_ids=SPECIAL_IDS,
+        ordinary_ids=jnp.asarray(ORDINARY_IDS),
+    )
+
+
+jitted = jax.jit(masked, static_argnames=("rate", "slots"))
+
+
+def step_key(step: int, seed: int = 7) -> jax.Array:
+    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), step)
+
+
+def random_rows(rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows `[CLS] ... [SEP] [CLS] ... [SEP] padding` with words of one to several tokens (mean 2)."""
+    generator = np.random.default_rng(0)
+    tokens = generator.integers(100, VOCABULARY, (rows, length))
+    tokens[:, 0], tokens[:, length // 2], tokens[:, length // 2 + 1] = CLS, SEP, CLS
+    ends = generator.integers(length * 3 // 4, length, (rows, 1))
+    index = np.arange(length)
+    tokens = np.where(index == ends, SEP, np.where(index > ends, PAD, tokens))
+    return tokens.astype(np.uint16), generator.random((rows, length)) < 0.5
+
+
+def words_of(tokens: list[int], word_starts: list[bool]) -> list[list[int]]:
+    """The words of one row as lists of positions: specials belong to none, and after one a word starts."""
+    words: list[list[int]] = []
+    previous_special = True
+    for position, (token, start) in enumerate(zip(tokens, word_starts, strict=True)):
+        special = token in SPECIAL_IDS
+        if not special and (start or previous_special):
+            words.append([])
+        if not special:
+            words[-1].append(position)
+        previous_special = special
+    return words
+
+
+def what_the_model_sees(rows: MaskedRows) -> tuple[np.ndarray, np.ndarray]:
+    """The input tokens and the labels at all predicted positions."""
+    filled = np.asarray(rows.weights) > 0
+    seen = np.take_along_axis(np.asarray(rows.inputs), np.asarray(rows.positions), axis=1)
+    return seen[filled], np.asarray(rows.labels)[filled]
+
+
+def test_realised_rate_is_within_a_fifth_of_a_point() -> None:
+    tokens, word_starts = random_rows(MANY, WIDE)
+    weights = jitted(tokens, word_starts, step_key(0), np.arange(MANY), rate=0.15, slots=20).weights
+    maskable = ~np.isin(tokens, SPECIAL_IDS)
+    assert abs(float(weights.sum()) / maskable.sum() - 0.15) < 0.002
+
+
+def test_every_position_is_masked_alike() -> None:
+    # Words of one length. With mixed lengths first fit prefers short words a little, and those are commoner beside a special.
+    tokens = np.full((MANY, WIDE), 500, np.uint16)
+    tokens[:, 0], tokens[:, -1] = CLS, SEP
+    word_starts = np.broadcast_to(np.arange(WIDE) % 3 == 1, tokens.shape)
+    result = jitted(tokens, word_starts, step_key(0), np.arange(MANY), rate=0.15, slots=20)
+    counts = np.bincount(np.asarray(result.positions)[np.asarray(result.weights) > 0], minlength=WIDE)
+    assert counts[0] == counts[-1] == 0
+    # The budget is round(0.15 x 126) = 19 tokens: six of 42 words in every row.
+    expected = 6 / 42
+    share = counts[1:-1] / MANY
+    np.testing.assert_allclose(share.mean(), expected, atol=1e-9)
+    deviation = (share - expected) / np.sqrt(expected * (1 - expected) / MANY)
+    assert np.abs(deviation).max() < 4
+    assert 0.5 < np.mean(deviation**2) < 1.6
+
+
+@jax.jit
+def scores_of(key: jax.Array, row_id: int) -> jax.Array:
+    """The scores that `mask_rows` gives the words of a row."""
+    return _word_scores(jax.random.bits(jax.random.fold_in(key, row_id), (3, LENGTH), jnp.uint32)[0])
+
+
+row_tokens = st.lists(st.sampled_from([PAD, UNK, CLS, SEP, *range(200, 206)]), min_size=LENGTH, max_size=LENGTH)
+row_starts = st.lists(st.booleans() | st.just(False), min_size=LENGTH, max_size=LENGTH)
+
+
+@settings(max_examples=50, deadline=None)
+@given(row_tokens, row_starts, st.integers(0, 1000))
+def test_choice_is_first_fit_over_whole_words_in_the_random_order(
+    tokens: list[int], starts: list[bool], row_id: int
+) -> None:
+    batch = jitted(np.array([tokens], np.uint16), np.array([starts]), step_key(3), np.array([row_id]))
+    result = jax.tree.map(lambda field: np.asarray(field)[0], batch)
+
+    words = words_of(tokens, starts)
+    scores = np.asarray(scores_of(step_key(3), row_id))
+    maskable = sum(len(word) for word in words)
+    budget = min(SLOTS, max(1, round(RATE * maskable))) if maskable else 0
+    expected: list[int] = []
+    for word in sorted(words, key=lambda word: scores[word[0]]):
+        if len(expected) + len(word) <= budget:
+            expected += word
+    expected.sort()
+
+    empty = [0] * (SLOTS - len(expected))
+    assert result.positions.tolist() == expected + empty
+    assert result.labels.tolist() == [tokens[position] for position in expected] + empty
+    assert result.weights.tolist() == [1.0] * len(expected) + empty
+    untouched = np.setdiff1d(np.arange(LENGTH), expected)
+    np.testing.assert_array_equal(result.inputs[untouched], np.array(tokens)[untouched])
+
+
+def test_a_word_too_long_is_skipped_and_a_later_one_still_fits() -> None:
+    #             CLS  [ a  a  a  a ][ b ][ c  c ][ d ] SEP
+    starts = jnp.array([0, 1, 0, 0, 0, 1, 1, 0, 1, 0], bool)
+    maskable = jnp.array([0, 1, 1, 1, 1, 1, 1, 1, 1, 0], bool)
+    # The order is b (1 token), a (4), c (2), d (1).
+    scores = jnp.array([9, 2, 8, 7, 10, 1, 3, 11, 4, 12], jnp.uint32) << 4 | jnp.arange(10, dtype=jnp.uint32)
+    choose = jax.jit(jax.vmap(_choose_words, (None, None, None, 0)))
+    chosen = [np.flatnonzero(row).tolist() for row in choose(maskable, starts, scores, jnp.arange(9))]
+    assert chosen == [
+        [],
+        [5],
+        [5, 8],
+        [5, 6, 7],
+        [5, 6, 7, 8],
+        [1, 2, 3, 4, 5],
+        [1, 2, 3, 4, 5, 8],
+        [1, 2, 3, 4, 5, 6, 7],
+        [1, 2, 3, 4, 5, 6, 7, 8],
+    ]
+
+
+@pytest.mark.parametrize("length", [1, 2, 512, 1000])
+def test_scores_differ_even_where_the_random_bits_are_equal(length: int) -> None:
+    for bits in (0, 2**32 - 1):
+        scores = np.asarray(_word_scores(jnp.full(length, bits, jnp.uint32)))
+        assert np.unique(scores).size == length
+        assert scores.max() < 2**31
+
+
+def test_budget_follows_the_rule_of_bert() -> None:
+    assert token_budgets(128, 0.15, 19)[[0, 1, 10, 20, 100, 126, 128]].tolist() == [0, 1, 2, 3, 15, 19, 19]
+
+
+def test_shares_are_80_10_10_and_random_tokens_are_ordinary() -> None:
+    tokens, word_starts = random_rows(MANY, WIDE)
+    seen, labels = what_the_model_sees(jitted(tokens, word_starts, step_key(1), np.arange(MANY), rate=0.15, slots=20))
+    kept, hidden = seen == labels, seen == MASK
+    others = seen[~kept & ~hidden]
+    assert abs(hidden.mean() - 0.8) < 0.005
+    assert abs(kept.mean() - 0.1) < 0.004
+    assert np.isin(others, ORDINARY_IDS).all()
+    # Each alike: the mean of the replacements is within five standard errors of the middle.
+    assert abs(others.mean() - (100 + VOCABULARY) / 2) < 5 * (VOCABULARY - 100) / np.sqrt(12 * others.size)
+
+
+def test_a_row_without_maskable_tokens_weighs_nothing() -> None:
+    tokens = np.array([[CLS, SEP, CLS, SEP] + [PAD] * (LENGTH - 4)], np.uint16)
+    result = jitted(tokens, np.ones((1, LENGTH), bool), step_key(0), np.arange(1))
+    assert float(result.weights.sum()) == 0
+    np.testing.assert_array_equal(result.inputs, tokens)
+
+
+def test_a_row_is_masked_the_same_alone_and_in_any_batch() -> None:
+    tokens, word_starts = random_rows(FEW, LENGTH)
+    row_ids, key = np.arange(1000, 1000 + FEW), step_key(5)
+    whole = jitted(tokens, word_starts, key, row_ids)
+    assert float(whole.weights.sum()) > 0
+
+    alone = jitted(tokens[9:10], word_starts[9:10], key, row_ids[9:10])
+    order = np.random.default_rng(0).integers(0, FEW, FEW)
+    mixed = jitted(tokens[order], word_starts[order], key, row_ids[order])
+    for in_whole, one, some in zip(whole, alone, mixed, strict=True):
+        np.testing.assert_array_equal(in_whole[9:10], one)
+        np.testing.assert_array_equal(np.asarray(in_whole)[order], some)
+
+
+def test_eight_devices_give_the_masks_of_one_without_a_collective() -> None:
+    mesh = jax.make_mesh((4, 2), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
+    rows, everywhere = NamedSharding(mesh, PartitionSpec(("data", "fsdp"))), NamedSharding(mesh, PartitionSpec())
+
+    def expand_and_mask(record: dict[str, jax.Array], key: jax.Array, row_ids: jax.Array) -> tuple[Rows, MaskedRows]:
+        expanded = expand_rows(record, "packed", PAD)
+        return expanded, masked(expanded.tokens, expanded.word_starts, key, row_ids)
+
+    tokens, word_starts = random_rows(FEW, LENGTH)
+    row_ids, key = np.arange(FEW), step_key(5)
+    record = {
+        "tokens": tokens,
+        "word_starts": np.packbits(word_starts, axis=-1, bitorder="little"),
+        "segment_starts": np.packbits(tokens == CLS, axis=-1, bitorder="little"),
+    }
+    program = jax.jit(expand_and_mask, in_shardings=(rows, everywhere, rows), out_shardings=rows)
+    compiled = program.lower(record, key, row_ids).compile()
+    assert "num_partitions=8" in str(compiled.as_text())
+    assert not COLLECTIVES.findall(str(compiled.as_text()))
+
+    expanded, on_eight = program(record, key, row_ids)
+    np.testing.assert_array_equal(expanded.word_starts, word_starts)
+    for from_one, from_eight in zip(jitted(tokens, word_starts, key, row_ids), on_eight, strict=True):
+        assert (len(from_one.sharding.device_set), len(from_eight.sharding.device_set)) == (1, 8)
+        np.testing.assert_array_equal(from_one, from_eight)
+
+
+def test_steps_seeds_and_rows_give_different_masks() -> None:
+    # Words of one token: 8 of 48 positions, so that no two masks are equal by chance.
+    tokens, word_starts = np.full((FEW, LENGTH), 500, np.uint16), np.ones((FEW, LENGTH), bool)
+    keys = (step_key(0), step_key(1), step_key(0, seed=8))
+    masks = {tuple(row) for key in keys for row in jitted(tokens, word_starts, key, np.arange(FEW)).positions.tolist()}
+    assert len(masks) == 3 * FEW
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"max_predictions": 9}, "max_predictions 9: must be 1 to 8"),
+        ({"max_predictions": 0}, "max_predictions 0"),
+        ({"rate": 0.0}, "rate 0.0"),
+        ({"rate": 15}, "rate 15"),
+        ({"mask_share": 0.95}, "mask_share 0.95"),
+        ({"random_share": -0.1}, "random_share -0.1"),
+    ],
+)
+def test_settings_out_of_range_are_named(change: dict[str, float], words: str) -> None:
+    settings = {"rate": 0.15, "max_predictions": 2, "mask_share": 0.8, "random_share": 0.1} | change
+    with pytest.raises(InputError, match=words):
+        mask_rows(
+            jnp.zeros((1, 8), jnp.int32),
+            jnp.zeros((1, 8), bool),
+            row_keys=step_key(0)[None],
+            mask_id=MASK,
+            special_ids=SPECIAL_IDS,
+            ordinary_ids=jnp.asarray(ORDINARY_IDS),
+            **settings,  # type: ignore[arg-type]
+        )
+
+
+def test_a_key_whose_bits_depend_on_the_topology_is_refused() -> None:
+    with pytest.raises(ValueError, match="threefry"):
+        masked(jnp.zeros((1, 16), jnp.int32), jnp.zeros((1, 16), bool), jax.random.key(0, impl="rbg"), jnp.arange(1))
