@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from tyro.conf import AvoidSubcommands, Suppress
+from tyro.conf import Suppress
 
 Unit = Literal["sentence", "paragraph", "document"]
 
@@ -285,7 +285,7 @@ class DataRecipe:
     decontamination: Decontamination = field(default_factory=Decontamination)
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
-    examples: AvoidSubcommands[Examples] = field(default_factory=Packed)
+    examples: Examples = field(default_factory=Packed)
     other_lengths: tuple[int, ...] = ()
     """Further lengths for which the same rows are made, for training in phases: 128 beside examples.length 512."""
     word_unit: Literal["token", "bert_word", "eojeol", "morpheme"] = "bert_word"

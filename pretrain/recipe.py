@@ -184,7 +184,7 @@ def training_recipe_from_plain(value: Any) -> TrainingRecipe:
     classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation, BatchWarmup, Phase)
     try:
         recipe = from_plain(value, classes)
-    except (KeyError, TypeError) as error:
+    except (InputError, TypeError) as error:
         recipe = error
     if not isinstance(recipe, TrainingRecipe):
         raise InputError(

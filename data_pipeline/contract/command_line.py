@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_type_hints, overload
 import tyro
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_types import members_of, with_article
 
 Command = TypeVar("Command")
 
@@ -25,10 +26,12 @@ def parse_command_line(command: Command | type[Command], arguments: Sequence[str
     - `command`: an instance, whose values are the defaults, or its class.
     - `program`: what the help calls the command: `python -m ...`.
 
+    Where a field's type is a union or a base class, the flags are the fields of the member that the default holds.
+
     `--help` prints and ends with exit code 0. Raises InputError for a flag that does not exist (and names the nearest), a
     value of another type, a missing flag or value.
     """
-    options: dict[str, Any] = {"args": arguments, "prog": program}
+    options: dict[str, Any] = {"args": arguments, "prog": program, "config": (tyro.conf.AvoidSubcommands,)}
     kind = command if isinstance(command, type) else type(command)
     if kind is not command:
         options["default"] = command
@@ -42,18 +45,65 @@ def parse_command_line(command: Command | type[Command], arguments: Sequence[str
         sentence = _sentence(box.getvalue(), list(arguments))
         raise InputError(f"{sentence}; `{program} --help` lists every flag") from None
     if unknown:
-        sentence = _unknown(unknown[0], list(arguments), list(_flags(kind, options.get("default"))))
+        sentence = _unknown(unknown[0], list(arguments), kind, options.get("default"))
         raise InputError(f"{sentence}; `{program} --help` lists every flag")
     return parsed
 
 
-def _unknown(argument: str, arguments: list[str], flags: list[str]) -> str:
+def _unknown(argument: str, arguments: list[str], kind: type, default: Any) -> str:
     if not argument.startswith("-"):
         before = arguments[max(0, arguments.index(argument) - 1)]
         return f"{argument}: a flag should stand here, after {before}"
     name = argument.partition("=")[0]
-    near = difflib.get_close_matches(name, flags, n=1)
-    return f"{name}: no such flag" + (f"; did you mean {near[0]}?" if near else "")
+    names = name.lstrip("-").replace("-", "_").split(".")
+    found = _of_other_member(names, default) or _near(name, list(_flags(kind, default)))
+    return f"{name}: no such flag" + (f"; {found}" if found else "")
+
+
+def _near(name: str, flags: list[str]) -> str | None:
+    """The flag that was probably meant: the same one moved deeper or up, or one spelled alike."""
+    moved = [flag for flag in flags if _within(name, flag) or _within(flag, name)]
+    near = difflib.get_close_matches(name, moved or flags, n=1, cutoff=0.0 if moved else 0.6)
+    return f"did you mean {near[0]}?" if near else None
+
+
+def _within(name: str, flag: str) -> bool:
+    """Whether a flag is another with components added before the last: `--masking.rate`, `--objective.masking.rate`."""
+    inner, outer = (each.lstrip("-").replace("_", "-").split(".") for each in (name, flag))
+    rest = iter(outer)
+    return inner[-1] == outer[-1] and all(component in rest for component in inner)
+
+
+def _of_other_member(names: list[str], default: Any) -> str | None:
+    """What to say of a flag that the default's member of a union lacks and another has; None if it is no such flag.
+
+    - `names`: the fields that lead to it.
+    """
+    value, hint, where = default, None, ""
+    for place, name in enumerate(names):
+        hints = _hints(type(value))
+        if name not in hints:
+            having = dict.fromkeys(member.__name__ for member in members_of(hint) if _has(member, names[place:]))
+            found = "None" if value is None else with_article(type(value).__name__)
+            have = "has" if len(having) == 1 else "have"
+            return f"{' and '.join(having)} {have} it, and this recipe's {where} is {found}" if having else None
+        value, hint, where = getattr(value, name), hints[name], name
+    return None
+
+
+def _has(kind: type, names: list[str]) -> bool:
+    """Whether a dataclass has a field, given with the fields that lead to it."""
+    first, *rest = names
+    hints = _hints(kind)
+    return first in hints and (not rest or any(_has(member, rest) for member in members_of(hints[first])))
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    """Field -> type; empty for what is no dataclass."""
+    if not dataclasses.is_dataclass(kind):
+        return {}
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 
 
 def _flags(kind: Any, default: Any, prefix: str = "--") -> Iterator[str]:

@@ -4,7 +4,7 @@ import dataclasses
 import difflib
 import re
 import types
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,7 +85,20 @@ def _near(error: BaseException, names: dict[str, Any]) -> str | None:
         if field is None or kind is None or not dataclasses.is_dataclass(kind):
             return None
         wrong, known = field[2], [each.name for each in dataclasses.fields(kind)]
+        places = [place for place in _places(kind) if place.endswith(f".{wrong}")]
+        if places:
+            return min(places, key=lambda place: place.count("."))
     return next(iter(difflib.get_close_matches(wrong, known, n=1)), None)
+
+
+def _places(kind: Any, prefix: str = "") -> Iterator[str]:
+    """The dotted names of the fields of a dataclass, and of the dataclasses that they hold by default."""
+    for field in dataclasses.fields(kind):
+        yield prefix + field.name
+        factory = field.default_factory
+        default = field.default if factory is dataclasses.MISSING else factory()
+        if dataclasses.is_dataclass(default):
+            yield from _places(default, f"{prefix}{field.name}.")
 
 
 def plain(value: Any) -> Any:
@@ -101,8 +114,14 @@ def plain(value: Any) -> Any:
 
 
 def differences(before: Any, after: Any, path: str = "") -> list[str]:
-    """The fields in which two plain recipes differ, as `optimizer.learning_rate: 0.0001 -> 0.0002`."""
+    """The fields in which two plain recipes differ, as `optimizer.learning_rate: 0.0001 -> 0.0002`.
+
+    Of two different dataclasses only that they are: `model: BertConfig -> ToyConfig`.
+    """
     if isinstance(before, dict) and isinstance(after, dict):
+        kinds = [before.get("kind"), after.get("kind")]
+        if None not in kinds and kinds[0] != kinds[1]:
+            return [f"{path or 'kind'}: {kinds[0]} -> {kinds[1]}"]
         found = []
         for key in [*before, *(key for key in after if key not in before)]:
             below = f"{path}.{key}" if path else key
@@ -117,13 +136,17 @@ def differences(before: Any, after: Any, path: str = "") -> list[str]:
 def from_plain(value: Any, classes: Sequence[type]) -> Any:
     """The dataclass that `plain` wrote down.
 
-    - `classes`: every dataclass that may stand in it; found by the name under `kind`.
+    - `classes`: every dataclass that it may hold; found by the name under `kind`.
+
+    Fields that are absent take their defaults. Raises InputError for a kind that is not among the classes, TypeError for
+    a field that its class lacks.
     """
     if isinstance(value, dict) and "kind" in value:
         known = {cls.__name__: cls for cls in classes}
-        return known[value["kind"]](
-            **{name: from_plain(member, classes) for name, member in value.items() if name != "kind"}
-        )
+        kind = value["kind"]
+        if kind not in known:
+            raise InputError(f"kind {kind!r}: must be one of {', '.join(sorted(known))}")
+        return known[kind](**{name: from_plain(member, classes) for name, member in value.items() if name != "kind"})
     if isinstance(value, list):
         return tuple(from_plain(member, classes) for member in value)
     return value

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import inspect
 import types
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -49,6 +50,7 @@ def find_wrong_value(value: Any, hint: Any, steps: tuple[Step, ...] = ()) -> Wro
     - `value`: a dataclass, or what a field holds.
     - `hint`: its type: int, float (a whole number will do), bool, str, None, a dataclass, a tuple, a Literal, or a union
       of these. True is no number. Any other type in a recipe's class is a TypeError: the class is at fault.
+      A dataclass allows its subclasses, and each is checked by its own fields.
     """
     wrong = WrongValue(steps, value, hint)
     origin, arguments = get_origin(hint), get_args(hint)
@@ -71,7 +73,7 @@ def find_wrong_value(value: Any, hint: Any, steps: tuple[Step, ...] = ()) -> Wro
         below = (find_wrong_value(member, inner, (*steps, step)) for member, inner, step in members)
         return next(filter(None, below), None)
     if dataclasses.is_dataclass(hint):
-        return _in_dataclass(value, steps) if isinstance(value, hint) else wrong  # type: ignore[arg-type]
+        return _in_dataclass(value, steps) if type(value) in members_of(hint) else wrong
     if hint is float:
         return None if isinstance(value, int | float) and not isinstance(value, bool) else wrong
     if hint is int:
@@ -91,9 +93,26 @@ def _in_dataclass(value: Any, steps: tuple[Step, ...]) -> WrongValue | None:
     return None
 
 
+def members_of(hint: Any) -> list[type]:
+    """The dataclasses that a type allows: those of a union, or a dataclass with its subclasses, as far as imported.
+
+    A base class without fields, or with abstract methods, is only the common name of its subclasses: an open union.
+    """
+    if get_origin(hint) in (Union, types.UnionType):
+        return [member for argument in get_args(hint) for member in members_of(argument)]
+    if not dataclasses.is_dataclass(hint) or not isinstance(hint, type):
+        return []
+    below = [member for subclass in hint.__subclasses__() for member in members_of(subclass)]
+    only_a_name = below and (inspect.isabstract(hint) or not dataclasses.fields(hint))
+    return below if only_a_name else [hint, *below]
+
+
 def in_words(hint: Any) -> str:
     """A type as a person would say it."""
     arguments = get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        # A family defined in a recipe file exists once for each time that the file was run.
+        return " or ".join(dict.fromkeys(with_article(member.__name__) for member in members_of(hint)))
     if get_origin(hint) in (Union, types.UnionType):
         return " or ".join(map(in_words, arguments))
     if get_origin(hint) is Literal:
@@ -103,6 +122,11 @@ def in_words(hint: Any) -> str:
         inner = f"{members[0]}," if arguments[-1] is ... else ", ".join([*members, last])
         return f"a tuple such as ({inner})"
     return WORDS.get(hint, _name(hint))
+
+
+def with_article(name: str) -> str:
+    """The name of a class as a noun: a BertConfig, an Optimizer."""
+    return f"{'an' if name[0] in 'AEIO' else 'a'} {name}"
 
 
 def _name(hint: Any) -> str:

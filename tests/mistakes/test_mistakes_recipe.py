@@ -80,8 +80,8 @@ FILES = [
         r"tiny\.py:6: data\.sources\.0\.glob must be text \(str\), found PosixPath\('a'\) \(PosixPath\)",
         changed('"corpus/*.jsonl"', "__import__('pathlib').Path('a')"),
     ),
-    Mistake("a number for None or a class", r"tiny\.py:6: data\.sources\.0\.length must be LengthFilter or None, found 3 \(int\)", changed('.jsonl"),', '.jsonl", length=3),')),
-    Mistake("a class for its instance", r"tiny\.py:10: data\.examples must be Packed or FullSentences or .*, found <class .*Packed'> \(type\)", changed("Packed(length=64)", "Packed")),
+    Mistake("a number for None or a class", r"tiny\.py:6: data\.sources\.0\.length must be a LengthFilter or None, found 3 \(int\)", changed('.jsonl"),', '.jsonl", length=3),')),
+    Mistake("a class for its instance", r"tiny\.py:10: data\.examples must be a Packed or a FullSentences or .*, found <class .*Packed'> \(type\)", changed("Packed(length=64)", "Packed")),
     Mistake(
         "text for a tuple of text",
         r"tiny\.py:8: data\.decontamination\.benchmarks must be a tuple such as \('\.\.\.',\), found 'a\.txt' \(str\)",
@@ -190,7 +190,7 @@ class Outer:
         ({"both": 1.0}, "recipe.both must be a whole number (int) or text (str), found 1.0 (float)"),
         ({"choice": True}, "recipe.choice must be 'a' or 1 or None, found True (bool)"),
         ({"inner": Inner("x")}, "recipe.inner.rate must be a number (float) or None, found 'x' (str)"),  # type: ignore[arg-type]
-        ({"inner": None}, "recipe.inner must be Inner, found None (NoneType)"),
+        ({"inner": None}, "recipe.inner must be an Inner, found None (NoneType)"),
         ({"pair": (1,)}, "recipe.pair must be a tuple such as (1, '...'), found (1,) (tuple)"),
         ({"pair": (1, 2)}, "recipe.pair.1 must be text (str), found 2 (int)"),
         ({"many": [Inner()]}, "recipe.many must be a tuple such as (Inner(...),), found [Inner(rate=None)] (list)"),
