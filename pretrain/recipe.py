@@ -6,24 +6,33 @@ from typing import Any, Literal
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import from_plain
 from pretrain.models.bert.config import BertConfig
-
-FREE = {"resume": "free"}
-"""Metadata of a field that may differ when a run is resumed; every other field must stay, or the run is another run."""
+from pretrain.recipe_fields import (
+    ABOVE_ZERO,
+    ABOVE_ZERO_TO_ONE,
+    AT_LEAST_ONE,
+    AT_LEAST_ZERO,
+    FREE,
+    UINT32,
+    ZERO_TO_BELOW_ONE,
+    ZERO_TO_ONE,
+    limited,
+    number,
+)
 
 
 @dataclass(frozen=True)
 class Masking:
     """Whole-word masking (Devlin et al. 2019, section 3.1; the word unit belongs to the records)."""
 
-    rate: float = 0.15
+    rate: float = number(0.15, ABOVE_ZERO_TO_ONE)
     """Share of a row's tokens to predict, 0 to 1."""
-    max_predictions: int | None = None
+    max_predictions: int | None = number(None, AT_LEAST_ONE)
     """Most predictions a row; None means rate x length, rounded up."""
-    mask_share: float = 0.8
+    mask_share: float = number(0.8, ZERO_TO_ONE)
     """Share of predicted tokens replaced by [MASK], 0 to 1."""
-    random_share: float = 0.1
+    random_share: float = number(0.1, ZERO_TO_ONE)
     """Share of predicted tokens replaced by a random token, 0 to 1; the rest stays."""
-    static_masks: int | None = None
+    static_masks: int | None = number(None, AT_LEAST_ONE)
     """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""
 
 
@@ -31,9 +40,9 @@ class Masking:
 class Optimizer:
     """The optimizer with decoupled weight decay (none on biases and LayerNorm), and the schedule of its learning rate."""
 
-    learning_rate: float = 1e-4
+    learning_rate: float = number(1e-4, AT_LEAST_ZERO)
     """Peak learning rate; with adafactor relative to the size of each parameter."""
-    warmup_steps: int = 10_000
+    warmup_steps: int = number(10_000, AT_LEAST_ZERO)
     """Steps of linear warmup from zero."""
     name: Literal["adamw", "lamb", "adafactor", "muon"] = "adamw"
     """adamw; lamb for batches of thousands of rows; adafactor with a fraction of the memory; muon for matrices and adamw for the
@@ -42,21 +51,21 @@ class Optimizer:
     """What follows the warmup: linear or cosine decay until max_steps, or the peak and then a short 1 - sqrt decay."""
     decay_steps: int | None = None
     """Steps of the decay of warmup_stable_decay, the last of the run; None means a tenth of those after the warmup."""
-    final_share: float = 0.0
+    final_share: float = number(0.0, ZERO_TO_ONE)
     """Learning rate at max_steps as a share of the peak, 0 to 1."""
-    weight_decay: float = 0.01
+    weight_decay: float = number(0.01, AT_LEAST_ZERO)
     """Decoupled weight decay."""
-    beta1: float = 0.9
+    beta1: float = number(0.9, ZERO_TO_BELOW_ONE)
     """Adam's first decay rate."""
-    beta2: float = 0.999
+    beta2: float = number(0.999, ZERO_TO_BELOW_ONE)
     """Adam's second decay rate."""
-    epsilon: float = 1e-6
+    epsilon: float = number(1e-6, ABOVE_ZERO)
     """Adam's epsilon (1e-6 in Google's BERT code)."""
-    momentum: float = 0.95
+    momentum: float = number(0.95, ZERO_TO_BELOW_ONE)
     """Muon's momentum."""
     moment_dtype: Literal["float32", "bfloat16"] = "float32"
     """Type in which the first moment is kept (adafactor has none); Adam's second is float32, for in bfloat16 it would stand still at a beta2 of 0.999."""
-    clip_norm: float = 1.0
+    clip_norm: float = number(1.0, AT_LEAST_ZERO)
     """Largest global gradient norm; 0 switches clipping off."""
 
 
@@ -76,13 +85,13 @@ class Mesh:
 class Checkpoints:
     """When checkpoints are written and how many stay."""
 
-    every_steps: int = field(default=1000, metadata=FREE)
+    every_steps: int = number(1000, AT_LEAST_ZERO, free=True)
     """Steps between checkpoints; 0 means only by minutes and at the end."""
-    every_minutes: float = field(default=30.0, metadata=FREE)
+    every_minutes: float = number(30.0, AT_LEAST_ZERO, free=True)
     """Minutes between checkpoints; 0 means only by steps and at the end."""
-    keep: int = field(default=3, metadata=FREE)
+    keep: int = number(3, AT_LEAST_ONE, free=True)
     """Newest checkpoints kept."""
-    milestone_every_steps: int = field(default=0, metadata=FREE)
+    milestone_every_steps: int = number(0, AT_LEAST_ZERO, free=True)
     """Steps between checkpoints that stay for good; 0: none."""
 
 
@@ -90,9 +99,9 @@ class Checkpoints:
 class Evaluation:
     """Loss and masked accuracy on held-out records, with masks that never change."""
 
-    every_steps: int = field(default=1000, metadata=FREE)
+    every_steps: int = number(1000, AT_LEAST_ZERO, free=True)
     """Steps between evaluations; 0 means only at the end."""
-    rows: int = field(default=4096, metadata=FREE)
+    rows: int = number(4096, AT_LEAST_ZERO, free=True)
     """Most held-out rows used."""
 
 
@@ -100,9 +109,9 @@ class Evaluation:
 class BatchWarmup:
     """A batch that grows: small ones learn as much a step at the beginning (McCandlish et al. 2018, arXiv 1812.06162)."""
 
-    first_rows: int = 0
+    first_rows: int = number(0, AT_LEAST_ZERO)
     """Rows of the first step; the batch grows by as many, evenly. 0 means that all steps have global_batch_size rows."""
-    steps: int = 0
+    steps: int = number(0, AT_LEAST_ZERO)
     """Steps until the batch has global_batch_size rows."""
 
 
@@ -110,13 +119,13 @@ class BatchWarmup:
 class Phase:
     """A part of the steps, on rows of one length: 128 for most of the run, then 512 (Devlin et al. 2019, appendix A.2)."""
 
-    length: int
+    length: int = field(metadata=limited(AT_LEAST_ONE))
     """Tokens a row; the records of this length are prepared with data.examples.length or data.other_lengths."""
-    share: float
+    share: float = field(metadata=limited(ABOVE_ZERO_TO_ONE))
     """Share of max_steps, 0 to 1; those of all phases add up to 1."""
-    global_batch_size: int | None = None
+    global_batch_size: int | None = number(None, AT_LEAST_ONE)
     """Rows a step; None means the recipe's global_batch_size."""
-    accumulation: int | None = field(default=None, metadata=FREE)
+    accumulation: int | None = number(None, AT_LEAST_ONE, free=True)
     """Microbatches a step; None means the recipe's accumulation."""
 
 
@@ -130,24 +139,24 @@ class TrainingRecipe:
     mesh: Mesh = field(default_factory=Mesh, metadata=FREE)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     evaluation: Evaluation = field(default_factory=Evaluation)
-    global_batch_size: int = 256
+    global_batch_size: int = number(256, AT_LEAST_ONE)
     """Rows a step, over all devices and microbatches."""
     batch_warmup: BatchWarmup = field(default_factory=BatchWarmup)
-    accumulation: int = field(default=1, metadata=FREE)
+    accumulation: int = number(1, AT_LEAST_ONE, free=True)
     """Microbatches a step; each holds global_batch_size / accumulation rows."""
-    max_steps: int = 100_000
+    max_steps: int = number(100_000, AT_LEAST_ONE)
     """Steps of the whole run; the learning rate reaches zero here."""
     stop_at_step: int | None = field(default=None, metadata=FREE)
     """Stop early, after this step, with the schedule of the whole run; None means max_steps."""
-    stop_after_minutes: float | None = field(default=None, metadata=FREE)
+    stop_after_minutes: float | None = number(None, ABOVE_ZERO, free=True)
     """Save and stop after so many minutes of this start, with exit code 75 unless all is done; None means no limit."""
-    max_rejected_updates: int = field(default=10, metadata=FREE)
+    max_rejected_updates: int = number(10, AT_LEAST_ZERO, free=True)
     """Updates whose loss or gradient is not finite are left out; more than these in one start stop the run."""
     start_from: str | None = None
     """A Hugging Face BERT folder, or a run folder, whose parameters a new run begins with; steps and optimizer begin anew."""
     phases: tuple[Phase, ...] = ()
     """Row lengths in turn; empty means all steps on rows of data.examples.length."""
-    seed: int = 0
+    seed: int = number(0, UINT32)
     """Seed of initialisation, order of rows, masks and dropout."""
     compute_dtype: Literal["bfloat16", "float32"] = "bfloat16"
     """Type of activations and matrix products; LayerNorm, softmax and loss are float32."""
@@ -161,18 +170,18 @@ class TrainingRecipe:
     remat: Literal["none", "attention", "dots", "full"] = field(default="none", metadata=FREE)
     """Rematerialisation in the backward pass of each layer: none, attention (compute its scores again), dots (keep products with
     weights), full (keep the layer's input)."""
-    scan_unroll: int = field(default=1, metadata=FREE)
+    scan_unroll: int = number(1, AT_LEAST_ONE, free=True)
     """Encoder layers unrolled in each turn of the scan over layers; never changes parameters or checkpoints."""
     attention: Literal["xla", "cudnn", "splash"] = field(default="xla", metadata=FREE)
     """Kernel of attention: xla (plain products, on every device), cudnn (NVIDIA GPUs from Ampere on), splash (TPUs from v4 on). The
     fused ones keep no scores in memory and have no dropout on attention probabilities."""
-    log_every_steps: int = field(default=50, metadata=FREE)
+    log_every_steps: int = number(50, AT_LEAST_ONE, free=True)
     """Steps between log lines."""
     wandb_project: str | None = field(default=None, metadata=FREE)
     """Project at Weights & Biases to which metrics are sent as well; None means nowhere."""
     xla_options: tuple[str, ...] = field(default=(), metadata=FREE)
     """Options for XLA, NAME=VALUE, over those that pretrain/devices/xla_options.py has for the machine."""
-    peak_tflops_per_device: float | None = field(default=None, metadata=FREE)
+    peak_tflops_per_device: float | None = number(None, ABOVE_ZERO, free=True)
     """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/devices/peaks.py."""
 
 

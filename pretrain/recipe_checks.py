@@ -1,87 +1,19 @@
 """What is wrong with a training recipe is said before anything is compiled: its numbers, then how they fit the devices."""
 
-from collections.abc import Callable
-from typing import Any
-
 import jax
 
 from data_pipeline.contract.errors import InputError
 from pretrain.devices.sharding import ROWS
 from pretrain.input.schedule import stretches
 from pretrain.recipe import TrainingRecipe
-
-INFINITY = float("inf")
-LIMITS: tuple[tuple[str, Callable[[float], bool], tuple[str, ...]], ...] = (
-    (
-        "1 or more",
-        lambda value: 1 <= value < INFINITY,
-        (
-            "model.num_hidden_layers",
-            "model.hidden_size",
-            "model.num_attention_heads",
-            "model.intermediate_size",
-            "model.max_position_embeddings",
-            "model.type_vocab_size",
-            "masking.max_predictions",
-            "masking.static_masks",
-            "global_batch_size",
-            "accumulation",
-            "max_steps",
-            "log_every_steps",
-            "scan_unroll",
-            "checkpoints.keep",
-        ),
-    ),
-    (
-        "0 or more",
-        lambda value: 0 <= value < INFINITY,
-        (
-            "model.initializer_range",
-            "optimizer.learning_rate",
-            "optimizer.warmup_steps",
-            "optimizer.weight_decay",
-            "optimizer.clip_norm",
-            "batch_warmup.first_rows",
-            "batch_warmup.steps",
-            "checkpoints.every_steps",
-            "checkpoints.every_minutes",
-            "checkpoints.milestone_every_steps",
-            "max_rejected_updates",
-            "evaluation.every_steps",
-            "evaluation.rows",
-        ),
-    ),
-    (
-        "above 0",
-        lambda value: 0 < value < INFINITY,
-        ("model.layer_norm_eps", "optimizer.epsilon", "peak_tflops_per_device", "stop_after_minutes"),
-    ),
-    ("above 0 and at most 1", lambda value: 0 < value <= 1, ("masking.rate",)),
-    ("0 to 1", lambda value: 0 <= value <= 1, ("masking.mask_share", "masking.random_share", "optimizer.final_share")),
-    (
-        "0 or more and below 1",
-        lambda value: 0 <= value < 1,
-        (
-            "model.hidden_dropout_prob",
-            "model.attention_probs_dropout_prob",
-            "optimizer.beta1",
-            "optimizer.beta2",
-            "optimizer.momentum",
-        ),
-    ),
-)
-"""What a number must be, in words and as a test that NaN fails, and the fields that must be so."""
+from pretrain.recipe_fields import limits
 
 
 def check(recipe: TrainingRecipe) -> None:
-    """Raises InputError, naming the field, for the first number that no recipe can hold."""
-    for words, holds, fields in LIMITS:
-        for field in fields:
-            value = value_of(recipe, field)
-            if value is not None and not holds(value):
-                raise InputError(f"{field} {value}: must be {words}")
-    if not 0 <= recipe.seed < 2**32:
-        raise InputError(f"seed {recipe.seed}: must be 0 to {2**32 - 1}")
+    """Raises InputError, naming the field, for the first number beyond the limit that its dataclass declares."""
+    for name, value, limit in limits(recipe):
+        if not limit.holds(value):
+            raise InputError(f"{name} {value}: must be {limit.words}")
 
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
@@ -125,10 +57,3 @@ def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
     devices, fits = made_for[recipe.attention]
     if not fits:
         raise InputError(f"attention {recipe.attention}: is made for {devices}, and this is {device_kind}; use xla")
-
-
-def value_of(recipe: Any, field: str) -> Any:
-    """The value of a field with dots in its name; None where this recipe has none (another family of models)."""
-    for name in field.split("."):
-        recipe = getattr(recipe, name, None)
-    return recipe

@@ -5,7 +5,8 @@ from typing import Any
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import differences, plain
-from pretrain.recipe import FREE, TrainingRecipe
+from pretrain.recipe import TrainingRecipe
+from pretrain.recipe_fields import is_free
 
 
 def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint: str) -> None:
@@ -14,7 +15,7 @@ def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint:
     - `saved`: the facts of the checkpoint.
     - `fingerprint`: that of the records now.
 
-    Fields marked FREE in `pretrain.recipe`, and all below them, may differ.
+    Fields marked FREE (`pretrain.recipe_fields`), and all below them, may differ.
     """
     before, now = (without_free_fields(value, recipe) for value in (saved["recipe"], plain(recipe)))
     changed = differences(before, now)
@@ -43,5 +44,5 @@ def without_free_fields(value: Any, recipe: Any) -> Any:
     return {
         name: without_free_fields(below, getattr(recipe, name)) if name in fields else below
         for name, below in value.items()
-        if name not in fields or fields[name].metadata != FREE
+        if name not in fields or not is_free(fields[name])
     }

@@ -47,6 +47,7 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
     """The schedule of a recipe; all steps in one where it has no phases.
 
     Raises InputError, naming the field, where the shares do not make up the run or a phase has no step.
+    `pretrain.recipe_checks.check` comes first: here each number is within its limit.
     """
     if not recipe.phases:
         return (Stretch(0, recipe.max_steps, 0, None, recipe),)
@@ -62,11 +63,8 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
             raise InputError(
                 f"phases.{number}.share {phase.share}: is not a single one of {recipe.max_steps} steps; give it more"
             )
-        sizes = {name: getattr(phase, name) for name in ("global_batch_size", "accumulation")}
-        for name, value in sizes.items():
-            if value is not None and value < 1:
-                raise InputError(f"phases.{number}.{name} {value}: must be 1 or more")
-        own = {name: value for name, value in sizes.items() if value is not None}
+        sizes = ("global_batch_size", "accumulation")
+        own = {name: value for name in sizes if (value := getattr(phase, name)) is not None}
         stretch = Stretch(start, stop, rows_read[phase.length], phase.length, replace(recipe, phases=(), **own))
         rows_read[phase.length] += stretch.rows
         found.append(stretch)

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -23,8 +22,6 @@ from harness import (
 from training_runs import EXPORT, TRAIN, Run, cut, exported, fails, flip_bit, losses
 
 from data_pipeline.contract.tokenizer import hugging_face_files
-from pretrain.recipe import TrainingRecipe
-from pretrain.recipe_checks import LIMITS
 
 HELP = r"; `python -m pretrain train --help` lists every flag"
 
@@ -84,13 +81,6 @@ def test_flags_that_cannot_be_are_refused_and_leave_nothing(
     for flags, message in FLAGS:
         fails(run_command_line, (*TRAIN, *flags), message)
     completes(run_command_line, never_failed)
-
-
-def test_every_field_with_limits_is_a_field_of_a_recipe() -> None:
-    for _, holds, fields in LIMITS:
-        assert not holds(float("nan"))
-        for field in fields:
-            attrgetter(field)(TrainingRecipe())
 
 
 def edited(old: str, new: str) -> tuple[str, int]:

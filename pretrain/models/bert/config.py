@@ -2,30 +2,32 @@
 
 from dataclasses import dataclass
 
+from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, number
+
 
 @dataclass(frozen=True)
 class BertConfig:
     """A BERT encoder (Devlin et al. 2019, arXiv 1810.04805) with Hugging Face's names."""
 
-    num_hidden_layers: int = 12
+    num_hidden_layers: int = number(12, AT_LEAST_ONE)
     """Encoder layers."""
-    hidden_size: int = 768
+    hidden_size: int = number(768, AT_LEAST_ONE)
     """Width of the hidden states; a multiple of num_attention_heads."""
-    num_attention_heads: int = 12
+    num_attention_heads: int = number(12, AT_LEAST_ONE)
     """Attention heads a layer."""
-    intermediate_size: int = 3072
+    intermediate_size: int = number(3072, AT_LEAST_ONE)
     """Width of the feed-forward layer."""
-    max_position_embeddings: int = 512
+    max_position_embeddings: int = number(512, AT_LEAST_ONE)
     """Rows of the position table; at least the records' length."""
-    type_vocab_size: int = 2
+    type_vocab_size: int = number(2, AT_LEAST_ONE)
     """Rows of the token type table."""
-    hidden_dropout_prob: float = 0.1
+    hidden_dropout_prob: float = number(0.1, ZERO_TO_BELOW_ONE)
     """Dropout after the embeddings and after each block's output, 0 to 1."""
-    attention_probs_dropout_prob: float = 0.0
+    attention_probs_dropout_prob: float = number(0.0, ZERO_TO_BELOW_ONE)
     """Dropout on attention probabilities, 0 to 1. Published BERTs used 0.1; it rules out every fused attention kernel."""
-    layer_norm_eps: float = 1e-12
+    layer_norm_eps: float = number(1e-12, ABOVE_ZERO)
     """Epsilon of LayerNorm."""
-    initializer_range: float = 0.02
+    initializer_range: float = number(0.02, AT_LEAST_ZERO)
     """Standard deviation of the normal initialisation of kernels and embeddings."""
     vocab_size: int | None = None
     """Rows of the vocabulary. Left None: the records say. A number that differs from the records' is refused."""
