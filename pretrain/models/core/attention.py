@@ -21,6 +21,7 @@ def attention(
     v: jax.Array,
     *,
     segments: jax.Array,
+    key_segments: jax.Array | None = None,
     causal: bool = False,
     window: int | None = None,
     bias: jax.Array | None = None,
@@ -30,11 +31,13 @@ def attention(
 ) -> jax.Array:
     """Scaled dot-product attention inside segments (Vaswani et al. 2017, arXiv 1706.03762, equation 1).
 
-    - `q`, `k`, `v`: [B, L, N, D] in the compute type (N heads of D).
-    - `segments`: integers [B, L]; two positions see each other only where theirs are equal. Padding is a segment of its own.
-    - `causal`: a position sees itself and earlier ones only.
+    - `q`: [B, L, N, D] in the compute type (N heads of D); `k`, `v`: [B, K, N, D].
+    - `segments`: integers [B, L]; a query sees a key only where theirs are equal. Padding is a segment of its own.
+    - `key_segments`: integers [B, K], the segments of the keys; None means those of the queries, K = L. The result of
+      a query that sees no key has no meaning.
+    - `causal`: a position sees itself and earlier ones only. Needs K = L, as does `window`.
     - `window`: a position sees at most this many positions to each side; None means all.
-    - `bias`: added to the scaled scores; broadcastable to [B, N, L, L] (queries before keys).
+    - `bias`: added to the scaled scores; broadcastable to [B, N, L, K] (queries before keys).
     - `implementation`: one of IMPLEMENTATIONS.
     - `dropout_rate`, `dropout_key`: dropout on the attention probabilities; off without a key. xla alone has it.
 
@@ -44,6 +47,11 @@ def attention(
     if implementation not in IMPLEMENTATIONS:
         known = ", ".join(IMPLEMENTATIONS)
         raise InputError(f'attention "{implementation}" is not known; use one of: {known}')
+    if k.shape[1] != q.shape[1] and (causal or window is not None):
+        raise InputError(
+            f"attention: causal and window compare positions, which {q.shape[1]} queries and {k.shape[1]} keys do not share; "
+            "leave both out"
+        )
     if implementation != "xla":
         absent = {
             "dropout on attention probabilities (model.attention_probs_dropout_prob)": dropout_rate
@@ -55,12 +63,12 @@ def attention(
             if asked:
                 raise InputError(f"attention {implementation}: has no {what}; do without, or set attention to xla")
         if implementation == "splash":
-            return splash_attention(q, k, v, segments)
-        return cudnn_attention(q, k, v, _visible(segments, causal, window))
+            return splash_attention(q, k, v, segments, key_segments)
+        return cudnn_attention(q, k, v, _visible(segments, key_segments, causal, window))
     scores = wide_einsum("bqnd,bknd->bnqk", q, k) * q.shape[-1] ** -0.5
     if bias is not None:
         scores = scores + bias.astype(jnp.float32)
-    probabilities = _masked_softmax(scores, _visible(segments, causal, window), v.dtype)
+    probabilities = _masked_softmax(scores, _visible(segments, key_segments, causal, window), v.dtype)
     return jnp.einsum("bnqk,bknd->bqnd", dropout(probabilities, dropout_rate, dropout_key), v)
 
 
@@ -71,7 +79,7 @@ def _masked_softmax(scores: jax.Array, visible: jax.Array, dtype: DTypeLike) -> 
     Its own derivative, because the backward pass then keeps the probabilities alone. Without it JAX keeps float32 scores,
     float32 exponentials and the mask too: 5.5 times the bytes in bfloat16, the largest part of what a layer keeps at length 512.
     """
-    # A finite mask value: every position sees itself, so what is masked underflows to exactly zero.
+    # A finite mask value: what is masked underflows to exactly zero beside a key that is seen, and nothing is NaN without one.
     return jax.nn.softmax(jnp.where(visible, scores, jnp.finfo(scores.dtype).min), axis=-1).astype(dtype)
 
 
@@ -88,9 +96,10 @@ def _masked_softmax_backward(dtype: DTypeLike, probabilities: jax.Array, gradien
 _masked_softmax.defvjp(_masked_softmax_forward, _masked_softmax_backward)
 
 
-def _visible(segments: jax.Array, causal: bool, window: int | None) -> jax.Array:
-    """Which keys each query sees: booleans [B, 1, L, L], queries before keys."""
-    visible = segments[:, None, :, None] == segments[:, None, None, :]
+def _visible(segments: jax.Array, key_segments: jax.Array | None, causal: bool, window: int | None) -> jax.Array:
+    """Which keys each query sees: booleans [B, 1, L, K], queries before keys."""
+    key_segments = segments if key_segments is None else key_segments
+    visible = segments[:, None, :, None] == key_segments[:, None, None, :]
     position = jnp.arange(segments.shape[1])
     ahead = position[None, :] - position[:, None]
     if causal:

@@ -25,8 +25,8 @@ def cudnn_attention(
 ) -> jax.Array:
     """cuDNN's fused attention, through `jax.nn.dot_product_attention`.
 
-    - `q`, `k`, `v`: bfloat16 [B, L, N, D], L even.
-    - `visible`: booleans [B, 1, L, L], queries before keys.
+    - `q`: bfloat16 [B, L, N, D]; `k`, `v`: [B, K, N, D]; L and K even.
+    - `visible`: booleans [B, 1, L, K], queries before keys.
     - `implementation`: xla computes the same call on any device.
 
     Returns bfloat16 [B, L, N, D]. Raises InputError for another type.
@@ -43,47 +43,56 @@ def cudnn_attention(
 
 
 def splash_attention(
-    q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array, *, interpret: bool = False
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    segments: jax.Array,
+    key_segments: jax.Array | None = None,
+    *,
+    interpret: bool = False,
 ) -> jax.Array:
-    """Splash attention of JAX's Pallas kernels: every position sees the whole of its segment.
+    """Splash attention of JAX's Pallas kernels: every query sees all keys of its segment.
 
-    - `q`, `k`, `v`: [B, L, N, D].
-    - `segments`: integers [B, L].
+    - `q`: [B, L, N, D]; `k`, `v`: [B, K, N, D].
+    - `segments`: integers [B, L]; `key_segments`: integers [B, K], None where they are the same.
     - `interpret`: run the kernel step by step, on any device.
 
-    Returns [B, L, N, D] in v's type. Raises InputError where L is no multiple of SPLASH_MULTIPLE, or above SPLASH_BLOCK none of that.
+    Returns [B, L, N, D] in v's type. Raises InputError unless L and K are multiples of SPLASH_MULTIPLE, and of SPLASH_BLOCK
+    above SPLASH_BLOCK.
     """
     from jax.experimental.pallas.ops.tpu import splash_attention as splash  # here, because it is slow to import
 
-    length, block = q.shape[1], min(q.shape[1], SPLASH_BLOCK)
-    if length % SPLASH_MULTIPLE or length % block:
-        raise InputError(
-            f"attention splash: rows have {length} tokens, which must be a multiple of {SPLASH_MULTIPLE}, above "
-            f"{SPLASH_BLOCK} of {SPLASH_BLOCK}; set attention to xla"
-        )
+    lengths = q.shape[1], k.shape[1]
+    for length in lengths:
+        if length % SPLASH_MULTIPLE or length % min(length, SPLASH_BLOCK):
+            raise InputError(
+                f"attention splash: rows have {length} tokens, which must be a multiple of {SPLASH_MULTIPLE}, above "
+                f"{SPLASH_BLOCK} of {SPLASH_BLOCK}; set attention to xla"
+            )
+    block_q, block_kv = (min(length, SPLASH_BLOCK) for length in lengths)
     blocks = splash.BlockSizes(
-        block_q=block,
-        block_kv=block,
-        block_q_dkv=block,
-        block_kv_dkv=block,
-        block_kv_dkv_compute=block,
-        block_q_dq=block,
-        block_kv_dq=block,
+        block_q=block_q,
+        block_kv=block_kv,
+        block_q_dkv=block_q,
+        block_kv_dkv=block_kv,
+        block_kv_dkv_compute=block_kv,
+        block_q_dq=block_q,
+        block_kv_dq=block_kv,
     )
 
-    def kernel(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array) -> jax.Array:
-        everything = splash.MultiHeadMask([splash.FullMask((length, length))] * q.shape[2])
+    def kernel(q: jax.Array, k: jax.Array, v: jax.Array, *segments: jax.Array) -> jax.Array:
+        everything = splash.MultiHeadMask([splash.FullMask(lengths)] * q.shape[2])
         attend = splash.make_splash_mha_single_device(everything, block_sizes=blocks, interpret=interpret)
         heads_first = (array.swapaxes(1, 2) for array in (q * q.shape[-1] ** -0.5, k, v))
-        return jax.vmap(attend)(*heads_first, splash.SegmentIds(q=segments, kv=segments)).swapaxes(1, 2)
+        return jax.vmap(attend)(*heads_first, splash.SegmentIds(q=segments[0], kv=segments[-1])).swapaxes(1, 2)
 
-    return _on_own_rows(kernel, q, k, v, segments)
+    return _on_own_rows(kernel, q, k, v, segments, *([] if key_segments is None else [key_segments]))
 
 
 def _on_own_rows(kernel: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
     """Runs a kernel, which XLA cannot split, on the rows and heads of each device.
 
-    - `arrays`: q, k and v [B, L, N, D], and one [B, ...] that all heads share.
+    - `arrays`: q, k and v [B, L, N, D], and further ones [B, ...] that all heads share.
     """
     mesh = jax.sharding.get_abstract_mesh()
     axes = [axis for axis in mesh.axis_names if axis not in mesh.manual_axes]
@@ -91,5 +100,5 @@ def _on_own_rows(kernel: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Ar
         return kernel(*arrays)
     rows = tuple(axis for axis in axes if axis != "tensor")
     split = PartitionSpec(rows, None, "tensor" if "tensor" in axes else None)
-    specs = (split, split, split, PartitionSpec(rows))
+    specs = (*(split,) * 3, *(PartitionSpec(rows),) * (len(arrays) - 3))
     return jax.shard_map(kernel, in_specs=specs, out_specs=split, check_vma=False)(*arrays)

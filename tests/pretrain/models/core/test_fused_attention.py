@@ -25,24 +25,32 @@ from pretrain.recipe_checks import check_attention
 B, L, N, D = 4, 128, 2, 64
 SEGMENTS = jnp.sort(jax.random.randint(jax.random.key(0), (B, L), 0, 4), axis=1)
 VISIBLE = SEGMENTS[:, None, :, None] == SEGMENTS[:, None, None, :]
+K = 1024
+KEY_SEGMENTS = jnp.sort(jax.random.randint(jax.random.key(2), (B, K), 0, 4), axis=1)
+KEYS_VISIBLE = SEGMENTS[:, None, :, None] == KEY_SEGMENTS[:, None, None, :]
 Attention = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 FUSED: dict[str, Attention] = {
     "splash": lambda q, k, v: splash_attention(q, k, v, SEGMENTS, interpret=True),
     "cudnn": lambda q, k, v: cudnn_attention(q, k, v, VISIBLE, implementation="xla"),
 }
+FUSED_WITH_KEYS: dict[str, Attention] = {
+    "splash": lambda q, k, v: splash_attention(q, k, v, SEGMENTS, KEY_SEGMENTS, interpret=True),
+    "cudnn": lambda q, k, v: cudnn_attention(q, k, v, KEYS_VISIBLE, implementation="xla"),
+}
 
 
-def arrays(length: int = L) -> list[jax.Array]:
-    keys = jax.random.split(jax.random.key(1), 3)
-    return [jax.random.normal(key, (B, length, N, D), jnp.bfloat16) for key in keys]
+def arrays(length: int = L, keys: int | None = None) -> list[jax.Array]:
+    random = jax.random.split(jax.random.key(1), 3)
+    sizes = (length, keys or length, keys or length)
+    return [jax.random.normal(key, (B, size, N, D), jnp.bfloat16) for key, size in zip(random, sizes, strict=True)]
 
 
-def value_and_gradients(attend: Attention) -> tuple[jax.Array, tuple[jax.Array, ...]]:
+def value_and_gradients(attend: Attention, keys: int = L) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     def total(q: jax.Array, k: jax.Array, v: jax.Array) -> tuple[jax.Array, jax.Array]:
         mixed = attend(q, k, v).astype(jnp.float32)
         return jnp.sin(3 * mixed).sum(), mixed
 
-    gradients, mixed = jax.jit(jax.grad(total, argnums=(0, 1, 2), has_aux=True))(*arrays())
+    gradients, mixed = jax.jit(jax.grad(total, argnums=(0, 1, 2), has_aux=True))(*arrays(L, keys))
     return mixed, gradients
 
 
@@ -57,19 +65,51 @@ def test_values_and_gradients_are_those_of_plain_attention(kernel: str, mesh: Me
         np.testing.assert_allclose(one.astype(jnp.float32), other.astype(jnp.float32), atol=0.04)
 
 
-def test_cudnn_is_what_a_gpu_would_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kernel", FUSED)
+@pytest.mark.parametrize("mesh", [None, Mesh(data=2, fsdp=2, tensor=2)])
+def test_keys_of_another_length_give_the_values_and_gradients_of_plain_attention(
+    kernel: str, mesh: Mesh | None
+) -> None:
+    expected = value_and_gradients(partial(attention, segments=SEGMENTS, key_segments=KEY_SEGMENTS), K)
+    with jax.set_mesh(make_mesh(mesh or Mesh(data=1), jax.devices()[: 8 if mesh else 1])):
+        found = value_and_gradients(FUSED_WITH_KEYS[kernel], K)
+    for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        assert abs(one).max() > 0.1
+        np.testing.assert_allclose(one.astype(jnp.float32), other.astype(jnp.float32), atol=0.04)
+
+
+def test_key_segments_equal_to_the_segments_change_nothing() -> None:
+    expected, found = (
+        value_and_gradients(lambda q, k, v, keys=keys: splash_attention(q, k, v, SEGMENTS, keys, interpret=True))
+        for keys in (None, SEGMENTS)
+    )
+    for one, other in zip(jax.tree.leaves(expected), jax.tree.leaves(found), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_query_that_sees_no_key_gives_finite_numbers() -> None:
+    unseen = jnp.full((B, K), 9).at[:, :5].set(1)
+    attend = partial(splash_attention, segments=SEGMENTS, key_segments=unseen, interpret=True)
+    for array in jax.tree.leaves(value_and_gradients(attend, K)):
+        assert jnp.isfinite(array).all()
+
+
+@pytest.mark.parametrize("key_segments", [None, KEY_SEGMENTS])
+def test_cudnn_is_what_a_gpu_would_run(key_segments: jax.Array | None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lowered for CUDA: both passes are cuDNN's and nothing holds the scores of all heads."""
     monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 90_000)
     monkeypatch.setattr(fused_attention_stablehlo, "check_compute_capability", lambda _: True)
 
     def total(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-        return attention(q, k, v, segments=SEGMENTS, implementation="cudnn").astype(jnp.float32).sum()
+        mixed = attention(q, k, v, segments=SEGMENTS, key_segments=key_segments, implementation="cudnn")
+        return mixed.astype(jnp.float32).sum()
 
-    traced = jax.jit(jax.grad(total, argnums=(0, 1, 2))).trace(*arrays())
+    keys = L if key_segments is None else K
+    traced = jax.jit(jax.grad(total, argnums=(0, 1, 2))).trace(*arrays(L, keys))
     program = traced.lower(lowering_platforms=("cuda",)).as_text()
     assert "@__cudnn$fmhaScaleBiasSoftmax(" in program
     assert "@__cudnn$fmhaScaleBiasSoftmaxBackward(" in program
-    assert f"tensor<{B}x{N}x{L}x{L}x" not in program
+    assert f"tensor<{B}x{N}x{L}x{keys}x" not in program
 
 
 @pytest.mark.parametrize(
@@ -91,6 +131,8 @@ def test_what_a_kernel_does_not_have_is_refused(fields: dict, said: str) -> None
 def test_lengths_and_types_that_a_kernel_does_not_take_are_refused() -> None:
     with pytest.raises(InputError, match="rows have 96 tokens"):
         splash_attention(*arrays(96), SEGMENTS[:, :96])
+    with pytest.raises(InputError, match="rows have 640 tokens"):
+        splash_attention(*arrays(L, 640), SEGMENTS, KEY_SEGMENTS[:, :640])
     with pytest.raises(InputError, match="compute_dtype to bfloat16"):
         cudnn_attention(*(array.astype(jnp.float32) for array in arrays()), VISIBLE)
 
