@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from data_pipeline.contract.errors import UnfinishedError
 from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.records import row_fields
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
@@ -26,7 +27,7 @@ from pretrain.devices.peaks import model_flops_utilisation, peak_tflops
 from pretrain.devices.preemption import Notice, any_process
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, Prefetched, abstract_batch
-from pretrain.input.phases import Phase, Phases
+from pretrain.input.phases import PhaseData, Phases
 from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.core.layers import Parameters
 from pretrain.monitoring.console import console_line
@@ -136,10 +137,10 @@ def _train(
     tokenizer = Tokenizer(run_folder.vocabulary)
 
     # ---- Compile: for each row length when its turn comes
-    def begin(phase: Phase) -> tuple[jax.stages.Compiled, PredictionSample | None]:
+    def begin(phase: PhaseData) -> tuple[jax.stages.Compiled, PredictionSample | None]:
         compiling, size = time.perf_counter(), phase.stretch.recipe.global_batch_size
         with goodput.spent_on("compile"):
-            batch = abstract_batch(phase.header, size, phase.stretch.recipe.accumulation, rows)
+            batch = abstract_batch(row_fields(phase.header), size, phase.stretch.recipe.accumulation, rows)
             program = compile_train_step(steps, batch)
         seconds = time.perf_counter() - compiling
         log.info("%d rows of %d tokens a step: compiled in %.0f s", size, phase.header.length, seconds)

@@ -15,7 +15,7 @@ A record holds
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -72,6 +72,31 @@ class RecordsHeader:
         return self.length + self.target_length
 
 
+def row_fields(header: RecordsHeader) -> Row:
+    """The row of padding, whose arrays give the names, shapes, types and padding of a record's fields.
+
+    Tokens are all `pad_id`; no word starts; one segment starts at position 0; the label is 0.
+    """
+    return _row_fields(header.layout, header.length, header.token_dtype, header.target_length, header.pad_id)
+
+
+def _row_fields(layout: Layout, length: int, token_dtype: str, target_length: int, pad_id: int) -> Row:
+    def tokens(length: int) -> np.ndarray:
+        return np.full(length, pad_id, token_dtype)
+
+    def bits(length: int) -> np.ndarray:
+        return np.zeros(length // 8, np.uint8)
+
+    first = bits(length)
+    first[0] = 1
+    fields = {"tokens": tokens(length), "word_starts": bits(length), "segment_starts": first}
+    if layout in PAIRS:
+        fields["label"] = np.zeros((), np.uint8)
+    if layout == "source_target":
+        fields |= {"target_tokens": tokens(target_length), "target_word_starts": bits(target_length)}
+    return fields
+
+
 def features(layout: Layout, length: int, token_dtype: str, target_length: int = 0) -> tfds.features.FeaturesDict:
     """The TFDS features of a record. Raises InputError where a length is not a multiple of 8."""
     sides = {"length": length, **({"target_length": target_length} if layout == "source_target" else {})}
@@ -79,18 +104,13 @@ def features(layout: Layout, length: int, token_dtype: str, target_length: int =
         if value % 8 or value < 16:
             raise InputError(f"examples.{name} {value}: must be a multiple of 8 and at least 16")
 
-    def tokens(length: int) -> tfds.features.Tensor:
-        return tfds.features.Tensor(shape=(length,), dtype=np.dtype(token_dtype).type, encoding="bytes")
+    def feature(field: np.ndarray) -> tfds.features.Tensor:
+        if field.ndim:
+            return tfds.features.Tensor(shape=field.shape, dtype=field.dtype.type, encoding="bytes")
+        return tfds.features.Scalar(field.dtype.type)
 
-    def bits(length: int) -> tfds.features.Tensor:
-        return tfds.features.Tensor(shape=(length // 8,), dtype=np.uint8, encoding="bytes")
-
-    members = {"tokens": tokens(length), "word_starts": bits(length), "segment_starts": bits(length)}
-    if layout in PAIRS:
-        members["label"] = tfds.features.Scalar(np.uint8)
-    if layout == "source_target":
-        members |= {"target_tokens": tokens(target_length), "target_word_starts": bits(target_length)}
-    return tfds.features.FeaturesDict(members)
+    fields = _row_fields(layout, length, token_dtype, target_length, pad_id=0)
+    return tfds.features.FeaturesDict({name: feature(field) for name, field in fields.items()})
 
 
 def bitmap(flags: np.ndarray) -> np.ndarray:
@@ -103,16 +123,15 @@ def from_bitmap(packed: np.ndarray) -> np.ndarray:
     return np.unpackbits(packed, axis=-1, bitorder="little").astype(bool)
 
 
-def _deserialised(record: bytes, token_dtype: np.dtype[Any]) -> Row:
+def _deserialised(record: bytes, fields: Row) -> Row:
     """The row of `_serialised`, as TFDS reads it by `features`; TFDS itself takes ten times as long."""
-    row = {}
-    for name, feature in tf_example_pb2.Example.FromString(record).features.feature.items():
-        if feature.bytes_list.value:
-            dtype = token_dtype if name.endswith("tokens") else np.dtype(np.uint8)
-            row[name] = np.frombuffer(feature.bytes_list.value[0], dtype)
-        else:
-            row[name] = np.array(feature.int64_list.value[0], np.uint8)
-    return row
+    stored = tf_example_pb2.Example.FromString(record).features.feature
+    return {
+        name: np.frombuffer(stored[name].bytes_list.value[0], field.dtype)
+        if field.ndim
+        else np.array(stored[name].int64_list.value[0], field.dtype)
+        for name, field in fields.items()
+    }
 
 
 def records_folders(examples: Path) -> list[Path]:
@@ -157,6 +176,7 @@ class Records:
 
     def __init__(self, folder: Path, split: str) -> None:
         self.header = read_header(folder)
+        self.row_fields = row_fields(self.header)
         self.split = split
         if not self.header.rows.get(split):
             raise InputError(f"{folder}: the split {split!r} has no records (rows: {self.header.rows})")
@@ -199,12 +219,11 @@ class Records:
 
     def decode(self, records: Sequence[bytes]) -> list[Row]:
         """What `fetch` gave, as rows: the second part of `read`."""
-        return [_deserialised(record, np.dtype(self.header.token_dtype)) for record in records]
+        return [_deserialised(record, self.row_fields) for record in records]
 
     def stack(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
         """Rows as arrays of one more dimension: the last part of `read`."""
-        stacked = {name: np.stack([np.asarray(row[name]) for row in rows]) for name in rows[0]}
-        return {name: rows.astype(np.uint8) if name == "label" else rows for name, rows in stacked.items()}
+        return {name: np.stack([row[name] for row in rows]) for name in self.row_fields}
 
     def _damage(self, indices: Sequence[int], error: RuntimeError) -> InputError | WorkError:
         """What to say of rows that cannot be read, of which the library says neither row nor shard."""

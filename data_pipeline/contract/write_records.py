@@ -73,9 +73,11 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         self.shard = Shard(self.path.name, self._rows, self._tokens, size, digest)
 
 
-def write_shard(path: Path, layout: Layout, length: int, token_dtype: str, pad_id: int, rows: Iterable[Row]) -> Shard:
+def write_shard(
+    path: Path, layout: Layout, length: int, token_dtype: str, pad_id: int, rows: Iterable[Row], target_length: int = 0
+) -> Shard:
     """Writes rows to one ArrayRecord file by `ShardWriter`."""
-    features(layout, length, token_dtype)
+    features(layout, length, token_dtype, target_length)
     with ShardWriter(path, pad_id) as writer:
         writer.write(rows)
     return writer.shard

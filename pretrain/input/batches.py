@@ -1,9 +1,9 @@
 """From (seed, step, records) to a global batch on the devices, without any state between steps.
 
-A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a record (`data_pipeline.contract.records`), and
-`record_ids` and `epochs`, int32 [accumulation, microbatch], which decide each row's mask: the record's number in its split and
-how often it has been read before. Row j of a step stands at position first_row + (rows of the steps before) + j of an endless
-sequence of shuffled epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
+A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a row (`RowSource.row_fields`), and `record_ids` and
+`epochs`, int32 [accumulation, microbatch], which decide each row's mask: the row's number in its source and how often it has
+been read before. Row j of a step is at position first_row + (rows of the steps before) + j of an endless sequence of shuffled
+epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
 """
 
 import queue
@@ -19,8 +19,9 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
-from data_pipeline.contract.records import Records, RecordsHeader, Row
+from data_pipeline.contract.records import Row
 from pretrain.input.batch_sizes import BatchSizes
+from pretrain.input.row_source import RowSource
 from pretrain.recipe import BatchWarmup
 
 Batch = dict[str, jax.Array]
@@ -53,7 +54,7 @@ class StageSeconds:
 class TrainingBatches:
     """The training batch of any step.
 
-    - `records`: the training split.
+    - `source`: the training split.
     - `seed`: 0 to 2**32 - 1; each epoch is shuffled anew by it.
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
     - `sharding`: from `pretrain.devices.sharding.batch_sharding`.
@@ -65,7 +66,7 @@ class TrainingBatches:
 
     def __init__(
         self,
-        records: Records,
+        source: RowSource,
         *,
         seed: int,
         global_batch_size: int,
@@ -75,13 +76,13 @@ class TrainingBatches:
         first_row: int = 0,
         warmup: BatchWarmup | None = None,
     ) -> None:
-        self.records = records
+        self.source = source
         self.sizes = BatchSizes(global_batch_size, warmup)
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
         self.first_step, self.first_row = first_step, first_row
         self.spent = StageSeconds()
-        self._order = grain.MapDataset.range(len(records)).seed(seed).shuffle().repeat(None)
+        self._order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat(None)
 
     def record_indices(self, step: int, rows: np.ndarray) -> np.ndarray:
         """The records (int64 [n]) that stand at rows [n], counted from 0, of a step."""
@@ -101,32 +102,32 @@ class TrainingBatches:
         with self.spent.stage("batching"):
             rows = local_rows(self.shape, self.sharding)
             beyond = rows >= self.sizes.of(step - self.first_step)
-            # A row beyond the step's is read as its first, so that shapes and types come from the records, then blanked.
+            # A row beyond the step's is read as its first, then blanked.
             read = np.where(beyond, 0, rows)
             indices = self.record_indices(step, read)
-            epochs = self._positions(step, read) // len(self.records)
+            epochs = self._positions(step, read) // len(self.source)
             numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
         with self.spent.stage("reading"):
-            records = self.records.fetch([int(index) for index in indices])
+            records = self.source.fetch([int(index) for index in indices])
         with self.spent.stage("decoding"):
-            decoded = self.records.decode(records)
+            decoded = self.source.decode(records)
         with self.spent.stage("batching"):
-            return rows, {**blanked(self.records.stack(decoded), beyond, self.records.header), **numbers}
+            return rows, {**blanked(self.source.stack(decoded), beyond, self.source.row_fields), **numbers}
 
 
 class EvaluationBatches:
     """The first held-out rows in order, in batches of one microbatch: a sequence of `len(...)` batches.
 
-    - `records`: the evaluation split.
+    - `source`: the evaluation split.
     - `rows`: most rows used.
     - `microbatch`: rows a batch; the last batch is filled up with rows of padding, in which there is nothing to mask.
 
     `epochs` is 0 throughout: masks never change.
     """
 
-    def __init__(self, records: Records, *, rows: int, microbatch: int, sharding: NamedSharding) -> None:
-        self.records = records
-        self.rows = min(rows, len(records))
+    def __init__(self, source: RowSource, *, rows: int, microbatch: int, sharding: NamedSharding) -> None:
+        self.source = source
+        self.rows = min(rows, len(source))
         self.shape = (1, microbatch)
         self.sharding = sharding
 
@@ -137,46 +138,35 @@ class EvaluationBatches:
         """The batch number `index`, from 0."""
         rows = local_rows(self.shape, self.sharding)
         numbers = index * self.shape[1] + rows
-        # A row beyond the end is read as the last one, so that shapes and types come from the records, then blanked.
-        fields = self.records.read([int(number) for number in np.minimum(numbers, self.rows - 1)])
-        shown = blanked(fields, numbers >= self.rows, self.records.header)
+        # A row beyond the end is read as the last one, then blanked.
+        fields = self.source.read([int(number) for number in np.minimum(numbers, self.rows - 1)])
+        shown = blanked(fields, numbers >= self.rows, self.source.row_fields)
         numbered = {"record_ids": numbers.astype(np.int32), "epochs": np.zeros(len(rows), np.int32)}
         return place_rows({**shown, **numbered}, rows, self.shape, self.sharding)
 
 
-def blanked(fields: Row, beyond: np.ndarray, header: RecordsHeader) -> Row:
+def blanked(fields: Row, beyond: np.ndarray, row_fields: Row) -> Row:
     """Rows with padding in the place of some.
 
-    - `fields`: arrays [n, ...]; `beyond`: bool [n], the rows to be padding.
+    - `fields`: arrays [n, ...]; `beyond`: bool [n], the rows to be padding; `row_fields`: the row of padding.
     """
     if not beyond.any():
         return fields
-    blank = padding_row(header)
     return {
-        name: np.where(beyond.reshape(-1, *(1,) * (values.ndim - 1)), blank[name], values).astype(values.dtype)
+        name: np.where(beyond.reshape(-1, *(1,) * (values.ndim - 1)), row_fields[name], values)
         for name, values in fields.items()
     }
 
 
-def padding_row(header: RecordsHeader) -> Row:
-    """A record that is padding from end to end."""
-    bitmap = np.zeros(header.length // 8, np.uint8)
-    first = bitmap.copy()
-    first[0] = 1
-    tokens = np.full(header.length, header.pad_id, header.token_dtype)
-    return {"tokens": tokens, "word_starts": bitmap, "segment_starts": first, "label": np.zeros((), np.uint8)}
-
-
 def abstract_batch(
-    header: RecordsHeader, global_batch_size: int, accumulation: int, sharding: NamedSharding | None
+    row_fields: Row, global_batch_size: int, accumulation: int, sharding: NamedSharding | None
 ) -> dict[str, jax.ShapeDtypeStruct]:
-    """Shapes and types of the batch that `TrainingBatches` makes of such records."""
-    row = {name: value for name, value in padding_row(header).items() if name != "label" or header.has_pairs}
+    """Shapes and types of the batch that `TrainingBatches` makes of rows with these fields."""
     numbers = {name: np.zeros((), np.int32) for name in ("record_ids", "epochs")}
     rows = (accumulation, global_batch_size // accumulation)
     return {
         name: jax.ShapeDtypeStruct((*rows, *value.shape), value.dtype, sharding=sharding)
-        for name, value in {**row, **numbers}.items()
+        for name, value in {**row_fields, **numbers}.items()
     }
 
 

@@ -20,7 +20,7 @@ def records_folder(examples: Path, stretch: Stretch) -> Path:
 
 
 @dataclass(frozen=True)
-class Phase:
+class PhaseData:
     """A stretch with its records: training batches by step, and held-out batches where there are any."""
 
     stretch: Stretch
@@ -57,7 +57,7 @@ class Phases:
         """See `TrainingBatches.local_fields`."""
         return self.at(step).batches.local_fields(step)
 
-    def at(self, step: int) -> Phase:
+    def at(self, step: int) -> PhaseData:
         """The phase of a step."""
         return next(phase for phase in self.all if step < phase.stretch.stop)
 
@@ -75,11 +75,11 @@ class Phases:
         )
 
 
-def _rows_before(phase: Phase, step: int) -> int:
+def _rows_before(phase: PhaseData, step: int) -> int:
     return phase.batches.sizes.before(min(step, phase.stretch.stop) - phase.stretch.start)
 
 
-def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> Phase:
+def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> PhaseData:
     folder, recipe = records_folder(examples, stretch), stretch.recipe
     header = read_header(folder)
     batches = TrainingBatches(
@@ -100,4 +100,4 @@ def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> Phase:
             microbatch=recipe.global_batch_size // recipe.accumulation,
             sharding=sharding,
         )
-    return Phase(stretch, header, batches, held_out)
+    return PhaseData(stretch, header, batches, held_out)

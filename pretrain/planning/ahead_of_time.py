@@ -14,7 +14,7 @@ from jax.experimental import topologies
 
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.packages import needed
-from data_pipeline.contract.records import RecordsHeader
+from data_pipeline.contract.records import RecordsHeader, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import Batch, abstract_batch
 from pretrain.models.bert.model import SHARDING_RULES
@@ -78,7 +78,7 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     rows = batch_sharding(mesh)
     with jax.set_mesh(mesh):
         steps = make_steps(make_objective(recipe, header), recipe, SHARDING_RULES, mesh)
-        batch = abstract_batch(header, recipe.global_batch_size, recipe.accumulation, rows)
+        batch = abstract_batch(row_fields(header), recipe.global_batch_size, recipe.accumulation, rows)
         state = sum(
             leaf.dtype.itemsize * math.prod(leaf.sharding.shard_shape(leaf.shape))
             for leaf in jax.tree.leaves((steps.abstract_state, batch))
@@ -112,7 +112,7 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
     objective, optimizer = make_objective(recipe, header), make_optimizer(recipe)
     state = jax.eval_shape(lambda: initial_state(objective, optimizer))
     rows = recipe.global_batch_size // recipe.accumulation // devices
-    batch = abstract_batch(header, rows, 1, None)
+    batch = abstract_batch(row_fields(header), rows, 1, None)
 
     def kept(params: Parameters, batch: Batch) -> Any:
         masked = objective.training_masks(batch)

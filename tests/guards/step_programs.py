@@ -23,7 +23,7 @@ if __name__ == "__main__":
 import jax
 from tiny_run import LENGTH, TINY, changed, write_records
 
-from data_pipeline.contract.records import read_header
+from data_pipeline.contract.records import read_header, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import abstract_batch
 from pretrain.input.phases import records_folder
@@ -92,12 +92,13 @@ def hashes(folder: Path, case: Case) -> Iterator[tuple[str, str]]:
             header = read_header(records_folder(examples, stretch))
             steps = make_steps(make_objective(recipe, header), recipe, SHARDING_RULES, mesh)
             name = f"{case}" if stretch.length is None else f"{case}, {stretch.length} tokens"
-            batch = abstract_batch(header, stretch.recipe.global_batch_size, stretch.recipe.accumulation, rows)
+            fields = row_fields(header)
+            batch = abstract_batch(fields, stretch.recipe.global_batch_size, stretch.recipe.accumulation, rows)
             yield f"train: {name}", _hash(steps.train.lower(steps.abstract_state, batch))
             if case.optimizer == "adamw":
                 size = stretch.recipe.global_batch_size // stretch.recipe.accumulation
                 lowered = steps.evaluate.lower(  # type: ignore[attr-defined]
-                    steps.abstract_state["params"], abstract_batch(header, size, 1, rows)
+                    steps.abstract_state["params"], abstract_batch(fields, size, 1, rows)
                 )
                 yield f"evaluate: {name}", _hash(lowered)
 

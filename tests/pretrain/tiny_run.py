@@ -17,7 +17,7 @@ from pretrain.models.bert.config import BertConfig
 from pretrain.monitoring.metrics import OF_THIS_MACHINE, read_metrics
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 
-LENGTH, VOCABULARY = 32, 200
+LENGTH, TARGET_LENGTH, VOCABULARY = 32, 24, 200
 SPECIALS = {"pad_id": 0, "unk_id": 1, "cls_id": 2, "sep_id": 3, "mask_id": 4}
 PIECES = [*SPECIAL_TOKENS, *(chr(ord("가") + index) for index in range(VOCABULARY - len(SPECIAL_TOKENS)))]
 
@@ -48,6 +48,16 @@ def pair_row(random: np.random.Generator, length: int = LENGTH) -> dict[str, np.
     return {**row, "segment_starts": bitmap(starts), "label": np.array(random.integers(2), np.uint8)}
 
 
+def source_target_row(random: np.random.Generator, length: int = LENGTH) -> dict[str, np.ndarray]:
+    """A packed row, and as its target another one of TARGET_LENGTH tokens."""
+    target = packed_row(random, TARGET_LENGTH)
+    return {
+        **packed_row(random, length),
+        "target_tokens": target["tokens"],
+        "target_word_starts": target["word_starts"],
+    }
+
+
 def write_records(
     folder: Path,
     layout: Layout = "packed",
@@ -63,14 +73,16 @@ def write_records(
     for name, content in hugging_face_files(PIECES, lowercase=False).items():
         (vocabulary / name).write_text(content, encoding="utf-8")
     random = np.random.default_rng(seed)
-    make = pair_row if layout in PAIRS else packed_row
+    make = {**dict.fromkeys(PAIRS, pair_row), "source_target": source_target_row}.get(layout, packed_row)
+    target_length = TARGET_LENGTH if layout == "source_target" else 0
     written = {}
     for split, count in {"train": train, "evaluation": evaluation}.items():
         if count:
             path = folder.parent / f"{folder.name}-{split}.shard"
             path.unlink(missing_ok=True)
             rows = [make(random, length) for _ in range(count)]
-            written[split] = [(path, write_shard(path, layout, length, "uint16", SPECIALS["pad_id"], rows))]
+            shard = write_shard(path, layout, length, "uint16", SPECIALS["pad_id"], rows, target_length)
+            written[split] = [(path, shard)]
     header = RecordsHeader(
         layout=layout,
         length=length,
@@ -83,6 +95,7 @@ def write_records(
         rows={split: shards[0][1].rows for split, shards in written.items()},
         tokens={split: shards[0][1].tokens for split, shards in written.items()},
         fingerprint=written["train"][0][1].sha256,
+        target_length=target_length,
     )
     publish(folder, written, header)
     return header

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,11 +13,26 @@ from array_record.python.array_record_module import ArrayRecordReader
 from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.contract.errors import InputError, WorkError
-from data_pipeline.contract.records import Layout, Records, RecordsHeader, bitmap, features, from_bitmap, read_header
+from data_pipeline.contract.records import (
+    PAIRS,
+    Layout,
+    Records,
+    RecordsHeader,
+    bitmap,
+    features,
+    from_bitmap,
+    read_header,
+    row_fields,
+)
 from data_pipeline.contract.write_records import NAME, Shard, is_published, publish, withdraw, write_shard
 
-LENGTH = 16
+LENGTH, TARGET_LENGTH = 16, 24
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 Row = dict[str, np.ndarray]
+
+
+def target_length(layout: Layout) -> int:
+    return TARGET_LENGTH if layout == "source_target" else 0
 
 
 def make_rows(number: int, layout: Layout, dtype: str = "uint16", seed: int = 0) -> list[Row]:
@@ -26,8 +42,12 @@ def make_rows(number: int, layout: Layout, dtype: str = "uint16", seed: int = 0)
         tokens = random.integers(5, 60_000, LENGTH).astype(dtype)
         tokens[LENGTH - index % 4 :] = 0
         row = {name: bitmap(random.random(LENGTH) < 0.3) for name in ("word_starts", "segment_starts")}
-        label = {"label": np.array(index % 2, np.uint8)} if layout == "sentence_pairs" else {}
-        rows.append({"tokens": tokens, **row, **label})
+        rows.append({"tokens": tokens, **row})
+        if layout in PAIRS:
+            rows[-1]["label"] = np.array(index % 2, np.uint8)
+        if layout == "source_target":
+            rows[-1]["target_tokens"] = random.integers(0, 60_000, TARGET_LENGTH).astype(dtype)
+            rows[-1]["target_word_starts"] = bitmap(random.random(TARGET_LENGTH) < 0.3)
     return rows
 
 
@@ -35,7 +55,7 @@ def make_header(layout: Layout, rows: dict[str, int], dtype: str = "uint16") -> 
     return RecordsHeader(
         layout=layout, length=LENGTH, vocabulary_size=60_000, token_dtype=dtype, pad_id=0, unk_id=1, cls_id=2, sep_id=3,
         mask_id=4, reserved_ids=(0, 1, 2, 3, 4), word_unit="token", tokenizer_sha256="t", rows=rows,
-        tokens=dict.fromkeys(rows, 1), fingerprint="f",
+        tokens=dict.fromkeys(rows, 1), fingerprint="f", target_length=target_length(layout),
     )  # fmt: skip
 
 
@@ -46,13 +66,14 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     for index, part in enumerate(np.array_split(np.arange(len(rows)), shards)):
         path = folder.parent / f"shard-{index}.array_record"
-        written["train"].append((path, write_shard(path, layout, LENGTH, dtype, 0, [rows[row] for row in part])))
+        shard = write_shard(path, layout, LENGTH, dtype, 0, [rows[row] for row in part], target_length(layout))
+        written["train"].append((path, shard))
     header = make_header(layout, {"train": len(rows)}, dtype)
     publish(folder, written, header)
     return header
 
 
-@pytest.mark.parametrize("layout", ["packed", "sentence_pairs"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["uint16", "uint32"])
 def test_rows_come_back_as_written(tmp_path: Path, layout: Layout, dtype: str) -> None:
     rows = make_rows(11, layout, dtype)
@@ -67,11 +88,36 @@ def test_rows_come_back_as_written(tmp_path: Path, layout: Layout, dtype: str) -
         assert np.array_equal(values, np.stack([rows[index][name] for index in order]))
 
 
-@pytest.mark.parametrize("layout", ["packed", "sentence_pairs"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["uint16", "uint32"])
+def test_row_fields_are_those_of_the_tfds_features_and_of_the_rows_read(
+    tmp_path: Path, layout: Layout, dtype: str
+) -> None:
+    header = write(tmp_path / "examples", make_rows(4, layout, dtype), layout, dtype)
+    fields = {name: (field.shape, field.dtype) for name, field in row_fields(header).items()}
+    declared = features(layout, LENGTH, dtype, target_length(layout))
+    assert fields == {name: (feature.shape, np.dtype(feature.np_dtype)) for name, feature in declared.items()}
+    records = Records(tmp_path / "examples", "train")
+    read = records.read(range(4))
+    assert list(records.row_fields) == list(read) == list(fields)
+    assert fields == {name: (values.shape[1:], values.dtype) for name, values in read.items()}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_row_fields_are_a_row_of_padding(layout: Layout) -> None:
+    fields = dict(row_fields(replace(make_header(layout, {"train": 1}), pad_id=7)))
+    assert fields.pop("segment_starts").tolist() == [1, *[0] * (LENGTH // 8 - 1)]
+    for name, field in fields.items():
+        assert (field == (7 if name.endswith("tokens") else 0)).all()
+    of_layout = {"label"} if layout in PAIRS else {"target_tokens", "target_word_starts"}
+    assert fields.keys() - {"tokens", "word_starts"} == (of_layout if layout in (*PAIRS, "source_target") else set())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_record_is_what_tfds_itself_would_write(tmp_path: Path, layout: Layout) -> None:
     rows = make_rows(3, layout)
-    write_shard(tmp_path / "a", layout, LENGTH, "uint16", 0, rows)
-    serialise = features(layout, LENGTH, "uint16").serialize_example
+    write_shard(tmp_path / "a", layout, LENGTH, "uint16", 0, rows, target_length(layout))
+    serialise = features(layout, LENGTH, "uint16", target_length(layout)).serialize_example
     for row, record in zip(rows, ArrayRecordReader(str(tmp_path / "a")).read_all(), strict=True):
         assert tf_example_pb2.Example.FromString(record) == tf_example_pb2.Example.FromString(serialise(row))
 

@@ -14,7 +14,7 @@ import jax
 import pytest
 from tiny_run import LENGTH, TINY, changed
 
-from data_pipeline.contract.records import RecordsHeader, read_header
+from data_pipeline.contract.records import RecordsHeader, read_header, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import abstract_batch
 from pretrain.models.bert.model import SHARDING_RULES
@@ -44,7 +44,8 @@ def lowered(header: RecordsHeader, recipe: TrainingRecipe, devices: int) -> str:
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
     with jax.set_mesh(mesh):
         steps = make_steps(make_objective(recipe, header), recipe, SHARDING_RULES, mesh)
-        batch = abstract_batch(header, recipe.global_batch_size, recipe.accumulation, batch_sharding(mesh))
+        sharding = batch_sharding(mesh)
+        batch = abstract_batch(row_fields(header), recipe.global_batch_size, recipe.accumulation, sharding)
         return steps.train.lower(steps.abstract_state, batch).as_text()
 
 
