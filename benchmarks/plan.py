@@ -64,6 +64,7 @@ most. Sent: the collectives' results on one device, bytes of the type that is se
 def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     """One recipe on one machine."""
     from pretrain.devices.peaks import peak_tflops
+    from pretrain.objectives.masked_lm.objective import make_objective
     from pretrain.planning.ahead_of_time import GIB, compile_step, topology_devices  # here, because it imports jax
     from pretrain.planning.collectives import traffic
     from pretrain.planning.plan import flops_per_token, planned_header
@@ -77,13 +78,14 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     sent = sum(each.bytes for each in traffic(footprint.program)) if footprint.program else 0
     peak = peak_tflops(machine.device_kind) or 0
     flops = flops_per_token(recipe, header)
+    encoder = recipe.model.parameter_count(header.vocabulary_size, make_objective(recipe, header).model.heads)
     total = recipe.max_steps * recipe.global_batch_size * header.length * flops
     days = total / (0.45 * peak * 1e12 * machine.devices) / 86400
     logging.info("%s on %s: %.2f GiB", name, on, footprint.peak / GIB)
     return (
         name,
         on,
-        f"{recipe.model.parameter_count(header.vocabulary_size, pooler=header.has_pairs):,}",
+        f"{encoder:,}",
         f"{flops:.3g}",
         recipe.global_batch_size // recipe.accumulation // machine.devices,
         f"{footprint.state / GIB:.2f}",

@@ -28,7 +28,6 @@ from pretrain.devices.preemption import Notice, any_process
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, Prefetched, abstract_batch
 from pretrain.input.phases import PhaseData, Phases
-from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.core.layers import Parameters
 from pretrain.monitoring.console import console_line
 from pretrain.monitoring.curves.reference import reference_of
@@ -96,7 +95,7 @@ def _train(
         objective = make_objective(recipe, phase.header)
     recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, vocab_size=header.vocabulary_size))
     schedule = learning_rate(recipe)
-    parameters = recipe.model.parameter_count(header.vocabulary_size, pooler=objective.model.next_sentence)
+    parameters = recipe.model.parameter_count(header.vocabulary_size, objective.model.heads)
 
     # ---- Resume: what was done, or that all is done
     checkpoints = CheckpointStore(
@@ -118,7 +117,7 @@ def _train(
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe) if first_process else []
     use_compilation_cache()
-    steps = make_steps(objective, recipe, SHARDING_RULES, mesh)
+    steps = make_steps(objective, recipe, mesh)
     if found:
         state = checkpoints.restore(start, steps.abstract_state)
     else:

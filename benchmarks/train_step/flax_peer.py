@@ -15,6 +15,7 @@ from flax import jax_utils, traverse_util
 from flax.training.common_utils import shard
 from flax.training.train_state import TrainState
 
+from benchmarks.train_step.floor import masking_of
 from benchmarks.train_step.rounds import TRANSFORMERS_4, Facts, Setting, Turns
 from benchmarks.train_step.rows import example_of, first_rows
 from pretrain.recipe import TrainingRecipe
@@ -33,7 +34,7 @@ def train_with_flax(turns: Turns, setting: Setting) -> None:
     examples = [example_of(*row) for row in zip(rows.tokens, rows.special, strict=True)]
     collate = transformers.DataCollatorForLanguageModeling(
         transformers.AutoTokenizer.from_pretrained(setting.start),
-        mlm_probability=recipe.masking.rate,
+        mlm_probability=masking_of(recipe).rate,
         return_tensors="np",
     )
     turns.tell({**_facts(model, setting), "transformers": transformers.__version__})

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from pretrain.recipe import TrainingRecipe
+from pretrain.models.bert.config import BertConfig
+from pretrain.models.config import RowShape
+from pretrain.recipe import Masking, TrainingRecipe
 
 REPEATS = 5
 
@@ -43,14 +45,31 @@ class Product:
         return first, second, third
 
 
+def bert_of(recipe: TrainingRecipe) -> BertConfig:
+    """The model of a recipe; the benchmark has BERTs only."""
+    return cast(BertConfig, recipe.model)
+
+
+def masking_of(recipe: TrainingRecipe) -> Masking:
+    """The masking of a recipe."""
+    return recipe.masking
+
+
 def max_predictions(recipe: TrainingRecipe, length: int) -> int:
     """Predictions a row, K."""
-    return recipe.masking.max_predictions or math.ceil(recipe.masking.rate * length)
+    masking = masking_of(recipe)
+    return masking.max_predictions or math.ceil(masking.rate * length)
+
+
+def flops_per_row(recipe: TrainingRecipe, vocab_size: int, length: int) -> float:
+    """Model FLOPs of a row, forward and backward."""
+    row = RowShape(length, 0, vocab_size, max_predictions(recipe, length))
+    return recipe.model.flops_per_row(row, frozenset({"vocabulary"}))
 
 
 def products(recipe: TrainingRecipe, vocab_size: int, length: int, predictions: int) -> tuple[Product, ...]:
     """The matrix products of a step's forward pass."""
-    model, rows = recipe.model, recipe.global_batch_size
+    model, rows = bert_of(recipe), recipe.global_batch_size
     hidden, inner, layers, tokens = model.hidden_size, model.intermediate_size, model.num_hidden_layers, rows * length
     heads, width = rows * model.num_attention_heads, hidden // model.num_attention_heads
     return (

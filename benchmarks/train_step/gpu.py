@@ -21,7 +21,7 @@ import tyro
 
 from benchmarks.results_page import table, write_page
 from benchmarks.train_step.__main__ import make_records
-from benchmarks.train_step.floor import max_predictions
+from benchmarks.train_step.floor import flops_per_row, max_predictions
 from benchmarks.train_step.page import refuse_other_work
 from benchmarks.train_step.rounds import Contender, Facts, Setting, take_turns
 from configs import petitions_small
@@ -102,7 +102,7 @@ def section(setting: Setting, seconds: Mapping[str, list[float]], facts: Mapping
     recipe, header = setting.recipe, read_header(RunFolder(setting.folder).examples)
     real = header.tokens["train"] / (header.rows["train"] * header.length)
     tokens = recipe.global_batch_size * header.length * real
-    flops = recipe.model.flops_per_token(header.vocabulary_size, header.length, max_predictions(recipe, header.length))
+    flops = flops_per_row(recipe, header.vocabulary_size, header.length) / header.length
     first = next(iter(seconds))
     device = facts[first]["device"]
     lines = []

@@ -11,19 +11,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from safetensors.numpy import save_file
 
 from benchmarks.train_step.floor import products, seconds_per_step
 from benchmarks.train_step.rounds import Setting, Turns
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import write_json
 from pretrain.devices.available import use_compilation_cache
 from pretrain.devices.host_memory import keep_freed_memory
 from pretrain.devices.sharding import batch_sharding, make_mesh
+from pretrain.hugging_face.folder import write_folder
+from pretrain.hugging_face.weights import to_hugging_face
 from pretrain.input.batches import EvaluationBatches, Prefetched, TrainingBatches
-from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
-from pretrain.models.bert.model import SHARDING_RULES
+from pretrain.models.bert.family import FAMILY
 from pretrain.models.core.layers import Parameters
 from pretrain.monitoring.metrics import Window
 from pretrain.objectives.masked_lm.losses import masked_lm_sums
@@ -51,9 +50,9 @@ class Ours:
         self.header = records.header
         self.recipe = recipe
         self.objective = make_objective(recipe, self.header)
-        self.optimizer = make_optimizer(recipe)
+        self.optimizer = make_optimizer(recipe, self.objective.rules())
         with jax.set_mesh(self.mesh):
-            self.steps = make_steps(self.objective, recipe, SHARDING_RULES, self.mesh)
+            self.steps = make_steps(self.objective, recipe, self.mesh)
             self.state = self.steps.init()
             rows = batch_sharding(self.mesh)
             self.batches = TrainingBatches(
@@ -99,13 +98,10 @@ class Ours:
         """Writes the parameters as a Hugging Face folder, and a masked held-out batch with the logits of its first rows."""
         shutil.rmtree(setting.start, ignore_errors=True)
         shutil.copytree(self.run_folder.vocabulary, setting.start)
-        header, model = self.header, self.recipe.model
-        tensors = to_hugging_face(self.state["params"], model, header.vocabulary_size)
-        save_file(tensors, setting.start / "model.safetensors", metadata={"format": "pt"})
-        configuration = hugging_face_config(
-            model, header.vocabulary_size, pad_token_id=header.pad_id, next_sentence=False
-        )
-        write_json(setting.start / "config.json", configuration)
+        header, model = self.header, self.objective.model
+        tensors = to_hugging_face(self.state["params"], self.objective.rules(), header.vocabulary_size)
+        configuration = FAMILY.config_to_json(model.config, header.vocabulary_size, header.pad_id, model.heads)
+        write_folder(setting.start, tensors, configuration)
         masked = jax.tree.map(lambda array: array[0], self.objective.evaluation_masks(self.held_out))
         first = jax.tree.map(lambda array: array[:PROOF_ROWS], masked)
         with jax.default_matmul_precision("highest"):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from benchmarks.results_page import table
-from benchmarks.train_step.floor import max_predictions, products
+from benchmarks.train_step.floor import bert_of, flops_per_row, max_predictions, products
 from benchmarks.train_step.rounds import Facts, Setting
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.records import RecordsHeader
@@ -93,7 +93,7 @@ def _rounds(measured: Measured) -> str:
 
 def _what(measured: Measured) -> str:
     setting, ready = measured.setting, measured.ready
-    model, header = setting.recipe.model, measured.header
+    model, header = bert_of(setting.recipe), measured.header
     tried = ready[LOOP]["tried"]
     fastest = min(tried, key=tried.__getitem__)
     others = ", ".join(f"{name} {seconds * 1e3:,.0f}" for name, seconds in tried.items())
@@ -164,11 +164,10 @@ def _floor(measured: Measured) -> str:
     setting, header = measured.setting, measured.header
     k = max_predictions(setting.recipe, header.length)
     listed = products(setting.recipe, header.vocabulary_size, header.length, k)
-    tokens = setting.recipe.global_batch_size * header.length
-    flops = setting.recipe.model.flops_per_token(header.vocabulary_size, header.length, k) * tokens
+    flops = flops_per_row(setting.recipe, header.vocabulary_size, header.length) * setting.recipe.global_batch_size
     total = sum(product.flops for product in listed)
     if abs(total / flops - 1) > 1e-9:
-        raise ValueError(f"the products measured have {total:g} FLOPs, the model's flops_per_token says {flops:g}")
+        raise ValueError(f"the products measured have {total:g} FLOPs, the model's flops_per_row says {flops:g}")
     by = {"jnp": measured.told[OURS]["products"], "torch": measured.told[LOOP]["products"]}
     lines = [
         (
@@ -183,7 +182,7 @@ def _floor(measured: Measured) -> str:
     step = statistics.median(measured.seconds[OURS])
     best = sum(min(times[product.name] for times in by.values()) for product in listed)
     return (
-        "The arithmetic floor: the step's matrix products (`flops_per_token`, forward and backward), each at its own shape, float32, "
+        "The arithmetic floor: the step's matrix products (`flops_per_row`, forward and backward), each at its own shape, float32, "
         f"median of five calls:\n\n{table(('product', 'GFLOP a step', *(f'{name}: ms (GFLOP/s)' for name in by)), lines)}\n\n"
         f"With the faster of both at each shape the products alone take {best * 1e3:,.0f} ms; our step takes {step * 1e3:,.0f} ms in the "
         f"rounds, {step / best:.2f} times that: {flops / step / 1e9:.0f} GFLOP/s."

@@ -9,7 +9,7 @@ import torch
 import transformers
 from torch.nn.functional import cross_entropy
 
-from benchmarks.train_step.floor import max_predictions, products, seconds_per_step
+from benchmarks.train_step.floor import masking_of, max_predictions, products, seconds_per_step
 from benchmarks.train_step.rounds import Facts, Setting, Turns
 from benchmarks.train_step.rows import Rows, example_of, first_rows
 from data_pipeline.contract.records import RecordsHeader
@@ -57,7 +57,7 @@ def train_with_trainer(turns: Turns, setting: Setting) -> None:
         data_collator=transformers.DataCollatorForLanguageModeling(
             transformers.AutoTokenizer.from_pretrained(setting.start),
             whole_word_mask=True,
-            mlm_probability=recipe.masking.rate,
+            mlm_probability=masking_of(recipe).rate,
             mask_replace_prob=1.0,  # with whole words the collator can do nothing else
             random_replace_prob=0.0,
         ),
@@ -211,7 +211,7 @@ class _GatheredLoop:
 
     def _masked(self, rows: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Hides random tokens, 80/10/10. Not whole words as ours does: it has less to do."""
-        masking, header = self.recipe.masking, self.header
+        masking, header = masking_of(self.recipe), self.header
         tokens, special, segments = (field[rows] for field in self.rows)
         order = torch.rand(tokens.shape, device=self.device).masked_fill_(special, 2.0)
         order, positions = order.topk(self.predictions, largest=False, sorted=False)

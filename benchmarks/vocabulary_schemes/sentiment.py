@@ -16,7 +16,7 @@ import optax
 
 from benchmarks.vocabulary_schemes.hidden_eojeols import encode
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.models.bert.model import BertForPreTraining
+from pretrain.models.bert.model import Bert
 from pretrain.models.core.layers import Parameters
 
 LENGTH = 64
@@ -67,7 +67,7 @@ def sentiment_task(reviews: Path, skip: int, train: int, test: int, seed: int) -
     return Task(half_and_half(False, train), half_and_half(True, test))
 
 
-def accuracy(model: BertForPreTraining, params: Parameters, tokenizer: Tokenizer, task: Task, seed: int) -> float:
+def accuracy(model: Bert, params: Parameters, tokenizer: Tokenizer, task: Task, seed: int) -> float:
     """Of the test reviews, after EPOCHS over the training ones: Adam, linear decay, a linear layer on [CLS], rows of LENGTH."""
     pad = tokenizer.special.pad
     train, test = (_rows(reviews, tokenizer) for reviews in (task.train, task.test))

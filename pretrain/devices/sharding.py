@@ -1,24 +1,22 @@
-"""Where arrays live: the device mesh, and one table of path patterns -> mesh axes for parameters and optimizer state alike."""
+"""Where arrays live: the device mesh, parameters by their family's table, and the optimizer's state as its parameters."""
 
+import functools
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import jax
+import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from data_pipeline.contract.errors import InputError
 from pretrain.devices.available import available_devices
+from pretrain.models.parameter_rules import Rules, checked_rule
 from pretrain.recipe import Mesh
 
 AXES = ("data", "fsdp", "tensor")
 ROWS = ("data", "fsdp")
 """The axes that split the rows of a batch."""
-Rules = Sequence[tuple[str, tuple[str | tuple[str, ...] | None, ...]]]
-"""Regular expression on a path -> mesh axis (or axes) of each dimension; dimensions beyond the tuple are not split."""
-SMALL = r"(^|/)(v_(row|col)/|ns_coeffs$)"
-"""Parts of an optimizer's state that are not shaped like a parameter: Adafactor's means of rows and columns, Muon's coefficients."""
 
 
 def make_mesh(sizes: Mesh, devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
@@ -58,33 +56,49 @@ def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def shardings(tree: Any, rules: Rules, mesh: jax.sharding.Mesh) -> Any:
-    """The sharding of every array of a tree, by the first rule whose pattern `re.search` finds in the array's path.
+def parameter_shardings(params: Any, rules: Rules, mesh: jax.sharding.Mesh) -> Any:
+    """The sharding of every parameter of a tree, by the rule that describes it.
 
-    - `tree`: arrays or `jax.ShapeDtypeStruct`s. Paths look like `bert/encoder/layer/attention/self/query/kernel`; an
-      optimizer state's end with the parameter's, so that its arrays lie where the parameter lies.
-    - `rules`: see `Rules`.
+    - `params`: arrays or `jax.ShapeDtypeStruct`s.
 
-    Single numbers and what is SMALL are replicated. Raises InputError for an array that no rule matches, and for a dimension that its axes do not divide.
+    Raises InputError for a parameter that no rule or two rules match, and for a dimension that its axes do not divide.
     """
-    return jax.tree.map_with_path(lambda path, leaf: _sharding(path_name(path), leaf.shape, rules, mesh), tree)
+    return jax.tree.map_with_path(lambda path, leaf: _sharding(path_name(path), leaf.shape, rules, mesh), params)
+
+
+def state_shardings(state: Any, optimizer: optax.GradientTransformation, rules: Rules, mesh: jax.sharding.Mesh) -> Any:
+    """The sharding of {"params", "optimizer", "step"}: what has the shape of a parameter in the optimizer's state lies as it does.
+
+    All else (counters, Adafactor's means of rows and columns, Muon's coefficients) is replicated.
+    """
+    params, everywhere = parameter_shardings(state["params"], rules, mesh), replicated(mesh)
+
+    def as_parameter(leaf: Any, sharding: NamedSharding, param: Any) -> Any:
+        if isinstance(leaf, optax.MaskedNode):  # a parameter that another optimizer updates
+            return leaf
+        return sharding if leaf.shape == param.shape else everywhere
+
+    # Only the shapes of the optimizer's state: the mesh may be of devices that are not there.
+    of_optimizer = optax.tree_utils.tree_map_params(
+        functools.partial(jax.eval_shape, optimizer.init),
+        as_parameter,
+        state["optimizer"],
+        params,
+        state["params"],
+        transform_non_params=lambda _: everywhere,
+        is_leaf=lambda node: isinstance(node, optax.MaskedNode),
+    )
+    return {"params": params, "optimizer": of_optimizer, "step": everywhere}
 
 
 def path_name(path: Sequence[Any]) -> str:
-    """A JAX key path as `optimizer/1/mu/bert/embeddings/...`."""
+    """A JAX key path as `bert/embeddings/...`."""
     return jax.tree_util.keystr(tuple(path), simple=True, separator="/")
 
 
 def _sharding(name: str, shape: tuple[int, ...], rules: Rules, mesh: jax.sharding.Mesh) -> NamedSharding:
-    if math.prod(shape) == 1 or re.search(SMALL, name):
-        return replicated(mesh)
-    axes = next((axes for pattern, axes in rules if re.search(pattern, name)), None)
-    if axes is None:
-        raise InputError(
-            f"{name} {list(shape)}: no sharding rule matches this parameter; add one to the family's SHARDING_RULES"
-        )
-    if len(axes) > len(shape):
-        raise InputError(f"{name} {list(shape)}: its sharding rule {axes} has more dimensions than the parameter")
+    rule = checked_rule(name, shape, rules)
+    axes = (None,) * rule.stacked * bool(rule.axes) + rule.axes
     for dimension, along in enumerate(axes):
         split = (along,) if isinstance(along, str) else along or ()
         devices = math.prod(mesh.shape[axis] for axis in split)

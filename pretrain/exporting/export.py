@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.numpy import save
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_error, machine_errors_at
 from data_pipeline.contract.records import Records, RecordsHeader, from_bitmap, read_header
@@ -27,7 +26,9 @@ from pretrain.checkpoints.verify import MANIFEST, facts_of, fault, list_steps, n
 from pretrain.devices.available import available_devices
 from pretrain.exporting.card import model_card
 from pretrain.exporting.exported import CARD, ExportedBert, exports_of, hashes_of, name_of, place_of
-from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
+from pretrain.hugging_face.folder import write_folder
+from pretrain.hugging_face.weights import to_hugging_face
+from pretrain.models.registry import family_of
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
 from pretrain.objectives.masked_lm.sentence_pairs import pairs_in_words
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
@@ -146,15 +147,11 @@ def _checkpoint_hash(folder: RunFolder, step: int) -> str:
 
 
 def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, header: RecordsHeader) -> dict[str, Any]:
-    next_sentence = header.has_pairs
+    family = family_of(recipe.model)
+    heads = frozenset({"vocabulary", "pair"} if header.has_pairs else {"vocabulary"})
     params = restore_params(step_folder(folder.checkpoints, step))
-    tensors = to_hugging_face(params, recipe.model, header.vocabulary_size)
-    # "format" is what older transformers 4 insist on. save_file would make a file that only its owner may read.
-    (fresh / "model.safetensors").write_bytes(save(tensors, metadata={"format": "pt"}))
-    configuration = hugging_face_config(
-        recipe.model, header.vocabulary_size, pad_token_id=header.pad_id, next_sentence=next_sentence
-    )
-    write_json(fresh / "config.json", configuration)
+    tensors = to_hugging_face(params, family.rules(recipe.model, heads), header.vocabulary_size)
+    write_folder(fresh, tensors, family.config_to_json(recipe.model, header.vocabulary_size, header.pad_id, heads))
     for name in TOKENIZER_FILES:
         if (folder.vocabulary / name).exists():
             shutil.copyfile(folder.vocabulary / name, fresh / name)

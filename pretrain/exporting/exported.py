@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import read_json, sha256_of_file
+from data_pipeline.contract.storage import sha256_of_file
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.models.bert.config import BertConfig
-from pretrain.models.bert.hugging_face import from_hugging_face
-from pretrain.models.bert.model import BertForPreTraining
+from pretrain.hugging_face.folder import read_configuration, read_model
+from pretrain.hugging_face.weights import from_hugging_face
 from pretrain.models.core.layers import Parameters
+from pretrain.models.protocols import Compute, Inputs
+from pretrain.models.registry import family_of_hugging_face
 
 CARD = "README.md"
 """The model card of an exported folder: the one file that is there to be edited."""
@@ -34,42 +32,32 @@ class ExportedBert:
             raise InputError(
                 f"{folder}: holds no config.json and model.safetensors; run `python -m pretrain export` first"
             )
-        self.configuration = read_json(folder / "config.json")
+        self.configuration = read_configuration(folder, str(folder))
+        self.family = family_of_hugging_face(self.configuration, str(folder))
+        stored = read_model(folder, self.family, self.configuration, str(folder))
         self.tokenizer = Tokenizer(folder)
         self.tokenizer.backend.encode_special_tokens = False  # here [MASK] in a text is meant
-        try:
-            names = BertConfig.__dataclass_fields__.keys() - {"vocab_size"}
-            config = BertConfig(**{name: self.configuration[name] for name in names})
-            vocab_size = self.configuration["vocab_size"]
-            next_sentence = self.configuration["architectures"] == ["BertForPreTraining"]
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{folder / 'config.json'}: not the config of a BERT ({error}); export again") from None
-        if self.tokenizer.size > vocab_size:
+        size = stored.config.vocab_size
+        assert size is not None
+        if self.tokenizer.size > size:
             raise InputError(
-                f"{folder}: the tokenizer has {self.tokenizer.size} rows, config.json says {vocab_size}; export again"
+                f"{folder}: the tokenizer has {self.tokenizer.size} rows, config.json says {size}; export again"
             )
-        self.model = BertForPreTraining(config, vocab_size, next_sentence=next_sentence, compute_dtype=jnp.float32)
-        try:
-            tensors = load_file(folder / "model.safetensors")
-        except SafetensorError as error:
-            raise InputError(f"{folder / 'model.safetensors'}: damaged ({error}); export again") from None
-        self.params = from_hugging_face(tensors, config, vocab_size, next_sentence=next_sentence)
+        self.model = self.family.make(stored.config, size, stored.heads, Compute())
+        shapes = jax.eval_shape(self.model.init, jax.eval_shape(lambda: jax.random.key(0)))
+        rules = self.family.rules(stored.config, stored.heads)
+        self.params = from_hugging_face(stored.tensors, shapes, rules, size)
 
     def masked_lm_logits(self, token_ids: np.ndarray, token_type_ids: np.ndarray, attends: np.ndarray) -> np.ndarray:
         """float32 [B, L, vocabulary] for int [B, L] inputs; `attends` is Hugging Face's attention_mask."""
 
-        def forward(
-            params: Parameters, token_ids: jax.Array, token_type_ids: jax.Array, segments: jax.Array
-        ) -> jax.Array:
-            position_ids = jnp.broadcast_to(jnp.arange(token_ids.shape[1]), token_ids.shape)
-            hidden = self.model.encode(
-                params, token_ids, position_ids=position_ids, token_type_ids=token_type_ids, segments=segments
-            )
-            return self.model.masked_lm_logits(params, hidden)
+        def forward(params: Parameters, tokens: jax.Array, segments: jax.Array, types: jax.Array) -> jax.Array:
+            positions = jax.numpy.broadcast_to(jax.numpy.arange(tokens.shape[1]), tokens.shape)
+            return self.family.logits(self.model, params, Inputs(tokens, segments, positions, types))
 
         with jax.default_matmul_precision("highest"):
-            logits = jax.jit(forward)(self.params, token_ids, token_type_ids, attends)
-        return np.asarray(logits)[..., : self.model.vocab_size]
+            logits = jax.jit(forward)(self.params, token_ids, attends, token_type_ids)
+        return np.asarray(logits)
 
 
 def exports_of(run: RunFolder) -> dict[str, Any]:

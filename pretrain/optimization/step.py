@@ -13,7 +13,7 @@ import optax
 from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
-from pretrain.devices.sharding import Rules, batch_sharding, replicated, shardings
+from pretrain.devices.sharding import batch_sharding, replicated, state_shardings
 from pretrain.devices.xla_options import xla_options
 from pretrain.input.batches import Batch
 from pretrain.models.core.layers import Parameters
@@ -123,15 +123,14 @@ def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
     return metrics
 
 
-def make_steps(
-    objective: MaskedLanguageModel, recipe: TrainingRecipe, rules: Rules, mesh: jax.sharding.Mesh
-) -> CompiledSteps:
+def make_steps(objective: MaskedLanguageModel, recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> CompiledSteps:
     """Jits the steps for a mesh; nothing compiles before the first call.
 
-    Raises InputError where a parameter has no sharding rule or cannot be divided (`pretrain.devices.sharding.shardings`).
+    Raises InputError where a parameter has no rule or cannot be divided (`pretrain.devices.sharding.parameter_shardings`).
     """
 
-    optimizer = make_optimizer(recipe)
+    rules = objective.rules()
+    optimizer = make_optimizer(recipe, rules)
     options = xla_options(mesh.devices.flat[0].device_kind, recipe.xla_options)
 
     def init() -> State:
@@ -152,7 +151,7 @@ def make_steps(
         return eval_step(params, batch, objective=objective)
 
     shapes = jax.eval_shape(init)
-    placed = shardings(shapes, rules, mesh)
+    placed = state_shardings(shapes, optimizer, rules, mesh)
     abstract = jax.tree.map(
         lambda shape, sharding: jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding), shapes, placed
     )

@@ -17,7 +17,6 @@ from data_pipeline.contract.packages import needed
 from data_pipeline.contract.records import RecordsHeader, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import Batch, abstract_batch
-from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.core.layers import Parameters
 from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.optimization.gradients import sum_of_losses
@@ -77,7 +76,7 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     check_sizes(recipe, mesh)
     rows = batch_sharding(mesh)
     with jax.set_mesh(mesh):
-        steps = make_steps(make_objective(recipe, header), recipe, SHARDING_RULES, mesh)
+        steps = make_steps(make_objective(recipe, header), recipe, mesh)
         batch = abstract_batch(row_fields(header), recipe.global_batch_size, recipe.accumulation, rows)
         state = sum(
             leaf.dtype.itemsize * math.prod(leaf.sharding.shard_shape(leaf.shape))
@@ -109,7 +108,8 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
         # Fused kernels keep what remains without scores, and cannot be traced where their device is not.
         remat = recipe.remat if recipe.remat != "none" else "attention"
         recipe = dataclasses.replace(recipe, attention="xla", remat=remat)
-    objective, optimizer = make_objective(recipe, header), make_optimizer(recipe)
+    objective = make_objective(recipe, header)
+    optimizer = make_optimizer(recipe, objective.rules())
     state = jax.eval_shape(lambda: initial_state(objective, optimizer))
     rows = recipe.global_batch_size // recipe.accumulation // devices
     batch = abstract_batch(row_fields(header), rows, 1, None)

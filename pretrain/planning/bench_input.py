@@ -12,7 +12,7 @@ from pretrain.devices.available import available_devices
 from pretrain.devices.peaks import peak_tflops
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import STAGES, TrainingBatches
-from pretrain.models.bert.config import BertConfig
+from pretrain.models.config import RowShape, default_config
 from pretrain.planning.machines import machine_named
 from pretrain.recipe import Masking, Mesh
 
@@ -81,5 +81,6 @@ def records_eaten(header: RecordsHeader) -> float:
     peak = peak_tflops(machine.device_kind)
     assert peak is not None
     predictions = Masking().rate * header.length
-    flops = BertConfig().flops_per_token(header.vocabulary_size, header.length, round(predictions)) * header.length
+    row = RowShape(header.length, header.target_length, header.vocabulary_size, round(predictions))
+    flops = default_config().flops_per_row(row, frozenset({"vocabulary"}))
     return MFU * peak * 1e12 * machine.devices / flops

@@ -16,7 +16,7 @@ from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer
 from pretrain.devices.peaks import peak_tflops
 from pretrain.input.schedule import Stretch, stretches
-from pretrain.models.bert.model import REMAT
+from pretrain.models.core.remat import REMAT
 from pretrain.monitoring.console import duration
 from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
@@ -111,7 +111,7 @@ def _how(machine: Machine) -> str:
 
 
 def _sizes(recipe: TrainingRecipe, header: RecordsHeader) -> None:
-    encoder = recipe.model.parameter_count(header.vocabulary_size, pooler=header.has_pairs)
+    encoder = recipe.model.parameter_count(header.vocabulary_size, make_objective(recipe, header).model.heads)
     tokens = recipe.global_batch_size * header.length
     per_token = flops_per_token(recipe, header)
     _line("parameters", f"{encoder:,} in the encoder")
@@ -122,8 +122,7 @@ def _sizes(recipe: TrainingRecipe, header: RecordsHeader) -> None:
 
 def flops_per_token(recipe: TrainingRecipe, header: RecordsHeader) -> float:
     """Model FLOPs of a training token of such records, forward and backward."""
-    predictions = make_objective(recipe, header).max_predictions
-    return recipe.model.flops_per_token(header.vocabulary_size, header.length, predictions)
+    return make_objective(recipe, header).flops_per_token(header.length)
 
 
 def _fitted(

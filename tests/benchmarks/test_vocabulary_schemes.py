@@ -14,7 +14,8 @@ from benchmarks.vocabulary_schemes.hidden_eojeols import Question, bits_per_char
 from benchmarks.vocabulary_schemes.sentiment import sentiment_task
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer, hugging_face_files
 from pretrain.models.bert.config import BertConfig
-from pretrain.models.bert.model import BertForPreTraining
+from pretrain.models.bert.model import Bert
+from pretrain.models.protocols import Compute
 
 LETTERS = "가나다라마바사학교에서는"
 
@@ -90,7 +91,7 @@ def test_a_model_that_knows_nothing_needs_the_logarithm_of_the_rows_for_each_pie
     asked = [Question("가 학교에서는 나 다라", (1, 3))] * 20  # more rows than the model sees at once
     for tokenizer, pieces in ((letters, 7), (merged, 5)):
         config = BertConfig(1, 8, 1, 8, max_position_embeddings=64)
-        model = BertForPreTraining(config, tokenizer.size, next_sentence=False, compute_dtype="float32")
+        model = Bert(config, tokenizer.size, frozenset({"vocabulary"}), Compute())
         params = jax.tree.map(np.zeros_like, jax.device_get(model.init(jax.random.key(0))))
         bits = bits_per_character(model, params, tokenizer, asked)
         assert bits == pytest.approx(pieces * math.log2(tokenizer.size) / 7, rel=1e-5)

@@ -16,7 +16,8 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import hugging_face_files
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import step_folder
-from pretrain.models.bert.hugging_face import hugging_face_config, to_hugging_face
+from pretrain.hugging_face.weights import to_hugging_face
+from pretrain.models.bert.family import FAMILY
 from pretrain.objectives.masked_lm.objective import MaskedLanguageModel, make_objective
 from pretrain.recipe import TrainingRecipe
 from pretrain.start import starting_parameters
@@ -40,19 +41,18 @@ def other(tiny: TrainingRecipe, tmp_path: Path, objective: tuple[MaskedLanguageM
     for name, content in hugging_face_files(pieces, lowercase=False).items():
         (folder / name).write_text(content, encoding="utf-8")
     random = np.random.default_rng(0)
-    shapes = to_hugging_face(jax.jit(objective[0].init)(), tiny.model, VOCABULARY)
+    shapes = to_hugging_face(jax.jit(objective[0].init)(), objective[0].rules(), VOCABULARY)
     save_file(
         {name: random.normal(size=tensor.shape).astype(np.float32) for name, tensor in shapes.items()},
         folder / "model.safetensors",
     )
-    config = hugging_face_config(tiny.model, VOCABULARY, pad_token_id=0, next_sentence=False)
+    config = FAMILY.config_to_json(tiny.model, VOCABULARY, 0, frozenset({"vocabulary"}))
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
 
 def started(place: Path, objective: tuple[MaskedLanguageModel, Path]) -> dict[str, np.ndarray]:
-    model = objective[0].model
-    return to_hugging_face(starting_parameters(place, *objective), model.config, model.vocab_size)
+    return to_hugging_face(starting_parameters(place, *objective), objective[0].rules(), VOCABULARY)
 
 
 def test_rows_follow_their_pieces_and_all_else_is_the_same(
@@ -79,8 +79,7 @@ def test_what_a_bare_encoder_lacks_is_as_without_a_start(
         (other / name).write_text(content, encoding="utf-8")
     caplog.set_level("INFO")
     found = started(other, objective)
-    model = objective[0].model
-    fresh = to_hugging_face(jax.jit(objective[0].init)(), model.config, model.vocab_size)
+    fresh = to_hugging_face(jax.jit(objective[0].init)(), objective[0].rules(), VOCABULARY)
     np.testing.assert_array_equal(found[ROWS][:150], tensors[ROWS][:150])
     np.testing.assert_array_equal(found[ROWS][150:], fresh[ROWS][150:])
     np.testing.assert_array_equal(
@@ -95,8 +94,8 @@ def test_what_a_bare_encoder_lacks_is_as_without_a_start(
     [
         ("num_attention_heads", 4, "its num_attention_heads is 4, model.num_attention_heads is 2"),
         ("hidden_size", 64, "its hidden_size is 64"),
-        ("model_type", "roberta", "config.json says roberta"),
-        ("hidden_act", "relu", "config.json says bert, relu"),
+        ("model_type", "roberta", "config.json says model_type roberta; this code reads bert"),
+        ("hidden_act", "relu", "config.json says hidden_act relu"),
     ],
 )
 def test_another_model_is_refused(

@@ -1,12 +1,14 @@
 """Sizes of a BERT and its arithmetic. No JAX here: recipes import this file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pretrain.models.config import ModelConfig, RowShape
 from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, number
 
 
 @dataclass(frozen=True)
-class BertConfig:
+class BertConfig(ModelConfig):
     """A BERT encoder (Devlin et al. 2019, arXiv 1810.04805) with Hugging Face's names."""
 
     num_hidden_layers: int = number(12, AT_LEAST_ONE)
@@ -32,26 +34,32 @@ class BertConfig:
     vocab_size: int | None = None
     """Rows of the vocabulary. Left None: the records say. A number that differs from the records' is refused."""
 
-    def parameter_count(self, vocab_size: int, *, pooler: bool = True) -> int:
-        """Parameters of the encoder without heads; KLUE-BERT-base (32,000 rows) has 110,617,344 with its pooler."""
+    def longest_row(self) -> tuple[str, int]:
+        return "max_position_embeddings", self.max_position_embeddings
+
+    def token_types(self) -> tuple[str, int]:
+        return "type_vocab_size", self.type_vocab_size
+
+    def tensor_divides(self) -> Mapping[str, int]:
+        return {"num_attention_heads": self.num_attention_heads}
+
+    def in_words(self) -> str:
+        return f"{self.num_hidden_layers} layers, {self.hidden_size} wide"
+
+    def has_dropout(self) -> bool:
+        return bool(self.hidden_dropout_prob or self.attention_probs_dropout_prob)
+
+    def parameter_count(self, vocab_size: int, heads: frozenset[str]) -> int:
+        """Parameters of the encoder; KLUE-BERT-base (32,000 rows) has 110,617,344 with its pooler (the head `pair`)."""
         hidden, inner = self.hidden_size, self.intermediate_size
         embeddings = (vocab_size + self.max_position_embeddings + self.type_vocab_size + 2) * hidden
         attention = 4 * (hidden * hidden + hidden) + 2 * hidden
         feed_forward = 2 * hidden * inner + inner + hidden + 2 * hidden
-        return (
-            embeddings
-            + self.num_hidden_layers * (attention + feed_forward)
-            + (hidden * hidden + hidden if pooler else 0)
-        )
+        pooler = hidden * hidden + hidden if "pair" in heads else 0
+        return embeddings + self.num_hidden_layers * (attention + feed_forward) + pooler
 
-    def flops_per_token(self, vocab_size: int, length: int, predictions: int) -> float:
-        """Model FLOPs of one training token, forward and backward (three times the forward's multiply-adds, two each).
-
-        - `length`: tokens a row, for the attention scores.
-        - `predictions`: positions a row that the masked-LM head sees.
-        Counts matrix products only, as is usual for MFU (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
-        """
+    def flops_per_row(self, row: RowShape, heads: frozenset[str]) -> float:
         hidden, inner = self.hidden_size, self.intermediate_size
-        layer = 4 * hidden * hidden + 2 * hidden * inner + 2 * length * hidden
-        head = (hidden * hidden + hidden * vocab_size) * predictions / length
-        return 6.0 * (self.num_hidden_layers * layer + head)
+        layer = 4 * hidden * hidden + 2 * hidden * inner + 2 * row.length * hidden
+        head = (hidden * hidden + hidden * row.vocabulary_size) * row.predictions
+        return 6.0 * (self.num_hidden_layers * layer * row.length + head)

@@ -2,13 +2,11 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
 from pretrain.models.bert.config import BertConfig
@@ -29,33 +27,17 @@ from pretrain.models.core.layers import (
     split_rows,
     wide_einsum,
 )
+from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
+from pretrain.models.protocols import Compute, Inputs
 
-SHARDING_RULES: tuple[tuple[str, tuple[str | tuple[str, ...] | None, ...]], ...] = (
-    (r"word_embeddings/embedding$", (("tensor", "fsdp"),)),
-    (r"layer/.*(query|key|value|intermediate/dense)/kernel$", (None, "fsdp", "tensor")),
-    (r"layer/.*(query|key|value|intermediate/dense)/bias$", (None, "tensor")),
-    (r"layer/.*output/dense/kernel$", (None, "tensor", "fsdp")),
-    (r"(pooler|transform)/dense/kernel$", ("fsdp",)),
-    (r"cls/predictions/bias$", ("tensor",)),
-    (r"(position|token_type)_embeddings/embedding$", ()),
-    (r"(LayerNorm/(scale|bias)|dense/bias|seq_relationship/(kernel|bias))$", ()),
-)
-"""Regular expression on a parameter's path ("bert/encoder/layer/attention/self/query/kernel") -> mesh axis of each dimension.
-
-The first rule that re.search finds counts; dimensions beyond the tuple are not split. An encoder layer's first dimension is the
-stack of layers. Heads and the feed-forward width are split over "tensor", so that each block ends in one sum over it. The word
-table is split by rows: split by width, XLA gathers twice the bytes. The small tables are not worth a gather.
-"""
+HEADS = frozenset({"vocabulary", "pair"})
+"""All heads that a BERT may have."""
 
 ROW_MULTIPLE = 128
 """The word table has a multiple of this many rows, so that any vocabulary can be split over devices (128: a TPU's lane width)."""
 
 PADDED_LOGIT = -1e30
 """Logit of the rows that are only padding: far below any other, yet finite in float32 and bfloat16."""
-
-REMAT: tuple[Literal["none", "attention", "dots", "full"], ...] = ("none", "attention", "dots", "full")
-"""What the backward pass keeps of a layer: everything; all but attention scores (Korthikanti et al. 2022, arXiv 2205.05198, section
-5); its products with weights; its input only."""
 
 
 class Embeddings(nnx.Module):
@@ -134,10 +116,10 @@ class Encoder(nnx.Module):
 class Body(nnx.Module):
     """Embeddings, encoder and, for sentence pairs, the pooler."""
 
-    def __init__(self, config: BertConfig, vocab_size: int, next_sentence: bool, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: BertConfig, vocab_size: int, pair: bool, rngs: nnx.Rngs) -> None:
         self.embeddings = Embeddings(config, vocab_size, rngs)
         self.encoder = Encoder(config, rngs)
-        if next_sentence:
+        if pair:
             self.pooler = Dense(config.hidden_size, config.hidden_size, config, rngs)
 
 
@@ -150,47 +132,40 @@ class Predictions(nnx.Module):
 
 
 class Heads(nnx.Module):
-    """The masked-LM head and, for sentence pairs, the next-sentence classifier."""
+    """The masked-LM head and the classifier of pairs, as far as wanted."""
 
-    def __init__(self, config: BertConfig, vocab_size: int, next_sentence: bool, rngs: nnx.Rngs) -> None:
-        self.predictions = Predictions(config, vocab_size, rngs)
-        if next_sentence:
+    def __init__(self, config: BertConfig, vocab_size: int, heads: frozenset[str], rngs: nnx.Rngs) -> None:
+        if "vocabulary" in heads:
+            self.predictions = Predictions(config, vocab_size, rngs)
+        if "pair" in heads:
             self.seq_relationship = Linear(config.hidden_size, 2, initializer_range=config.initializer_range, rngs=rngs)
 
 
-class Model(nnx.Module):
-    """The whole tree: `bert` and `cls`."""
+class Tree(nnx.Module):
+    """The whole tree: `bert` and, with heads, `cls`."""
 
-    def __init__(self, config: BertConfig, vocab_size: int, next_sentence: bool, rngs: nnx.Rngs) -> None:
-        self.bert = Body(config, vocab_size, next_sentence, rngs)
-        self.cls = Heads(config, vocab_size, next_sentence, rngs)
+    def __init__(self, config: BertConfig, vocab_size: int, heads: frozenset[str], rngs: nnx.Rngs) -> None:
+        self.bert = Body(config, vocab_size, "pair" in heads, rngs)
+        if heads:
+            self.cls = Heads(config, vocab_size, heads, rngs)
 
 
 @dataclass(frozen=True)
-class BertForPreTraining:
-    """BERT with the masked-LM head and, where wanted, the next-sentence head.
+class Bert:
+    """BERT with its heads: `vocabulary` (masked LM) and `pair` (next sentence or sentence order, with the pooler).
 
     - `config`: the sizes.
-    - `vocab_size`: rows of the vocabulary; the word table is padded to a multiple of ROW_MULTIPLE.
-    - `next_sentence`: whether there are a pooler and a next-sentence classifier.
-    - `compute_dtype`: type of activations and matrix products. LayerNorm, softmax and logits are float32.
-    - `parameter_dtype`: type in which parameters are drawn and kept.
-    - `remat`: one of REMAT; changes memory and time, never results.
-    - `scan_unroll`: layers unrolled in each turn of the scan; changes neither parameters nor results.
-    - `attention`: one of `pretrain.models.core.attention.IMPLEMENTATIONS`.
+    - `vocab_size`: entries of the vocabulary; the word table is padded to a multiple of ROW_MULTIPLE.
+    - `heads`: a subset of HEADS.
+    - `compute`: how it is computed. LayerNorm, softmax and logits are float32 whatever the types.
 
     Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
     """
 
     config: BertConfig
     vocab_size: int
-    _: KW_ONLY
-    next_sentence: bool
-    compute_dtype: DTypeLike
-    parameter_dtype: DTypeLike = jnp.float32
-    remat: str = "none"
-    scan_unroll: int = 1
-    attention: str = "xla"
+    heads: frozenset[str]
+    compute: Compute
 
     def __post_init__(self) -> None:
         config = self.config
@@ -204,10 +179,7 @@ class BertForPreTraining:
                 f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
                 "leave model.vocab_size unset"
             )
-        if self.remat not in REMAT:
-            raise InputError(f'remat "{self.remat}" is not known; use one of: {", ".join(REMAT)}')
-        if self.scan_unroll < 1:
-            raise InputError(f"scan_unroll is {self.scan_unroll}; it must be 1 or more")
+        check_remat(self.compute.remat, self.compute.scan_unroll)
 
     def init(self, key: jax.Array) -> Parameters:
         """Draws the parameters as Hugging Face does: kernels and tables normal(0, initializer_range), biases 0, scales 1.
@@ -215,45 +187,32 @@ class BertForPreTraining:
         The row of [PAD] is drawn like any other (torch sets it to zero): no other token sees a padding position, and as an
         output the row is a class like the rest.
         """
-        drawn = parameters(Model(self.config, self.vocab_size, self.next_sentence, nnx.Rngs(params=key)))
-        return jax.tree.map(lambda parameter: parameter.astype(self.parameter_dtype), drawn)
+        drawn = parameters(Tree(self.config, self.vocab_size, self.heads, nnx.Rngs(params=key)))
+        return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), drawn)
 
-    def encode(
-        self,
-        params: Parameters,
-        token_ids: jax.Array,
-        *,
-        position_ids: jax.Array,
-        token_type_ids: jax.Array,
-        segments: jax.Array,
-        dropout_key: jax.Array | None = None,
-    ) -> jax.Array:
+    def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
         """Runs the encoder.
 
-        - `token_ids`, `position_ids`, `token_type_ids`: integers [B, L].
-        - `segments`: integers [B, L]; a token attends where the segment is its own. Give padding a segment of its own.
+        - `inputs`: integers [B, L]; positions are rows of the position table.
         - `dropout_key`: one key, or a key [B] for each row; switches dropout on; its implementation draws the bits.
 
         Returns the last hidden states [B, L, H] in compute_dtype. An id beyond the word or position table gives NaN.
         """
         config = self.config
         embeddings_key, layers_key = fold_key(dropout_key, 0), fold_key(dropout_key, 1)
-        hidden = self._embed(params["bert"]["embeddings"], token_ids, position_ids, token_type_ids, embeddings_key)
+        hidden = self._embed(params["bert"]["embeddings"], inputs, embeddings_key)
 
         def run_layer(hidden: jax.Array, layer: tuple[Parameters, jax.Array]) -> tuple[jax.Array, None]:
             layer_params, index = layer
-            return split_rows(self._layer(layer_params, hidden, segments, fold_key(layers_key, index))), None
+            return split_rows(self._layer(layer_params, hidden, inputs.segments, fold_key(layers_key, index))), None
 
-        if self.remat in ("dots", "full"):
-            # "dots" leaves attention scores, the largest part, to be computed again: they are products with batch axes.
-            policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if self.remat == "dots" else None
-            run_layer = self._recomputed(run_layer, policy)
+        run_layer = rematerialised_layer(run_layer, self.compute.remat, unrolled=self._unrolled)
         layers = (params["bert"]["encoder"]["layer"], jnp.arange(config.num_hidden_layers))
-        hidden, _ = jax.lax.scan(run_layer, hidden, layers, unroll=self.scan_unroll)
+        hidden, _ = jax.lax.scan(run_layer, hidden, layers, unroll=self.compute.scan_unroll)
         return hidden
 
-    def masked_lm_logits(self, params: Parameters, hidden_at_positions: jax.Array) -> jax.Array:
-        """Scores the vocabulary at hidden states [..., H] that were gathered at the masked positions.
+    def vocabulary_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Scores the vocabulary at hidden states [..., H]: those of the masked positions while training.
 
         Returns float32 [..., V] with V the padded vocabulary. Rows at and beyond vocab_size hold PADDED_LOGIT: the mask is part
         of the bias, which is added anyway, so it costs nothing; slicing would give sharded logits uneven shards. A softmax
@@ -261,32 +220,25 @@ class BertForPreTraining:
         """
         head = params["cls"]["predictions"]
         table = params["bert"]["embeddings"]["word_embeddings"]["embedding"]
-        hidden = gelu(linear(head["transform"]["dense"], hidden_at_positions, self.compute_dtype))
+        hidden = gelu(linear(head["transform"]["dense"], hidden, self.compute.compute_dtype))
         hidden = self._layer_norm(head["transform"]["LayerNorm"], hidden)
-        logits = wide_einsum("...h,vh->...v", hidden, table.astype(self.compute_dtype))
+        logits = wide_einsum("...h,vh->...v", hidden, table.astype(self.compute.compute_dtype))
         return logits + jnp.where(jnp.arange(table.shape[0]) < self.vocab_size, head["bias"], PADDED_LOGIT)
 
-    def next_sentence_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+    def pair_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         """Classifies rows [B, L, H] by their first position: float32 [B, 2], index 0 meaning that the second part follows."""
-        pooled = jnp.tanh(linear(params["bert"]["pooler"]["dense"], hidden[:, 0], self.compute_dtype))
+        pooled = jnp.tanh(linear(params["bert"]["pooler"]["dense"], hidden[:, 0], self.compute.compute_dtype))
         classifier = params["cls"]["seq_relationship"]
         return wide_einsum("bh,hc->bc", pooled, classifier["kernel"].astype(pooled.dtype)) + classifier["bias"]
 
-    def _embed(
-        self,
-        params: Parameters,
-        token_ids: jax.Array,
-        position_ids: jax.Array,
-        token_type_ids: jax.Array,
-        key: jax.Array | None,
-    ) -> jax.Array:
-        total = embed(params["word_embeddings"], token_ids) + embed(params["position_embeddings"], position_ids)
-        total = split_rows(total + embed_few(params["token_type_embeddings"], token_type_ids))
+    def _embed(self, params: Parameters, inputs: Inputs, key: jax.Array | None) -> jax.Array:
+        total = embed(params["word_embeddings"], inputs.tokens) + embed(params["position_embeddings"], inputs.positions)
+        total = split_rows(total + embed_few(params["token_type_embeddings"], inputs.token_types))
         return dropout(self._layer_norm(params["LayerNorm"], total), self.config.hidden_dropout_prob, key)
 
     def _layer(self, params: Parameters, hidden: jax.Array, segments: jax.Array, key: jax.Array | None) -> jax.Array:
         """One encoder layer with LayerNorm after each residual sum, as in the original: [B, L, H] to [B, L, H]."""
-        config, dtype = self.config, self.compute_dtype
+        config, dtype = self.config, self.compute.compute_dtype
         # One axis of rows outside attention: products of two matrices, whose gradients sum over one axis, take a CPU a
         # twentieth less time for a step. Reshaped once: the backward pass keeps each shape that a product gets.
         rows = hidden.reshape(-1, config.hidden_size)
@@ -296,28 +248,26 @@ class BertForPreTraining:
             linear(params["attention"]["self"][name], rows, dtype).reshape(heads) for name in ("query", "key", "value")
         )
         attend: Callable[..., jax.Array] = functools.partial(
-            attention, implementation=self.attention, dropout_rate=config.attention_probs_dropout_prob
+            attention, implementation=self.compute.attention, dropout_rate=config.attention_probs_dropout_prob
         )
-        if self.remat == "attention":
-            attend = self._recomputed(attend)
+        if self.compute.remat == "attention":
+            attend = recomputed(attend, unrolled=self._unrolled)
         mixed = attend(q, k, v, segments=segments, dropout_key=keys[0]).reshape(rows.shape)
         rows = self._add_and_norm(params["attention"]["output"], mixed, rows, keys[1])
         inner = gelu(linear(params["intermediate"]["dense"], rows, dtype))
         return self._add_and_norm(params["output"], inner, rows, keys[2]).reshape(hidden.shape)
 
-    def _recomputed(
-        self, function: Callable[..., Any], policy: Callable[..., bool] | None = None
-    ) -> Callable[..., Any]:
-        """Lets the backward pass compute again what the policy does not keep; without one, all of it."""
-        # Inside the loop over layers XLA cannot merge the second computation with the first; unrolled in full it would.
-        unrolled = self.scan_unroll >= self.config.num_hidden_layers
-        return jax.checkpoint(function, policy=policy, prevent_cse=unrolled)
+    @property
+    def _unrolled(self) -> bool:
+        return self.compute.scan_unroll >= self.config.num_hidden_layers
 
     def _add_and_norm(
         self, params: Parameters, inputs: jax.Array, residual: jax.Array, key: jax.Array | None
     ) -> jax.Array:
-        outputs = dropout(linear(params["dense"], inputs, self.compute_dtype), self.config.hidden_dropout_prob, key)
+        outputs = dropout(
+            linear(params["dense"], inputs, self.compute.compute_dtype), self.config.hidden_dropout_prob, key
+        )
         return self._layer_norm(params["LayerNorm"], residual + outputs)
 
     def _layer_norm(self, params: Parameters, inputs: jax.Array) -> jax.Array:
-        return layer_norm(params, inputs, epsilon=self.config.layer_norm_eps, dtype=self.compute_dtype)
+        return layer_norm(params, inputs, epsilon=self.config.layer_norm_eps, dtype=self.compute.compute_dtype)

@@ -11,8 +11,12 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Layout, RecordsHeader
 from pretrain.input.batches import Batch
-from pretrain.models.bert.model import BertForPreTraining
+from pretrain.models.bert.model import Bert
+from pretrain.models.config import RowShape
 from pretrain.models.core.layers import Parameters
+from pretrain.models.parameter_rules import Rules
+from pretrain.models.protocols import Compute, Inputs
+from pretrain.models.registry import family_of
 from pretrain.objectives.corruption.masking import mask_rows
 from pretrain.objectives.masked_lm.losses import gather_positions, masked_lm_sums
 from pretrain.objectives.masked_lm.sentence_pairs import PAIR_LOSSES, next_sentence_sums
@@ -29,7 +33,7 @@ INIT, MASKS, DROPOUT, EVALUATION_MASKS = range(4)
 class MaskedLanguageModel:
     """Masked language modelling, with next-sentence or sentence-order prediction where the records hold such pairs.
 
-    - `model`: made by `make_model`.
+    - `model`: has the head `vocabulary`, and `pair` for pairs.
     - `masking`: rates and shares.
     - `header`: the records' header.
     - `seed`, `dropout_rng`: see `TrainingRecipe`.
@@ -37,7 +41,7 @@ class MaskedLanguageModel:
     All methods are pure and run under jax.jit. Arrays of a batch are [accumulation, microbatch, ...].
     """
 
-    model: BertForPreTraining
+    model: Bert
     masking: Masking
     header: RecordsHeader
     seed: int
@@ -54,8 +58,12 @@ class MaskedLanguageModel:
 
     def flops_per_token(self, length: int) -> float:
         """Model FLOPs of a training token in rows of this length, forward and backward."""
-        config = self.model.config
-        return config.flops_per_token(self.header.vocabulary_size, length, self.predictions(length))
+        row = RowShape(length, 0, self.header.vocabulary_size, self.predictions(length))
+        return self.model.config.flops_per_row(row, self.model.heads) / length
+
+    def rules(self) -> Rules:
+        """The table of the parameters."""
+        return family_of(self.model.config).rules(self.model.config, self.model.heads)
 
     def key(self, purpose: int, implementation: str = "threefry2x32") -> jax.Array:
         """The run's key for one of INIT, MASKS, DROPOUT, EVALUATION_MASKS."""
@@ -140,18 +148,12 @@ class MaskedLanguageModel:
         self, params: Parameters, masked: dict[str, jax.Array], dropout_key: jax.Array | None = None
     ) -> jax.Array:
         """The last hidden states [microbatch, L, H] of one microbatch; its arrays are those of `masked` without the first axis."""
-        return self.model.encode(
-            params,
-            masked["inputs"],
-            position_ids=masked["position_ids"],
-            token_type_ids=masked["token_type_ids"],
-            segments=masked["segments"],
-            dropout_key=dropout_key,
-        )
+        inputs = Inputs(*(masked[name] for name in ("inputs", "segments", "position_ids", "token_type_ids")))
+        return self.model.encode(params, inputs, dropout_key=dropout_key)
 
     def masked_lm_logits(self, params: Parameters, hidden: jax.Array, masked: dict[str, jax.Array]) -> jax.Array:
         """Scores of the vocabulary, float32 [microbatch, K, V], at the predicted positions only."""
-        return self.model.masked_lm_logits(params, gather_positions(hidden, masked["positions"]))
+        return self.model.vocabulary_logits(params, gather_positions(hidden, masked["positions"]))
 
     def loss_sums(
         self, params: Parameters, masked: dict[str, jax.Array], dropout_key: jax.Array | None
@@ -167,7 +169,7 @@ class MaskedLanguageModel:
         logits = self.masked_lm_logits(params, hidden, masked)
         sums = {"masked_lm": masked_lm_sums(logits, masked["labels"], masked["weights"])}
         if self.header.has_pairs:
-            pair_logits = self.model.next_sentence_logits(params, hidden)
+            pair_logits = self.model.pair_logits(params, hidden)
             pair_sums = next_sentence_sums(pair_logits, masked["label"], masked["row_weights"])
             sums[PAIR_LOSSES[self.header.layout]] = pair_sums
         return sums
@@ -201,14 +203,13 @@ def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLangu
         raise InputError(f"model.type_vocab_size {model.type_vocab_size}: sentence pairs need 2 token types")
     if recipe.dropout_rng not in ("threefry", "rbg"):
         raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be threefry or rbg")
-    bert = BertForPreTraining(
-        model,
-        header.vocabulary_size,
-        next_sentence=header.has_pairs,
-        compute_dtype=jnp.dtype(recipe.compute_dtype),
-        parameter_dtype=jnp.dtype(recipe.parameter_dtype),
+    compute = Compute(
+        compute_dtype=recipe.compute_dtype,
+        parameter_dtype=recipe.parameter_dtype,
         remat=recipe.remat,
         scan_unroll=recipe.scan_unroll,
         attention=recipe.attention,
     )
+    heads = frozenset({"vocabulary", "pair"} if header.has_pairs else {"vocabulary"})
+    bert = Bert(model, header.vocabulary_size, heads, compute)
     return MaskedLanguageModel(bert, recipe.masking, header, recipe.seed, recipe.dropout_rng)

@@ -17,7 +17,6 @@ from tiny_run import LENGTH, TINY, changed
 from data_pipeline.contract.records import RecordsHeader, read_header, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import abstract_batch
-from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.optimization.optimizer import make_optimizer
 from pretrain.optimization.step import initial_state, make_steps
@@ -43,7 +42,7 @@ def lowered(header: RecordsHeader, recipe: TrainingRecipe, devices: int) -> str:
     """The train step as StableHLO."""
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
     with jax.set_mesh(mesh):
-        steps = make_steps(make_objective(recipe, header), recipe, SHARDING_RULES, mesh)
+        steps = make_steps(make_objective(recipe, header), recipe, mesh)
         sharding = batch_sharding(mesh)
         batch = abstract_batch(row_fields(header), recipe.global_batch_size, recipe.accumulation, sharding)
         return steps.train.lower(steps.abstract_state, batch).as_text()
@@ -75,7 +74,8 @@ def compiled(folder: Path, recipe: TrainingRecipe, machine: str) -> Footprint:
 
 
 def parameter_bytes(header: RecordsHeader, recipe: TrainingRecipe, width: int) -> int:
-    shapes = jax.eval_shape(lambda: initial_state(make_objective(recipe, header), make_optimizer(recipe)))
+    objective = make_objective(recipe, header)
+    shapes = jax.eval_shape(lambda: initial_state(objective, make_optimizer(recipe, objective.rules())))
     return width * sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
 
 
@@ -109,5 +109,6 @@ def test_the_module_for_a_tpu_updates_its_state_in_place_and_leaves_the_host_alo
     footprint = compiled(pairs_folder, RECIPE, machine)
     assert not HOST.search(footprint.program)
     aliased = footprint.program.partition("input_output_alias={")[2].partition("entry_computation_layout")[0]
-    state = jax.eval_shape(lambda: initial_state(make_objective(RECIPE, header), make_optimizer(RECIPE)))
+    objective = make_objective(RECIPE, header)
+    state = jax.eval_shape(lambda: initial_state(objective, make_optimizer(RECIPE, objective.rules())))
     assert aliased.count("may-alias") + aliased.count("must-alias") == len(jax.tree.leaves(state))

@@ -13,7 +13,6 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, TrainingBatches
-from pretrain.models.bert.model import SHARDING_RULES
 from pretrain.models.core.layers import dropout
 from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.optimization.optimizer import make_optimizer
@@ -28,14 +27,14 @@ DROPOUT = changed(TINY, model={"hidden_dropout_prob": 0.1, "attention_probs_drop
 @cache
 def first_state(folder: Path, recipe: TrainingRecipe) -> Any:
     objective = make_objective(recipe, Records(folder, "train").header)
-    return jax.device_get(jax.jit(lambda: initial_state(objective, make_optimizer(recipe)))())
+    return jax.device_get(jax.jit(lambda: initial_state(objective, make_optimizer(recipe, objective.rules())))())
 
 
 def steps_on(folder: Path, recipe: TrainingRecipe, devices: int) -> tuple[CompiledSteps, Any, TrainingBatches]:
     """The steps on so many devices, the state at step 0, and the batches."""
     records = Records(folder, "train")
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
-    steps = make_steps(make_objective(recipe, records.header), recipe, SHARDING_RULES, mesh)
+    steps = make_steps(make_objective(recipe, records.header), recipe, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, steps.abstract_state)
     kept = {"optimizer": vars(recipe.optimizer), "parameter_dtype": recipe.parameter_dtype}
     start = first_state(folder, changed(TINY, **kept))

@@ -84,7 +84,7 @@ def test_an_estimate_grows_with_the_rows_of_a_device() -> None:
     recipe = petitions_small.training
     header = plan.planned_header(petitions_small.data)
     one, four = estimate_step(recipe, header, 1), estimate_step(recipe, header, 4)
-    parameters = recipe.model.parameter_count(8_000, pooler=False)
+    parameters = recipe.model.parameter_count(8_000, frozenset({"vocabulary"}))
     assert one.state == four.state > 3 * 4 * parameters
     made_by_one, made_by_four = one.peak - one.state - 4 * parameters, four.peak - four.state - 4 * parameters
     assert made_by_one / made_by_four == pytest.approx(4, rel=0.1)

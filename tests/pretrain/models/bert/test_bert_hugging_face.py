@@ -1,6 +1,7 @@
 """Parity with transformers: names, logits, gradients, round trip, config.json."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,13 @@ import numpy as np
 import pytest
 
 from data_pipeline.contract.errors import InputError
+from pretrain.hugging_face.folder import Stored, read_configuration, read_model, write_folder
+from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
 from pretrain.models.bert.config import BertConfig
-from pretrain.models.bert.hugging_face import TIED, from_hugging_face, hugging_face_config, to_hugging_face
-from pretrain.models.bert.model import BertForPreTraining
+from pretrain.models.bert.family import FAMILY
+from pretrain.models.bert.model import HEADS, Bert
+from pretrain.models.core.layers import Parameters
+from pretrain.models.protocols import Compute, Inputs
 
 CONFIG = BertConfig(
     num_hidden_layers=2,
@@ -67,9 +72,14 @@ PRETRAINING = MASKED_LM | {
 """state_dict names and shapes of transformers 4.57.6 and 5.23.0, without the tied cls.predictions.decoder."""
 
 
-def built(next_sentence: bool) -> tuple[BertForPreTraining, Any]:
+MASKED_LM_HEADS = frozenset({"vocabulary"})
+EITHER = pytest.mark.parametrize("heads", [HEADS, MASKED_LM_HEADS], ids=["pairs", "no pairs"])
+TIED = ("cls.predictions.decoder.weight", "cls.predictions.decoder.bias")
+
+
+def built(heads: frozenset[str]) -> tuple[Bert, Any]:
     """A model whose biases and scales are random too, so that none of them can be lost without a difference."""
-    model = BertForPreTraining(CONFIG, VOCAB, next_sentence=next_sentence, compute_dtype="float32")
+    model = Bert(CONFIG, VOCAB, heads, Compute())
     random = np.random.default_rng(1)
 
     def draw(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
@@ -81,71 +91,108 @@ def built(next_sentence: bool) -> tuple[BertForPreTraining, Any]:
     return model, params
 
 
-@pytest.mark.parametrize(("next_sentence", "expected"), [(True, PRETRAINING), (False, MASKED_LM)])
-def test_tensors_have_hugging_faces_names_and_shapes(next_sentence: bool, expected: dict[str, Any]) -> None:
-    _, params = built(next_sentence)
-    tensors = to_hugging_face(params, CONFIG, VOCAB)
+def written(params: Any, heads: frozenset[str]) -> dict[str, np.ndarray]:
+    return to_hugging_face(params, FAMILY.rules(CONFIG, heads), VOCAB)
+
+
+def read(tensors: Mapping[str, np.ndarray], heads: frozenset[str], config: BertConfig = CONFIG) -> Parameters:
+    template = jax.eval_shape(Bert(config, VOCAB, heads, Compute()).init, jax.random.key(0))
+    return from_hugging_face(FAMILY.current_names(tensors), template, FAMILY.rules(config, heads), VOCAB)
+
+
+@pytest.mark.parametrize(("heads", "expected"), [(HEADS, PRETRAINING), (MASKED_LM_HEADS, MASKED_LM)])
+def test_tensors_have_hugging_faces_names_and_shapes(heads: frozenset[str], expected: dict[str, Any]) -> None:
+    _, params = built(heads)
+    tensors = written(params, heads)
     assert {name: tensor.shape for name, tensor in tensors.items()} == expected
     assert all(tensor.dtype == np.float32 and tensor.flags.c_contiguous for tensor in tensors.values())
 
 
-@pytest.mark.parametrize("next_sentence", [True, False])
-def test_round_trip_is_exact(next_sentence: bool) -> None:
-    _, params = built(next_sentence)
-    back = from_hugging_face(to_hugging_face(params, CONFIG, VOCAB), CONFIG, VOCAB, next_sentence=next_sentence)
+@EITHER
+def test_round_trip_is_exact(heads: frozenset[str]) -> None:
+    _, params = built(heads)
+    back = read(written(params, heads), heads)
     # Refuses trees of different structure.
     jax.tree.map(np.testing.assert_array_equal, back, params)
 
 
-def test_old_names_tied_copies_and_unwanted_heads_are_understood() -> None:
-    _, params = built(True)
+def stored(folder: Path, tensors: Mapping[str, np.ndarray], heads: frozenset[str], config: BertConfig = CONFIG) -> Path:
+    """A folder of the model, without a tokenizer."""
+    write_folder(folder, tensors, FAMILY.config_to_json(config, VOCAB, 0, heads))
+    return folder
+
+
+def loaded(folder: Path) -> tuple[Stored, Parameters]:
+    """What a folder holds, and the parameters of its heads."""
+    found = read_model(folder, FAMILY, read_configuration(folder, "here"), "here")
+    config = found.config
+    assert isinstance(config, BertConfig)
+    return found, read(found.tensors, found.heads, config)
+
+
+@pytest.mark.parametrize("named_head", [HEADS, MASKED_LM_HEADS], ids=["wanted", "unwanted"])
+def test_old_names_tied_copies_and_unwanted_heads_are_understood(named_head: frozenset[str], tmp_path: Path) -> None:
+    _, params = built(HEADS)
     tensors = {
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
-        for name, tensor in to_hugging_face(params, CONFIG, VOCAB).items()
+        for name, tensor in written(params, HEADS).items()
     }
-    tensors |= {name: np.zeros(1) for name in (*TIED, "bert.embeddings.position_ids")}
-    back = from_hugging_face(tensors, CONFIG, VOCAB, next_sentence=False)
-    assert "pooler" not in back["bert"]
-    np.testing.assert_array_equal(
-        back["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
-        params["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
-    )
+    tensors |= {name: np.zeros(1, np.float32) for name in (*TIED, "bert.embeddings.position_ids")}
+    assert ("pooler" in read(tensors, named_head)["bert"]) == ("pair" in named_head)
+    found, params_there = loaded(stored(tmp_path, tensors, named_head))
+    assert found.heads == HEADS, "what the folder holds, whatever its config.json names"
+    for back in (read(tensors, named_head), params_there):
+        np.testing.assert_array_equal(
+            back["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
+            params["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
+        )
 
 
-def test_a_checkpoint_that_does_not_fit_is_refused_by_tensor() -> None:
-    _, params = built(False)
-    tensors = to_hugging_face(params, CONFIG, VOCAB)
+def test_a_checkpoint_that_does_not_fit_is_refused_by_tensor(tmp_path: Path) -> None:
+    _, params = built(MASKED_LM_HEADS)
+    tensors = written(params, MASKED_LM_HEADS)
     name = "bert.encoder.layer.1.output.dense.weight"
     with pytest.raises(InputError, match=f"no tensor {name}"):
-        from_hugging_face({k: v for k, v in tensors.items() if k != name}, CONFIG, VOCAB, next_sentence=False)
+        read({k: v for k, v in tensors.items() if k != name}, MASKED_LM_HEADS)
     with pytest.raises(InputError, match=f"{name} is"):
-        from_hugging_face(tensors | {name: tensors[name].T}, CONFIG, VOCAB, next_sentence=False)
+        read(tensors | {name: tensors[name].T}, MASKED_LM_HEADS)
     surplus = {"bert.encoder.layer.2.output.dense.weight": tensors[name]}
-    with pytest.raises(InputError, match=r"layer\.2"):
-        from_hugging_face(tensors | surplus, CONFIG, VOCAB, next_sentence=False)
-    with pytest.raises(InputError, match="holds 2 layers but the model has 3"):
-        to_hugging_face(params, BertConfig(**(vars(CONFIG) | {"num_hidden_layers": 3})), VOCAB)
+    with pytest.raises(InputError, match=r"1 tensors that this model has not, the first is bert\.encoder\.layer\.2"):
+        loaded(stored(tmp_path, tensors | surplus, MASKED_LM_HEADS))
+    three, one = (BertConfig(**(vars(CONFIG) | {"num_hidden_layers": layers})) for layers in (3, 1))
+    with pytest.raises(InputError, match=r"no tensor bert\.encoder\.layer\.2\."):
+        loaded(stored(tmp_path, tensors, MASKED_LM_HEADS, three))
+    with pytest.raises(InputError, match=r"16 tensors that this model has not, the first is bert\.encoder\.layer\.1\."):
+        loaded(stored(tmp_path, tensors, MASKED_LM_HEADS, one))
 
 
-def saved_and_loaded(params: Any, next_sentence: bool, folder: Path) -> Any:
+def test_a_model_without_room_for_a_head_is_read_as_it_is(tmp_path: Path) -> None:
+    """Pairs need two token types."""
+    config = BertConfig(**(vars(CONFIG) | {"type_vocab_size": 1}))
+    _, params = built(MASKED_LM_HEADS)
+    tensors = written(params, MASKED_LM_HEADS)
+    tensors["bert.embeddings.token_type_embeddings.weight"] = np.ones((1, HIDDEN), np.float32)
+    _, back = loaded(stored(tmp_path, tensors, MASKED_LM_HEADS, config))
+    assert back["bert"]["embeddings"]["token_type_embeddings"]["embedding"].shape == (1, HIDDEN)
+
+
+def saved_and_loaded(params: Any, heads: frozenset[str], folder: Path) -> Any:
     """Writes config.json and model.safetensors and loads them with the class that config.json names."""
     pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    from safetensors.numpy import save_file
-
-    save_file(to_hugging_face(params, CONFIG, VOCAB), folder / "model.safetensors", metadata={"format": "pt"})
-    config = hugging_face_config(CONFIG, VOCAB, pad_token_id=0, next_sentence=next_sentence)
-    (folder / "config.json").write_text(json.dumps(config))
+    config = FAMILY.config_to_json(CONFIG, VOCAB, 0, heads)
+    write_folder(folder, written(params, heads), config)
     cls = getattr(transformers, config["architectures"][0])
     model, info = cls.from_pretrained(folder, output_loading_info=True)
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys")), info
     return model
 
 
-def compare(next_sentence: bool, folder: Path) -> dict[str, float]:
+def compare(heads: frozenset[str], folder: Path) -> dict[str, float]:
     """Largest absolute differences from transformers of logits and gradients, over rows with padding and two token types."""
-    model, params = built(next_sentence)
-    theirs = saved_and_loaded(params, next_sentence, folder)
+    model, params = built(heads)
+    with_pairs = "pair" in heads
+    theirs = saved_and_loaded(params, heads, folder)
     import torch
 
     random = np.random.default_rng(2)
@@ -158,16 +205,16 @@ def compare(next_sentence: bool, folder: Path) -> dict[str, float]:
     row = np.arange(rows)[:, None]
 
     def loss(params: Any) -> tuple[jax.Array, tuple[jax.Array, jax.Array | None]]:
-        hidden = model.encode(
-            params,
-            jnp.asarray(ids),
-            position_ids=jnp.broadcast_to(jnp.arange(length), ids.shape),
-            token_type_ids=jnp.asarray(types),
+        inputs = Inputs(
+            tokens=jnp.asarray(ids),
             segments=jnp.asarray(real.astype(np.int32)),
+            positions=jnp.broadcast_to(jnp.arange(length), ids.shape),
+            token_types=jnp.asarray(types),
         )
-        logits = model.masked_lm_logits(params, hidden)
+        hidden = model.encode(params, inputs)
+        logits = model.vocabulary_logits(params, hidden)
         total = -jax.nn.log_softmax(logits[row, positions])[row, jnp.arange(3), labels].mean()
-        pair = model.next_sentence_logits(params, hidden) if next_sentence else None
+        pair = model.pair_logits(params, hidden) if with_pairs else None
         if pair is not None:
             total -= jax.nn.log_softmax(pair)[jnp.arange(rows), follows].mean()
         return total, (logits[..., :VOCAB], pair)
@@ -178,19 +225,19 @@ def compare(next_sentence: bool, folder: Path) -> dict[str, float]:
     output = theirs.eval()(
         input_ids=torch.tensor(ids), attention_mask=torch.tensor(real.astype(int)), token_type_ids=torch.tensor(types)
     )
-    their_logits = output.prediction_logits if next_sentence else output.logits
+    their_logits = output.prediction_logits if with_pairs else output.logits
     chosen = their_logits[torch.tensor(row), torch.tensor(positions)]
     their_total = torch.nn.functional.cross_entropy(chosen.reshape(-1, VOCAB), torch.tensor(labels).reshape(-1))
     differences = {"logits": abs(np.asarray(logits) - their_logits.detach().numpy())[real].max()}
-    if next_sentence:
+    if with_pairs:
         their_pair = output.seq_relationship_logits
         their_total = their_total + torch.nn.functional.cross_entropy(their_pair, torch.tensor(follows))
-        differences["next_sentence_logits"] = abs(np.asarray(pair) - their_pair.detach().numpy()).max()
+        differences["pair_logits"] = abs(np.asarray(pair) - their_pair.detach().numpy()).max()
     their_total.backward()
     differences["loss"] = abs(float(total) - their_total.item())
 
     their_gradients = {name: parameter.grad.numpy() for name, parameter in theirs.named_parameters()}
-    our_gradients = to_hugging_face(gradients, CONFIG, VOCAB)
+    our_gradients = written(gradients, heads)
     assert our_gradients.keys() == their_gradients.keys() - set(TIED)
     differences["gradients"] = max(abs(our_gradients[name] - their_gradients[name]).max() for name in our_gradients)
     differences["gradients_relative"] = max(
@@ -203,11 +250,11 @@ def compare(next_sentence: bool, folder: Path) -> dict[str, float]:
     return {name: float(value) for name, value in differences.items()}
 
 
-@pytest.mark.parametrize("next_sentence", [True, False])
-def test_logits_and_gradients_equal_transformers(next_sentence: bool, tmp_path: Path) -> None:
-    differences = compare(next_sentence, tmp_path)
+@EITHER
+def test_logits_and_gradients_equal_transformers(heads: frozenset[str], tmp_path: Path) -> None:
+    differences = compare(heads, tmp_path)
     assert differences["logits"] < 1e-4
-    assert differences.get("next_sentence_logits", 0.0) < 1e-4
+    assert differences.get("pair_logits", 0.0) < 1e-4
     assert differences["loss"] < 1e-5
     assert differences["gradients"] < 1e-4
     assert differences["gradients_relative"] < 1e-4
@@ -219,10 +266,10 @@ def test_logits_and_gradients_equal_transformers(next_sentence: bool, tmp_path: 
 def test_config_json_says_what_transformers_reads(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    written = hugging_face_config(CONFIG, VOCAB, pad_token_id=3, next_sentence=True, dtype="bfloat16")
-    (tmp_path / "config.json").write_text(json.dumps(written))
+    told = FAMILY.config_to_json(CONFIG, VOCAB, 3, HEADS)
+    (tmp_path / "config.json").write_text(json.dumps(told))
     read = transformers.AutoConfig.from_pretrained(tmp_path)
     assert type(read).__name__ == "BertConfig"
-    for name in written.keys() - {"torch_dtype", "position_embedding_type"}:
-        assert getattr(read, name) == written[name], name
-    assert read.dtype in (torch.bfloat16, "bfloat16")
+    for name in told.keys() - {"torch_dtype", "position_embedding_type"}:
+        assert getattr(read, name) == told[name], name
+    assert read.dtype in (torch.float32, "float32")

@@ -1,7 +1,7 @@
 """What the BERT model promises without torch: sizes, packing, memory switches, dropout, padding of the vocabulary, sharding rules."""
 
 import functools
-import re
+import math
 from typing import Any
 
 import jax
@@ -9,13 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax.extend.core import jaxprs_in_params
 from jax.sharding import NamedSharding, PartitionSpec
 
 from data_pipeline.contract.errors import InputError
-from pretrain.devices.sharding import make_mesh, shardings
+from pretrain.devices.sharding import make_mesh, parameter_shardings
 from pretrain.models.bert.config import BertConfig
-from pretrain.models.bert.model import PADDED_LOGIT, ROW_MULTIPLE, SHARDING_RULES, BertForPreTraining
+from pretrain.models.bert.family import rules
+from pretrain.models.bert.model import HEADS, PADDED_LOGIT, ROW_MULTIPLE, Bert
+from pretrain.models.config import RowShape
 from pretrain.models.core.layers import Embedding, parameters
+from pretrain.models.parameter_rules import rule_of
+from pretrain.models.protocols import Compute, Inputs
 from pretrain.recipe import Mesh
 
 TINY = BertConfig(
@@ -27,6 +32,7 @@ TINY = BertConfig(
     initializer_range=0.2,
 )
 VOCAB = 150
+MASKED_LM = frozenset({"vocabulary"})
 
 
 @pytest.fixture(autouse=True)
@@ -35,9 +41,8 @@ def _exact_products() -> Any:
         yield
 
 
-def tiny(config: BertConfig = TINY, **choices: Any) -> BertForPreTraining:
-    chosen: dict[str, Any] = {"next_sentence": True, "compute_dtype": "float32"} | choices
-    return BertForPreTraining(config, VOCAB, **chosen)
+def tiny(config: BertConfig = TINY, heads: frozenset[str] = HEADS, **choices: Any) -> Bert:
+    return Bert(config, VOCAB, heads, Compute(**choices))
 
 
 @functools.cache
@@ -46,22 +51,22 @@ def drawn() -> Any:
     return jax.jit(tiny().init)(jax.random.key(0))
 
 
-def batch(rows: int = 2, length: int = 12) -> dict[str, jax.Array]:
+def batch(rows: int = 2, length: int = 12) -> Inputs:
     random = np.random.default_rng(0)
     segments = np.ones((rows, length), np.int32)
     segments[1:, length - 4 :] = 0
-    return {
-        "token_ids": jnp.asarray(random.integers(0, VOCAB, (rows, length)), jnp.uint16),
-        "position_ids": jnp.broadcast_to(jnp.arange(length), (rows, length)),
-        "token_type_ids": jnp.asarray(random.integers(0, 2, (rows, length))),
-        "segments": jnp.asarray(segments),
-    }
+    return Inputs(
+        tokens=jnp.asarray(random.integers(0, VOCAB, (rows, length)), jnp.uint16),
+        segments=jnp.asarray(segments),
+        positions=jnp.broadcast_to(jnp.arange(length), (rows, length)),
+        token_types=jnp.asarray(random.integers(0, 2, (rows, length))),
+    )
 
 
-def loss(model: BertForPreTraining, params: Any, key: jax.Array | None = None) -> jax.Array:
-    hidden = model.encode(params, **batch(), dropout_key=key)
-    words = jax.nn.log_softmax(model.masked_lm_logits(params, hidden[:, 1:4]))[..., 5]
-    return -words.mean() - jax.nn.log_softmax(model.next_sentence_logits(params, hidden))[:, 1].mean()
+def loss(model: Bert, params: Any, key: jax.Array | None = None) -> jax.Array:
+    hidden = model.encode(params, batch(), dropout_key=key)
+    words = jax.nn.log_softmax(model.vocabulary_logits(params, hidden[:, 1:4]))[..., 5]
+    return -words.mean() - jax.nn.log_softmax(model.pair_logits(params, hidden))[:, 1].mean()
 
 
 def leaves(tree: Any) -> dict[str, Any]:
@@ -69,23 +74,47 @@ def leaves(tree: Any) -> dict[str, Any]:
     return {"/".join(key.key for key in path): leaf for path, leaf in flat}
 
 
-def shapes(model: BertForPreTraining) -> dict[str, jax.ShapeDtypeStruct]:
+def shapes(model: Bert) -> dict[str, jax.ShapeDtypeStruct]:
     return leaves(jax.eval_shape(model.init, jax.random.key(0)))
 
 
 @pytest.mark.parametrize(("config", "vocab_size"), [(BertConfig(), 32000), (TINY, 256)])
 def test_init_has_as_many_parameters_as_the_config_says(config: BertConfig, vocab_size: int) -> None:
-    model = BertForPreTraining(config, vocab_size, next_sentence=True, compute_dtype="bfloat16")
-    body = sum(leaf.size for path, leaf in shapes(model).items() if path.startswith("bert/"))
-    assert body == config.parameter_count(vocab_size)
-    without = BertForPreTraining(config, vocab_size, next_sentence=False, compute_dtype="bfloat16")
-    body = sum(leaf.size for path, leaf in shapes(without).items() if path.startswith("bert/"))
-    assert body == config.parameter_count(vocab_size, pooler=False)
+    for heads in (HEADS, MASKED_LM):
+        model = Bert(config, vocab_size, heads, Compute(compute_dtype="bfloat16"))
+        body = sum(leaf.size for path, leaf in shapes(model).items() if path.startswith("bert/"))
+        assert body == config.parameter_count(vocab_size, heads)
 
 
 def test_klue_bert_base_has_its_published_size() -> None:
-    model = BertForPreTraining(BertConfig(), 32000, next_sentence=True, compute_dtype="bfloat16")
+    model = Bert(BertConfig(), 32000, HEADS, Compute(compute_dtype="bfloat16"))
     assert sum(leaf.size for path, leaf in shapes(model).items() if path.startswith("bert/")) == 110_617_344
+
+
+def test_the_flops_of_a_row_are_its_products_counted_one_by_one() -> None:
+    """Of the forward pass in its jaxpr, times three."""
+    row = RowShape(length=12, target_length=0, vocabulary_size=256, predictions=3)
+    model, inputs = Bert(TINY, 256, MASKED_LM, Compute()), batch(rows=1)
+
+    def forward(params: Any) -> jax.Array:
+        hidden = model.encode(params, inputs)
+        return model.vocabulary_logits(params, hidden[:, : row.predictions])
+
+    params = jax.eval_shape(model.init, jax.random.key(0))
+    assert TINY.flops_per_row(row, MASKED_LM) == 3 * 2 * multiply_adds(jax.make_jaxpr(forward)(params).jaxpr)
+
+
+def multiply_adds(jaxpr: Any) -> int:
+    """Of all matrix products, those in a scan once for each turn."""
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracting, _), _ = equation.params["dimension_numbers"]
+            left = equation.invars[0].aval.shape
+            total += equation.outvars[0].aval.size * math.prod(left[axis] for axis in contracting)
+        turns = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
+        total += turns * sum(multiply_adds(below) for below in jaxprs_in_params(equation.params))
+    return total
 
 
 def test_parameters_start_as_in_hugging_face() -> None:
@@ -102,8 +131,8 @@ def test_parameters_start_as_in_hugging_face() -> None:
             assert abs(float(real.mean())) < 5 * TINY.initializer_range / real.size**0.5, path
 
 
-def test_next_sentence_switches_its_parameters_only() -> None:
-    extra = shapes(tiny()).keys() - shapes(tiny(next_sentence=False)).keys()
+def test_the_pair_head_switches_its_parameters_only() -> None:
+    extra = shapes(tiny()).keys() - shapes(tiny(heads=MASKED_LM)).keys()
     assert {path.rsplit("/", 1)[0] for path in extra} == {"bert/pooler/dense", "cls/seq_relationship"}
 
 
@@ -127,7 +156,7 @@ def test_padding_rows_never_win_and_never_learn() -> None:
     low = jax.tree.map(lambda leaf: leaf, params)
     low["cls"]["predictions"]["bias"] = params["cls"]["predictions"]["bias"] - 1e4
     hidden = jax.random.normal(jax.random.key(1), (2, 12, 16))
-    logits = jax.jit(model.masked_lm_logits)(low, hidden)
+    logits = jax.jit(model.vocabulary_logits)(low, hidden)
     assert logits.dtype == jnp.float32
     assert logits.shape == (2, 12, 256)
     assert (logits[..., VOCAB:] == PADDED_LOGIT).all()
@@ -141,18 +170,18 @@ def test_padding_rows_never_win_and_never_learn() -> None:
 
 def test_packed_rows_equal_rows_alone() -> None:
     model, params = tiny(), drawn()
-    score = jax.jit(lambda batch: model.masked_lm_logits(params, model.encode(params, **batch))[..., :VOCAB])
+    score = jax.jit(lambda batch: model.vocabulary_logits(params, model.encode(params, batch))[..., :VOCAB])
     whole = batch(rows=1, length=12)
     cut, length = 6, 12
-    packed = whole | {
-        "position_ids": jnp.concatenate([jnp.arange(cut), jnp.arange(length - cut)])[None],
-        "segments": jnp.repeat(jnp.asarray([1, 2]), jnp.asarray([cut, length - cut]))[None],
-    }
+    packed = whole._replace(
+        positions=jnp.concatenate([jnp.arange(cut), jnp.arange(length - cut)])[None],
+        segments=jnp.repeat(jnp.asarray([1, 2]), jnp.asarray([cut, length - cut]))[None],
+    )
     together = score(packed)
     for part in (slice(0, cut), slice(cut, length)):
-        alone = {name: array[:, part] for name, array in packed.items()}
+        alone = Inputs(*(array[:, part] for array in packed))
         np.testing.assert_allclose(together[:, part], score(alone), atol=2e-5)
-    assert abs(score(packed | {"segments": whole["segments"]}) - together).max() > 0.05
+    assert abs(score(packed._replace(segments=whole.segments)) - together).max() > 0.05
 
 
 @functools.cache
@@ -162,7 +191,7 @@ def value_and_gradients(**choices: Any) -> tuple[jax.Array, Any]:
     weights = jax.random.normal(jax.random.key(8), (2, 12, TINY.hidden_size))
 
     def total(params: Any) -> jax.Array:
-        return (weights * model.encode(params, **batch(), dropout_key=key)).sum()
+        return (weights * model.encode(params, batch(), dropout_key=key)).sum()
 
     return jax.jit(jax.value_and_grad(total))(drawn())
 
@@ -183,7 +212,7 @@ def test_remat_full_keeps_less_memory() -> None:
         model = tiny(config, remat=remat)
 
         def total(params: Any) -> jax.Array:
-            return model.encode(params, ids, position_ids=ids, token_type_ids=ids, segments=ids).sum()
+            return model.encode(params, Inputs(ids, ids, ids, ids)).sum()
 
         params = jax.eval_shape(model.init, jax.random.key(0))
         memory = jax.jit(jax.grad(total)).lower(params).compile().memory_analysis()
@@ -199,7 +228,7 @@ def test_remat_full_keeps_less_memory() -> None:
 def test_dropout_changes_with_the_key_and_is_off_without(field: str, implementation: str) -> None:
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     model = tiny(BertConfig(**(vars(TINY) | off | {field: 0.2})))
-    encode = jax.jit(lambda model, key: model.encode(drawn(), **batch(), dropout_key=key), static_argnums=0)
+    encode = jax.jit(lambda model, key: model.encode(drawn(), batch(), dropout_key=key), static_argnums=0)
     first, again, second = (encode(model, jax.random.key(seed, impl=implementation)) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert abs(first - second).max() > 0.01
@@ -211,7 +240,7 @@ def test_dropout_changes_with_the_key_and_is_off_without(field: str, implementat
 def test_layers_draw_different_dropout() -> None:
     model = tiny(BertConfig(**(vars(TINY) | {"num_hidden_layers": 2, "hidden_dropout_prob": 0.5})))
     silent = jax.tree.map(jnp.zeros_like, drawn()["bert"]["encoder"]["layer"])
-    encode = jax.jit(lambda params: model.encode(params, **batch(), dropout_key=jax.random.key(0)))
+    encode = jax.jit(lambda params: model.encode(params, batch(), dropout_key=jax.random.key(0)))
 
     def dropped_by(layer: int) -> np.ndarray:
         """Which elements a layer dropped: it adds dropout(1000) and normalises, the other layer normalises only."""
@@ -230,9 +259,9 @@ def test_layers_draw_different_dropout() -> None:
 def test_bfloat16_stays_near_float32() -> None:
     params = drawn()
 
-    def run(model: BertForPreTraining) -> tuple[jax.Array, jax.Array, jax.Array]:
-        hidden = model.encode(params, **batch())
-        return hidden, model.masked_lm_logits(params, hidden)[..., :VOCAB], model.next_sentence_logits(params, hidden)
+    def run(model: Bert) -> tuple[jax.Array, jax.Array, jax.Array]:
+        hidden = model.encode(params, batch())
+        return hidden, model.vocabulary_logits(params, hidden)[..., :VOCAB], model.pair_logits(params, hidden)
 
     hidden, words, pair = jax.jit(run, static_argnums=0)(tiny(compute_dtype="bfloat16"))
     _, expected, _ = jax.jit(run, static_argnums=0)(tiny())
@@ -249,42 +278,33 @@ def test_bfloat16_stays_near_float32() -> None:
 
 
 def test_an_id_beyond_a_table_is_not_clamped() -> None:
-    wrong = batch() | {"position_ids": jnp.full((2, 12), TINY.max_position_embeddings)}
-    assert jnp.isnan(jax.jit(lambda: tiny().encode(drawn(), **wrong))()).all()
+    wrong = batch()._replace(positions=jnp.full((2, 12), TINY.max_position_embeddings))
+    assert jnp.isnan(jax.jit(lambda: tiny().encode(drawn(), wrong))()).all()
 
 
-@pytest.mark.parametrize("next_sentence", [True, False])
-def test_every_parameter_has_a_sharding_rule_that_fits(next_sentence: bool) -> None:
-    model = BertForPreTraining(BertConfig(), 32001, next_sentence=next_sentence, compute_dtype="bfloat16")
-    assert len(SHARDING_RULES) <= 10
-    used = set()
+@pytest.mark.parametrize("heads", [HEADS, MASKED_LM])
+def test_every_parameter_can_be_split_over_four_devices_along_each_axis(heads: frozenset[str]) -> None:
+    model = Bert(BertConfig(), 32001, heads, Compute(compute_dtype="bfloat16"))
     for path, leaf in shapes(model).items():
-        found = [rule for rule in SHARDING_RULES if re.search(rule[0], path)]
-        assert found, f"no rule for {path}"
-        used.add(found[0])
-        axes = found[0][1]
-        assert len(axes) <= leaf.ndim, path
-        named = [name for axis in axes if axis for name in ([axis] if isinstance(axis, str) else axis)]
+        rule = rule_of(path, rules(model.config, heads))
+        named = [name for axis in rule.axes if axis for name in ([axis] if isinstance(axis, str) else axis)]
         assert len(named) == len(set(named))
         assert set(named) <= {"fsdp", "tensor"}
-        for size, axis in zip(leaf.shape, axes, strict=False):
+        assert rule.stacked == ("encoder/layer/" in path), path
+        assert not rule.stacked or leaf.shape[0] == 12
+        for size, axis in zip(leaf.shape[rule.stacked :], rule.axes, strict=False):
             assert axis is None or size % 4 == 0, path
-        if "encoder/layer/" in path:
-            assert leaf.shape[0] == 12
-            assert not axes or axes[0] is None
-    # A rule that nothing meets first is a mistake; the pooler is the only optional part and shares its rule.
-    assert used == set(SHARDING_RULES)
 
 
 def test_devices_change_nothing_and_rows_stay_split() -> None:
     model = tiny()
-    inputs = {name: jnp.tile(array, (2, 1)) for name, array in batch().items()}
-    expected = jax.jit(model.encode)(drawn(), **inputs)
+    inputs = jax.tree.map(lambda array: jnp.tile(array, (2, 1)), batch())
+    expected = jax.jit(model.encode)(drawn(), inputs)
     mesh = make_mesh(Mesh(data=2, fsdp=2, tensor=2))
-    params = jax.device_put(drawn(), shardings(drawn(), SHARDING_RULES, mesh))
+    params = jax.device_put(drawn(), parameter_shardings(drawn(), rules(TINY, HEADS), mesh))
     rows = NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
     with jax.set_mesh(mesh):
-        hidden = jax.jit(model.encode)(params, **jax.device_put(inputs, rows))
+        hidden = jax.jit(model.encode)(params, jax.device_put(inputs, rows))
     assert hidden.sharding.is_equivalent_to(rows, hidden.ndim)
     np.testing.assert_allclose(hidden, expected, atol=1e-5)
 

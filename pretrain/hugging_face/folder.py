@@ -1,0 +1,90 @@
+"""A Hugging Face folder as it lies on disk: config.json, model.safetensors and tokenizer files, without transformers or torch."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import read_json, write_json
+from pretrain.hugging_face.weights import refuse_surplus, tensor_names
+from pretrain.models.config import ModelConfig
+from pretrain.models.protocols import Compute, Family
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+
+class Stored(NamedTuple):
+    """What a folder holds of a model.
+
+    - `config`: with the size of the vocabulary; `heads`: those whose tensors are all there.
+    - `tensors`: by the names of today's transformers, whatever the folder's age.
+    """
+
+    config: ModelConfig
+    heads: frozenset[str]
+    tensors: dict[str, np.ndarray]
+
+
+def read_configuration(folder: Path, called: str) -> dict[str, Any]:
+    """The content of config.json.
+
+    - `called`: what an error calls the folder, as "start_from PLACE".
+
+    Raises InputError where there is none.
+    """
+    configuration: dict[str, Any] | None = read_json(folder / CONFIG)
+    if configuration is None:
+        raise InputError(
+            f"{called}: holds neither checkpoints/ nor {CONFIG}; give a run folder or a Hugging Face folder"
+        )
+    return configuration
+
+
+def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], called: str) -> Stored:
+    """Reads the weights of a folder, and its config as that of a family.
+
+    - `configuration`, `called`: of and as for `read_configuration`.
+
+    Raises InputError where a file is missing or damaged, has other tensors, or the family does not compute such a model.
+    """
+    try:
+        config = family.config_from_json(configuration)
+    except InputError as error:
+        raise InputError(f"{called}: {error}") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / CONFIG}: not the config of a {family.title} ({error}); export again") from None
+    if config.vocab_size is None:
+        raise InputError(f"{folder / CONFIG}: says no vocab_size; export again")
+    if not (folder / WEIGHTS).is_file():
+        raise InputError(
+            f"{called}: holds no {WEIGHTS}; load it with transformers and call save_pretrained to write one"
+        )
+    try:
+        tensors = family.current_names(load_file(folder / WEIGHTS))
+    except SafetensorError as error:
+        raise InputError(f"{folder / WEIGHTS}: damaged ({error}); fetch or export it again") from None
+    refuse_surplus(tensors, tensor_names_of(family, config, family.heads), family.not_parameters, called)
+    bare = tensor_names_of(family, config, ())
+    heads = {head: tensor_names_of(family, config, {head}) - bare for head in family.heads}
+    return Stored(config, frozenset(head for head, names in heads.items() if names <= tensors.keys()), tensors)
+
+
+def tensor_names_of(family: Family, config: ModelConfig, heads: Collection[str]) -> set[str]:
+    """The names of the tensors of a model with these heads."""
+    assert config.vocab_size is not None
+    wanted = frozenset(heads)
+    model = family.make(config, config.vocab_size, wanted, Compute())
+    shapes = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
+    return set(tensor_names(shapes, family.rules(config, wanted)))
+
+
+def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], configuration: Mapping[str, Any]) -> None:
+    """Writes weights and config to a folder."""
+    # "format" is what older transformers 4 insist on. save_file would make a file that only its owner may read.
+    (folder / WEIGHTS).write_bytes(save(dict(tensors), metadata={"format": "pt"}))
+    write_json(folder / CONFIG, dict(configuration))

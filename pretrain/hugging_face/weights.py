@@ -1,0 +1,151 @@
+"""Parameters to the tensors of a Hugging Face file and back, by a family's table; numpy only."""
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from data_pipeline.contract.errors import InputError
+from pretrain.models.core.layers import Parameters
+from pretrain.models.parameter_rules import ParameterRule, Rules, checked_rule
+
+
+def to_hugging_face(params: Parameters, rules: Rules, vocab_size: int) -> dict[str, np.ndarray]:
+    """Turns parameters into the tensors of a Hugging Face file.
+
+    - `params`: a tree that `rules` describes (gradients, for one, are a tree of the same structure).
+    - `vocab_size`: entries of the vocabulary, without padding.
+
+    Returns C-contiguous float32 arrays by name: matrices transposed, layers unstacked, padding cut, fused parts joined.
+    """
+    tensors: dict[str, np.ndarray] = {}
+    parts: dict[str, dict[int, np.ndarray]] = {}
+    for path, leaf in flatten(params):
+        rule = checked_rule(path, leaf.shape, rules)
+        array = np.asarray(leaf, np.float32)
+        for place, names in _places(path, array.shape, rule):
+            stored = _stored(array[place], rule, vocab_size)
+            index, count = rule.fused
+            if count > 1:
+                parts.setdefault(names[0], {})[index] = stored
+                if len(parts[names[0]]) < count:
+                    continue
+                stored = np.concatenate([parts[names[0]][each] for each in range(count)], axis=_outputs(stored, rule))
+            tensors.update((name, np.ascontiguousarray(stored)) for name in names)
+    if lacking := sorted(parts.keys() - tensors.keys()):
+        raise InputError(
+            f"{lacking[0]}: is made of several parameters, of which some are missing; see their ParameterRules"
+        )
+    return tensors
+
+
+def from_hugging_face(
+    tensors: Mapping[str, np.ndarray], template: Parameters, rules: Rules, vocab_size: int
+) -> Parameters:
+    """Turns the tensors of a Hugging Face file into parameters; rows of padding are zero.
+
+    - `tensors`: arrays of any float type by today's names (`Family.current_names`); those that no rule names are left aside.
+    - `template`: the parameters as they begin, or their shapes; layers that the file does not have keep what it holds.
+    - `vocab_size`: entries of the vocabulary; the file must have as many.
+
+    Returns a tree like the template of float32 numpy arrays. Raises InputError for a tensor that is missing or of another shape.
+    """
+    params: Parameters = {}
+    for path, leaf in flatten(template):
+        rule = checked_rule(path, leaf.shape, rules)
+        array = (
+            np.zeros(leaf.shape, np.float32) if isinstance(leaf, jax.ShapeDtypeStruct) else np.array(leaf, np.float32)
+        )
+        for place, names in _places(path, leaf.shape, rule):
+            inside = array[place]
+            array[place] = _restored(_given(tensors, names[0], _stored(inside, rule, vocab_size), rule), inside, rule)
+        put(params, path, array)
+    return params
+
+
+def tensor_names(shapes: Parameters, rules: Rules) -> dict[str, ParameterRule]:
+    """The name of every tensor that `to_hugging_face` would write, with its rule."""
+    return {
+        name: rule
+        for path, leaf in flatten(shapes)
+        for rule in [checked_rule(path, leaf.shape, rules)]
+        for _, names in _places(path, leaf.shape, rule)
+        for name in names
+    }
+
+
+def refuse_surplus(tensors: Iterable[str], known: Container[str], not_parameters: tuple[str, ...], called: str) -> None:
+    """Raises InputError where a file has tensors that a model has not.
+
+    - `tensors`: the names that are there; `known`: those that the model knows.
+    - `not_parameters`: `Family.not_parameters`.
+    - `called`: what the error calls the file.
+    """
+    surplus = sorted(name for name in tensors if name not in known and not name.startswith(not_parameters))
+    if surplus:
+        raise InputError(f"{called}: has {len(surplus)} tensors that this model has not, the first is {surplus[0]}")
+
+
+def flatten(params: Parameters) -> Iterator[tuple[str, Any]]:
+    """Yields (path with slashes, leaf) of a nested dict."""
+    for key, value in params.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}/{path}", leaf) for path, leaf in flatten(value))
+        else:
+            yield key, value
+
+
+def put(params: Parameters, path: str, leaf: np.ndarray) -> None:
+    """Stores a leaf under its path, making the dicts on the way."""
+    *parents, name = path.split("/")
+    for parent in parents:
+        params = params.setdefault(parent, {})
+    params[name] = leaf
+
+
+def _places(path: str, shape: tuple[int, ...], rule: ParameterRule) -> Iterator[tuple[tuple[int, ...], list[str]]]:
+    """For each tensor that a parameter holds, where in it, and the tensor's names; nothing where it is not exported."""
+    if not rule.hugging_face:
+        return
+    for layer, place in enumerate(np.ndindex(*shape[: rule.stacked])):
+        if layer not in rule.absent or not rule.stacked:
+            yield place, [rule.name_of(name, path, layer, place) for name in (rule.hugging_face, *rule.copies)]
+
+
+def _stored(array: np.ndarray, rule: ParameterRule, vocab_size: int) -> np.ndarray:
+    """One layer's parameter as it is stored there."""
+    if rule.rows == "vocabulary":
+        array = array[:vocab_size]
+    if rule.transposed:
+        array = array.swapaxes(-1, -2)
+    return array.reshape(rule.hugging_face_shape) if rule.hugging_face_shape else array
+
+
+def _restored(tensor: np.ndarray, like: np.ndarray, rule: ParameterRule) -> np.ndarray:
+    """The reverse of `_stored`, in the shape of `like`."""
+    if rule.hugging_face_shape:
+        tensor = tensor.reshape(like.swapaxes(-1, -2).shape if rule.transposed else like.shape)
+    if rule.transposed:
+        tensor = tensor.swapaxes(-1, -2)
+    if rule.rows == "vocabulary":
+        tensor = np.pad(tensor, [(0, len(like) - len(tensor))] + [(0, 0)] * (tensor.ndim - 1))
+    return tensor
+
+
+def _given(tensors: Mapping[str, np.ndarray], name: str, like: np.ndarray, rule: ParameterRule) -> np.ndarray:
+    """The tensor of a name, or its part, in the shape of `like`."""
+    if name not in tensors:
+        raise InputError(f"the Hugging Face checkpoint has no tensor {name}; is it a model of this configuration?")
+    index, count = rule.fused
+    axis = _outputs(like, rule)
+    shape = [size * count if axis == dimension else size for dimension, size in enumerate(like.shape)]
+    found = tensors[name]
+    if list(found.shape) != shape:
+        raise InputError(f"the Hugging Face tensor {name} is {list(found.shape)}, not {shape}")
+    return np.split(np.asarray(found, np.float32), count, axis)[index] if count > 1 else np.asarray(found, np.float32)
+
+
+def _outputs(stored: np.ndarray, rule: ParameterRule) -> int:
+    """The dimension of the outputs in a stored tensor: the first of a transposed matrix, else the last."""
+    return 0 if rule.transposed else stored.ndim - 1

@@ -1,0 +1,84 @@
+"""What every family's config tells. No JAX here: recipes import the configs."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from pretrain.open_union import members
+
+DEFAULT = "BertConfig"
+"""The config of a recipe that names none."""
+
+
+class RowShape(NamedTuple):
+    """Sizes of a training row, of which its FLOPs are made.
+
+    - `length`, `target_length`: tokens of the row and of its target (0 without one).
+    - `vocabulary_size`: entries of the vocabulary.
+    - `predictions`: positions whose token is predicted.
+    """
+
+    length: int
+    target_length: int
+    vocabulary_size: int
+    predictions: int
+
+
+@dataclass(frozen=True)
+class ModelConfig(ABC):
+    """The sizes of a model. A family's own lies in its `config.py`, with Hugging Face's names for the fields.
+
+    `TrainingRecipe.model` takes any of them: which one it holds is the choice of the family.
+    """
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int | None:
+        """Entries of the vocabulary; None: the records say."""
+
+    @abstractmethod
+    def longest_row(self) -> tuple[str, int] | None:
+        """The field that limits a row's tokens, and its value; None where nothing does."""
+
+    @abstractmethod
+    def token_types(self) -> tuple[str, int] | None:
+        """The field that counts token types, and its value; None where the family has none."""
+
+    @abstractmethod
+    def tensor_divides(self) -> Mapping[str, int]:
+        """Fields whose value the devices along mesh.tensor must divide."""
+
+    @abstractmethod
+    def in_words(self) -> str:
+        """Its sizes, after "a Korean BERT of": "12 layers, 768 wide"."""
+
+    @abstractmethod
+    def has_dropout(self) -> bool:
+        """Whether anything is dropped while training."""
+
+    @abstractmethod
+    def parameter_count(self, vocab_size: int, heads: frozenset[str]) -> int:
+        """Parameters of the encoder, without heads that map to the vocabulary or to labels."""
+
+    @abstractmethod
+    def flops_per_row(self, row: RowShape, heads: frozenset[str]) -> float:
+        """Model FLOPs of a training row, forward and backward: three times the forward's multiply-adds, two each.
+
+        Counts matrix products only, as is usual for MFU (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
+        """
+
+
+def with_vocabulary(config: ModelConfig, size: int) -> ModelConfig:
+    """The config with its vocabulary's size filled in."""
+    return replace(config, vocab_size=size)  # type: ignore[call-arg]  # the property is a field of each
+
+
+def config_classes() -> tuple[type[ModelConfig], ...]:
+    """The config of each family: of every package beside this file, and of any other that was imported."""
+    return members(ModelConfig, __package__, "config")  # type: ignore[type-abstract]
+
+
+def default_config() -> ModelConfig:
+    """The default family's config with its default sizes."""
+    return next(kind() for kind in config_classes() if kind.__name__ == DEFAULT)

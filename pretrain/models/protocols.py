@@ -1,0 +1,110 @@
+"""What the loop knows of a model: how it is computed, what it reads, which heads it has. A family implements these."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import numpy as np
+from jax.typing import DTypeLike
+
+from pretrain.models.config import ModelConfig
+from pretrain.models.core.layers import Parameters
+from pretrain.models.parameter_rules import Rules
+
+
+@dataclass(frozen=True)
+class Compute:
+    """How a model is computed; results change by rounding only.
+
+    - `compute_dtype`: type of activations and matrix products.
+    - `parameter_dtype`: type in which parameters are drawn and kept.
+    - `remat`: one of `pretrain.models.core.remat.REMAT`.
+    - `scan_unroll`: layers unrolled in each turn of the scan over layers.
+    - `attention`: one of `pretrain.models.core.attention.IMPLEMENTATIONS`.
+    """
+
+    compute_dtype: DTypeLike = "float32"
+    parameter_dtype: DTypeLike = "float32"
+    remat: str = "none"
+    scan_unroll: int = 1
+    attention: str = "xla"
+
+
+class Inputs(NamedTuple):
+    """What an encoder reads, integers [B, L] each.
+
+    - `tokens`: ids of the vocabulary.
+    - `segments`: a token attends where the segment is its own; padding is a segment of its own.
+    - `positions`: counted from 0 in each segment; an offset of the position table is the model's business.
+    - `token_types`: rows of the token type table.
+    """
+
+    tokens: jax.Array
+    segments: jax.Array
+    positions: jax.Array
+    token_types: jax.Array
+
+
+class Model(Protocol):
+    """A model with its heads: pure functions of a parameter tree."""
+
+    @property
+    def config(self) -> ModelConfig: ...
+    @property
+    def vocab_size(self) -> int: ...
+    @property
+    def heads(self) -> frozenset[str]: ...
+
+    def init(self, key: jax.Array) -> Parameters:
+        """Draws the parameters."""
+
+    def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
+        """The last hidden states [B, L, H]; a key [B] for each row, or one for all, switches dropout on."""
+
+
+class VocabularyHead(Model, Protocol):
+    """A model with the head `vocabulary`."""
+
+    def vocabulary_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Scores of the vocabulary, float32 [..., V], for hidden states [..., H]; V may be padded."""
+
+
+class PairHead(Model, Protocol):
+    """A model with the head `pair`."""
+
+    def pair_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Scores of the two labels of a pair of texts, float32 [B, 2], for hidden states [B, L, H]."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a model family brings: its package under `models/` holds one as `FAMILY` in `family.py`.
+
+    - `name`: that of the package; `title`: for people.
+    - `heads`: all that a model may have.
+    - `make`: (config, rows of the vocabulary, heads, compute) -> model; InputError for sizes that do not fit.
+    - `rules`: (config, heads) -> the table of its parameters.
+    - `model_types`: what `model_type` of a config.json says that this family reads.
+    - `current_names`: tensors of a Hugging Face file under the names of `rules`, whatever their age.
+    - `not_parameters`: beginnings of tensor names that are copies or constants, and are not read.
+    - `config_to_json`: (config, rows of the vocabulary, id of the padding, heads) -> content of config.json.
+    - `config_from_json`: the config that a config.json tells; InputError for what this family does not compute.
+    - `must_match`: fields of the config that must be equal where one model starts from another.
+    - `auto_class`: transformers' class that loads an export with such heads for the proof; empty where it has none.
+    - `logits`: (model, parameters, inputs) -> what that class calls `logits`.
+    """
+
+    name: str
+    title: str
+    heads: frozenset[str]
+    make: Callable[[Any, int, frozenset[str], Compute], Model]
+    rules: Callable[[Any, frozenset[str]], Rules]
+    model_types: tuple[str, ...]
+    current_names: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
+    not_parameters: tuple[str, ...]
+    config_to_json: Callable[[Any, int, int, frozenset[str]], dict[str, Any]]
+    config_from_json: Callable[[Mapping[str, Any]], ModelConfig]
+    must_match: tuple[str, ...]
+    auto_class: Callable[[frozenset[str]], str]
+    logits: Callable[[Any, Parameters, Inputs], jax.Array]
