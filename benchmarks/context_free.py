@@ -1,6 +1,7 @@
 """What can be known of a masked token without its context: the two baselines that a masked language model must pass."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import jax
 import numpy as np
@@ -11,8 +12,10 @@ from data_pipeline.contract.storage import read_json
 from pretrain.checkpoints.facts import RECIPE_FILE
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches
-from pretrain.objectives.masked_lm.objective import make_objective
-from pretrain.recipe import Masking, Mesh, training_recipe_from_plain
+from pretrain.job import objective_of
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
+from pretrain.recipe import Mesh, training_recipe_from_plain
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ def context_free(folder: RunFolder) -> ContextFree:
     recipe = training_recipe_from_plain(read_json(folder.path / RECIPE_FILE))
     train, held_out = Records(folder.examples, "train"), Records(folder.examples, "evaluation")
     header = train.header
-    objective = make_objective(recipe, header)
+    objective = cast(MaskedLanguageModelling, objective_of(recipe, header))
     sharding = batch_sharding(make_mesh(Mesh(data=1), jax.devices()[:1]))
     batches = EvaluationBatches(held_out, rows=recipe.evaluation.rows, microbatch=32, sharding=sharding)
-    mask = jax.jit(objective.evaluation_masks)
+    mask = jax.jit(lambda batch: objective.prepare(batch, None))
     found: list[tuple[np.ndarray, np.ndarray]] = []
     for index in range(len(batches)):
         masked = jax.device_get(mask(batches(index)))
@@ -54,7 +57,7 @@ def context_free(folder: RunFolder) -> ContextFree:
         counts += np.bincount(tokens.reshape(-1), minlength=len(counts))
     counts += 1  # a token that training never shows still has a finite loss
     counts[list(header.reserved_ids)] = 0
-    return baselines(labels, stands, counts / counts.sum(), recipe.masking, header.mask_id)
+    return baselines(labels, stands, counts / counts.sum(), objective.recipe.masking, header.mask_id)
 
 
 def baselines(

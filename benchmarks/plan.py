@@ -64,10 +64,10 @@ most. Sent: the collectives' results on one device, bytes of the type that is se
 def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     """One recipe on one machine."""
     from pretrain.devices.peaks import peak_tflops
-    from pretrain.objectives.masked_lm.objective import make_objective
+    from pretrain.job import encoder_parameters, objective_of
     from pretrain.planning.ahead_of_time import GIB, compile_step, topology_devices  # here, because it imports jax
     from pretrain.planning.collectives import traffic
-    from pretrain.planning.plan import flops_per_token, planned_header
+    from pretrain.planning.plan import planned_header
 
     _, recipe = load_recipe(name, "training", TrainingRecipe)
     header = planned_header(load_recipe(name, "data", object)[1])
@@ -77,16 +77,16 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     seconds = time.monotonic() - began
     sent = sum(each.bytes for each in traffic(footprint.program)) if footprint.program else 0
     peak = peak_tflops(machine.device_kind) or 0
-    flops = flops_per_token(recipe, header)
-    encoder = recipe.model.parameter_count(header.vocabulary_size, make_objective(recipe, header).model.heads)
-    total = recipe.max_steps * recipe.global_batch_size * header.length * flops
+    objective = objective_of(recipe, header)
+    flops = objective.flops_per_row()
+    total = recipe.max_steps * recipe.global_batch_size * flops
     days = total / (0.45 * peak * 1e12 * machine.devices) / 86400
     logging.info("%s on %s: %.2f GiB", name, on, footprint.peak / GIB)
     return (
         name,
         on,
-        f"{encoder:,}",
-        f"{flops:.3g}",
+        f"{encoder_parameters(objective):,}",
+        f"{flops / header.row_tokens:.3g}",
         recipe.global_batch_size // recipe.accumulation // machine.devices,
         f"{footprint.state / GIB:.2f}",
         f"{footprint.peak / GIB:.2f}" + ("" if footprint.program else ": does not fit"),

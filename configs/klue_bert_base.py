@@ -21,7 +21,8 @@ Unverified, and therefore our choice:
 
 from data_pipeline.recipe import KLUE_VOCABULARY, DataRecipe, LengthFilter, NearDuplicates, SentencePairs, Source
 from pretrain.models.bert.config import BertConfig
-from pretrain.recipe import Masking, Optimizer, TrainingRecipe
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.recipe import Optimizer, TrainingRecipe
 
 LONG_DOCUMENTS = LengthFilter(min_chars=200, unit="document")
 

@@ -10,7 +10,8 @@ each token), take many small steps, and have a small vocabulary. For many epochs
 
 from data_pipeline.recipe import DataRecipe, LengthFilter, Packed, Vocabulary
 from pretrain.models.bert.config import BertConfig
-from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 
 data = DataRecipe(
     sources=(),

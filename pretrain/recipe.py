@@ -6,6 +6,8 @@ from typing import Any, Literal
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import from_plain
 from pretrain.models.bert.config import BertConfig
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe_fields import (
     ABOVE_ZERO,
     ABOVE_ZERO_TO_ONE,
@@ -18,22 +20,6 @@ from pretrain.recipe_fields import (
     limited,
     number,
 )
-
-
-@dataclass(frozen=True)
-class Masking:
-    """Whole-word masking (Devlin et al. 2019, section 3.1; the word unit belongs to the records)."""
-
-    rate: float = number(0.15, ABOVE_ZERO_TO_ONE)
-    """Share of a row's tokens to predict, 0 to 1."""
-    max_predictions: int | None = number(None, AT_LEAST_ONE)
-    """Most predictions a row; None means rate x length, rounded up."""
-    mask_share: float = number(0.8, ZERO_TO_ONE)
-    """Share of predicted tokens replaced by [MASK], 0 to 1."""
-    random_share: float = number(0.1, ZERO_TO_ONE)
-    """Share of predicted tokens replaced by a random token, 0 to 1; the rest stays."""
-    static_masks: int | None = number(None, AT_LEAST_ONE)
-    """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +169,11 @@ class TrainingRecipe:
     """Options for XLA, NAME=VALUE, over those that pretrain/devices/xla_options.py has for the machine."""
     peak_tflops_per_device: float | None = number(None, ABOVE_ZERO, free=True)
     """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/devices/peaks.py."""
+
+    @property
+    def objective(self) -> MaskedLM:
+        """What is learnt."""
+        return MaskedLM(masking=self.masking)
 
 
 def training_recipe_from_plain(value: Any) -> TrainingRecipe:

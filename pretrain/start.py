@@ -18,7 +18,7 @@ from pretrain.hugging_face.weights import from_hugging_face, refuse_surplus, ten
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.registry import family_of, family_of_hugging_face
-from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
+from pretrain.objectives.protocols import Objective
 from pretrain.recipe import training_recipe_from_plain
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Start(NamedTuple):
     pieces: list[str]
 
 
-def starting_parameters(place: Path, objective: MaskedLanguageModel, vocabulary: Path) -> Parameters:
+def starting_parameters(place: Path, objective: Objective, vocabulary: Path) -> Parameters:
     """The parameters of `place` in the shape of the run's own, on the host.
 
     - `place`: a Hugging Face folder of a BERT (config.json, model.safetensors, tokenizer), or a run folder, whose newest valid
@@ -44,7 +44,7 @@ def starting_parameters(place: Path, objective: MaskedLanguageModel, vocabulary:
 
     Raises InputError where the models do not fit each other.
     """
-    model = objective.model
+    (model,) = objective.parts.models.values()
     start = _of_run(RunFolder(place)) if (place / "checkpoints").is_dir() else _of_hugging_face(place)
     family, rules, called = family_of(model.config), objective.rules(), f"start_from {place}"
     for field in family.must_match:

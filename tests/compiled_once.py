@@ -46,7 +46,7 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
 @contextmanager
 def traced_once() -> Iterator[None]:
     """All runs of a recipe on the same records share their programs: tracing them takes longer than to train."""
-    from pretrain import train
+    from pretrain import loop
     from pretrain.monitoring.predictions import PredictionSample
 
     make_sample = PredictionSample.__init__
@@ -56,7 +56,7 @@ def traced_once() -> Iterator[None]:
         self._predict = _made.setdefault(repr((make_sample, objective, others[-1])), self._predict)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "make_steps", once(train.make_steps))
-        patch.setattr(train, "compile_train_step", once(train.compile_train_step))
+        patch.setattr(loop, "make_steps", once(loop.make_steps))
+        patch.setattr(loop, "compile_train_step", once(loop.compile_train_step))
         patch.setattr(PredictionSample, "__init__", make_sample_once)
         yield

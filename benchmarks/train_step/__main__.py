@@ -32,7 +32,8 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import Packed, Source
 from pretrain.models.bert.config import BertConfig
-from pretrain.recipe import Masking, TrainingRecipe
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.recipe import TrainingRecipe
 
 log = logging.getLogger("benchmarks")
 THREADS = 2

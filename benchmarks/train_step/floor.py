@@ -12,7 +12,9 @@ import numpy as np
 
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.config import RowShape
-from pretrain.recipe import Masking, TrainingRecipe
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.recipe import MaskedLM
+from pretrain.recipe import TrainingRecipe
 
 REPEATS = 5
 
@@ -51,8 +53,8 @@ def bert_of(recipe: TrainingRecipe) -> BertConfig:
 
 
 def masking_of(recipe: TrainingRecipe) -> Masking:
-    """The masking of a recipe."""
-    return recipe.masking
+    """The masking of a recipe; the benchmark has masked language modelling only."""
+    return cast(MaskedLM, recipe.objective).masking
 
 
 def max_predictions(recipe: TrainingRecipe, length: int) -> int:

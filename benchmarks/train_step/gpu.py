@@ -29,7 +29,8 @@ from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.models.bert.config import BertConfig
-from pretrain.recipe import Masking, TrainingRecipe
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.recipe import TrainingRecipe
 
 TITLE = "Training steps on one GPU: BERT-base in bfloat16, 65,536 tokens a step, vocabulary 32,000"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "transformers")

@@ -5,7 +5,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,14 +22,17 @@ from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.hugging_face.folder import write_folder
 from pretrain.hugging_face.weights import to_hugging_face
 from pretrain.input.batches import EvaluationBatches, Prefetched, TrainingBatches
+from pretrain.job import objective_of
 from pretrain.models.bert.family import FAMILY
 from pretrain.models.core.layers import Parameters
+from pretrain.models.protocols import Inputs
 from pretrain.monitoring.metrics import Window
-from pretrain.objectives.masked_lm.losses import masked_lm_sums
-from pretrain.objectives.masked_lm.objective import make_objective
-from pretrain.optimization.gradients import sum_of_losses
+from pretrain.objectives.losses import sum_of_losses
+from pretrain.objectives.masked_lm.losses import gather_positions, masked_lm_sums
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
+from pretrain.objectives.protocols import Prepared
 from pretrain.optimization.optimizer import make_optimizer
-from pretrain.optimization.step import compile_train_step, loss_metrics, make_steps
+from pretrain.optimization.step import compile_train_step, make_steps
 
 PROOF_ROWS = 4
 """Held-out rows whose logits are compared."""
@@ -49,7 +52,7 @@ class Ours:
         records = Records(self.run_folder.examples, "train")
         self.header = records.header
         self.recipe = recipe
-        self.objective = make_objective(recipe, self.header)
+        self.objective = cast(MaskedLanguageModelling, objective_of(recipe, self.header))
         self.optimizer = make_optimizer(recipe, self.objective.rules())
         with jax.set_mesh(self.mesh):
             self.steps = make_steps(self.objective, recipe, self.mesh)
@@ -92,7 +95,16 @@ class Ours:
         """Nats a prediction on the held-out batch."""
         with jax.set_mesh(self.mesh):
             sums = self.steps.evaluate(self.state["params"], self.held_out)
-        return float(loss_metrics(sums)["loss"])
+        return float(self.objective.metrics(sums)["loss"])
+
+    def encode(self, params: Parameters, masked: Prepared) -> jax.Array:
+        """The last hidden states [B, L, H] of a masked microbatch, without dropout."""
+        fields = ("inputs", "segments", "position_ids", "token_type_ids")
+        return self.objective.model.encode(params, Inputs(*(masked[name] for name in fields)))
+
+    def logits(self, params: Parameters, hidden: jax.Array, masked: Prepared) -> jax.Array:
+        """Scores of the vocabulary, float32 [B, K, V], at the masked positions."""
+        return self.objective.model.vocabulary_logits(params, gather_positions(hidden, masked["positions"]))
 
     def write_start(self, setting: Setting) -> None:
         """Writes the parameters as a Hugging Face folder, and a masked held-out batch with the logits of its first rows."""
@@ -102,11 +114,11 @@ class Ours:
         tensors = to_hugging_face(self.state["params"], self.objective.rules(), header.vocabulary_size)
         configuration = FAMILY.config_to_json(model.config, header.vocabulary_size, header.pad_id, model.heads)
         write_folder(setting.start, tensors, configuration)
-        masked = jax.tree.map(lambda array: array[0], self.objective.evaluation_masks(self.held_out))
+        masked = jax.tree.map(lambda array: array[0], self.objective.prepare(self.held_out, None))
         first = jax.tree.map(lambda array: array[:PROOF_ROWS], masked)
         with jax.default_matmul_precision("highest"):
-            hidden = self.objective.encode(self.state["params"], first)
-            logits = self.objective.masked_lm_logits(self.state["params"], hidden, first)
+            hidden = self.encode(self.state["params"], first)
+            logits = self.logits(self.state["params"], hidden, first)
         np.savez(setting.held_out, logits=logits[..., : header.vocabulary_size], **masked)
 
 
@@ -151,23 +163,23 @@ def parts(ours: Ours) -> dict[str, float]:
     params, step = ours.state["params"], ours.state["step"]
     batch = ours.batches(ours.done)
 
-    def loss(params: Parameters, masked: dict[str, jax.Array], key: jax.Array | None) -> jax.Array:
-        return sum_of_losses(objective.loss_sums(params, masked, key), {"masked_lm": masked["weights"].sum()})
+    def loss(params: Parameters, masked: Prepared, key: jax.Array | None) -> jax.Array:
+        return sum_of_losses(objective.loss_sums(params, masked, key), objective.totals(masked), objective.weights)
 
-    def head_loss(params: Parameters, hidden: jax.Array, masked: dict[str, jax.Array]) -> jax.Array:
-        logits = objective.masked_lm_logits(params, hidden, masked)
+    def head_loss(params: Parameters, hidden: jax.Array, masked: Prepared) -> jax.Array:
+        logits = ours.logits(params, hidden, masked)
         return masked_lm_sums(logits, masked["labels"], masked["weights"])["loss_sum"]
 
     def update(state: dict[str, Any], gradients: Parameters) -> dict[str, Any]:
         updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
         return {"params": optax.apply_updates(state["params"], updates), "optimizer": optimizer_state}
 
-    mask = jax.jit(objective.training_masks)
-    masked = jax.tree.map(lambda array: array[0], mask(batch))
-    key = objective.dropout_key(step, jnp.arange(ours.recipe.global_batch_size, dtype=jnp.int32))
+    mask = jax.jit(objective.prepare)
+    masked = jax.tree.map(lambda array: array[0], mask(batch, step))
+    key = objective.keys.dropout(step, jnp.arange(ours.recipe.global_batch_size, dtype=jnp.int32))
     forward, gradient = jax.jit(loss), jax.jit(jax.grad(loss))
     gradient_of_head = jax.jit(jax.grad(head_loss, argnums=(0, 1)))
-    hidden, gradients = jax.jit(objective.encode)(params, masked), gradient(params, masked, key)
+    hidden, gradients = jax.jit(ours.encode)(params, masked), gradient(params, masked, key)
     with jax.set_mesh(ours.mesh):
         # The step and the optimizer take the state that they are given, as in training, so each call gets the last one's.
         jitted = jax.jit(update, donate_argnums=0)
@@ -189,7 +201,7 @@ def parts(ours: Ours) -> dict[str, float]:
         return _seconds(
             {
                 "batch": lambda: ours.batches(ours.done),
-                "masking": lambda: mask(batch),
+                "masking": lambda: mask(batch, step),
                 "forward": lambda: forward(params, masked, key),
                 "forward and backward": lambda: gradient(params, masked, key),
                 "without dropout": lambda: gradient(params, masked, None),
@@ -205,7 +217,7 @@ def product_seconds(ours: Ours) -> dict[str, float]:
     multiply = jax.jit(
         lambda a, b, swap_a, swap_b: jnp.matmul(a.mT if swap_a else a, b.mT if swap_b else b), static_argnums=(2, 3)
     )
-    listed = products(ours.recipe, ours.header.vocabulary_size, ours.header.length, ours.objective.max_predictions)
+    listed = products(ours.recipe, ours.header.vocabulary_size, ours.header.length, ours.objective.predictions)
     return seconds_per_step(listed, jnp.asarray, lambda *call: jax.block_until_ready(multiply(*call)))
 
 

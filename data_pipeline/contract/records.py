@@ -25,8 +25,9 @@ from data_pipeline.contract.errors import InputError, WorkError, machine_error
 from data_pipeline.contract.storage import read_json
 
 Layout = Literal["packed", "full_sentences", "sentence_pairs", "sentence_order", "causal", "source_target"]
-PAIRS: tuple[Layout, ...] = ("sentence_pairs", "sentence_order")
-"""The layouts whose rows have a label."""
+PAIR_TASKS: dict[Layout, str] = {"sentence_pairs": "next_sentence", "sentence_order": "sentence_order"}
+"""What is learnt from the labels of the layouts that have them."""
+PAIRS: tuple[Layout, ...] = tuple(PAIR_TASKS)
 TOKEN_FIELDS = ("tokens", "target_tokens")
 Row = Mapping[str, np.ndarray]
 HEADER = "header.json"
@@ -65,6 +66,11 @@ class RecordsHeader:
     def has_pairs(self) -> bool:
         """Whether a row is a pair of texts with a label."""
         return self.layout in PAIRS
+
+    @property
+    def pair_task(self) -> str:
+        """What is learnt from the labels: next_sentence, sentence_order, or nothing where rows have none."""
+        return PAIR_TASKS.get(self.layout, "")
 
     @property
     def row_tokens(self) -> int:

@@ -254,3 +254,10 @@ def sha256_of_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def append(file: io.FileIO, content: bytes) -> None:
+    """Writes all of it to an unbuffered file and makes it durable; OSError where the disk is full."""
+    while content:  # a disk that is nearly full takes a part, and says that it is full at the next
+        content = content[file.write(content) :]
+    os.fsync(file.fileno())

@@ -1,16 +1,67 @@
-"""What a run leaves of itself in its manifest, and how near it stays to itself on other devices."""
+"""What a checkpoint and the manifest say of their run, and how near it stays to itself on other devices."""
 
-from typing import Any
+import time
+from collections.abc import Mapping
 
 import jax
 
+from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import read_json
 from pretrain.checkpoints.verify import Facts
-from pretrain.recipe import TrainingRecipe
+from pretrain.input.phases import Phases
+from pretrain.job import Job
+from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 
 RECIPE_FILE = "training_recipe.json"
 """The resolved recipe, in the run folder."""
+NOTHING: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}}
+"""Before the first step."""
+
+
+class Account:
+    """What the checkpoints of one start of a run say of it.
+
+    - `mesh`: on which it trains.
+    - `saved`: the facts of the checkpoint from which it continues, or NOTHING; `start`: that step; `began`: time.perf_counter at
+      its beginning.
+    """
+
+    def __init__(
+        self, job: Job, phases: Phases, mesh: jax.sharding.Mesh, saved: Facts, start: int, began: float
+    ) -> None:
+        self._phases, self._mesh = phases, mesh
+        self._saved, self._start, self._began = saved, start, began
+        self._always = {
+            "recipe": plain(job.recipe),
+            "records_fingerprint": phases.fingerprint,
+            "mesh": dict(mesh.shape),
+            "parameters": job.parameters,
+        }
+
+    def after(self, done: int, tokens_seen: int, metrics: Mapping[str, float]) -> Facts:
+        """The facts of the checkpoint after step `done`.
+
+        - `metrics`: the newest ones.
+        """
+        device_kind = self._mesh.devices.flat[0].device_kind
+        part = {"device_kind": device_kind, "devices": self._mesh.size, "start_step": self._start, "stop_step": done}
+        return {
+            **self._always,
+            "rows_seen": self._phases.rows_before(done),
+            "tokens_seen": tokens_seen,
+            "parts": [*self._saved["parts"], {**part, "seconds": time.perf_counter() - self._began}],
+            "metrics": metrics,
+        }
+
+
+def recipe_of(run_folder: RunFolder) -> TrainingRecipe:
+    """The resolved recipe that a run trains. Raises InputError where it has not started."""
+    value = read_json(run_folder.path / RECIPE_FILE)
+    if value is None:
+        raise InputError(f"{run_folder.path}: training has not started here; run `python -m pretrain train` first")
+    return training_recipe_from_plain(value)
 
 
 def record(run_folder: RunFolder, recipe_name: str, facts: Facts) -> None:
@@ -31,16 +82,19 @@ def record(run_folder: RunFolder, recipe_name: str, facts: Facts) -> None:
         run_folder.record("train", section)
 
 
-def accumulations(recipe: dict[str, Any]) -> list[int | None]:
-    """The accumulation of a plain recipe, and of each of its phases."""
-    return [recipe["accumulation"], *(phase["accumulation"] for phase in recipe.get("phases", ()))]
-
-
-def what_another_topology_means(recipe: TrainingRecipe, saved: Facts, shape: dict[str, int]) -> str:
-    """A sentence on how near the run stays to the one that it goes on from."""
-    then, now = (", ".join(map(str, accumulations(plan))) for plan in (saved["recipe"], plain(recipe)))
-    changed = f"resumed from mesh {saved['mesh']} with accumulation {then} on mesh {shape} with accumulation {now}"
-    dropout = recipe.model.hidden_dropout_prob or recipe.model.attention_probs_dropout_prob
-    if dropout and recipe.dropout_rng == "rbg":
+def another_topology(recipe: TrainingRecipe, saved: Facts, shape: Mapping[str, int]) -> str | None:
+    """A sentence on how near the run stays to the one that it continues, where mesh or accumulation changed; else None."""
+    before = training_recipe_from_plain(saved["recipe"])
+    if (saved["mesh"], _accumulations(before)) == (dict(shape), _accumulations(recipe)):
+        return None
+    then, now = (", ".join(map(str, _accumulations(each))) for each in (before, recipe))
+    changed = (
+        f"resumed from mesh {saved['mesh']} with accumulation {then} on mesh {dict(shape)} with accumulation {now}"
+    )
+    if recipe.model.has_dropout() and recipe.dropout_rng == "rbg":
         return f"{changed}: dropout draws other bits from here on, so losses agree statistically only"
     return f"{changed}: losses agree with those of the old mesh within rounding"
+
+
+def _accumulations(recipe: TrainingRecipe) -> list[int | None]:
+    return [recipe.accumulation, *(phase.accumulation for phase in recipe.phases)]

@@ -30,7 +30,6 @@ from pretrain.hugging_face.folder import write_folder
 from pretrain.hugging_face.weights import to_hugging_face
 from pretrain.models.registry import family_of
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
-from pretrain.objectives.masked_lm.sentence_pairs import pairs_in_words
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 
 logger = logging.getLogger("pretrain")
@@ -160,7 +159,7 @@ def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, he
     write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": recipe.model.max_position_embeddings})
     facts = {
         "step": step,
-        "pairs": pairs_in_words(header.layout),
+        "pairs": header.pair_task.replace("_", "-"),
         "parameters": sum(math.prod(tensor.shape) for tensor in tensors.values()),
         "vocab_size": header.vocabulary_size,
         "mask_token": Tokenizer(fresh).pieces[header.mask_id],

@@ -22,9 +22,9 @@ from jax.sharding import NamedSharding
 from data_pipeline.contract.records import Row
 from pretrain.input.batch_sizes import BatchSizes
 from pretrain.input.row_source import RowSource
+from pretrain.objectives.protocols import Batch
 from pretrain.recipe import BatchWarmup
 
-Batch = dict[str, jax.Array]
 PREFETCHED = 2
 """Batches made ahead of the step that needs them."""
 

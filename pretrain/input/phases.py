@@ -1,6 +1,7 @@
 """The phases of a run, each with records of one length: which batch belongs to a step."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,9 +9,9 @@ import numpy as np
 from jax.sharding import NamedSharding
 
 from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_of_length, read_header
-from pretrain.input.batches import Batch, EvaluationBatches, StageSeconds, TrainingBatches
+from pretrain.input.batches import EvaluationBatches, StageSeconds, TrainingBatches
 from pretrain.input.schedule import Stretch, stretches
-from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
+from pretrain.objectives.protocols import Batch
 from pretrain.recipe import TrainingRecipe
 
 
@@ -59,19 +60,24 @@ class Phases:
 
     def at(self, step: int) -> PhaseData:
         """The phase of a step."""
-        return next(phase for phase in self.all if step < phase.stretch.stop)
+        return self.all[self.number(step)]
+
+    def number(self, step: int) -> int:
+        """The number of a step's phase, from 0."""
+        return next(number for number, phase in enumerate(self.all) if step < phase.stretch.stop)
 
     def rows_before(self, step: int) -> int:
         """Rows that are read before a step."""
         return sum(_rows_before(phase, step) for phase in self.all)
 
-    def flops(self, objective: MaskedLanguageModel, start: int, stop: int) -> float:
-        """Model FLOPs of the steps from `start` to `stop`, if no row were padded."""
+    def flops(self, of_row: Sequence[float], start: int, stop: int) -> float:
+        """Model FLOPs of the steps from `start` to `stop`, if no row were padded.
+
+        - `of_row`: of a row of each phase.
+        """
         return sum(
-            (_rows_before(phase, stop) - _rows_before(phase, start))
-            * phase.header.length
-            * objective.flops_per_token(phase.header.length)
-            for phase in self.all
+            (_rows_before(phase, stop) - _rows_before(phase, start)) * flops
+            for phase, flops in zip(self.all, of_row, strict=True)
         )
 
 

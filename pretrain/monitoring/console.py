@@ -1,19 +1,31 @@
 """What a person reads of a run while it trains."""
 
+from collections.abc import Mapping, Sequence
+
+from pretrain.objectives.config import Headline
+
 
 def console_line(
-    step: int, stop: int, values: dict[str, float | None], peak: float | None, devices: int, left: float
+    step: int,
+    stop: int,
+    values: Mapping[str, float | None],
+    headlines: Sequence[Headline],
+    peak: float | None,
+    devices: int,
+    left: float,
 ) -> str:
     """The line that a person reads.
 
     - `values`: as `MetricsWriter.write` gets them.
+    - `headlines`: the objective's, which come first.
     - `peak`: of one device in TFLOP/s, the denominator of MFU.
     - `left`: time to go in seconds.
     """
     utilisation = values["mfu"]
+    first = ", ".join(f"{each.title} {values[each.metric]:{each.style}}" for each in headlines)
     mfu = "n/a" if utilisation is None else f"{utilisation:.1%} of {devices} x {peak:g} TFLOP/s"
     return (
-        f"step {step}/{stop}: loss {values['loss']:.4f}, masked accuracy {values['masked_accuracy']:.3f}, "
+        f"step {step}/{stop}: {first}, "
         f"learning rate {values['learning_rate']:.2e}, {values['tokens_per_second']:,.0f} tokens/s, MFU {mfu}, "
         f"data wait {values['data_wait']:.1%}, {duration(left)} left"
     )

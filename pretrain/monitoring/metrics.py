@@ -11,8 +11,7 @@ from typing import Any, Protocol
 import jax
 
 from data_pipeline.contract.errors import InputError, machine_errors_at
-from data_pipeline.contract.storage import write_atomically
-from pretrain.monitoring.appending import append
+from data_pipeline.contract.storage import append, write_atomically
 from pretrain.monitoring.rejected import Rejected
 from pretrain.monitoring.tensorboard import EventsFile
 

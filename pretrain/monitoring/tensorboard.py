@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.errors import machine_errors_at
-from pretrain.monitoring.appending import append
+from data_pipeline.contract.storage import append
 
 
 class EventsFile:

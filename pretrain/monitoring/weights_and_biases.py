@@ -5,8 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
 from data_pipeline.contract.packages import needed
+from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_json
+from pretrain.recipe import TrainingRecipe
 
 ID_FILE = "wandb.json"
 
@@ -38,3 +43,10 @@ class WandbRun:
     def close(self) -> None:
         """Sends what is waiting, and says that the run has ended."""
         self._run.finish()
+
+
+def wandb_runs(run_folder: RunFolder, recipe: TrainingRecipe) -> list[WandbRun]:
+    """The run at Weights & Biases, where the recipe wants one; the first process sends to it."""
+    if recipe.wandb_project is None or jax.process_index():
+        return []
+    return [WandbRun(recipe.wandb_project, run_folder.metrics, run_folder.path.resolve().name, plain(recipe))]

@@ -13,11 +13,9 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 from jax.typing import DTypeLike
 
-from pretrain.input.batches import Batch
 from pretrain.models.core.layers import Parameters
-from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
-
-Sums = dict[str, dict[str, jax.Array]]
+from pretrain.objectives.losses import sum_of_losses
+from pretrain.objectives.protocols import Batch, Objective, Prepared, Sums
 
 
 class Gradients(NamedTuple):
@@ -38,7 +36,7 @@ def batch_gradients(
     batch: Batch,
     step: jax.Array,
     *,
-    objective: MaskedLanguageModel,
+    objective: Objective,
     dtype: DTypeLike,
     mesh: jax.sharding.Mesh,
     grows: bool = False,
@@ -70,17 +68,12 @@ def batch_gradients(
     return gradients
 
 
-def sum_of_losses(sums: Sums, totals: dict[str, jax.Array]) -> jax.Array:
-    """Each part's loss over its total weight, added up. A total of 0 counts as 1: nothing to predict is no loss."""
-    return sum((sums[part]["loss_sum"] / jnp.maximum(totals[part], 1.0) for part in totals), jnp.float32(0))
-
-
 def _gradients(
     params: Parameters,
     batch: Batch,
     rows: jax.Array,
     step: jax.Array,
-    objective: MaskedLanguageModel,
+    objective: Objective,
     grows: bool,
     over: str | tuple[()] = (),
 ) -> Gradients:
@@ -89,18 +82,18 @@ def _gradients(
     - `rows`: int32 [accumulation, microbatch], the rows' numbers in the whole batch.
     - `over`: the mesh axis over which the rows of the whole batch lie, where this is one device's share.
     """
-    masked = objective.training_masks(batch)
-    totals = jax.lax.psum(objective.totals(masked), over)
+    prepared = objective.prepare(batch, step)
+    totals = jax.lax.psum(objective.totals(prepared), over)
 
-    def loss_of(params: Parameters, microbatch: dict[str, jax.Array], rows: jax.Array) -> tuple[jax.Array, Sums]:
-        sums = objective.loss_sums(params, microbatch, objective.dropout_key(step, rows))
-        return sum_of_losses(sums, totals), sums
+    def loss_of(params: Parameters, microbatch: Prepared, rows: jax.Array) -> tuple[jax.Array, Sums]:
+        sums = objective.loss_sums(params, microbatch, objective.keys.dropout(step, rows))
+        return sum_of_losses(sums, totals, objective.weights), sums
 
-    def of_microbatch(turn: tuple[dict[str, jax.Array], jax.Array]) -> tuple[Parameters, Sums]:
+    def of_microbatch(turn: tuple[Prepared, jax.Array]) -> tuple[Parameters, Sums]:
         gradients, sums = jax.grad(loss_of, has_aux=True)(params, *turn)
         return _as(jnp.float32, gradients), sums
 
-    def add_microbatch(so_far: Any, turn: tuple[dict[str, jax.Array], jax.Array]) -> tuple[Any, None]:
+    def add_microbatch(so_far: Any, turn: tuple[Prepared, jax.Array]) -> tuple[Any, None]:
         def added() -> Any:
             return jax.tree.map(jnp.add, so_far, of_microbatch(turn))
 
@@ -109,7 +102,7 @@ def _gradients(
         # Microbatches that a growing batch does not fill yet cost nothing.
         return jax.lax.cond(turn[0]["row_weights"].any(), added, lambda: so_far), None
 
-    turns = (masked, rows)
+    turns = (prepared, rows)
     first = jax.tree.map(lambda array: array[0], turns)
     if rows.shape[0] == 1:
         gradients, sums = of_microbatch(first)
@@ -117,7 +110,7 @@ def _gradients(
         shapes = jax.eval_shape(of_microbatch, first)
         zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
         (gradients, sums), _ = jax.lax.scan(add_microbatch, zeros, turns)
-    return Gradients(gradients, sums, masked["real_tokens"].sum())
+    return Gradients(gradients, sums, prepared["real_tokens"].sum())
 
 
 def _as(dtype: DTypeLike, tree: Any) -> Any:

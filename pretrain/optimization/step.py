@@ -15,10 +15,9 @@ from jax.typing import DTypeLike
 from data_pipeline.contract.errors import InputError
 from pretrain.devices.sharding import batch_sharding, replicated, state_shardings
 from pretrain.devices.xla_options import xla_options
-from pretrain.input.batches import Batch
 from pretrain.models.core.layers import Parameters
-from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
-from pretrain.optimization.gradients import batch_gradients, sum_of_losses
+from pretrain.objectives.protocols import Batch, Objective, Sums
+from pretrain.optimization.gradients import batch_gradients
 from pretrain.optimization.optimizer import make_optimizer
 from pretrain.recipe import TrainingRecipe
 
@@ -37,11 +36,11 @@ class CompiledSteps(NamedTuple):
 
     init: Callable[[], State]
     train: jax.stages.Wrapped
-    evaluate: Callable[[Parameters, Batch], dict[str, dict[str, jax.Array]]]
+    evaluate: Callable[[Parameters, Batch], Sums]
     abstract_state: State
 
 
-def initial_state(objective: MaskedLanguageModel, optimizer: optax.GradientTransformation) -> State:
+def initial_state(objective: Objective, optimizer: optax.GradientTransformation) -> State:
     """The state at step 0."""
     params = objective.init()
     return {"params": params, "optimizer": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
@@ -51,7 +50,7 @@ def train_step(
     state: State,
     batch: Batch,
     *,
-    objective: MaskedLanguageModel,
+    objective: Objective,
     optimizer: optax.GradientTransformation,
     mesh: jax.sharding.Mesh,
     gradient_dtype: DTypeLike,
@@ -63,9 +62,8 @@ def train_step(
     - `batch`: see `pretrain.input.batches`; its first axis is the accumulation.
     - `mesh`, `gradient_dtype`, `batch_grows`: see `pretrain.optimization.gradients.batch_gradients`.
 
-    Returns the new state and float32 scalars: `loss` (nats a prediction, plus that of the pairs), `masked_accuracy`,
-    `next_sentence_loss` and `next_sentence_accuracy` (pairs; `sentence_order_...` for theirs), `grad_norm` (before clipping),
-    `predictions`, `real_tokens`, and `rejected` (see `finite_or_old`).
+    Returns the new state and float32 scalars: what `objective.metrics` and `objective.counts` name, `grad_norm` (before clipping),
+    `real_tokens`, and `rejected` (see `finite_or_old`).
     """
     gradients, sums, real_tokens = batch_gradients(
         state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype, grows=batch_grows
@@ -73,9 +71,9 @@ def train_step(
     updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
     params = optax.apply_updates(state["params"], updates)
     metrics = {
-        **loss_metrics(sums),
+        **objective.metrics(sums),
+        **objective.counts(sums),
         "grad_norm": optax.tree.norm(gradients),
-        "predictions": sums["masked_lm"]["weight_sum"],
         "real_tokens": real_tokens.astype(jnp.float32),
     }
     new, rejected = finite_or_old({"params": params, "optimizer": optimizer_state}, state, metrics)
@@ -103,27 +101,13 @@ def compile_train_step(
         raise
 
 
-def eval_step(params: Parameters, batch: Batch, *, objective: MaskedLanguageModel) -> dict[str, dict[str, jax.Array]]:
+def eval_step(params: Parameters, batch: Batch, *, objective: Objective) -> Sums:
     """The sums of `objective.loss_sums` over one batch, without dropout and with masks that never change."""
-    masked = objective.evaluation_masks(batch)
-    return objective.loss_sums(params, jax.tree.map(lambda array: array[0], masked), None)
+    prepared = objective.prepare(batch, None)
+    return objective.loss_sums(params, jax.tree.map(lambda array: array[0], prepared), None)
 
 
-def loss_metrics(sums: dict[str, Any]) -> dict[str, Any]:
-    """`loss`, `masked_accuracy` and, for pairs, `next_sentence_loss` and `next_sentence_accuracy` (or `sentence_order_...`), from
-    sums of all microbatches."""
-    totals = {part: jnp.maximum(of_part["weight_sum"], 1.0) for part, of_part in sums.items()}
-    metrics = {
-        "loss": sum_of_losses(sums, totals),
-        "masked_accuracy": sums["masked_lm"]["correct_sum"] / totals["masked_lm"],
-    }
-    for part in sums.keys() - {"masked_lm"}:
-        metrics[f"{part}_loss"] = sums[part]["loss_sum"] / totals[part]
-        metrics[f"{part}_accuracy"] = sums[part]["correct_sum"] / totals[part]
-    return metrics
-
-
-def make_steps(objective: MaskedLanguageModel, recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> CompiledSteps:
+def make_steps(objective: Objective, recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> CompiledSteps:
     """Jits the steps for a mesh; nothing compiles before the first call.
 
     Raises InputError where a parameter has no rule or cannot be divided (`pretrain.devices.sharding.parameter_shardings`).
@@ -147,7 +131,7 @@ def make_steps(objective: MaskedLanguageModel, recipe: TrainingRecipe, mesh: jax
             batch_grows=recipe.batch_warmup.first_rows > 0,
         )
 
-    def evaluate(params: Parameters, batch: Batch) -> dict[str, dict[str, jax.Array]]:
+    def evaluate(params: Parameters, batch: Batch) -> Sums:
         return eval_step(params, batch, objective=objective)
 
     shapes = jax.eval_shape(init)

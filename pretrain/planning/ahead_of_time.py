@@ -16,10 +16,11 @@ from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.records import RecordsHeader, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
-from pretrain.input.batches import Batch, abstract_batch
+from pretrain.input.batches import abstract_batch
+from pretrain.job import objective_of
 from pretrain.models.core.layers import Parameters
-from pretrain.objectives.masked_lm.objective import make_objective
-from pretrain.optimization.gradients import sum_of_losses
+from pretrain.objectives.losses import sum_of_losses
+from pretrain.objectives.protocols import Batch
 from pretrain.optimization.optimizer import make_optimizer
 from pretrain.optimization.step import compile_train_step, initial_state, make_steps
 from pretrain.planning.machines import Machine
@@ -76,7 +77,7 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     check_sizes(recipe, mesh)
     rows = batch_sharding(mesh)
     with jax.set_mesh(mesh):
-        steps = make_steps(make_objective(recipe, header), recipe, mesh)
+        steps = make_steps(objective_of(recipe, header), recipe, mesh)
         batch = abstract_batch(row_fields(header), recipe.global_batch_size, recipe.accumulation, rows)
         state = sum(
             leaf.dtype.itemsize * math.prod(leaf.sharding.shard_shape(leaf.shape))
@@ -108,21 +109,21 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
         # Fused kernels keep what remains without scores, and cannot be traced where their device is not.
         remat = recipe.remat if recipe.remat != "none" else "attention"
         recipe = dataclasses.replace(recipe, attention="xla", remat=remat)
-    objective = make_objective(recipe, header)
+    objective = objective_of(recipe, header)
     optimizer = make_optimizer(recipe, objective.rules())
     state = jax.eval_shape(lambda: initial_state(objective, optimizer))
     rows = recipe.global_batch_size // recipe.accumulation // devices
     batch = abstract_batch(row_fields(header), rows, 1, None)
 
     def kept(params: Parameters, batch: Batch) -> Any:
-        masked = objective.training_masks(batch)
-        microbatch = jax.tree.map(lambda array: array[0], masked)
+        step = jnp.zeros((), jnp.int32)
+        prepared = objective.prepare(batch, step)
+        microbatch = jax.tree.map(lambda array: array[0], prepared)
 
         def loss(params: Parameters) -> jax.Array:
-            sums = objective.loss_sums(
-                params, microbatch, objective.dropout_key(jnp.zeros((), jnp.int32), jnp.arange(rows, dtype=jnp.int32))
-            )
-            return sum_of_losses(sums, objective.totals(masked))
+            dropout_key = objective.keys.dropout(step, jnp.arange(rows, dtype=jnp.int32))
+            sums = objective.loss_sums(params, microbatch, dropout_key)
+            return sum_of_losses(sums, objective.totals(prepared), objective.weights)
 
         return jax.vjp(loss, params)[1]
 

@@ -13,8 +13,9 @@ from pretrain.devices.peaks import peak_tflops
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import STAGES, TrainingBatches
 from pretrain.models.config import RowShape, default_config
+from pretrain.objectives.corruption.recipe import Masking
 from pretrain.planning.machines import machine_named
-from pretrain.recipe import Masking, Mesh
+from pretrain.recipe import Mesh
 
 MACHINE, MFU, ENOUGH = "v3-8", 0.45, 4.0
 """Whose appetite is shown, at which utilisation, and how many times as much a core should make."""

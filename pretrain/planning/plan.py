@@ -16,9 +16,9 @@ from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer
 from pretrain.devices.peaks import peak_tflops
 from pretrain.input.schedule import Stretch, stretches
+from pretrain.job import encoder_parameters, objective_of
 from pretrain.models.core.remat import REMAT
 from pretrain.monitoring.console import duration
-from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
 from pretrain.planning.collectives import traffic
 from pretrain.planning.machines import Machine
@@ -111,18 +111,13 @@ def _how(machine: Machine) -> str:
 
 
 def _sizes(recipe: TrainingRecipe, header: RecordsHeader) -> None:
-    encoder = recipe.model.parameter_count(header.vocabulary_size, make_objective(recipe, header).model.heads)
-    tokens = recipe.global_batch_size * header.length
-    per_token = flops_per_token(recipe, header)
-    _line("parameters", f"{encoder:,} in the encoder")
+    objective = objective_of(recipe, header)
+    tokens = recipe.global_batch_size * header.row_tokens
+    per_token = objective.flops_per_row() / header.row_tokens
+    _line("parameters", f"{encoder_parameters(objective):,} in the encoder")
     _line(
         "FLOPs", f"{per_token:.3g} a token forward and backward, {per_token * tokens:.3g} a step of {tokens:,} tokens"
     )
-
-
-def flops_per_token(recipe: TrainingRecipe, header: RecordsHeader) -> float:
-    """Model FLOPs of a training token of such records, forward and backward."""
-    return make_objective(recipe, header).flops_per_token(header.length)
 
 
 def _fitted(
@@ -220,8 +215,9 @@ def _time(recipe: TrainingRecipe, header: RecordsHeader, machine: Machine, mfu: 
     if peak is None:
         _line("speed", "unknown: give the device's peak with --training.peak-tflops-per-device")
         return 0.0
-    tokens_per_second = mfu * peak * 1e12 * machine.devices / flops_per_token(recipe, header)
-    step_tokens = recipe.global_batch_size * header.length
+    flops_per_token = objective_of(recipe, header).flops_per_row() / header.row_tokens
+    tokens_per_second = mfu * peak * 1e12 * machine.devices / flops_per_token
+    step_tokens = recipe.global_batch_size * header.row_tokens
     seconds = steps * step_tokens / tokens_per_second
     _line(
         "speed",

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks.context_free import baselines
-from pretrain.recipe import Masking
+from pretrain.objectives.corruption.recipe import Masking
 
 TOKENS, MASK = 6, 0
 

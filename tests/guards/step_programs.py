@@ -28,7 +28,7 @@ from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import abstract_batch
 from pretrain.input.phases import records_folder
 from pretrain.input.schedule import stretches
-from pretrain.objectives.masked_lm.objective import make_objective
+from pretrain.job import objective_of
 from pretrain.optimization.step import make_steps
 from pretrain.recipe import Phase
 
@@ -89,7 +89,7 @@ def hashes(folder: Path, case: Case) -> Iterator[tuple[str, str]]:
     with jax.set_mesh(mesh):
         for stretch in stretches(recipe):
             header = read_header(records_folder(examples, stretch))
-            steps = make_steps(make_objective(recipe, header), recipe, mesh)
+            steps = make_steps(objective_of(stretch.recipe, header), stretch.recipe, mesh)
             name = f"{case}" if stretch.length is None else f"{case}, {stretch.length} tokens"
             fields = row_fields(header)
             batch = abstract_batch(fields, stretch.recipe.global_batch_size, stretch.recipe.accumulation, rows)

@@ -35,13 +35,13 @@ SERVER = """
     run, masks_of = None, None
 
     # Every batch and its masks are written down as they are made: step and hash.
-    make_objective, make_batch = training.make_objective, TrainingBatches.__call__
+    make_job, make_batch = training.make_job, TrainingBatches.__call__
 
-    def objective_kept(*arguments):
+    def job_kept(*arguments):
         global masks_of
-        objective = make_objective(*arguments)
-        masks_of = jax.jit(objective.training_masks)
-        return objective
+        job = make_job(*arguments)
+        masks_of = jax.jit(lambda batch: job.phases[0].prepare(batch, 0))
+        return job
 
     def batch_noted(self, step):
         batch = make_batch(self, step)
@@ -51,7 +51,7 @@ SERVER = """
             notes.write(json.dumps([step, digest]) + "\\n")
         return batch
 
-    training.make_objective, TrainingBatches.__call__ = objective_kept, batch_noted
+    training.make_job, TrainingBatches.__call__ = job_kept, batch_noted
 
     def die_in(seconds):
         threading.Thread(target=lambda: (time.sleep(seconds), os.kill(os.getpid(), signal.SIGKILL)), daemon=True).start()

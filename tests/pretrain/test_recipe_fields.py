@@ -12,7 +12,8 @@ from data_pipeline.contract.errors import InputError
 from pretrain import recipe_fields
 from pretrain.checkpoints.resume import without_free_fields
 from pretrain.models.bert.config import BertConfig
-from pretrain.recipe import BatchWarmup, Masking, Optimizer, Phase, TrainingRecipe
+from pretrain.objectives.corruption.recipe import Masking
+from pretrain.recipe import BatchWarmup, Optimizer, Phase, TrainingRecipe
 from pretrain.recipe_checks import check
 from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, ZERO_TO_ONE, Limit, is_free, limited, limits, number
 

@@ -17,8 +17,9 @@ from data_pipeline.contract.tokenizer import hugging_face_files
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import step_folder
 from pretrain.hugging_face.weights import to_hugging_face
+from pretrain.job import objective_of
 from pretrain.models.bert.family import FAMILY
-from pretrain.objectives.masked_lm.objective import MaskedLanguageModel, make_objective
+from pretrain.objectives.protocols import Objective
 from pretrain.recipe import TrainingRecipe
 from pretrain.start import starting_parameters
 from pretrain.train import train
@@ -27,13 +28,13 @@ ROWS = "bert.embeddings.word_embeddings.weight"
 
 
 @pytest.fixture
-def objective(tiny: TrainingRecipe, new_run: Callable[..., RunFolder]) -> tuple[MaskedLanguageModel, Path]:
+def objective(tiny: TrainingRecipe, new_run: Callable[..., RunFolder]) -> tuple[Objective, Path]:
     run = new_run()
-    return make_objective(tiny, read_header(run.examples)), run.vocabulary
+    return objective_of(tiny, read_header(run.examples)), run.vocabulary
 
 
 @pytest.fixture
-def other(tiny: TrainingRecipe, tmp_path: Path, objective: tuple[MaskedLanguageModel, Path]) -> Path:
+def other(tiny: TrainingRecipe, tmp_path: Path, objective: tuple[Objective, Path]) -> Path:
     """A Hugging Face folder of the same sizes, with other parameters and its pieces in another order."""
     folder = tmp_path / "other"
     folder.mkdir()
@@ -51,13 +52,11 @@ def other(tiny: TrainingRecipe, tmp_path: Path, objective: tuple[MaskedLanguageM
     return folder
 
 
-def started(place: Path, objective: tuple[MaskedLanguageModel, Path]) -> dict[str, np.ndarray]:
+def started(place: Path, objective: tuple[Objective, Path]) -> dict[str, np.ndarray]:
     return to_hugging_face(starting_parameters(place, *objective), objective[0].rules(), VOCABULARY)
 
 
-def test_rows_follow_their_pieces_and_all_else_is_the_same(
-    other: Path, objective: tuple[MaskedLanguageModel, Path]
-) -> None:
+def test_rows_follow_their_pieces_and_all_else_is_the_same(other: Path, objective: tuple[Objective, Path]) -> None:
     given, found = load_file(other / "model.safetensors"), started(other, objective)
     assert found.keys() == given.keys()
     for name in given.keys() - {ROWS, "cls.predictions.bias"}:
@@ -69,7 +68,7 @@ def test_rows_follow_their_pieces_and_all_else_is_the_same(
 
 
 def test_what_a_bare_encoder_lacks_is_as_without_a_start(
-    other: Path, objective: tuple[MaskedLanguageModel, Path], caplog: pytest.LogCaptureFixture
+    other: Path, objective: tuple[Objective, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     tensors = load_file(other / "model.safetensors")
     bare = {name.removeprefix("bert."): tensor for name, tensor in tensors.items() if name.startswith("bert.")}
@@ -99,7 +98,7 @@ def test_what_a_bare_encoder_lacks_is_as_without_a_start(
     ],
 )
 def test_another_model_is_refused(
-    field: str, value: object, message: str, other: Path, objective: tuple[MaskedLanguageModel, Path]
+    field: str, value: object, message: str, other: Path, objective: tuple[Objective, Path]
 ) -> None:
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, field: value}))
@@ -107,9 +106,7 @@ def test_another_model_is_refused(
         starting_parameters(other, *objective)
 
 
-def test_a_folder_without_a_model_is_refused(
-    tmp_path: Path, other: Path, objective: tuple[MaskedLanguageModel, Path]
-) -> None:
+def test_a_folder_without_a_model_is_refused(tmp_path: Path, other: Path, objective: tuple[Objective, Path]) -> None:
     with pytest.raises(InputError, match=r"holds neither checkpoints/ nor config\.json"):
         starting_parameters(tmp_path / "nothing", *objective)
     (other / "model.safetensors").unlink()
@@ -131,7 +128,7 @@ def test_a_run_goes_on_from_another_and_resumes_as_itself(
     train(third, "tiny", goes_on)
     assert [line["loss"] for line in untimed(third) if "loss" in line] == losses
     given = restore_params(step_folder(first.checkpoints, 6))
-    objective = make_objective(tiny, read_header(second.examples))
+    objective = objective_of(tiny, read_header(second.examples))
     found = starting_parameters(first.path, objective, second.vocabulary)
     for one, other in zip(jax.tree.leaves(given), jax.tree.leaves(found), strict=True):
         np.testing.assert_array_equal(

@@ -19,16 +19,18 @@ from tiny_run import TINY, changed, read_events, untimed, write_records
 
 from data_pipeline.contract import run_folder
 from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
+from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
-from pretrain import train as training
-from pretrain.checkpoints.facts import what_another_topology_means
+from pretrain import loop
+from pretrain.checkpoints.facts import another_topology
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import fault, list_steps, step_folder
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import TrainingBatches
 from pretrain.monitoring.metrics import MetricsWriter
-from pretrain.objectives.masked_lm.objective import MaskedLanguageModel
+from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
+from pretrain.objectives.protocols import Batch, Prepared
 from pretrain.optimization.step import make_steps
 from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.train import train
@@ -179,7 +181,7 @@ def test_a_run_in_two_parts_is_the_run_in_one_and_counts_what_was_lost_between(
 def test_a_complete_run_says_so_and_compiles_nothing(
     finished: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(training, "make_steps", lambda *_: pytest.fail("a complete run was built again"))
+    monkeypatch.setattr(loop, "make_steps", lambda *_: pytest.fail("a complete run was built again"))
     monkeypatch.setattr(run_folder, "code_version", lambda: "newer code, which trained nothing of this")
     before = finished.manifest()
     with caplog.at_level(logging.INFO):
@@ -262,15 +264,17 @@ def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
     rows = batch_sharding(make_mesh(Mesh()))
     batches = TrainingBatches(records, seed=0, global_batch_size=16, accumulation=1, sharding=rows)
     poisoned = int(batches.record_indices(2, np.array([7]))[0])
-    training_masks = MaskedLanguageModel.training_masks
+    prepare = MaskedLanguageModelling.prepare
 
-    def poison(self: MaskedLanguageModel, batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        masked = training_masks(self, batch)
+    def poison(self: MaskedLanguageModelling, batch: Batch, step: jax.Array | None) -> Prepared:
+        masked = prepare(self, batch, step)
+        if step is None:
+            return masked
         bad = (batch["record_ids"] == poisoned) & (batch["epochs"] == 0)
         return {**masked, "weights": jnp.where(bad[..., None], jnp.nan, masked["weights"])}
 
-    monkeypatch.setattr(MaskedLanguageModel, "training_masks", poison)
-    monkeypatch.setattr(training, "make_steps", make_steps)  # a program of its own, not that of the other runs
+    monkeypatch.setattr(MaskedLanguageModelling, "prepare", poison)
+    monkeypatch.setattr(loop, "make_steps", make_steps)  # a program of its own, not that of the other runs
     train(run, "tiny", RECIPE)
     assert "step 3: update rejected: loss nan, gradient norm nan" in caplog.text
     with np.load(run.metrics / "rejected" / "step-00000003.npz") as dumped:
@@ -317,9 +321,13 @@ def test_sizes_that_cannot_be_are_refused_before_anything_is_compiled(
 
 
 def test_the_log_says_how_near_a_resumed_run_stays(tiny: TrainingRecipe) -> None:
-    facts = {"mesh": {"data": 8}, "recipe": {"accumulation": 1}}
+    facts = {"mesh": {"data": 8}, "recipe": plain(tiny)}
     dropout = changed(tiny, model={"hidden_dropout_prob": 0.1})
-    say = what_another_topology_means
+
+    def say(*arguments: Any) -> str:
+        return another_topology(*arguments) or ""
+
+    assert not say(dropout, facts, {"data": 8})
     assert "within rounding" in say(dropout, facts, {"data": 4})
     assert "within rounding" in say(changed(dropout, accumulation=2), facts, {"data": 4})
     assert "statistically only" in say(changed(dropout, dropout_rng="rbg"), facts, {"data": 4})

@@ -4,7 +4,7 @@ import html
 import io
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,18 +17,15 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_atomically
 from pretrain.checkpoints.facts import RECIPE_FILE
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
+from pretrain.objectives.config import objective_classes
 
-CURVES = {
-    "loss": "loss (nats)",
-    "evaluation_loss": "held-out loss (nats)",
-    "masked_accuracy": "masked accuracy",
-    "evaluation_masked_accuracy": "held-out masked accuracy",
+OF_EVERY_RUN = {
     "grad_norm": "gradient norm",
     "learning_rate": "learning rate",
     "tokens_per_second": "tokens/s",
     "data_wait": "data wait",
 }
-"""Metrics that are drawn, where a run has them, and their titles."""
+"""Metrics beside the headlines of objectives, and their titles."""
 HANGUL_FONTS = ("Noto Sans CJK KR", "NanumGothic", "Malgun Gothic", "Apple SD Gothic Neo", "AppleGothic")
 """Taken for the names of runs in a PNG where one is installed; matplotlib's own font has no Hangul."""
 
@@ -57,7 +54,7 @@ def compare(folders: Sequence[Path], to: Path) -> None:
     if to.suffix not in (".png", ".html"):
         raise InputError(f"--to {to}: must end in .png or .html")
     runs = [Run(name, *_read(folder)) for name, folder in zip(names_of(folders), folders, strict=True)]
-    metrics = [metric for metric in CURVES if any(run.points(metric)[0] for run in runs)]
+    metrics = {name: title for name, title in curve_titles().items() if any(run.points(name)[0] for run in runs)}
     if to.suffix == ".png":
         content = draw(runs, metrics, "png")
     else:
@@ -66,6 +63,15 @@ def compare(folders: Sequence[Path], to: Path) -> None:
     for row in last_values(runs, metrics):
         print("  ".join(f"{cell:<26}" if not index else f"{cell:>14}" for index, cell in enumerate(row)))
     print(to)
+
+
+def curve_titles() -> dict[str, str]:
+    """Metrics that are drawn, where a run has them, and their titles: the headlines of all objectives, training then held-out rows."""
+    titles: dict[str, str] = {}
+    for headline in (each for objective in objective_classes() for each in objective().headlines()):
+        title = f"{headline.title} ({headline.unit})" if headline.unit else headline.title
+        titles |= {headline.metric: title, f"evaluation_{headline.metric}": f"held-out {title}"}
+    return titles | OF_EVERY_RUN
 
 
 def names_of(folders: Sequence[Path]) -> list[str]:
@@ -84,7 +90,7 @@ def _read(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     return lines, read_json(run.path / RECIPE_FILE) or {}
 
 
-def draw(runs: Sequence[Run], metrics: Sequence[str], form: str) -> bytes:
+def draw(runs: Sequence[Run], metrics: Mapping[str, str], form: str) -> bytes:
     """One plot for each metric, all runs in it, as `png` or `svg`."""
     matplotlib = needed("matplotlib", "the drawing of curves", extra="plots")
     matplotlib.use("agg")
@@ -96,13 +102,13 @@ def draw(runs: Sequence[Run], metrics: Sequence[str], form: str) -> bytes:
         warnings.filterwarnings("ignore", "Glyph .* missing")  # in an SVG, which leaves them to the browser
         rows = -(-len(metrics) // 2)
         figure, grid = pyplot.subplots(rows, 2, figsize=(11, 3.2 * rows), layout="constrained", squeeze=False)
-        for axis, metric in zip(grid.flat, metrics, strict=False):
+        for axis, (metric, title) in zip(grid.flat, metrics.items(), strict=False):
             for number, run in enumerate(runs, 1):
                 drawable = form == "svg" or run.name.isascii() or hangul
                 marks = "o-" if metric.startswith("evaluation") else "-"
                 label = escaped(run.name) if drawable else f"run {number}"
                 axis.plot(*run.points(metric), marks, markersize=3, linewidth=1, label=label)
-            axis.set(title=CURVES[metric], xlabel="step")
+            axis.set(title=title, xlabel="step")
             axis.grid(alpha=0.3)
         for axis in grid.flat[len(metrics) :]:
             axis.set_axis_off()
@@ -118,16 +124,16 @@ def escaped(name: str) -> str:
     return re.sub(r"^_", "\u200a_", name.replace("$", r"\$"))
 
 
-def last_values(runs: Sequence[Run], metrics: Sequence[str]) -> list[list[str]]:
+def last_values(runs: Sequence[Run], metrics: Mapping[str, str]) -> list[list[str]]:
     """A table: its head, the last step, and the last value of each metric for each run."""
     rows = [["", *(run.name for run in runs)], ["step", *(f"{run.lines[-1]['step']:,}" for run in runs)]]
-    for metric in metrics:
+    for metric, title in metrics.items():
         values = [run.points(metric)[1] for run in runs]
-        rows.append([CURVES[metric], *(f"{found[-1]:.5g}" if found else "-" for found in values)])
+        rows.append([title, *(f"{found[-1]:.5g}" if found else "-" for found in values)])
     return rows
 
 
-def page(runs: Sequence[Run], metrics: Sequence[str], svg: str) -> str:
+def page(runs: Sequence[Run], metrics: Mapping[str, str], svg: str) -> str:
     """The HTML page: the plots, the last values, and in what the recipes differ from the first run's."""
     table = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"

@@ -1,130 +1,126 @@
-"""BERT's pretraining objective as the step sees it: mask a batch, say how much there is to predict, sum the losses."""
+"""Masked language modelling: hide a part of each row, say how much there is to predict, sum the losses."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Layout, RecordsHeader
-from pretrain.input.batches import Batch
-from pretrain.models.bert.model import Bert
-from pretrain.models.config import RowShape
+from data_pipeline.contract.records import PAIRS, Layout, RecordsHeader
+from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.models.config import ModelConfig, RowShape
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
-from pretrain.models.protocols import Compute, Inputs
+from pretrain.models.protocols import Compute, Inputs, PairHead, VocabularyHead
 from pretrain.models.registry import family_of
 from pretrain.objectives.corruption.masking import mask_rows
+from pretrain.objectives.losses import sum_of_losses
 from pretrain.objectives.masked_lm.losses import gather_positions, masked_lm_sums
-from pretrain.objectives.masked_lm.sentence_pairs import PAIR_LOSSES, next_sentence_sums
+from pretrain.objectives.masked_lm.recipe import MaskedLM
+from pretrain.objectives.masked_lm.sentence_pairs import next_sentence_sums
+from pretrain.objectives.parts import Parts
+from pretrain.objectives.protocols import (
+    EVALUATION_MASKS,
+    INIT,
+    MASKS,
+    Batch,
+    Keys,
+    Prepared,
+    SpeltRow,
+    Sums,
+    row_keys,
+)
 from pretrain.objectives.rows import expand_rows
-from pretrain.recipe import Masking, TrainingRecipe
 
-LAYOUTS: tuple[Layout, ...] = ("packed", "full_sentences", *PAIR_LOSSES)
+LAYOUTS: tuple[Layout, ...] = ("packed", "full_sentences", *PAIRS)
 """The layouts whose rows this objective can take."""
-INIT, MASKS, DROPOUT, EVALUATION_MASKS = range(4)
-"""What a key of the run is for, folded into the key of the seed so that the streams never meet."""
+PART = "model"
+LOSS = "masked_lm"
 
 
 @dataclass(frozen=True)
-class MaskedLanguageModel:
+class MaskedLanguageModelling:
     """Masked language modelling, with next-sentence or sentence-order prediction where the records hold such pairs.
 
+    - `recipe`: rates and shares.
     - `model`: has the head `vocabulary`, and `pair` for pairs.
-    - `masking`: rates and shares.
-    - `header`: the records' header.
-    - `seed`, `dropout_rng`: see `TrainingRecipe`.
-
-    All methods are pure and run under jax.jit. Arrays of a batch are [accumulation, microbatch, ...].
+    - `header`: of the records.
+    - `keys`: the run's random numbers.
     """
 
-    model: Bert
-    masking: Masking
+    recipe: MaskedLM
+    model: VocabularyHead
     header: RecordsHeader
-    seed: int
-    dropout_rng: str
+    keys: Keys
 
     @property
-    def max_predictions(self) -> int:
-        """Predictions a row of the header's length."""
-        return self.predictions(self.header.length)
+    def parts(self) -> Parts:
+        return Parts({PART: self.model})
 
-    def predictions(self, length: int) -> int:
-        """Predictions a row of so many tokens, K: as the recipe says, or rate x length rounded up."""
-        return self.masking.max_predictions or math.ceil(self.masking.rate * length)
+    @property
+    def weights(self) -> Mapping[str, float]:
+        return dict.fromkeys((LOSS, *self._pair_loss), 1.0)
 
-    def flops_per_token(self, length: int) -> float:
-        """Model FLOPs of a training token in rows of this length, forward and backward."""
-        row = RowShape(length, 0, self.header.vocabulary_size, self.predictions(length))
-        return self.model.config.flops_per_row(row, self.model.heads) / length
+    @property
+    def exports(self) -> Mapping[str, str]:
+        return {"": PART}
 
-    def rules(self) -> Rules:
-        """The table of the parameters."""
-        return family_of(self.model.config).rules(self.model.config, self.model.heads)
+    @property
+    def predictions(self) -> int:
+        """Predictions a row, K: as the recipe says, or rate x length rounded up."""
+        masking = self.recipe.masking
+        return masking.max_predictions or math.ceil(masking.rate * self.header.length)
 
-    def key(self, purpose: int, implementation: str = "threefry2x32") -> jax.Array:
-        """The run's key for one of INIT, MASKS, DROPOUT, EVALUATION_MASKS."""
-        return jax.random.fold_in(jax.random.key(self.seed, impl=implementation), purpose)
+    @property
+    def _pair_loss(self) -> tuple[str, ...]:
+        return (self.header.pair_task,) if self.header.has_pairs else ()
 
     def init(self) -> Parameters:
-        """The parameters at step 0."""
-        return self.model.init(self.key(INIT))
+        return self.parts.init(self.keys.of(INIT))
 
-    def training_masks(self, batch: Batch) -> dict[str, jax.Array]:
-        """`masked` with new masks in each epoch, or with `masking.static_masks` of them in turn."""
-        static = self.masking.static_masks
-        epochs = batch["epochs"] % static if static else batch["epochs"]
-        return self.masked({**batch, "epochs": epochs}, self.key(MASKS))
+    def rules(self) -> Rules:
+        return self.parts.rules()
 
-    def evaluation_masks(self, batch: Batch) -> dict[str, jax.Array]:
-        """`masked` with masks that never change."""
-        return self.masked(batch, self.key(EVALUATION_MASKS))
+    def flops_per_row(self) -> float:
+        row = RowShape(self.header.length, 0, self.header.vocabulary_size, self.predictions)
+        return self.model.config.flops_per_row(row, self.model.heads)
 
-    def dropout_key(self, step: jax.Array, rows: jax.Array) -> jax.Array:
-        """The dropout key of a step for some of its rows, of the recipe's implementation.
+    def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
+        """Expands the rows and hides some of their tokens; a row's mask is decided by its record and its epoch.
 
-        - `rows`: int32 [B], their numbers in the global batch.
-
-        threefry: a key [B] for each row, so that neither accumulation nor devices change what it drops. rbg: one key for all, by
-        the number of the first, for its bits with a key for each row cost ten times as much and would depend on the topology still.
-        """
-        if self.dropout_rng == "rbg":
-            return jax.random.fold_in(jax.random.fold_in(self.key(DROPOUT, "rbg"), step), rows[0])
-        return jax.vmap(jax.random.fold_in, (None, 0))(jax.random.fold_in(self.key(DROPOUT), step), rows)
-
-    def masked(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Expands the rows and hides some of their tokens; a row's mask is decided by `key`, its record and its epoch.
+        Masks are new in each epoch, or take turns where the recipe has `static_masks`.
 
         Returns, each [accumulation, microbatch, ...]: `inputs`, `position_ids`, `token_type_ids`, `segments` [..., L];
-        `positions`, `labels`, `weights` [..., K]; `row_weights` (0 for rows of padding only), `real_tokens` [...]; and `label` for pairs.
+        `positions`, `labels`, `weights` [..., K]; `row_weights`, `real_tokens` [...]; and `label` for pairs.
         """
-        header = self.header
+        header, masking = self.header, self.recipe.masking
+        epochs, key = batch["epochs"], self.keys.of(EVALUATION_MASKS if step is None else MASKS)
+        if step is not None and masking.static_masks:
+            epochs = epochs % masking.static_masks
         rows = expand_rows(batch, header.layout, header.pad_id)
         specials = (header.pad_id, header.unk_id, header.cls_id, header.sep_id, header.mask_id)
         ordinary = jnp.asarray(np.setdiff1d(np.arange(header.vocabulary_size), header.reserved_ids), jnp.int32)
 
-        def row_key(record_id: jax.Array, epoch: jax.Array) -> jax.Array:
-            return jax.random.fold_in(jax.random.fold_in(key, epoch), record_id)
-
-        def mask_microbatch(tokens: jax.Array, word_starts: jax.Array, row_keys: jax.Array) -> Any:
+        def mask_microbatch(tokens: jax.Array, word_starts: jax.Array, keys: jax.Array) -> Any:
             return mask_rows(
                 tokens,
                 word_starts,
-                row_keys=row_keys,
-                rate=self.masking.rate,
-                max_predictions=self.predictions(tokens.shape[-1]),
-                mask_share=self.masking.mask_share,
-                random_share=self.masking.random_share,
+                row_keys=keys,
+                rate=masking.rate,
+                max_predictions=self.predictions,
+                mask_share=masking.mask_share,
+                random_share=masking.random_share,
                 mask_id=header.mask_id,
                 special_ids=specials,
                 ordinary_ids=ordinary,
             )
 
-        row_keys = jax.vmap(jax.vmap(row_key))(batch["record_ids"], batch["epochs"])
-        hidden = jax.vmap(mask_microbatch)(rows.tokens, rows.word_starts, row_keys)
+        keys = row_keys(key, batch["record_ids"], epochs)
+        hidden = jax.vmap(mask_microbatch)(rows.tokens, rows.word_starts, keys)
         real_tokens = (rows.tokens != header.pad_id).sum(-1)
         labels = {"label": batch["label"]} if "label" in batch else {}
         return {
@@ -137,79 +133,95 @@ class MaskedLanguageModel:
             **labels,
         }
 
-    def totals(self, masked: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        """The weight of each part of the loss in a whole masked batch: float32 scalars, by the names of `loss_sums`."""
-        totals = {"masked_lm": masked["weights"].sum()}
-        if self.header.has_pairs:
-            totals[PAIR_LOSSES[self.header.layout]] = masked["row_weights"].sum()
-        return totals
+    def totals(self, prepared: Prepared) -> dict[str, jax.Array]:
+        return {LOSS: prepared["weights"].sum(), **{loss: prepared["row_weights"].sum() for loss in self._pair_loss}}
 
-    def encode(
-        self, params: Parameters, masked: dict[str, jax.Array], dropout_key: jax.Array | None = None
-    ) -> jax.Array:
-        """The last hidden states [microbatch, L, H] of one microbatch; its arrays are those of `masked` without the first axis."""
-        inputs = Inputs(*(masked[name] for name in ("inputs", "segments", "position_ids", "token_type_ids")))
-        return self.model.encode(params, inputs, dropout_key=dropout_key)
-
-    def masked_lm_logits(self, params: Parameters, hidden: jax.Array, masked: dict[str, jax.Array]) -> jax.Array:
-        """Scores of the vocabulary, float32 [microbatch, K, V], at the predicted positions only."""
-        return self.model.vocabulary_logits(params, gather_positions(hidden, masked["positions"]))
-
-    def loss_sums(
-        self, params: Parameters, masked: dict[str, jax.Array], dropout_key: jax.Array | None
-    ) -> dict[str, dict[str, jax.Array]]:
-        """Runs the model on one microbatch.
-
-        - `masked`: the arrays of `masked`, without their first axis.
-        - `dropout_key`: None switches dropout off.
-
-        Returns `masked_lm` and, for pairs, `next_sentence` or `sentence_order`, each with float32 `loss_sum`, `correct_sum`, `weight_sum`.
-        """
-        hidden = self.encode(params, masked, dropout_key)
-        logits = self.masked_lm_logits(params, hidden, masked)
-        sums = {"masked_lm": masked_lm_sums(logits, masked["labels"], masked["weights"])}
-        if self.header.has_pairs:
-            pair_logits = self.model.pair_logits(params, hidden)
-            pair_sums = next_sentence_sums(pair_logits, masked["label"], masked["row_weights"])
-            sums[PAIR_LOSSES[self.header.layout]] = pair_sums
+    def loss_sums(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None) -> Sums:
+        """Runs the model on one microbatch: sums of `masked_lm` and, for pairs, `next_sentence` or `sentence_order`."""
+        params = self.parts.of(params, PART)
+        hidden = self._encode(params, microbatch, dropout_key)
+        logits = self._logits(params, hidden, microbatch)
+        sums = {LOSS: masked_lm_sums(logits, microbatch["labels"], microbatch["weights"])}
+        for loss in self._pair_loss:
+            pair_logits = cast(PairHead, self.model).pair_logits(params, hidden)
+            sums[loss] = next_sentence_sums(pair_logits, microbatch["label"], microbatch["row_weights"])
         return sums
 
+    def metrics(self, sums: Sums) -> dict[str, jax.Array]:
+        """`loss` (nats a prediction, plus that of the pairs), `masked_accuracy`, and for pairs `next_sentence_loss` and
+        `next_sentence_accuracy`, or `sentence_order_...`."""
+        totals = {loss: jnp.maximum(of_loss["weight_sum"], 1.0) for loss, of_loss in sums.items()}
+        metrics = {
+            "loss": sum_of_losses(sums, totals, self.weights),
+            "masked_accuracy": sums[LOSS]["correct_sum"] / totals[LOSS],
+        }
+        for loss in self._pair_loss:
+            metrics[f"{loss}_loss"] = sums[loss]["loss_sum"] / totals[loss]
+            metrics[f"{loss}_accuracy"] = sums[loss]["correct_sum"] / totals[loss]
+        return metrics
 
-def make_objective(recipe: TrainingRecipe, header: RecordsHeader) -> MaskedLanguageModel:
-    """The objective of a recipe on records.
+    def counts(self, sums: Sums) -> dict[str, jax.Array]:
+        return {"predictions": sums[LOSS]["weight_sum"]}
 
-    Raises InputError where the two contradict each other: layout, vocabulary size, length, token types.
-    """
-    model = recipe.model
+    def show(self, params: Parameters | None, microbatch: Prepared) -> dict[str, jax.Array]:
+        """The masked rows and, with parameters, int32 `predictions` [rows, K]: the likeliest token at each masked position."""
+        names = ("inputs", "positions", "labels", "weights", *(("label",) if "label" in microbatch else ()))
+        shown = {name: microbatch[name] for name in names}
+        if params is not None:
+            params = self.parts.of(params, PART)
+            hidden = self._encode(params, microbatch, None)
+            shown["predictions"] = self._logits(params, hidden, microbatch).argmax(-1)
+        return shown
+
+    def spell(self, shown: Mapping[str, np.ndarray], tokenizer: Tokenizer) -> list[SpeltRow]:
+        """Rows as pieces between blanks; `[MASK]{label}` or `[MASK]{label -> prediction}` where something is predicted."""
+        return [self._spell_row(shown, row, tokenizer) for row in range(len(shown["inputs"]))]
+
+    def _spell_row(self, shown: Mapping[str, np.ndarray], row: int, tokenizer: Tokenizer) -> SpeltRow:
+        inputs, predictions = shown["inputs"][row], shown.get("predictions")
+        slots = {int(shown["positions"][row, slot]): slot for slot in np.flatnonzero(shown["weights"][row])}
+        tokens = int(np.count_nonzero(inputs != self.header.pad_id))
+        pieces, right = [], 0
+        for position in range(tokens):
+            piece = tokenizer.pieces[inputs[position]]
+            if position in slots:
+                label, guess = shown["labels"][row, slots[position]], ""
+                if predictions is not None:
+                    predicted = predictions[row, slots[position]]
+                    guess = f" -> {tokenizer.pieces[predicted]}"
+                    right += int(predicted == label)
+                piece = f"{piece}{{{tokenizer.pieces[label]}{guess}}}"
+            pieces.append(piece)
+        task = self.header.pair_task.replace("_", "-")
+        pair = f", {task} label {shown['label'][row]}" if "label" in shown else ""
+        heading = f"{tokens} tokens, {len(slots)} predicted ({len(slots) / max(1, tokens):.1%}){pair}"
+        return SpeltRow(heading, " ".join(pieces), "" if predictions is None else f"{right} of {len(slots)}", tokens)
+
+    def _encode(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None) -> jax.Array:
+        inputs = Inputs(*(microbatch[name] for name in ("inputs", "segments", "position_ids", "token_type_ids")))
+        return self.model.encode(params, inputs, dropout_key=dropout_key)
+
+    def _logits(self, params: Parameters, hidden: jax.Array, microbatch: Prepared) -> jax.Array:
+        """Scores of the vocabulary, float32 [microbatch, K, V], at the predicted positions only."""
+        return self.model.vocabulary_logits(params, gather_positions(hidden, microbatch["positions"]))
+
+
+def make(
+    recipe: MaskedLM, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys
+) -> MaskedLanguageModelling:
+    """The objective on records of this header. Raises InputError where it takes no such rows, or masks more than they hold."""
     if header.layout not in LAYOUTS:
         raise InputError(
             f"the records have the layout {header.layout}, which no training objective takes; prepare others: "
             f"{', '.join(LAYOUTS)}"
         )
-    if model.vocab_size not in (None, header.vocabulary_size):
-        raise InputError(
-            f"model.vocab_size {model.vocab_size}: the records have {header.vocabulary_size}; leave model.vocab_size unset"
-        )
-    if header.length > model.max_position_embeddings:
-        raise InputError(
-            f"model.max_position_embeddings {model.max_position_embeddings}: the records' rows have {header.length} tokens; "
-            f"set it to {header.length} or more, or prepare shorter examples"
-        )
     if (recipe.masking.max_predictions or 1) > header.length:
         raise InputError(
             f"masking.max_predictions {recipe.masking.max_predictions}: must be 1 to {header.length}, the tokens of a row"
         )
-    if header.has_pairs and model.type_vocab_size < 2:
-        raise InputError(f"model.type_vocab_size {model.type_vocab_size}: sentence pairs need 2 token types")
-    if recipe.dropout_rng not in ("threefry", "rbg"):
-        raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be threefry or rbg")
-    compute = Compute(
-        compute_dtype=recipe.compute_dtype,
-        parameter_dtype=recipe.parameter_dtype,
-        remat=recipe.remat,
-        scan_unroll=recipe.scan_unroll,
-        attention=recipe.attention,
-    )
+    types = config.token_types()
+    if header.has_pairs and types and types[1] < 2:
+        raise InputError(f"model.{types[0]} {types[1]}: sentence pairs need 2 token types")
     heads = frozenset({"vocabulary", "pair"} if header.has_pairs else {"vocabulary"})
-    bert = Bert(model, header.vocabulary_size, heads, compute)
-    return MaskedLanguageModel(bert, recipe.masking, header, recipe.seed, recipe.dropout_rng)
+    model = family_of(config).make(config, header.vocabulary_size, heads, compute)
+    return MaskedLanguageModelling(recipe, cast(VocabularyHead, model), header, keys)

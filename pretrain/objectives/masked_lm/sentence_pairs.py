@@ -4,16 +4,7 @@ rows `[CLS] A [SEP] B [SEP]`."""
 import jax
 import jax.numpy as jnp
 
-from data_pipeline.contract.records import Layout
 from pretrain.objectives.masked_lm.losses import masked_lm_sums
-
-PAIR_LOSSES: dict[Layout, str] = {"sentence_pairs": "next_sentence", "sentence_order": "sentence_order"}
-"""What the loss of a layout's labels is called in sums and metrics."""
-
-
-def pairs_in_words(layout: Layout) -> str:
-    """What is learnt from the labels of a layout: next-sentence, sentence-order, or nothing where it has none."""
-    return PAIR_LOSSES.get(layout, "").replace("_", "-")
 
 
 def next_sentence_sums(logits: jax.Array, label: jax.Array, weights: jax.Array | None = None) -> dict[str, jax.Array]:

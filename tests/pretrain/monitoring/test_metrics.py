@@ -10,6 +10,7 @@ from pretrain.devices.peaks import model_flops_utilisation, peak_tflops
 from pretrain.monitoring.console import console_line
 from pretrain.monitoring.metrics import MetricsWriter, Window, cut_after, read_metrics
 from pretrain.monitoring.rejected import Rejected
+from pretrain.recipe import TrainingRecipe
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,9 @@ def test_utilisation_is_unknown_where_the_peak_is() -> None:
     assert model_flops_utilisation(246e12, 61.5, 8) == pytest.approx(0.5)
 
 
+HEADLINES = TrainingRecipe().objective.headlines()
+
+
 def test_the_console_line_names_the_denominator() -> None:
     values: dict[str, float | None] = {
         "loss": 2.5,
@@ -41,9 +45,10 @@ def test_the_console_line_names_the_denominator() -> None:
         "mfu": 0.431,
         "data_wait": 0.01,
     }
-    assert "MFU 43.1% of 8 x 61.5 TFLOP/s" in console_line(5, 10, values, 61.5, 8, 3700)
-    line = console_line(5, 10, {**values, "mfu": None}, None, 8, 61)
+    assert "MFU 43.1% of 8 x 61.5 TFLOP/s" in console_line(5, 10, values, HEADLINES, 61.5, 8, 3700)
+    line = console_line(5, 10, {**values, "mfu": None}, HEADLINES, None, 8, 61)
     assert "MFU n/a" in line
+    assert line.startswith("step 5/10: loss 2.5000, masked accuracy 0.500, learning rate 1.00e-04")
     assert "1 min 01 s left" in line
 
 

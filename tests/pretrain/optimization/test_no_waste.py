@@ -17,9 +17,9 @@ from tiny_run import LENGTH, TINY, changed
 from data_pipeline.contract.records import RecordsHeader, read_header, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import abstract_batch
-from pretrain.objectives.masked_lm.objective import make_objective
+from pretrain.job import objective_of
 from pretrain.optimization.optimizer import make_optimizer
-from pretrain.optimization.step import initial_state, make_steps
+from pretrain.optimization.step import State, initial_state, make_steps
 from pretrain.planning.ahead_of_time import Footprint, compile_step, topology_devices
 from pretrain.planning.collectives import traffic
 from pretrain.planning.machines import machine_named
@@ -42,7 +42,7 @@ def lowered(header: RecordsHeader, recipe: TrainingRecipe, devices: int) -> str:
     """The train step as StableHLO."""
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
     with jax.set_mesh(mesh):
-        steps = make_steps(make_objective(recipe, header), recipe, mesh)
+        steps = make_steps(objective_of(recipe, header), recipe, mesh)
         sharding = batch_sharding(mesh)
         batch = abstract_batch(row_fields(header), recipe.global_batch_size, recipe.accumulation, sharding)
         return steps.train.lower(steps.abstract_state, batch).as_text()
@@ -73,10 +73,14 @@ def compiled(folder: Path, recipe: TrainingRecipe, machine: str) -> Footprint:
     return compile_step(recipe, read_header(folder), topology_devices(machine_named(machine)))
 
 
+def state_shapes(header: RecordsHeader, recipe: TrainingRecipe) -> State:
+    objective = objective_of(recipe, header)
+    optimizer = make_optimizer(recipe, objective.rules())
+    return jax.eval_shape(lambda: initial_state(objective, optimizer))
+
+
 def parameter_bytes(header: RecordsHeader, recipe: TrainingRecipe, width: int) -> int:
-    objective = make_objective(recipe, header)
-    shapes = jax.eval_shape(lambda: initial_state(objective, make_optimizer(recipe, objective.rules())))
-    return width * sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))
+    return width * sum(leaf.size for leaf in jax.tree.leaves(state_shapes(header, recipe)["params"]))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +113,5 @@ def test_the_module_for_a_tpu_updates_its_state_in_place_and_leaves_the_host_alo
     footprint = compiled(pairs_folder, RECIPE, machine)
     assert not HOST.search(footprint.program)
     aliased = footprint.program.partition("input_output_alias={")[2].partition("entry_computation_layout")[0]
-    objective = make_objective(RECIPE, header)
-    state = jax.eval_shape(lambda: initial_state(objective, make_optimizer(RECIPE, objective.rules())))
+    state = state_shapes(header, RECIPE)
     assert aliased.count("may-alias") + aliased.count("must-alias") == len(jax.tree.leaves(state))

@@ -13,8 +13,8 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, TrainingBatches
+from pretrain.job import objective_of
 from pretrain.models.core.layers import dropout
-from pretrain.objectives.masked_lm.objective import make_objective
 from pretrain.optimization.optimizer import make_optimizer
 from pretrain.optimization.step import CompiledSteps, compile_train_step, initial_state, make_steps
 from pretrain.recipe import Mesh, TrainingRecipe
@@ -26,7 +26,7 @@ DROPOUT = changed(TINY, model={"hidden_dropout_prob": 0.1, "attention_probs_drop
 
 @cache
 def first_state(folder: Path, recipe: TrainingRecipe) -> Any:
-    objective = make_objective(recipe, Records(folder, "train").header)
+    objective = objective_of(recipe, Records(folder, "train").header)
     return jax.device_get(jax.jit(lambda: initial_state(objective, make_optimizer(recipe, objective.rules())))())
 
 
@@ -34,7 +34,7 @@ def steps_on(folder: Path, recipe: TrainingRecipe, devices: int) -> tuple[Compil
     """The steps on so many devices, the state at step 0, and the batches."""
     records = Records(folder, "train")
     mesh = make_mesh(recipe.mesh, jax.devices()[:devices])
-    steps = make_steps(make_objective(recipe, records.header), recipe, mesh)
+    steps = make_steps(objective_of(recipe, records.header), recipe, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, steps.abstract_state)
     kept = {"optimizer": vars(recipe.optimizer), "parameter_dtype": recipe.parameter_dtype}
     start = first_state(folder, changed(TINY, **kept))
@@ -92,13 +92,13 @@ def test_neither_mesh_nor_accumulation_changes_losses_or_threefry_dropout(
 def test_every_row_drops_its_own(pairs_folder: Path) -> None:
     """The same row on every device and in every microbatch: what differs can only be dropout."""
     header = Records(pairs_folder, "train").header
-    objective = make_objective(DROPOUT, header)
-    keys = objective.dropout_key(jnp.int32(3), jnp.arange(16, dtype=jnp.int32))
+    objective = objective_of(DROPOUT, header)
+    keys = objective.keys.dropout(jnp.int32(3), jnp.arange(16, dtype=jnp.int32))
     drawn = np.asarray(dropout(jnp.ones((16 * LENGTH, 32)), 0.5, keys)).reshape(16, -1)
     assert len({row.tobytes() for row in drawn}) == 16
-    later = objective.dropout_key(jnp.int32(3), jnp.arange(8, 16, dtype=jnp.int32))
+    later = objective.keys.dropout(jnp.int32(3), jnp.arange(8, 16, dtype=jnp.int32))
     np.testing.assert_array_equal(dropout(jnp.ones((8 * LENGTH, 32)), 0.5, later).reshape(8, -1), drawn[8:])
-    other_step = objective.dropout_key(jnp.int32(4), jnp.arange(16, dtype=jnp.int32))
+    other_step = objective.keys.dropout(jnp.int32(4), jnp.arange(16, dtype=jnp.int32))
     assert (np.asarray(dropout(jnp.ones((16 * LENGTH, 32)), 0.5, other_step)).reshape(16, -1) != drawn).any(1).all()
 
 
@@ -183,4 +183,4 @@ def test_a_recipe_that_contradicts_the_records_is_refused(
     records_folder: Path, fields: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError, match=words):
-        make_objective(changed(TINY, **fields), Records(records_folder, "train").header)
+        objective_of(changed(TINY, **fields), Records(records_folder, "train").header)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding
@@ -13,8 +14,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Layout, Records, RecordsHeader, read_header
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import Batch, TrainingBatches
-from pretrain.objectives.masked_lm.objective import make_objective
-from pretrain.optimization.step import loss_metrics
+from pretrain.job import objective_of
 from pretrain.recipe import Mesh
 
 
@@ -28,13 +28,13 @@ def masks_by_epoch(
 ) -> dict[int, dict[int, bytes]]:
     """What the model sees of each record: {epoch: {record: inputs}} over the first three and a half epochs."""
     records = Records(folder, "train")
-    objective = make_objective(changed(TINY, masking={"static_masks": static_masks}), records.header)
+    objective = objective_of(changed(TINY, masking={"static_masks": static_masks}), records.header)
     batches = TrainingBatches(records, seed=0, global_batch_size=batch_size, accumulation=1, sharding=sharding)
-    mask = jax.jit(objective.training_masks)
+    prepare = jax.jit(objective.prepare)
     seen: dict[int, dict[int, bytes]] = {}
     for step in range(7 * len(records) // (2 * batch_size)):
         batch = batches(step)
-        inputs = np.asarray(mask(batch)["inputs"])[0]
+        inputs = np.asarray(prepare(batch, step)["inputs"])[0]
         for record, epoch, row in zip(batch["record_ids"][0], batch["epochs"][0], inputs, strict=True):
             seen.setdefault(int(epoch), {})[int(record)] = row.tobytes()
     return seen
@@ -59,13 +59,13 @@ def test_static_masks_come_back_in_turn(records_folder: Path, one_device: NamedS
 
 def metrics_of(folder: Path, header: RecordsHeader, sharding: NamedSharding) -> dict[str, float]:
     """What the first batch scores at step 0, if its records had this header."""
-    objective = make_objective(TINY, header)
+    objective = objective_of(TINY, header)
     batches = TrainingBatches(Records(folder, "train"), seed=0, global_batch_size=4, accumulation=1, sharding=sharding)
 
     @jax.jit
     def metrics(batch: Batch) -> dict[str, jax.Array]:
-        masked = jax.tree.map(lambda array: array[0], objective.training_masks(batch))
-        return loss_metrics(objective.loss_sums(objective.init(), masked, None))
+        prepared = jax.tree.map(lambda array: array[0], objective.prepare(batch, jnp.int32(0)))
+        return objective.metrics(objective.loss_sums(objective.init(), prepared, None))
 
     return {name: float(value) for name, value in metrics(batches(0)).items()}
 
@@ -95,4 +95,4 @@ def test_a_layout_that_no_objective_takes_is_refused(records_folder: Path, layou
     with pytest.raises(
         InputError, match=rf"layout {layout}, which no training objective takes; .* packed, full_sentences,"
     ):
-        make_objective(TINY, header)
+        objective_of(TINY, header)

@@ -1,0 +1,81 @@
+"""What a recipe and its records make together: an objective for each phase. The only module of the loop that asks the registries."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import RecordsHeader
+from pretrain.input.schedule import stretches
+from pretrain.models.protocols import Compute
+from pretrain.objectives.protocols import Keys, Objective
+from pretrain.objectives.registry import make_objective
+from pretrain.recipe import TrainingRecipe
+
+DROPOUT_RNGS = ("threefry", "rbg")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run's work.
+
+    - `recipe`: the training recipe with the vocabulary's size filled in.
+    - `phases`: the objective of each phase, in turn; their parameters have the same shapes.
+    """
+
+    recipe: TrainingRecipe
+    phases: tuple[Objective, ...]
+
+    @property
+    def parameters(self) -> int:
+        """See `encoder_parameters`."""
+        return encoder_parameters(self.phases[-1])
+
+
+def make_job(recipe: TrainingRecipe, headers: Sequence[RecordsHeader]) -> Job:
+    """The job of a recipe on records.
+
+    - `headers`: those of the records of each phase (`pretrain.input.schedule.stretches`).
+
+    Raises InputError where recipe and records contradict each other (layout, vocabulary, length).
+    """
+    phases = tuple(
+        objective_of(stretch.recipe, header) for stretch, header in zip(stretches(recipe), headers, strict=True)
+    )
+    model = replace(recipe.model, vocab_size=headers[-1].vocabulary_size)
+    return Job(replace(recipe, model=model), phases)
+
+
+def objective_of(recipe: TrainingRecipe, header: RecordsHeader) -> Objective:
+    """The objective of a recipe, as of one phase, on records. Raises InputError where the two contradict each other."""
+    config = recipe.model
+    if config.vocab_size not in (None, header.vocabulary_size):
+        raise InputError(
+            f"model.vocab_size {config.vocab_size}: the records have {header.vocabulary_size}; leave model.vocab_size unset"
+        )
+    longest = config.longest_row()
+    if longest and header.length > longest[1]:
+        raise InputError(
+            f"model.{longest[0]} {longest[1]}: the records' rows have {header.length} tokens; "
+            f"set it to {header.length} or more, or prepare shorter examples"
+        )
+    if recipe.dropout_rng not in DROPOUT_RNGS:
+        raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be {' or '.join(DROPOUT_RNGS)}")
+    keys = Keys(recipe.seed, recipe.dropout_rng)
+    return make_objective(recipe.objective, config, header, compute_of(recipe), keys)
+
+
+def encoder_parameters(objective: Objective) -> int:
+    """Parameters of an objective's encoders, without heads."""
+    models = objective.parts.models.values()
+    return sum(model.config.parameter_count(model.vocab_size, model.heads) for model in models)
+
+
+def compute_of(recipe: TrainingRecipe) -> Compute:
+    """How a recipe has its model computed."""
+    return Compute(
+        compute_dtype=recipe.compute_dtype,
+        parameter_dtype=recipe.parameter_dtype,
+        remat=recipe.remat,
+        scan_unroll=recipe.scan_unroll,
+        attention=recipe.attention,
+    )

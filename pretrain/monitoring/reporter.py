@@ -1,0 +1,145 @@
+"""What a run tells while it trains: log lines, metrics, curves, rejected updates and where the time goes, from one place."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+
+from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.records import RecordsHeader
+from data_pipeline.contract.run_folder import RunFolder
+from pretrain.devices.peaks import model_flops_utilisation, peak_tflops
+from pretrain.input.phases import Phases
+from pretrain.job import Job
+from pretrain.monitoring.console import console_line
+from pretrain.monitoring.curves.reference import reference_of
+from pretrain.monitoring.data_wait import DataWait
+from pretrain.monitoring.goodput import Goodput
+from pretrain.monitoring.metrics import MetricsWriter, Scalars, Window
+from pretrain.monitoring.rejected import RejectedUpdates
+from pretrain.monitoring.tensorboard import preformatted
+from pretrain.optimization.learning_rate import learning_rate
+from pretrain.recipe import TrainingRecipe
+
+log = logging.getLogger(__name__)
+
+
+class Reporter:
+    """The reports of one start of a run; every process has one, and the first writes and logs.
+
+    - `recipe_name`: what reference curves know the recipe by.
+    - `saved`: metrics and tokens seen at the checkpoint from which this start continues.
+    - `steps`: all that this start is to take, counted from 0.
+    - `others`: get the metrics as well.
+
+    `last` are the newest finite metrics, held-out ones among them; `tokens_seen` those of all finished windows.
+    """
+
+    def __init__(
+        self,
+        run_folder: RunFolder,
+        recipe_name: str,
+        job: Job,
+        phases: Phases,
+        saved: Mapping[str, Any],
+        steps: range,
+        mesh: jax.sharding.Mesh,
+        goodput: Goodput,
+        others: Sequence[Scalars],
+    ) -> None:
+        recipe = job.recipe
+        self._steps, self._recipe, self._phases = steps, recipe, phases
+        self._row_flops = [objective.flops_per_row() for objective in job.phases]
+        self._devices = mesh.size
+        self._peak = recipe.peak_tflops_per_device or peak_tflops(mesh.devices.flat[0].device_kind)
+        self._goodput, self._learning_rate = goodput, learning_rate(recipe)
+        self._data_wait = DataWait(phases.spent)
+        self._rejected = RejectedUpdates(phases, run_folder.metrics / "rejected", recipe.max_rejected_updates)
+        self._writer = _writer(run_folder, recipe, steps.start, others) if jax.process_index() == 0 else None
+        self._reference = reference_of(recipe_name, recipe, self._header, run_folder)
+        self.last: dict[str, float] = dict(saved["metrics"])
+        self.window = Window(steps.start)
+        self._tokens_before: int = saved["tokens_seen"]
+
+    @property
+    def tokens_seen(self) -> int:
+        """Tokens without padding, of all steps whose metrics were fetched."""
+        return self._tokens_before + int(self.window.tokens)
+
+    @property
+    def _header(self) -> RecordsHeader:
+        return self._phases.all[-1].header
+
+    def settle(self) -> dict[str, float]:
+        """Fetches the metrics of the steps since the last call and reports updates that were left out; returns the last step's."""
+        latest = self.window.settle()
+        self._rejected.report(self.window.rejected)
+        self.last = {**self.last, **{name: value for name, value in latest.items() if math.isfinite(value)}}
+        return latest
+
+    def log(self, done: int, latest: Mapping[str, float], waited: float) -> None:
+        """Writes and logs the window that ends after step `done`, and begins another.
+
+        - `latest`: of `settle`; `waited`: seconds of the window in which the loop waited for data.
+        """
+        window, phase = self.window, self._phases.number(done - 1)
+        seconds = window.seconds
+        flops_per_token = self._row_flops[phase] / self._phases.all[phase].header.row_tokens
+        with jax.transfer_guard("allow"):
+            rate = float(self._learning_rate(done - 1))
+        values: dict[str, float | None] = {
+            **latest,
+            "learning_rate": rate,
+            "tokens_per_second": window.tokens / seconds,
+            "mfu": model_flops_utilisation(flops_per_token * window.tokens / seconds, self._peak, self._devices),
+            "data_wait": waited / seconds,
+            "seconds": seconds,
+        }
+        self._goodput.add_training(seconds, waited)
+        self._data_wait.look(done, waited, seconds)
+        if self._writer:
+            self._writer.write(done, values)
+            to_go, covered = (
+                self._phases.flops(self._row_flops, *steps)
+                for steps in ((done, self._steps.stop), (window.first, done))
+            )
+            headlines = self._recipe.objective.headlines()
+            log.info(
+                "%s",
+                console_line(
+                    done, self._steps.stop, values, headlines, self._peak, self._devices, to_go * seconds / covered
+                ),
+            )
+            self._reference.look(done, values)
+            self._goodput.write()
+            if hourly := self._goodput.hourly_line():
+                log.info("%s", hourly)
+        self._tokens_before = self.tokens_seen
+        self.window = Window(done)
+
+    def evaluated(self, done: int, scores: Mapping[str, float], shown: str) -> None:
+        """Writes and logs the losses on held-out rows after step `done`.
+
+        - `shown`: the sample of predictions, as Markdown.
+        """
+        self.last = {**self.last, **scores}
+        log.info("step %d: %s", done, ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
+        if self._writer:
+            self._writer.write(done, {**scores})
+            self._reference.look(done, scores)
+            self._writer.write_text(done, "predictions", shown)
+
+    def close(self) -> None:
+        """Closes the files and logs where the time went."""
+        if self._writer:
+            self._writer.close()
+            self._goodput.write()
+            log.info("%s", self._goodput.line())
+
+
+def _writer(run_folder: RunFolder, recipe: TrainingRecipe, start: int, others: Sequence[Scalars]) -> MetricsWriter:
+    writer = MetricsWriter(run_folder.metrics, start, others)
+    writer.write_text(start, "recipe", preformatted(plain(recipe)))
+    return writer

@@ -1,0 +1,63 @@
+"""What every objective's recipe is. No JAX here: recipes import these."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pretrain.open_union import members
+
+DEFAULT = "MaskedLM"
+"""The recipe of the objective where a training recipe names none."""
+
+
+class Headline(NamedTuple):
+    """A metric that people look at first.
+
+    - `metric`: its name in metrics.jsonl; `evaluation_` and the name is the one on held-out rows.
+    - `title`: what console, plots and the card call it; `unit`: "nats", or empty.
+    - `style`: how a value is printed, a format specification.
+    """
+
+    metric: str
+    title: str
+    unit: str
+    style: str
+
+
+LOSS = Headline("loss", "loss", "nats", ".4f")
+
+
+@dataclass(frozen=True)
+class ObjectiveRecipe(ABC):
+    """What is learnt, and how strongly. An objective's own lies in its `recipe.py`, and `objective.py` beside it computes it.
+
+    `TrainingRecipe.objective` takes any of them: which one it holds is the choice of the objective.
+    """
+
+    @property
+    @abstractmethod
+    def title(self) -> str:
+        """What its loss is called: "masked-LM"."""
+
+    @property
+    @abstractmethod
+    def method(self) -> str:
+        """How it trains, after "pretrained with": "whole-word masking"."""
+
+    @abstractmethod
+    def in_words(self) -> str:
+        """Its settings, in a line of the model card."""
+
+    @abstractmethod
+    def headlines(self) -> tuple[Headline, ...]:
+        """The loss first."""
+
+
+def objective_classes() -> tuple[type[ObjectiveRecipe], ...]:
+    """The recipe of each objective: of every package beside this file, and of any other that was imported."""
+    return members(ObjectiveRecipe, __package__, "recipe")  # type: ignore[type-abstract]
+
+
+def default_objective() -> ObjectiveRecipe:
+    """The default objective with its default settings."""
+    return next(kind() for kind in objective_classes() if kind.__name__ == DEFAULT)

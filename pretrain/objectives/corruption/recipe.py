@@ -1,0 +1,21 @@
+"""How much of a row is hidden, and by what. No JAX here: recipes import this file."""
+
+from dataclasses import dataclass
+
+from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, number
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Whole-word masking (Devlin et al. 2019, section 3.1; the word unit belongs to the records)."""
+
+    rate: float = number(0.15, ABOVE_ZERO_TO_ONE)
+    """Share of a row's tokens to predict, 0 to 1."""
+    max_predictions: int | None = number(None, AT_LEAST_ONE)
+    """Most predictions a row; None means rate x length, rounded up."""
+    mask_share: float = number(0.8, ZERO_TO_ONE)
+    """Share of predicted tokens replaced by [MASK], 0 to 1."""
+    random_share: float = number(0.1, ZERO_TO_ONE)
+    """Share of predicted tokens replaced by a random token, 0 to 1; the rest stays."""
+    static_masks: int | None = number(None, AT_LEAST_ONE)
+    """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""
