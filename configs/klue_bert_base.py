@@ -22,6 +22,7 @@ Unverified, and therefore our choice:
 from data_pipeline.recipe import KLUE_VOCABULARY, DataRecipe, LengthFilter, NearDuplicates, SentencePairs, Source
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Optimizer, TrainingRecipe
 
 LONG_DOCUMENTS = LengthFilter(min_chars=200, unit="document")
@@ -46,7 +47,7 @@ data = DataRecipe(
 
 training = TrainingRecipe(
     model=BertConfig(attention_probs_dropout_prob=0.1),
-    masking=Masking(static_masks=10),
+    objective=MaskedLM(masking=Masking(static_masks=10)),
     optimizer=Optimizer(learning_rate=1e-4, warmup_steps=10_000),
     global_batch_size=256,
     max_steps=1_000_000,

@@ -11,6 +11,7 @@ each token), take many small steps, and have a small vocabulary. For many epochs
 from data_pipeline.recipe import DataRecipe, LengthFilter, Packed, Vocabulary
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 
 data = DataRecipe(
@@ -31,7 +32,7 @@ training = TrainingRecipe(
         max_position_embeddings=128,
         hidden_dropout_prob=0.0,
     ),
-    masking=Masking(rate=0.4),
+    objective=MaskedLM(masking=Masking(rate=0.4)),
     optimizer=Optimizer(learning_rate=1e-3, warmup_steps=100, beta2=0.98),
     checkpoints=Checkpoints(every_steps=250, every_minutes=10),
     evaluation=Evaluation(every_steps=250, rows=512),

@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import jax
+
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader
 from pretrain.input.schedule import stretches
+from pretrain.models.config import with_vocabulary
 from pretrain.models.protocols import Compute
 from pretrain.objectives.protocols import Keys, Objective
 from pretrain.objectives.registry import make_objective
@@ -36,13 +39,20 @@ def make_job(recipe: TrainingRecipe, headers: Sequence[RecordsHeader]) -> Job:
 
     - `headers`: those of the records of each phase (`pretrain.input.schedule.stretches`).
 
-    Raises InputError where recipe and records contradict each other (layout, vocabulary, length).
+    Raises InputError where recipe and records contradict each other (layout, vocabulary, length), or where a phase's settings
+    change the shape of a parameter.
     """
     phases = tuple(
         objective_of(stretch.recipe, header) for stretch, header in zip(stretches(recipe), headers, strict=True)
     )
-    model = replace(recipe.model, vocab_size=headers[-1].vocabulary_size)
-    return Job(replace(recipe, model=model), phases)
+    shapes = [jax.eval_shape(phase.init) for phase in phases] if any(phase.settings for phase in recipe.phases) else []
+    for number, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            raise InputError(
+                f"phases.{number}.settings {' '.join(recipe.phases[number].settings)}: change the shape of a parameter; phases "
+                "share one set of parameters"
+            )
+    return Job(replace(recipe, model=with_vocabulary(recipe.model, headers[-1].vocabulary_size)), phases)
 
 
 def objective_of(recipe: TrainingRecipe, header: RecordsHeader) -> Objective:

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import from_plain
-from pretrain.models.bert.config import BertConfig
-from pretrain.objectives.corruption.recipe import Masking
-from pretrain.objectives.masked_lm.recipe import MaskedLM
+from data_pipeline.contract.recipe_types import dataclasses_in
+from pretrain.models.config import ModelConfig, config_classes, default_config
+from pretrain.objectives.config import ObjectiveRecipe, default_objective, objective_classes
 from pretrain.recipe_fields import (
     ABOVE_ZERO,
     ABOVE_ZERO_TO_ONE,
@@ -20,6 +20,7 @@ from pretrain.recipe_fields import (
     limited,
     number,
 )
+from pretrain.recipe_upgrade import upgraded
 
 
 @dataclass(frozen=True)
@@ -113,14 +114,16 @@ class Phase:
     """Rows a step; None means the recipe's global_batch_size."""
     accumulation: int | None = number(None, AT_LEAST_ONE, free=True)
     """Microbatches a step; None means the recipe's accumulation."""
+    settings: tuple[str, ...] = ()
+    """Fields of model and objective that differ in this phase, as on the command line: objective.masking.rate=0.05."""
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
     """Records to checkpoints."""
 
-    model: BertConfig = field(default_factory=BertConfig)
-    masking: Masking = field(default_factory=Masking)
+    model: ModelConfig = field(default_factory=default_config)
+    objective: ObjectiveRecipe = field(default_factory=default_objective)
     optimizer: Optimizer = field(default_factory=Optimizer)
     mesh: Mesh = field(default_factory=Mesh, metadata=FREE)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
@@ -170,21 +173,16 @@ class TrainingRecipe:
     peak_tflops_per_device: float | None = number(None, ABOVE_ZERO, free=True)
     """Dense bf16 peak of one JAX device in TFLOP/s, the denominator of MFU; None means the table in pretrain/devices/peaks.py."""
 
-    @property
-    def objective(self) -> MaskedLM:
-        """What is learnt."""
-        return MaskedLM(masking=self.masking)
-
 
 def training_recipe_from_plain(value: Any) -> TrainingRecipe:
     """The recipe that `data_pipeline.contract.recipe_file.plain` wrote down.
 
     Raises InputError where it is none, or one with fields that this code does not have.
     """
-    classes = (TrainingRecipe, BertConfig, Masking, Optimizer, Mesh, Checkpoints, Evaluation, BatchWarmup, Phase)
+    config_classes(), objective_classes()  # imported, so that they are known
     try:
-        recipe = from_plain(value, classes)
-    except (InputError, TypeError) as error:
+        recipe = from_plain(upgraded(value), dataclasses_in(TrainingRecipe))
+    except (TypeError, AttributeError, InputError) as error:
         recipe = error
     if not isinstance(recipe, TrainingRecipe):
         raise InputError(

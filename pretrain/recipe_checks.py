@@ -10,7 +10,14 @@ from pretrain.recipe_fields import limits
 
 
 def check(recipe: TrainingRecipe) -> None:
-    """Raises InputError, naming the field, for the first number beyond the limit that its dataclass declares."""
+    """Raises InputError, naming the field, for the first number beyond the limit that its dataclass declares, in phases' settings too."""
+    _check_limits(recipe)
+    if any(phase.settings for phase in recipe.phases):
+        for stretch in stretches(recipe):
+            _check_limits(stretch.recipe)
+
+
+def _check_limits(recipe: TrainingRecipe) -> None:
     for name, value, limit in limits(recipe):
         if not limit.holds(value):
             raise InputError(f"{name} {value}: must be {limit.words}")
@@ -19,11 +26,12 @@ def check(recipe: TrainingRecipe) -> None:
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
     """The step at which to stop. Raises InputError for steps, heads, batch sizes and attention that this mesh cannot have."""
     check_attention(recipe, mesh.devices.flat[0].device_kind)
-    heads, tensor = recipe.model.num_attention_heads, mesh.shape["tensor"]
-    if heads % tensor:
-        raise InputError(
-            f"model.num_attention_heads {heads} cannot be divided over mesh.tensor {tensor}; choose one that divides it"
-        )
+    tensor = mesh.shape["tensor"]
+    for field, value in recipe.model.tensor_divides().items():
+        if value % tensor:
+            raise InputError(
+                f"model.{field} {value} cannot be divided over mesh.tensor {tensor}; choose one that divides it"
+            )
     splits = mesh.shape["data"] * mesh.shape["fsdp"]
     for number, stretch in enumerate(stretches(recipe)):
         rows, accumulation = stretch.recipe.global_batch_size, stretch.recipe.accumulation

@@ -8,7 +8,6 @@ from pathlib import Path
 import jax
 
 from data_pipeline.contract.errors import UnfinishedError
-from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import refuse_other_tokenizer
@@ -34,6 +33,7 @@ from pretrain.monitoring.weights_and_biases import wandb_runs
 from pretrain.optimization.step import CompiledSteps, State
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
+from pretrain.recipe_upgrade import plain_recipe
 from pretrain.start import starting_parameters
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def _train(
     _log_start(run_folder, job, phases, mesh, saved, range(start, stop))
     programs.compile()
     if jax.process_index() == 0:
-        write_json(run_folder.path / RECIPE_FILE, plain(recipe))
+        write_json(run_folder.path / RECIPE_FILE, plain_recipe(recipe))
     account = Account(job, phases, mesh, saved, start, began)
     report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, goodput, others)
     agenda, profiled = Agenda(recipe, notice, stop, began), Profile(run_folder.metrics, profile)

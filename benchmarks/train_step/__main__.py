@@ -32,7 +32,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.prepare import prepare
 from data_pipeline.recipe import Packed, Source
 from pretrain.models.bert.config import BertConfig
-from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import TrainingRecipe
 
 log = logging.getLogger("benchmarks")
@@ -79,7 +79,7 @@ def training_recipe() -> TrainingRecipe:
         max_position_embeddings=LENGTH,
         hidden_dropout_prob=0.1,
     )
-    return dataclasses.replace(petitions_small.training, model=model, masking=Masking(), global_batch_size=32)
+    return dataclasses.replace(petitions_small.training, model=model, objective=MaskedLM(), global_batch_size=32)
 
 
 def make_records(corpus: Path, folder: RunFolder, length: int = LENGTH) -> None:

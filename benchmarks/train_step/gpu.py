@@ -29,7 +29,7 @@ from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.models.bert.config import BertConfig
-from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import TrainingRecipe
 
 TITLE = "Training steps on one GPU: BERT-base in bfloat16, 65,536 tokens a step, vocabulary 32,000"
@@ -63,7 +63,7 @@ def training_recipe(length: int) -> TrainingRecipe:
     return dataclasses.replace(
         petitions_small.training,
         model=BertConfig(max_position_embeddings=length, hidden_dropout_prob=0.1),
-        masking=Masking(),
+        objective=MaskedLM(),
         global_batch_size=TOKENS_A_STEP // length,
         compute_dtype="bfloat16",
         dropout_rng="rbg",

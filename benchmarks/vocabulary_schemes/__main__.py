@@ -138,7 +138,7 @@ def train(options: Schemes, scheme: str, seed: int) -> tuple[Bert, Parameters, i
         _copy(options.work / scheme, run.path)
     flags = {
         **{f"model.{name}": number for name, number in MODEL.items()},
-        "masking.rate": MASKING_RATE,
+        "objective.masking.rate": MASKING_RATE,
         "optimizer.learning-rate": LEARNING_RATE,
         "global-batch-size": BATCH,
         "max-steps": options.steps,

@@ -107,6 +107,23 @@ def members_of(hint: Any) -> list[type]:
     return below if only_a_name else [hint, *below]
 
 
+def dataclasses_in(hint: Any) -> tuple[type, ...]:
+    """Every dataclass that a value of this type may hold, itself among them."""
+    found: dict[type, None] = {}
+
+    def visit(hint: Any) -> None:
+        for argument in get_args(hint):
+            visit(argument)
+        for member in members_of(hint):
+            if member not in found:
+                found[member] = None
+                for inner in get_type_hints(member).values():
+                    visit(inner)
+
+    visit(hint)
+    return tuple(found)
+
+
 def in_words(hint: Any) -> str:
     """A type as a person would say it."""
     arguments = get_args(hint)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import jax
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from pretrain.checkpoints.verify import Facts
 from pretrain.input.phases import Phases
 from pretrain.job import Job
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
+from pretrain.recipe_upgrade import plain_recipe
 
 RECIPE_FILE = "training_recipe.json"
 """The resolved recipe, in the run folder."""
@@ -34,7 +34,7 @@ class Account:
         self._phases, self._mesh = phases, mesh
         self._saved, self._start, self._began = saved, start, began
         self._always = {
-            "recipe": plain(job.recipe),
+            "recipe": plain_recipe(job.recipe),
             "records_fingerprint": phases.fingerprint,
             "mesh": dict(mesh.shape),
             "parameters": job.parameters,

@@ -5,7 +5,7 @@ from typing import Any
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import differences, plain
-from pretrain.recipe import TrainingRecipe
+from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 from pretrain.recipe_fields import is_free
 
 
@@ -17,8 +17,9 @@ def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint:
 
     Fields marked FREE (`pretrain.recipe_fields`), and all below them, may differ.
     """
-    before, now = (without_free_fields(value, recipe) for value in (saved["recipe"], plain(recipe)))
-    changed = differences(before, now)
+    # Fields that came later take their defaults, which are what the older code did.
+    before = training_recipe_from_plain(saved["recipe"])
+    changed = differences(bound(before), bound(recipe))
     if changed:
         raise InputError(
             f"the checkpoint of step {saved['step']} belongs to another recipe: {'; '.join(changed)}; "
@@ -31,18 +32,11 @@ def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint:
         )
 
 
-def without_free_fields(value: Any, recipe: Any) -> Any:
-    """A plain recipe without what may differ when a run is resumed.
-
-    - `recipe`: the dataclass that says which fields these are; `value` may be of another version of it.
-    """
-    if isinstance(recipe, tuple) and isinstance(value, list) and len(value) == len(recipe):
-        return [without_free_fields(*each) for each in zip(value, recipe, strict=True)]
-    if not dataclasses.is_dataclass(recipe) or not isinstance(value, dict):
-        return value
-    fields = {field.name: field for field in dataclasses.fields(recipe)}
-    return {
-        name: without_free_fields(below, getattr(recipe, name)) if name in fields else below
-        for name, below in value.items()
-        if name not in fields or not is_free(fields[name])
-    }
+def bound(recipe: Any) -> Any:
+    """A recipe as `plain` writes it, without what may differ when a run is resumed."""
+    if isinstance(recipe, tuple):
+        return [bound(each) for each in recipe]
+    if not dataclasses.is_dataclass(recipe):
+        return plain(recipe)
+    fields = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe) if not is_free(field)}
+    return {"kind": type(recipe).__name__, **{name: bound(value) for name, value in fields.items()}}

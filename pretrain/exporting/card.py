@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain
+
 UNKNOWN = "unknown"
 REPOSITORY_NAME = "korean-pretrain"
 BOARD_WATTS = {"A100": 400, "H100": 700, "H200": 700}
@@ -30,19 +32,20 @@ def model_card(manifest: Mapping[str, Any], facts: Mapping[str, Any], name: str)
     """README.md of an exported folder.
 
     - `manifest`: the run folder's.
-    - `facts`: of this export: `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
+    - `facts`: of this export: `family`, `sizes` (in words), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
       `evaluation` (a mapping of the newest held-out figures, or None).
     - `name`: what to call the model.
     """
     prepare, train = manifest.get("prepare", {}), manifest.get("train", {})
-    data, training = prepare.get("recipe", {}), train.get("training_recipe", {})
+    data, written = prepare.get("recipe", {}), train.get("training_recipe")
+    recipe = training_recipe_from_plain(written) if written else None
     sections = [
         _front_matter(data, facts),
-        f"# {name}\n\n{_summary(data, training, facts)}",
+        f"# {name}\n\n{_summary(data, recipe, facts)}",
         _corpora(data, prepare),
         _preprocessing(data),
         _tokenizer(data, facts),
-        _training(training, train, facts),
+        _training(recipe, train, facts),
         _hardware(train),
         _use(facts),
         _citation(name, manifest),
@@ -62,7 +65,7 @@ def _front_matter(data: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         "pipeline_tag: fill-mask",
         "tags:",
         "- korean",
-        "- bert",
+        *(f"- {tag}" for tag in facts["tags"]),
         "- fill-mask",
         f"mask_token: {json.dumps(mask)}",
         "widget:",
@@ -72,14 +75,13 @@ def _front_matter(data: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _summary(data: Mapping[str, Any], training: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    model = training.get("model", {})
+def _summary(data: Mapping[str, Any], recipe: TrainingRecipe | None, facts: Mapping[str, Any]) -> str:
     heads = f"masked-language-model and {facts['pairs']} heads" if facts["pairs"] else "a masked-language-model head"
-    unit = data.get("word_unit", UNKNOWN)
+    method = recipe.objective.method if recipe else UNKNOWN
     return (
-        f"A Korean BERT of {model.get('num_hidden_layers', UNKNOWN)} layers, {model.get('hidden_size', UNKNOWN)} wide, with "
-        f"{heads}; {facts['parameters']:,} parameters. Pretrained from scratch with whole-word masking (unit: {unit}) in JAX "
-        f"by {REPOSITORY_NAME}, exported at step {facts['step']:,}.\n\n"
+        f"A Korean {facts['family']} of {facts['sizes']}, with {heads}; {facts['parameters']:,} parameters. Pretrained from "
+        f"scratch with {method} (unit: {data.get('word_unit', UNKNOWN)}) in JAX by {REPOSITORY_NAME}, exported at step "
+        f"{facts['step']:,}.\n\n"
         "```python\nfrom transformers import pipeline\n\n"
         f'pipeline("fill-mask", model="PATH_OR_NAME")("대한민국의 수도는 {facts["mask_token"]}이다.")\n```'
     )
@@ -152,40 +154,39 @@ def _tokenizer(data: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     )
 
 
-def _training(training: Mapping[str, Any], train: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    if not training:
+def _training(recipe: TrainingRecipe | None, train: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    if recipe is None:
         return f"## Training\n\n{UNKNOWN}"
-    masking, optimizer = training["masking"], training["optimizer"]
     evaluation = facts.get("evaluation") or {}
     tokens_seen = train.get("tokens_seen")
     phases = [
-        f"- {phase['share']:.0%} of the steps with {phase['global_batch_size'] or training['global_batch_size']:,} rows of "
-        f"{phase['length']} tokens"
-        for phase in training.get("phases", ())
+        f"- {phase.share:.0%} of the steps with {phase.global_batch_size or recipe.global_batch_size:,} rows of "
+        f"{phase.length} tokens"
+        for phase in recipe.phases
     ]
-    rows = "" if phases else f" of {training['global_batch_size']:,} rows"
+    rows = "" if phases else f" of {recipe.global_batch_size:,} rows"
+    held_out = [
+        f"{each.title}: {_figure(evaluation, f'evaluation_{each.metric}')}" for each in recipe.objective.headlines()
+    ]
     lines = [
-        f"- {facts['step']:,} of {training['max_steps']:,} steps{rows}; "
+        f"- {facts['step']:,} of {recipe.max_steps:,} steps{rows}; "
         f"tokens seen: {f'{tokens_seen:,}' if tokens_seen else UNKNOWN}",
         *phases,
-        f"- {masking['rate']:.0%} of tokens predicted, of these {masking['mask_share']:.0%} masked and "
-        f"{masking['random_share']:.0%} replaced at random",
-        f"- {_optimizer(optimizer)}",
-        f"- compute type {training['compute_dtype']}, seed {training['seed']}",
-        f"- held-out masked-LM loss: {_figure(evaluation, 'evaluation_loss')}; masked accuracy: "
-        f"{_figure(evaluation, 'evaluation_masked_accuracy')}",
+        f"- {recipe.objective.in_words()}",
+        f"- {_optimizer(recipe.optimizer)}",
+        f"- compute type {recipe.compute_dtype}, seed {recipe.seed}",
+        f"- held-out {recipe.objective.title} {'; '.join(held_out)}",
     ]
     return "## Training\n\n" + "\n".join(lines)
 
 
-def _optimizer(optimizer: Mapping[str, Any]) -> str:
-    name = optimizer.get("name", "adamw")  # the only one that earlier versions had, with its one schedule
-    betas = f", betas {optimizer['beta1']:g} and {optimizer['beta2']:g}" if name != "adafactor" else ""
-    momentum = f", momentum {optimizer['momentum']:g}" if name == "muon" else ""
+def _optimizer(optimizer: Optimizer) -> str:
+    betas = f", betas {optimizer.beta1:g} and {optimizer.beta2:g}" if optimizer.name != "adafactor" else ""
+    momentum = f", momentum {optimizer.momentum:g}" if optimizer.name == "muon" else ""
     return (
-        f"{OPTIMIZERS[name]}, peak learning rate {optimizer['learning_rate']:g}, {optimizer['warmup_steps']:,} warmup steps, "
-        f"then {SCHEDULES[optimizer.get('schedule', 'linear')]}, weight decay {optimizer['weight_decay']:g}{betas}{momentum}, "
-        f"gradient norm clipped at {optimizer['clip_norm']:g}"
+        f"{OPTIMIZERS[optimizer.name]}, peak learning rate {optimizer.learning_rate:g}, {optimizer.warmup_steps:,} warmup "
+        f"steps, then {SCHEDULES[optimizer.schedule]}, weight decay {optimizer.weight_decay:g}{betas}{momentum}, "
+        f"gradient norm clipped at {optimizer.clip_norm:g}"
     )
 
 

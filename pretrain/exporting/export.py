@@ -155,18 +155,22 @@ def _write(fresh: Path, folder: RunFolder, step: int, recipe: TrainingRecipe, he
         if (folder.vocabulary / name).exists():
             shutil.copyfile(folder.vocabulary / name, fresh / name)
     # Without model_max_length transformers takes 1e30 and never truncates.
+    max_length = (recipe.model.longest_row() or ("", header.length))[1]
     names = read_json(fresh / "tokenizer_config.json") or {}
-    write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": recipe.model.max_position_embeddings})
+    write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": max_length})
     facts = {
+        "family": family.title,
+        "sizes": recipe.model.in_words(),
+        "tags": [family.name],
         "step": step,
         "pairs": header.pair_task.replace("_", "-"),
         "parameters": sum(math.prod(tensor.shape) for tensor in tensors.values()),
         "vocab_size": header.vocabulary_size,
         "mask_token": Tokenizer(fresh).pieces[header.mask_id],
-        "max_length": recipe.model.max_position_embeddings,
+        "max_length": max_length,
         "evaluation": evaluation_at(folder, step),
     }
-    card = model_card(folder.manifest(), facts, f"{folder.path.resolve().name}-bert")
+    card = model_card(folder.manifest(), facts, f"{folder.path.resolve().name}-{family.name}")
     (fresh / CARD).write_text(card, encoding="utf-8")
     return facts
 

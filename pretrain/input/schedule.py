@@ -16,7 +16,7 @@ class Stretch:
     - `start`, `stop`: counted from 0, `stop` excluded.
     - `first_row`: rows of this length that earlier stretches read; the sequence of its epochs goes on there.
     - `length`: tokens a row; None means that of the run's main records.
-    - `recipe`: the whole recipe, with batch size and accumulation of these steps and without phases.
+    - `recipe`: the whole recipe, with batch size, accumulation and settings of these steps and without phases.
     """
 
     start: int
@@ -65,10 +65,33 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
             )
         sizes = ("global_batch_size", "accumulation")
         own = {name: value for name in sizes if (value := getattr(phase, name)) is not None}
-        stretch = Stretch(start, stop, rows_read[phase.length], phase.length, replace(recipe, phases=(), **own))
+        of_phase = with_settings(replace(recipe, phases=(), **own), phase.settings, f"phases.{number}.settings")
+        stretch = Stretch(start, stop, rows_read[phase.length], phase.length, of_phase)
         rows_read[phase.length] += stretch.rows
         found.append(stretch)
     return tuple(found)
+
+
+def with_settings(recipe: TrainingRecipe, settings: tuple[str, ...], where: str) -> TrainingRecipe:
+    """A recipe with some fields of its model or objective set as on the command line, `objective.masking.rate=0.05`.
+
+    - `where`: what an error calls the settings.
+
+    Raises InputError for another field, or a value that the field does not take.
+    """
+    if not settings:
+        return recipe
+    for setting in settings:
+        if not setting.startswith(("model.", "objective.")) or "=" not in setting:
+            raise InputError(
+                f"{where} {setting}: must be FIELD=VALUE with a field of model or objective, as objective.masking.rate=0.05"
+            )
+    from data_pipeline.contract.command_line import parse_command_line  # here, for few recipes have settings
+
+    try:
+        return parse_command_line(recipe, [f"--{setting}" for setting in settings], "python -m pretrain train RECIPE")
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def stretch_at(recipe: TrainingRecipe, step: int) -> Stretch:

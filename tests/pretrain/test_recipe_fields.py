@@ -1,18 +1,19 @@
 """The limit of a number is declared beside its field, and every number of a training recipe has one or a reason to have none."""
 
 import dataclasses
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import Any, cast, get_args, get_type_hints
 
 import pytest
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_types import dataclasses_in
 from pretrain import recipe_fields
-from pretrain.checkpoints.resume import without_free_fields
+from pretrain.checkpoints.resume import bound
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import BatchWarmup, Optimizer, Phase, TrainingRecipe
 from pretrain.recipe_checks import check
 from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, ZERO_TO_ONE, Limit, is_free, limited, limits, number
@@ -29,29 +30,19 @@ WITHOUT_LIMIT = {
 """Numbers whose bounds are other numbers, or that are no range; checked where those are known."""
 
 
-def members(hint: Any) -> Iterator[Any]:
-    """The types below a union or a tuple."""
-    if get_origin(hint) in (Union, types.UnionType, tuple):
-        for each in get_args(hint):
-            yield from members(each)
-    else:
-        yield hint
-
-
-def number_fields(recipe: type) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
-    """`Class.field` of every number of a dataclass and of those that it may hold."""
-    hints = get_type_hints(recipe)
-    for each in dataclasses.fields(recipe):
-        found = list(members(hints[each.name]))
-        if int in found or float in found:
-            yield f"{recipe.__name__}.{each.name}", each
-        for inner in found:
-            if dataclasses.is_dataclass(inner):
-                yield from number_fields(cast(type, inner))
+def number_fields() -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """`Class.field` of every number that a training recipe may hold."""
+    TrainingRecipe()  # which imports what its model and objective may be
+    for kind in dataclasses_in(TrainingRecipe):
+        if kind.__module__.startswith("pretrain."):
+            hints = get_type_hints(kind)
+            for each in dataclasses.fields(kind):
+                if {int, float} & {hints[each.name], *get_args(hints[each.name])}:
+                    yield f"{kind.__name__}.{each.name}", each
 
 
 def test_every_number_of_a_recipe_has_a_limit_or_a_reason_to_have_none() -> None:
-    found = dict(number_fields(TrainingRecipe))
+    found = dict(number_fields())
     assert {"BertConfig.hidden_size", "Phase.length", "Masking.max_predictions", "TrainingRecipe.seed"} < set(found)
     assert {name for name, each in found.items() if "limit" not in each.metadata} == set(WITHOUT_LIMIT)
 
@@ -87,7 +78,10 @@ def test_defaults_are_within_their_limits() -> None:
     ("recipe", "message"),
     [
         (TrainingRecipe(model=BertConfig(hidden_size=0)), "model.hidden_size 0: must be 1 or more"),
-        (TrainingRecipe(masking=Masking(max_predictions=0)), "masking.max_predictions 0: must be 1 or more"),
+        (
+            TrainingRecipe(objective=MaskedLM(masking=Masking(max_predictions=0))),
+            "objective.masking.max_predictions 0: must be 1 or more",
+        ),
         (TrainingRecipe(optimizer=Optimizer(beta1=1.0)), "optimizer.beta1 1.0: must be 0 or more and below 1"),
         (TrainingRecipe(batch_warmup=BatchWarmup(-1)), "batch_warmup.first_rows -1: must be 0 or more"),
         (TrainingRecipe(seed=2**32), "seed 4294967296: must be 0 to 4294967295"),
@@ -151,7 +145,7 @@ def test_numbers_come_with_dotted_names_and_none_is_left_out() -> None:
 
 def test_a_free_field_stays_free_with_a_limit_and_the_limit_alone_frees_none() -> None:
     assert {each.name: is_free(each) for each in dataclasses.fields(Expert)} == {"width": False, "share": True}
-    assert without_free_fields({"width": 4, "share": 0.5}, Expert(4)) == {"width": 4}
+    assert bound(Expert(4, 0.5)) == {"kind": "Expert", "width": 4}
 
 
 def test_a_declared_number_is_a_plain_field_to_the_dataclass() -> None:

@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS, differences, plain
+from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS, differences
 from data_pipeline.contract.records import RecordsHeader, read_header
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json, write_json
-from pretrain.checkpoints.facts import RECIPE_FILE
-from pretrain.checkpoints.resume import without_free_fields
+from pretrain.checkpoints.facts import recipe_of
+from pretrain.checkpoints.resume import bound
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 
 log = logging.getLogger(__name__)
-METRICS = ("loss", "evaluation_loss", "evaluation_masked_accuracy")
 SPREADS = 2.0
 """Tolerance of a metric: so many times the largest distance of any of the runs, at any step, from their mean."""
 
 
-class Reference:
+class ReferenceCurves:
     """The curves of the recipe that a run trains.
 
     - `value`: a reference file's; None warns of nothing.
@@ -62,7 +61,7 @@ def reference_of(
     header: RecordsHeader,
     run: RunFolder,
     folder: Path = PACKAGED_CONFIGS / "reference",
-) -> Reference:
+) -> ReferenceCurves:
     """The reference of a recipe; one without curves where none is kept, or where this run trains something else.
 
     - `name`: the recipe's; `folder`: holds the files.
@@ -70,24 +69,39 @@ def reference_of(
     path = folder / f"{name}.json"
     value = read_json(path)
     if value is None:
-        return Reference(None)
-    other = differences(value["trained"], what_is_trained(recipe, header, run))
+        return ReferenceCurves(None)
+    other = differences(in_todays_words(value["trained"]), what_is_trained(recipe, header, run))
     if other:
         log.info("not compared with %s: %s", path, "; ".join(other))
-        return Reference(None)
+        return ReferenceCurves(None)
     log.info("compared with the curve of %s", path)
-    return Reference(value)
+    return ReferenceCurves(value)
 
 
 def what_is_trained(recipe: TrainingRecipe, header: RecordsHeader, run: RunFolder) -> dict[str, Any]:
     """What two runs must share for their curves to be alike: all but the seed, devices, and how the text became records."""
-    bound = without_free_fields(plain(recipe), recipe)
     inputs = run.manifest().get("prepare", {}).get("inputs", [])
     return {
-        "recipe": {name: value for name, value in bound.items() if name != "seed"},
+        "recipe": all_but_seed(recipe),
         "records": {"layout": header.layout, "length": header.length, "vocabulary_size": header.vocabulary_size},
         "inputs": {Path(each["path"]).name: each["size"] for each in inputs},
     }
+
+
+def in_todays_words(trained: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reference file says was trained; it may be older than a field of the recipe."""
+    return {**trained, "recipe": all_but_seed(training_recipe_from_plain(trained["recipe"]))}
+
+
+def all_but_seed(recipe: TrainingRecipe) -> dict[str, Any]:
+    """What binds a resumed run, without the seed."""
+    return {name: value for name, value in bound(recipe).items() if name != "seed"}
+
+
+def compared_metrics(recipe: TrainingRecipe) -> tuple[str, ...]:
+    """The metrics of a reference: the loss, and the objective's headlines on held-out rows."""
+    headlines = [headline.metric for headline in recipe.objective.headlines()]
+    return headlines[0], *(f"evaluation_{metric}" for metric in headlines)
 
 
 def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
@@ -104,7 +118,7 @@ def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
     lines = [read_metrics(run.metrics / METRICS_FILE) for run in runs]
     curves: dict[str, dict[str, float]] = {}
     tolerances = {}
-    for metric in METRICS:
+    for metric in compared_metrics(recipe_of(runs[0])):
         of_runs = [{str(line["step"]): line[metric] for line in each if line.get(metric) is not None} for each in lines]
         steps = [step for step in of_runs[0] if all(step in each for each in of_runs)]
         means = {step: sum(each[step] for each in of_runs) / len(of_runs) for step in steps}
@@ -116,7 +130,4 @@ def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
 
 
 def _trained(run: RunFolder) -> dict[str, Any]:
-    value = read_json(run.path / RECIPE_FILE)
-    if value is None:
-        raise InputError(f"{run.path}: training has not started here; run `python -m pretrain train` first")
-    return what_is_trained(training_recipe_from_plain(value), read_header(run.examples), run)
+    return what_is_trained(recipe_of(run), read_header(run.examples), run)

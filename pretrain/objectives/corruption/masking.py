@@ -61,12 +61,14 @@ def mask_rows(
     """
     length = tokens.shape[-1]
     if not 1 <= max_predictions <= length:
-        raise InputError(f"masking.max_predictions {max_predictions}: must be 1 to {length}, the tokens of a row")
+        raise InputError(
+            f"objective.masking.max_predictions {max_predictions}: must be 1 to {length}, the tokens of a row"
+        )
     if not 0 < rate <= 1:
-        raise InputError(f"masking.rate {rate}: must be above 0 and at most 1")
+        raise InputError(f"objective.masking.rate {rate}: must be above 0 and at most 1")
     if min(mask_share, random_share) < 0 or mask_share + random_share > 1:
         raise InputError(
-            f"masking.mask_share {mask_share} and masking.random_share {random_share}: must be at least 0 and sum to at most 1"
+            f"objective.masking.mask_share {mask_share} and objective.masking.random_share {random_share}: must be at least 0 and sum to at most 1"
         )
     if str(jax.random.key_impl(row_keys)) != "threefry2x32":
         raise ValueError(f"masks need threefry2x32 keys, not {jax.random.key_impl(row_keys)}")

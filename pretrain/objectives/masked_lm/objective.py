@@ -217,7 +217,8 @@ def make(
         )
     if (recipe.masking.max_predictions or 1) > header.length:
         raise InputError(
-            f"masking.max_predictions {recipe.masking.max_predictions}: must be 1 to {header.length}, the tokens of a row"
+            f"objective.masking.max_predictions {recipe.masking.max_predictions}: must be 1 to {header.length}, the tokens "
+            "of a row"
         )
     types = config.token_types()
     if header.has_pairs and types and types[1] < 2:

@@ -152,8 +152,8 @@ def test_a_length_that_was_not_prepared_is_named(prepared: RunFolder) -> None:
 
 def test_what_does_not_fit_a_later_phase_is_said_before_the_first_step(prepared: RunFolder) -> None:
     phases = RECIPE.phases[::-1]
-    with pytest.raises(InputError, match=r"masking\.max_predictions 30: must be 1 to 24"):
-        train(prepared, "tiny", changed(RECIPE, phases=phases, masking={"max_predictions": 30}))
+    with pytest.raises(InputError, match=r"objective\.masking\.max_predictions 30: must be 1 to 24"):
+        train(prepared, "tiny", changed(RECIPE, phases=phases, objective={"masking": {"max_predictions": 30}}))
 
 
 def test_other_records_of_one_length_are_another_run(finished: RunFolder, new_run: Callable[[], RunFolder]) -> None:
@@ -174,3 +174,41 @@ def test_inspect_shows_the_batch_of_the_phase(
     assert SHORT - 8 < longest <= tokens
     assert shown.count("\nrow ") == (32 if step == 1 else 16)
     assert json.loads((finished.path / "training_recipe.json").read_text())["phases"][0]["length"] == SHORT
+
+
+LATER = changed(
+    RECIPE,
+    phases=(
+        RECIPE.phases[0],
+        changed(RECIPE.phases[1], settings=("objective.masking.rate=0.3", "model.hidden_dropout_prob=0")),
+    ),
+)
+
+
+def test_a_phase_may_have_other_settings_of_model_and_objective(new_run: Callable[[], RunFolder]) -> None:
+    """Resumed in the second phase."""
+    run = new_run()
+    train(run, "tiny", changed(LATER, stop_at_step=4))
+    train(run, "tiny", LATER)
+    lines = {line["step"]: line for line in untimed(run) if "loss" in line}
+    shares = {step: line["predictions"] / line["real_tokens"] for step, line in lines.items()}
+    assert all(shares[step] < 0.18 for step in (1, 2, 3))
+    assert all(shares[step] > 0.22 for step in (4, 5, 6)), shares
+    with pytest.raises(InputError, match=r"phases: .*another recipe|another recipe.*phases"):
+        train(run, "tiny", changed(RECIPE, max_steps=6))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("seed=3", r"phases\.1\.settings seed=3: must be FIELD=VALUE with a field of model or objective"),
+        ("objective.masking.rate", r"phases\.1\.settings objective\.masking\.rate: must be FIELD=VALUE"),
+        ("objective.masking.rat=0.3", r"phases\.1\.settings: --objective\.masking\.rat: no such flag; did you mean"),
+        ("objective.masking.rate=2", r"objective\.masking\.rate 2\.0: must be above 0 and at most 1"),
+        ("model.hidden_size=64", r"phases\.1\.settings model\.hidden_size=64: change the shape of a parameter"),
+    ],
+)
+def test_a_setting_that_a_phase_cannot_have_is_named(prepared: RunFolder, setting: str, words: str) -> None:
+    phases = (RECIPE.phases[0], changed(RECIPE.phases[1], settings=(setting,)))
+    with pytest.raises(InputError, match=words):
+        train(prepared, "tiny", changed(RECIPE, phases=phases))

@@ -28,7 +28,7 @@ def masks_by_epoch(
 ) -> dict[int, dict[int, bytes]]:
     """What the model sees of each record: {epoch: {record: inputs}} over the first three and a half epochs."""
     records = Records(folder, "train")
-    objective = objective_of(changed(TINY, masking={"static_masks": static_masks}), records.header)
+    objective = objective_of(changed(TINY, objective={"masking": {"static_masks": static_masks}}), records.header)
     batches = TrainingBatches(records, seed=0, global_batch_size=batch_size, accumulation=1, sharding=sharding)
     prepare = jax.jit(objective.prepare)
     seen: dict[int, dict[int, bytes]] = {}
