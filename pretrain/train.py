@@ -3,16 +3,15 @@
 import contextlib
 import logging
 import time
-from pathlib import Path
 
 import jax
 
 from data_pipeline.contract.errors import UnfinishedError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
-from data_pipeline.contract.tokenizer import refuse_other_tokenizer
+from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.agenda import Agenda
-from pretrain.checkpoints.facts import NOTHING, RECIPE_FILE, Account, another_topology, record
+from pretrain.checkpoints.facts import NOTHING, RECIPE_FILE, Account, another_topology, other_software, record
 from pretrain.checkpoints.resume import refuse_other_run
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import Facts
@@ -161,7 +160,7 @@ def _first_state(run_folder: RunFolder, job: Job, steps: CompiledSteps, goodput:
     with goodput.spent_on("compile"):
         state = steps.init()
     if job.recipe.start_from:
-        params = starting_parameters(Path(job.recipe.start_from), job.phases[0], run_folder.vocabulary)
+        params = starting_parameters(job.recipe.start_from, job.phases[0], Tokenizer(run_folder.vocabulary))
         state["params"] = placed(params, steps.abstract_state["params"])
     return state
 
@@ -175,7 +174,9 @@ def _log_start(
         "%d x %s as %s; %s parameters; steps %d to %d",
         *(mesh.size, kind, shape, f"{job.parameters:,}", steps.start, steps.stop),
     )
-    if steps.start and (warning := another_topology(job.recipe, saved, shape)):
-        log.warning("%s", warning)
+    if steps.start:
+        for warning in (another_topology(job.recipe, saved, shape), other_software(saved)):
+            if warning:
+                log.warning("%s", warning)
     if not all(phase.held_out for phase in phases.all):
         log.warning("%s: no held-out records are used: this run has no evaluation loss", run_folder.examples)

@@ -16,7 +16,7 @@ import pytest
 
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.exporting.exported import ExportedBert
+from pretrain.subject import load_subject
 
 RECIPE = """
 from data_pipeline.recipe import DataRecipe, Decontamination, {layout}, Source, Vocabulary
@@ -167,7 +167,7 @@ def test_export_loads_in_transformers_with_our_tokens_and_logits(
     found = loaded(generation)[run.folder]
     assert found["version"].split(".")[0] == generation
 
-    ours = ExportedBert(run.folder / "export")
+    ours = load_subject(run.folder / "export")
     encoded = ours.tokenizer.backend.encode_batch(texts(run))
     assert found["ids"] == [row.ids for row in encoded]
     assert found["length"] == 64
@@ -175,7 +175,7 @@ def test_export_loads_in_transformers_with_our_tokens_and_logits(
     ids, attends = np.zeros((len(encoded), longest), int), np.zeros((len(encoded), longest), int)
     for index, row in enumerate(encoded):
         ids[index, : len(row.ids)], attends[index, : len(row.ids)] = row.ids, 1
-    logits = ours.masked_lm_logits(ids, np.zeros_like(ids), attends)
+    logits = ours.logits(ids, np.zeros_like(ids), attends)
     assert np.abs(found["logits"] - logits)[attends == 1].max() < 1e-4
 
     assert found["AutoModelForMaskedLM"] == {"missing_keys": [], "mismatched_keys": []}
@@ -207,7 +207,7 @@ def test_export_of_an_earlier_step_elsewhere(
 ) -> None:
     run = runs["pairs"]
     printed_by("pretrain", "export", run.folder, "--step", "4", "--to", tmp_path / "early")
-    early, late = (ExportedBert(folder) for folder in (tmp_path / "early", run.folder / "export"))
+    early, late = (load_subject(folder) for folder in (tmp_path / "early", run.folder / "export"))
     name = "word_embeddings"
     assert not np.array_equal(
         early.params["bert"]["embeddings"][name]["embedding"], late.params["bert"]["embeddings"][name]["embedding"]

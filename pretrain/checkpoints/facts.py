@@ -1,12 +1,16 @@
-"""What a checkpoint and the manifest say of their run, and how near it stays to itself on other devices."""
+"""What a checkpoint and the manifest say of their run, and how near it stays to itself on other devices or versions."""
 
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import jax
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.records import RecordsHeader, read_header
+from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json
 from pretrain.checkpoints.verify import Facts
 from pretrain.input.phases import Phases
@@ -14,10 +18,14 @@ from pretrain.job import Job
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 from pretrain.recipe_upgrade import plain_recipe
 
+FORMAT = 2
+"""1: the recipe alone says what was trained, and the run's records are needed to export it."""
 RECIPE_FILE = "training_recipe.json"
 """The resolved recipe, in the run folder."""
 NOTHING: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}}
 """Before the first step."""
+ORDER_AND_MASKS = ("jax", "jaxlib", "grain", "optax")
+"""Packages that the order of rows, masks, dropout and the optimizer's state belong to."""
 
 
 class Account:
@@ -31,17 +39,23 @@ class Account:
     def __init__(
         self, job: Job, phases: Phases, mesh: jax.sharding.Mesh, saved: Facts, start: int, began: float
     ) -> None:
-        self._phases, self._mesh = phases, mesh
+        self._job, self._phases, self._mesh = job, phases, mesh
         self._saved, self._start, self._began = saved, start, began
+        headers = [phase.header for phase in phases.all]
         self._always = {
+            "format": FORMAT,
             "recipe": plain_recipe(job.recipe),
+            "objective": type(job.recipe.objective).__name__,
+            "exports": dict(job.phases[-1].exports),
+            "headers": {str(header.length): asdict(header) for header in headers},
             "records_fingerprint": phases.fingerprint,
             "mesh": dict(mesh.shape),
             "parameters": job.parameters,
+            "software": software_versions(),
         }
 
     def after(self, done: int, tokens_seen: int, metrics: Mapping[str, float]) -> Facts:
-        """The facts of the checkpoint after step `done`.
+        """The facts of the checkpoint after step `done`: enough to export it without records or recipe file.
 
         - `metrics`: the newest ones.
         """
@@ -49,11 +63,36 @@ class Account:
         part = {"device_kind": device_kind, "devices": self._mesh.size, "start_step": self._start, "stop_step": done}
         return {
             **self._always,
+            "models": self._job.phases[self._phases.number(done - 1)].parts.describe(),
             "rows_seen": self._phases.rows_before(done),
             "tokens_seen": tokens_seen,
             "parts": [*self._saved["parts"], {**part, "seconds": time.perf_counter() - self._began}],
             "metrics": metrics,
         }
+
+
+def models_of(facts: Facts, run_folder: RunFolder) -> dict[str, Any]:
+    """What `Parts.describe` said of each model of a checkpoint."""
+    if "models" in facts:
+        found: dict[str, Any] = facts["models"]
+        return found
+    # Format 1: one BERT, whose heads the records tell.
+    model = training_recipe_from_plain(facts["recipe"]).model
+    heads = ["pair", "vocabulary"] if header_of(facts, run_folder).has_pairs else ["vocabulary"]
+    return {"model": {"family": "bert", "config": plain(model), "heads": heads, "path": "", "shares": {}}}
+
+
+def exports_of_checkpoint(facts: Facts) -> dict[str, str]:
+    """Folder below the export's -> model of a checkpoint."""
+    return facts.get("exports", {"": "model"})
+
+
+def header_of(facts: Facts, run_folder: RunFolder) -> RecordsHeader:
+    """The header of a checkpoint's records, the longest rows' where there were several; format 1 left it with the records."""
+    if "headers" not in facts:
+        return read_header(run_folder.examples)
+    value = facts["headers"][max(facts["headers"], key=int)]
+    return RecordsHeader(**{**value, "reserved_ids": tuple(value["reserved_ids"])})
 
 
 def recipe_of(run_folder: RunFolder) -> TrainingRecipe:
@@ -80,6 +119,17 @@ def record(run_folder: RunFolder, recipe_name: str, facts: Facts) -> None:
             "metrics": facts["metrics"],
         }
         run_folder.record("train", section)
+
+
+def other_software(saved: Facts) -> str | None:
+    """A sentence where the versions that saved a checkpoint are not those of now and rows, masks or steps may differ; else None."""
+    then, now = saved.get("software", {}), software_versions()
+    changed = [
+        f"{name} {then[name]} -> {now[name]}" for name in ORDER_AND_MASKS if then.get(name, now[name]) != now[name]
+    ]
+    if not changed:
+        return None
+    return f"saved with other versions ({', '.join(changed)}): the order of rows, masks and dropout may differ from here on"
 
 
 def another_topology(recipe: TrainingRecipe, saved: Facts, shape: Mapping[str, int]) -> str | None:

@@ -1,63 +1,21 @@
-"""An exported Hugging Face folder: what a run knows of it, and the model in it, read without transformers or torch."""
+"""What a run knows of its exports, and how a new one takes the place of the one before."""
 
+import fcntl
+import glob
 import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
-from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.errors import InputError, machine_error
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import sha256_of_file
-from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.hugging_face.folder import read_configuration, read_model
-from pretrain.hugging_face.weights import from_hugging_face
-from pretrain.models.core.layers import Parameters
-from pretrain.models.protocols import Compute, Inputs
-from pretrain.models.registry import family_of_hugging_face
+from data_pipeline.contract.storage import sha256_of_file, sync_file, sync_folder
 
 CARD = "README.md"
 """The model card of an exported folder: the one file that is there to be edited."""
-
-
-class ExportedBert:
-    """A Hugging Face folder that `export` wrote, read back without transformers or torch; float32.
-
-    Raises InputError where the folder is not one.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        if not (folder / "config.json").exists() or not (folder / "model.safetensors").exists():
-            raise InputError(
-                f"{folder}: holds no config.json and model.safetensors; run `python -m pretrain export` first"
-            )
-        self.configuration = read_configuration(folder, str(folder))
-        self.family = family_of_hugging_face(self.configuration, str(folder))
-        stored = read_model(folder, self.family, self.configuration, str(folder))
-        self.tokenizer = Tokenizer(folder)
-        self.tokenizer.backend.encode_special_tokens = False  # here [MASK] in a text is meant
-        size = stored.config.vocab_size
-        assert size is not None
-        if self.tokenizer.size > size:
-            raise InputError(
-                f"{folder}: the tokenizer has {self.tokenizer.size} rows, config.json says {size}; export again"
-            )
-        self.model = self.family.make(stored.config, size, stored.heads, Compute())
-        shapes = jax.eval_shape(self.model.init, jax.eval_shape(lambda: jax.random.key(0)))
-        rules = self.family.rules(stored.config, stored.heads)
-        self.params = from_hugging_face(stored.tensors, shapes, rules, size)
-
-    def masked_lm_logits(self, token_ids: np.ndarray, token_type_ids: np.ndarray, attends: np.ndarray) -> np.ndarray:
-        """float32 [B, L, vocabulary] for int [B, L] inputs; `attends` is Hugging Face's attention_mask."""
-
-        def forward(params: Parameters, tokens: jax.Array, segments: jax.Array, types: jax.Array) -> jax.Array:
-            positions = jax.numpy.broadcast_to(jax.numpy.arange(tokens.shape[1]), tokens.shape)
-            return self.family.logits(self.model, params, Inputs(tokens, segments, positions, types))
-
-        with jax.default_matmul_precision("highest"):
-            logits = jax.jit(forward)(self.params, token_ids, attends, token_type_ids)
-        return np.asarray(logits)
 
 
 def exports_of(run: RunFolder) -> dict[str, Any]:
@@ -77,5 +35,60 @@ def place_of(folder: Path) -> Path:
 
 
 def hashes_of(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of an exported folder, by name."""
-    return {path.name: sha256_of_file(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    """SHA-256 of each file of an exported folder and of the folders below, by path."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in paths}
+
+
+@contextmanager
+def new_folder(to: Path) -> Iterator[Path]:
+    """A folder beside `to` that is gone afterwards, unless it was renamed; what killed exports left there is removed.
+
+    Raises InputError where none can be made there.
+    """
+    place = place_of(to)
+    fresh = place.parent / f".{place.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for left in place.parent.glob(f".{glob.escape(place.name)}.{'[0-9a-f]' * 8}"):
+            with suppress(BlockingIOError), _held(left):  # held by an export that is at work
+                shutil.rmtree(left)
+        fresh.mkdir()
+    except OSError as error:
+        raise machine_error(error, to) or InputError(
+            f"--to {to}: no folder can be made there ({error.strerror}); choose another"
+        ) from None
+    try:
+        with _held(fresh):
+            yield fresh
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Locks a folder while the block runs or the process lives; BlockingIOError where another process does."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def replace_export(place: Path, fresh: Path) -> None:
+    """Puts the new folder in the place of the old one; after a kill in between none stands there."""
+    old = place.with_name(f".{place.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    fresh.rename(place)
+    sync_folder(place.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def sync_export(folder: Path) -> None:
+    """Makes a folder and all below it durable."""
+    for path in sorted(folder.rglob("*")):
+        (sync_folder if path.is_dir() else sync_file)(path)
+    sync_folder(folder)

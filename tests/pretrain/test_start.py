@@ -13,12 +13,13 @@ from tiny_run import PIECES, VOCABULARY, changed, untimed
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.tokenizer import hugging_face_files
+from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import step_folder
 from pretrain.hugging_face.weights import to_hugging_face
 from pretrain.job import objective_of
 from pretrain.models.bert.family import FAMILY
+from pretrain.models.core.layers import Parameters
 from pretrain.objectives.protocols import Objective
 from pretrain.recipe import TrainingRecipe
 from pretrain.start import starting_parameters
@@ -53,7 +54,11 @@ def other(tiny: TrainingRecipe, tmp_path: Path, objective: tuple[Objective, Path
 
 
 def started(place: Path, objective: tuple[Objective, Path]) -> dict[str, np.ndarray]:
-    return to_hugging_face(starting_parameters(place, *objective), objective[0].rules(), VOCABULARY)
+    return to_hugging_face(start(place, objective), objective[0].rules(), VOCABULARY)
+
+
+def start(place: Path, objective: tuple[Objective, Path]) -> Parameters:
+    return starting_parameters(str(place), objective[0], Tokenizer(objective[1]))
 
 
 def test_rows_follow_their_pieces_and_all_else_is_the_same(other: Path, objective: tuple[Objective, Path]) -> None:
@@ -103,15 +108,15 @@ def test_another_model_is_refused(
     config = json.loads((other / "config.json").read_text())
     (other / "config.json").write_text(json.dumps({**config, field: value}))
     with pytest.raises(InputError, match=message):
-        starting_parameters(other, *objective)
+        start(other, objective)
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path, other: Path, objective: tuple[Objective, Path]) -> None:
     with pytest.raises(InputError, match=r"holds neither checkpoints/ nor config\.json"):
-        starting_parameters(tmp_path / "nothing", *objective)
+        start(tmp_path / "nothing", objective)
     (other / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"holds no model\.safetensors"):
-        starting_parameters(other, *objective)
+        start(other, objective)
 
 
 @pytest.mark.slow
@@ -128,8 +133,7 @@ def test_a_run_goes_on_from_another_and_resumes_as_itself(
     train(third, "tiny", goes_on)
     assert [line["loss"] for line in untimed(third) if "loss" in line] == losses
     given = restore_params(step_folder(first.checkpoints, 6))
-    objective = objective_of(tiny, read_header(second.examples))
-    found = starting_parameters(first.path, objective, second.vocabulary)
+    found = start(first.path, (objective_of(tiny, read_header(second.examples)), second.vocabulary))
     for one, other in zip(jax.tree.leaves(given), jax.tree.leaves(found), strict=True):
         np.testing.assert_array_equal(
             one[:VOCABULARY] if len(one) == 256 else one, other[:VOCABULARY] if len(other) == 256 else other

@@ -6,6 +6,8 @@ from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.run_folder import software_versions
+from pretrain.checkpoints.facts import other_software
 from pretrain.checkpoints.resume import refuse_other_run
 from pretrain.recipe import TrainingRecipe
 
@@ -39,3 +41,13 @@ def test_what_may_change_on_resume_is_not_refused() -> None:
 def test_other_records_are_refused() -> None:
     with pytest.raises(InputError, match="other records: fingerprint aaaaaaaaaaaa -> bbbbbbbbbbbb"):
         refuse_other_run(facts(TINY), TINY, "b" * 64)
+
+
+def test_what_other_versions_mean_is_said_on_resume() -> None:
+    now = software_versions()
+    assert other_software({"software": now}) is None
+    assert other_software({}) is None
+    sentence = other_software({"software": {**now, "grain": "0.1", "rich": "9"}})
+    assert sentence is not None
+    assert f"grain 0.1 -> {now['grain']}" in sentence
+    assert "order of rows" in sentence

@@ -15,6 +15,7 @@ from tiny_run import LENGTH, TINY, changed, untimed, write_records
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
+from pretrain.checkpoints.verify import facts_of, step_folder
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.phases import Phases
 from pretrain.monitoring.inspect import print_batch
@@ -186,7 +187,7 @@ LATER = changed(
 
 
 def test_a_phase_may_have_other_settings_of_model_and_objective(new_run: Callable[[], RunFolder]) -> None:
-    """Resumed in the second phase."""
+    """Resumed in the second phase; its checkpoint says the sizes of that phase."""
     run = new_run()
     train(run, "tiny", changed(LATER, stop_at_step=4))
     train(run, "tiny", LATER)
@@ -194,6 +195,9 @@ def test_a_phase_may_have_other_settings_of_model_and_objective(new_run: Callabl
     shares = {step: line["predictions"] / line["real_tokens"] for step, line in lines.items()}
     assert all(shares[step] < 0.18 for step in (1, 2, 3))
     assert all(shares[step] > 0.22 for step in (4, 5, 6)), shares
+    first, last = (facts_of(step_folder(run.checkpoints, step)) for step in (2, 6))
+    assert first["models"]["model"]["config"]["hidden_dropout_prob"] == 0.1
+    assert last["models"]["model"]["config"]["hidden_dropout_prob"] == 0
     with pytest.raises(InputError, match=r"phases: .*another recipe|another recipe.*phases"):
         train(run, "tiny", changed(RECIPE, max_steps=6))
 

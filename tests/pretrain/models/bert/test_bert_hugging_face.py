@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from data_pipeline.contract.errors import InputError
-from pretrain.hugging_face.folder import Stored, read_configuration, read_model, write_folder
+from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files
+from pretrain.hugging_face.folder import write_folder
 from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.family import FAMILY
 from pretrain.models.bert.model import HEADS, Bert
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Compute, Inputs
+from pretrain.subject import load_subject
 
 CONFIG = BertConfig(
     num_hidden_layers=2,
@@ -117,17 +119,13 @@ def test_round_trip_is_exact(heads: frozenset[str]) -> None:
 
 
 def stored(folder: Path, tensors: Mapping[str, np.ndarray], heads: frozenset[str], config: BertConfig = CONFIG) -> Path:
-    """A folder of the model, without a tokenizer."""
-    write_folder(folder, tensors, FAMILY.config_to_json(config, VOCAB, 0, heads))
+    """A folder of the model, with a tokenizer."""
+    configuration = FAMILY.config_to_json(config, VOCAB, 0, heads)
+    write_folder(folder, tensors, configuration)
+    pieces = [*SPECIAL_TOKENS, *(chr(ord("가") + index) for index in range(VOCAB - len(SPECIAL_TOKENS)))]
+    for name, content in hugging_face_files(pieces, lowercase=False).items():
+        (folder / name).write_text(content, encoding="utf-8")
     return folder
-
-
-def loaded(folder: Path) -> tuple[Stored, Parameters]:
-    """What a folder holds, and the parameters of its heads."""
-    found = read_model(folder, FAMILY, read_configuration(folder, "here"), "here")
-    config = found.config
-    assert isinstance(config, BertConfig)
-    return found, read(found.tensors, found.heads, config)
 
 
 @pytest.mark.parametrize("named_head", [HEADS, MASKED_LM_HEADS], ids=["wanted", "unwanted"])
@@ -139,9 +137,9 @@ def test_old_names_tied_copies_and_unwanted_heads_are_understood(named_head: fro
     }
     tensors |= {name: np.zeros(1, np.float32) for name in (*TIED, "bert.embeddings.position_ids")}
     assert ("pooler" in read(tensors, named_head)["bert"]) == ("pair" in named_head)
-    found, params_there = loaded(stored(tmp_path, tensors, named_head))
-    assert found.heads == HEADS, "what the folder holds, whatever its config.json names"
-    for back in (read(tensors, named_head), params_there):
+    subject = load_subject(stored(tmp_path, tensors, named_head))
+    assert subject.heads == HEADS, "what the folder holds, whatever its config.json names"
+    for back in (read(tensors, named_head), subject.params):
         np.testing.assert_array_equal(
             back["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
             params["bert"]["encoder"]["layer"]["output"]["LayerNorm"]["bias"],
@@ -158,12 +156,12 @@ def test_a_checkpoint_that_does_not_fit_is_refused_by_tensor(tmp_path: Path) -> 
         read(tensors | {name: tensors[name].T}, MASKED_LM_HEADS)
     surplus = {"bert.encoder.layer.2.output.dense.weight": tensors[name]}
     with pytest.raises(InputError, match=r"1 tensors that this model has not, the first is bert\.encoder\.layer\.2"):
-        loaded(stored(tmp_path, tensors | surplus, MASKED_LM_HEADS))
+        _ = load_subject(stored(tmp_path, tensors | surplus, MASKED_LM_HEADS)).params
     three, one = (BertConfig(**(vars(CONFIG) | {"num_hidden_layers": layers})) for layers in (3, 1))
     with pytest.raises(InputError, match=r"no tensor bert\.encoder\.layer\.2\."):
-        loaded(stored(tmp_path, tensors, MASKED_LM_HEADS, three))
+        _ = load_subject(stored(tmp_path, tensors, MASKED_LM_HEADS, three)).params
     with pytest.raises(InputError, match=r"16 tensors that this model has not, the first is bert\.encoder\.layer\.1\."):
-        loaded(stored(tmp_path, tensors, MASKED_LM_HEADS, one))
+        _ = load_subject(stored(tmp_path, tensors, MASKED_LM_HEADS, one)).params
 
 
 def test_a_model_without_room_for_a_head_is_read_as_it_is(tmp_path: Path) -> None:
@@ -172,7 +170,7 @@ def test_a_model_without_room_for_a_head_is_read_as_it_is(tmp_path: Path) -> Non
     _, params = built(MASKED_LM_HEADS)
     tensors = written(params, MASKED_LM_HEADS)
     tensors["bert.embeddings.token_type_embeddings.weight"] = np.ones((1, HIDDEN), np.float32)
-    _, back = loaded(stored(tmp_path, tensors, MASKED_LM_HEADS, config))
+    back = load_subject(stored(tmp_path, tensors, MASKED_LM_HEADS, config)).params
     assert back["bert"]["embeddings"]["token_type_embeddings"]["embedding"].shape == (1, HIDDEN)
 
 

@@ -1,0 +1,71 @@
+"""The proof of an exported folder: read back, and compared with transformers where that is installed."""
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data_pipeline.contract.errors import WorkError
+from pretrain.subject import Subject, load_subject
+
+TOLERANCE = 1e-4
+"""Largest difference of a logit between transformers and this code, float32."""
+MOST_TOKENS = 128
+"""Of a text of the proof."""
+
+
+def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
+    """Reads a folder back and compares tokens and logits with transformers'; returns what was shown, in words.
+
+    - `longest`: most tokens of a text.
+
+    Raises WorkError where something differs or is not finite.
+    """
+    subject = load_subject(folder)
+    token_ids, token_types, attends = _inputs(subject, texts, min(longest, MOST_TOKENS))
+    logits = subject.logits(token_ids, token_types, attends)
+    if not np.isfinite(logits).all():
+        raise WorkError("the exported model gives numbers that are not finite; export an earlier --step")
+    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
+        return "read back; not compared with transformers, because it or torch is not installed (pip install .[export])"
+    auto_class = subject.family.auto_class(subject.heads)
+    if not auto_class:
+        return f"read back; not compared with transformers, which has no {subject.family.title}"
+    import torch
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = getattr(transformers, auto_class).from_pretrained(folder).eval()
+    theirs_ids = tokenizer(list(texts))["input_ids"]
+    ours_ids = [encoding.ids for encoding in subject.tokenizer.backend.encode_batch(list(texts))]
+    for text, theirs_row, ours_row in zip(texts, theirs_ids, ours_ids, strict=True):
+        if list(theirs_row) != ours_row:
+            raise WorkError(
+                f"transformers tokenises {text!r} as {theirs_row}, training did as {ours_row}; not exported"
+            )
+    with torch.no_grad():
+        theirs = model(
+            input_ids=torch.tensor(token_ids),
+            attention_mask=torch.tensor(attends),
+            token_type_ids=torch.tensor(token_types),
+        ).logits.numpy()
+    difference = float(np.abs(theirs - logits)[attends == 1].max())
+    if difference > TOLERANCE:
+        raise WorkError(f"logits differ from transformers' by {difference:.1e}, more than {TOLERANCE:g}; not exported")
+    return f"tokens equal and logits within {difference:.1e} of transformers {transformers.__version__}"
+
+
+def _inputs(subject: Subject, texts: Sequence[str], longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The texts as a fine-tuning script would feed them: tokens, token types and attention mask, int64 [n, longest], padded.
+
+    The second half of a text is of token type 1 where the model has learnt from pairs.
+    """
+    token_ids = np.full((len(texts), longest), subject.tokenizer.special.pad, np.int64)
+    token_types, attends = np.zeros_like(token_ids), np.zeros_like(token_ids)
+    for row, encoding in enumerate(subject.tokenizer.backend.encode_batch(list(texts))):
+        length = min(len(encoding.ids), longest)
+        token_ids[row, :length] = encoding.ids[:length]
+        token_types[row, length // 2 : length] = "pair" in subject.heads
+        attends[row, :length] = 1
+    return token_ids, token_types, attends

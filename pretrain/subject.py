@@ -1,0 +1,137 @@
+"""A trained model, from a run, a run in a bucket or a Hugging Face folder: what export, fill and start_from work on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.recipe_file import from_plain
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.checkpoints.facts import exports_of_checkpoint, models_of
+from pretrain.checkpoints.restore import restore_params
+from pretrain.checkpoints.verify import facts_of, fault, list_steps, newest_valid, step_folder
+from pretrain.hugging_face.folder import read_configuration, read_model
+from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
+from pretrain.models.config import ModelConfig, config_classes, with_vocabulary
+from pretrain.models.core.layers import Parameters
+from pretrain.models.parameter_rules import Rules
+from pretrain.models.protocols import Compute, Family, Inputs, Model
+from pretrain.models.registry import family_of, family_of_hugging_face
+from pretrain.objectives.parts import part_of
+from pretrain.remote.fetched import fetch_run, is_url
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A trained model on the host.
+
+    - `config`: with the size of the vocabulary; `heads`: those of `tensors`.
+    - `tensors`: float arrays by Hugging Face's names, from whichever place.
+    - `tokenizer`: in whose text [MASK] is meant as such.
+    - `origin`: the place, for people.
+    """
+
+    family: Family
+    config: ModelConfig
+    heads: frozenset[str]
+    tensors: Mapping[str, np.ndarray]
+    tokenizer: Tokenizer
+    origin: str
+
+    @property
+    def rules(self) -> Rules:
+        """The table of its parameters."""
+        return self.family.rules(self.config, self.heads)
+
+    @cached_property
+    def model(self) -> Model:
+        """The model, computed in float32."""
+        return self.family.make(self.config, self.vocab_size, self.heads, Compute())
+
+    @cached_property
+    def params(self) -> Parameters:
+        """Its parameters, float32 numpy arrays. Raises InputError where a tensor is missing or of another shape."""
+        shapes = jax.eval_shape(self.model.init, jax.eval_shape(lambda: jax.random.key(0)))
+        return from_hugging_face(self.tensors, shapes, self.rules, self.vocab_size)
+
+    @property
+    def vocab_size(self) -> int:
+        """Entries of the vocabulary."""
+        assert self.config.vocab_size is not None
+        return self.config.vocab_size
+
+    def logits(self, token_ids: np.ndarray, token_types: np.ndarray, attends: np.ndarray) -> np.ndarray:
+        """What transformers calls `logits`, float32 [B, L, ...], for int [B, L] inputs; `attends` is its attention_mask."""
+
+        def forward(params: Parameters, tokens: jax.Array, segments: jax.Array, types: jax.Array) -> jax.Array:
+            positions = jax.numpy.broadcast_to(jax.numpy.arange(tokens.shape[1]), tokens.shape)
+            return self.family.logits(self.model, params, Inputs(tokens, segments, positions, types))
+
+        with jax.default_matmul_precision("highest"):
+            found = jax.jit(forward)(self.params, token_ids, attends, token_types)
+        return np.asarray(found)
+
+
+def load_subject(place: str | Path, *, step: int | None = None, part: str = "", called: str = "") -> Subject:
+    """The model that lies at a place.
+
+    - `place`: a run folder, its URL, or a Hugging Face folder.
+    - `step`: of a run's checkpoint; None means the newest valid one.
+    - `part`: of a run whose objective has several models; empty means the one that `export/` holds.
+    - `called`: what an error calls the place, as "start_from PLACE"; empty means the place itself.
+
+    Raises InputError where nothing can be read there, WorkError where it is damaged.
+    """
+    called = called or str(place)
+    if is_url(str(place)):
+        return subject_of_run(fetch_run(str(place), step), step, part, called)
+    folder = Path(place)
+    if (folder / "checkpoints").is_dir():
+        return subject_of_run(RunFolder(folder), step, part, called)
+    configuration = read_configuration(folder, called)
+    family = family_of_hugging_face(configuration, called)
+    stored = read_model(folder, family, configuration, called)
+    tokenizer = Tokenizer(folder)
+    tokenizer.backend.encode_special_tokens = False
+    assert stored.config.vocab_size is not None
+    if tokenizer.size > stored.config.vocab_size:
+        raise InputError(
+            f"{folder}: the tokenizer has {tokenizer.size} rows, config.json says {stored.config.vocab_size}; export again"
+        )
+    return Subject(family, stored.config, stored.heads, stored.tensors, tokenizer, called)
+
+
+def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", called: str = "") -> Subject:
+    """The model of a run's checkpoint; arguments and errors as for `load_subject`."""
+    step = find_step(run, step, called or str(run.path))
+    checkpoint = step_folder(run.checkpoints, step)
+    facts = facts_of(checkpoint)
+    described = models_of(facts, run)[part or exports_of_checkpoint(facts)[""]]
+    config: ModelConfig = from_plain(described["config"], config_classes())
+    family, heads = family_of(config), frozenset(described["heads"])
+    size = described["config"]["vocab_size"]
+    params = part_of(restore_params(checkpoint), described)
+    tensors = to_hugging_face(params, family.rules(config, heads), size)
+    tokenizer = Tokenizer(run.vocabulary)
+    tokenizer.backend.encode_special_tokens = False
+    return Subject(family, with_vocabulary(config, size), heads, tensors, tokenizer, called or str(run.path))
+
+
+def find_step(run: RunFolder, step: int | None, called: str = "") -> int:
+    """The step asked for, or that of the newest valid checkpoint; an InputError where there is none."""
+    steps = list_steps(run.checkpoints)
+    if step is not None:
+        if step not in steps:
+            raise InputError(f"--step {step}: no such checkpoint; there are {', '.join(map(str, steps)) or 'none'}")
+        if problem := fault(step_folder(run.checkpoints, step)):
+            raise WorkError(f"{step_folder(run.checkpoints, step)}: {problem}; choose another --step")
+        return step
+    found = newest_valid(run.checkpoints)
+    if found is None:
+        raise InputError(f"{called or run.checkpoints}: no checkpoint yet; run `python -m pretrain train` first")
+    return found[0]
