@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,92 @@ def test_steps_do_no_work_of_stages_and_engines() -> None:
     assert wrong("data_pipeline.sources", ("data_pipeline.sources", *allowed)) == []
 
 
+def members_of(room: str, module: str) -> tuple[str, ...]:
+    """The packages of a room that hold such a module: families, or objectives."""
+    found = (name.removesuffix(f".{module}") for name in MODULES if name.startswith(f"{room}."))
+    return tuple(name for name in found if f"{name}.{module}" in MODULES and name.count(".") == 2)
+
+
+FAMILIES = members_of("pretrain.models", "family")
+OBJECTIVES = members_of("pretrain.objectives", "objective")
+
+
+def test_the_loop_knows_no_family_and_no_objective() -> None:
+    assert "pretrain.models.bert" in FAMILIES
+    assert "pretrain.objectives.masked_lm" in OBJECTIVES
+    registries = ("pretrain.models.registry", "pretrain.objectives.registry")
+    may = ("pretrain.models", "pretrain.objectives", "pretrain.job", "pretrain.subject")
+    assert [
+        f"{module} imports {name}"
+        for module in MODULES
+        if inside(module, "pretrain") and not inside(module, *may)
+        for name in IMPORTS[module]
+        if inside(name, *FAMILIES, *OBJECTIVES, *registries)
+    ] == []
+
+
+def test_families_and_objectives_do_not_know_each_other() -> None:
+    assert [
+        name
+        for family in FAMILIES
+        for name in wrong(family, ("pretrain.models", "pretrain.recipe_fields", "data_pipeline.contract"))
+    ] == []
+    for one in OBJECTIVES:
+        others = tuple(other for other in (*OBJECTIVES, *FAMILIES) if other != one)
+        assert [
+            f"{module} imports {name}"
+            for module in MODULES
+            if inside(module, one)
+            for name in IMPORTS[module]
+            if inside(name, *others)
+        ] == []
+
+
+ORDER = (
+    "open_union", "recipe_fields", "recipe_upgrade", "models", "objectives", "recipe", "devices", "input", "recipe_checks",
+    "agenda", "job", "checkpoints", "optimization", "hugging_face", "remote", "monitoring", "loop", "planning", "subject",
+    "start", "exporting", "train", "commands", "__main__",
+)  # fmt: skip
+"""The rooms and loose modules of pretrain/, each importing earlier ones only."""
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_the_rooms_of_training_have_an_order_and_nothing_runs_back_up() -> None:
+    modules = [name for name in MODULES if name.startswith("pretrain.")]
+    assert {room_of(name) for name in modules} - {"launch"} == set(ORDER)
+    place = {room: number for number, room in enumerate(ORDER)}
+    assert [
+        f"{module} imports {name}"
+        for module in modules
+        if room_of(module) in place
+        for name in IMPORTS[module]
+        if name.startswith("pretrain.") and place[room_of(name)] > place[room_of(module)]
+    ] == []
+
+
+def test_no_room_of_training_has_more_than_a_dozen_loose_modules() -> None:
+    loose = Counter(
+        path.parent.relative_to(ROOT).as_posix()
+        for name, path in MODULES.items()
+        if inside(name, "pretrain") and path.stem != "__init__"
+    )
+    assert {room: count for room, count in loose.items() if count > 12} == {}
+
+
+def test_no_two_classes_of_training_share_a_name() -> None:
+    found = Counter(
+        node.name
+        for name, path in MODULES.items()
+        if inside(name, "pretrain")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert {name: count for name, count in found.items() if count > 1} == {}
+
+
 def test_imports_have_no_cycle() -> None:
     done: set[str] = set()
 
@@ -108,7 +195,7 @@ def test_every_recipe_file_holds_both_recipes(path: Path) -> None:
     name, data = load_recipe(str(path), "data", DataRecipe)
     _, training = load_recipe(str(path), "training", TrainingRecipe)
     assert name == path.stem
-    assert data.examples.length <= training.model.max_position_embeddings
+    assert data.examples.length <= (training.model.longest_row() or ("", data.examples.length))[1]
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring
     assert "Command:" in docstring

@@ -1,0 +1,28 @@
+from dataclasses import dataclass
+
+from pretrain.objectives.config import LOSS, Headline, ObjectiveRecipe
+from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, number
+
+
+@dataclass(frozen=True)
+class Tandem(ObjectiveRecipe):
+    """Two models say the next token, each for itself; the second has its own number of turns and the first one's table."""
+
+    second_turns: int = number(1, AT_LEAST_ONE)
+    """Turns of the second model."""
+    second_weight: float = number(0.5, ABOVE_ZERO)
+    """Weight of its loss."""
+
+    @property
+    def title(self) -> str:
+        return "tandem"
+
+    @property
+    def method(self) -> str:
+        return "two next-token losses"
+
+    def in_words(self) -> str:
+        return f"the second of two models has {self.second_turns} turns"
+
+    def headlines(self) -> tuple[Headline, ...]:
+        return LOSS, Headline("second_accuracy", "second's accuracy", "", ".2f")
