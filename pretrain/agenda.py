@@ -32,10 +32,10 @@ class Agenda:
         self._recipe, self._notice, self._stop, self._began = recipe, notice, stop, began
         self._last_save = time.perf_counter()
 
-    def after(self, done: int, phase_stop: int) -> Due:
+    def after(self, done: int, phase_stop: int, *, held_out: bool) -> Due:
         """What is due after step `done`.
 
-        - `phase_stop`: steps at the end of its phase.
+        - `phase_stop`: steps at the end of its phase; `held_out`: whether that has held-out rows.
         """
         recipe, phase_stop = self._recipe, min(phase_stop, self._stop)
         log = due(done, recipe.log_every_steps, phase_stop)
@@ -44,7 +44,7 @@ class Agenda:
         stop = f"after stop_after_minutes {recipe.stop_after_minutes:g}" if out_of_time else ""
         if self._notice.stops_after(done):
             stop = "by SIGTERM"
-        evaluate = due(done, recipe.evaluation.every_steps, phase_stop) and not stop
+        evaluate = held_out and due(done, recipe.evaluation.every_steps, phase_stop) and not stop
         intervals = (recipe.checkpoints.every_steps, recipe.checkpoints.milestone_every_steps)
         save = any(due(done, every, self._stop) for every in intervals) or save_wish or bool(stop)
         return Due(log, evaluate, save, stop)

@@ -56,6 +56,7 @@ class Programs:
         self._phase, self._objective = self._phases.all[number], self._job.phases[number]
         self.stop, self.held_out = self._phase.stretch.stop, self._phase.held_out
         self.steps = make_steps(self._objective, self._phase.stretch.recipe, self._mesh)
+        self._metrics = jax.jit(self._objective.metrics)
 
     def compile(self) -> None:
         """Compiles the train step of the phase."""
@@ -77,5 +78,5 @@ class Programs:
         sums = self.steps.evaluate(params, self.held_out(0))
         for index in range(1, len(self.held_out)):
             sums = jax.tree.map(jnp.add, sums, self.steps.evaluate(params, self.held_out(index)))
-        scores = jax.device_get(jax.jit(self._objective.metrics)(sums))
+        scores = jax.device_get(self._metrics(sums))
         return {f"evaluation_{name}": float(value) for name, value in scores.items()}, self._sample.markdown(params)

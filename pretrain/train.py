@@ -29,6 +29,7 @@ from pretrain.monitoring.profiling import Profile
 from pretrain.monitoring.progress import StepBar
 from pretrain.monitoring.reporter import Reporter
 from pretrain.monitoring.weights_and_biases import wandb_runs
+from pretrain.optimization.learning_rate import learning_rate
 from pretrain.optimization.step import CompiledSteps, State
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
@@ -72,7 +73,7 @@ def _train(
     phases = Phases(run_folder.examples, recipe, batch_sharding(mesh))
     job = make_job(recipe, [phase.header for phase in phases.all])
     refuse_other_tokenizer(run_folder.vocabulary, phases.all[-1].header.tokenizer_sha256)
-    recipe = job.recipe
+    recipe, schedule = job.recipe, learning_rate(job.recipe)
     checkpoints = CheckpointStore(
         run_folder.checkpoints, recipe.checkpoints.keep, recipe.checkpoints.milestone_every_steps
     )
@@ -100,7 +101,7 @@ def _train(
     if jax.process_index() == 0:
         write_json(run_folder.path / RECIPE_FILE, plain_recipe(recipe))
     account = Account(job, phases, mesh, saved, start, began)
-    report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, goodput, others)
+    report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, schedule, goodput, others)
     agenda, profiled = Agenda(recipe, notice, stop, began), Profile(run_folder.metrics, profile)
 
     def program_of(step: int) -> jax.stages.Compiled:
@@ -123,7 +124,7 @@ def _train(
             report.window.add(metrics)
             profiled.after(done, metrics)
             bar.done(done)
-            due = agenda.after(done, programs.stop)
+            due = agenda.after(done, programs.stop, held_out=programs.held_out is not None)
             if due.nothing:
                 continue
             checkpoints.raise_failure()
@@ -133,7 +134,7 @@ def _train(
                 prefetched.waited = 0.0
             with report.window.paused():
                 # Before the checkpoint: a run resumed from it has nothing to catch up on.
-                if due.evaluate and programs.held_out:
+                if due.evaluate:
                     with goodput.spent_on("evaluation"):
                         scores, sample = programs.evaluate(state["params"])
                     report.evaluated(done, scores, sample)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import optax
 
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import RecordsHeader
@@ -20,7 +21,6 @@ from pretrain.monitoring.goodput import Goodput
 from pretrain.monitoring.metrics import MetricsWriter, Scalars, Window
 from pretrain.monitoring.rejected import RejectedUpdates
 from pretrain.monitoring.tensorboard import preformatted
-from pretrain.optimization.learning_rate import learning_rate
 from pretrain.recipe import TrainingRecipe
 
 log = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class Reporter:
     - `recipe_name`: what reference curves know the recipe by.
     - `saved`: metrics and tokens seen at the checkpoint from which this start continues.
     - `steps`: all that this start is to take, counted from 0.
+    - `schedule`: the learning rate of each step.
     - `others`: get the metrics as well.
 
     `last` are the newest finite metrics, held-out ones among them; `tokens_seen` those of all finished windows.
@@ -46,6 +47,7 @@ class Reporter:
         saved: Mapping[str, Any],
         steps: range,
         mesh: jax.sharding.Mesh,
+        schedule: optax.Schedule,
         goodput: Goodput,
         others: Sequence[Scalars],
     ) -> None:
@@ -54,7 +56,7 @@ class Reporter:
         self._row_flops = [objective.flops_per_row() for objective in job.phases]
         self._devices = mesh.size
         self._peak = recipe.peak_tflops_per_device or peak_tflops(mesh.devices.flat[0].device_kind)
-        self._goodput, self._learning_rate = goodput, learning_rate(recipe)
+        self._goodput, self._learning_rate = goodput, schedule
         self._data_wait = DataWait(phases.spent)
         self._rejected = RejectedUpdates(phases, run_folder.metrics / "rejected", recipe.max_rejected_updates)
         self._writer = _writer(run_folder, recipe, steps.start, others) if jax.process_index() == 0 else None

@@ -307,6 +307,7 @@ def test_a_run_out_of_time_saves_and_goes_on_and_its_milestones_stay(
         ({"accumulation": 4}, "global_batch_size 16 .* accumulation 4 x 8 devices .* multiple of 32"),
         ({"stop_at_step": 7}, "stop_at_step 7: must be 1 to max_steps 6"),
         ({"log_every_steps": 0}, "log_every_steps 0"),
+        ({"optimizer": {"warmup_steps": 6}}, "optimizer.warmup_steps 6 must be below max_steps 6"),
         ({"mesh": {"fsdp": 3}}, "mesh.fsdp 3"),
         ({"checkpoints": {"keep": 0}}, "checkpoints.keep 0"),
     ],
@@ -318,6 +319,7 @@ def test_sizes_that_cannot_be_are_refused_before_anything_is_compiled(
     with pytest.raises(InputError, match=words):
         train(run, "tiny", changed(RECIPE, **fields))
     assert not run.checkpoints.exists()
+    assert not run.metrics.exists()
 
 
 def test_the_log_says_how_near_a_resumed_run_stays(tiny: TrainingRecipe) -> None:
