@@ -36,13 +36,10 @@ def starting_parameters(place: str, objective: Objective, tokenizer: Tokenizer) 
     _refuse_other_sizes(subject, model, called)
     rules = subject.family.rules(model.config, model.heads)
     fresh = jax.device_get(jax.jit(objective.init)())
-    names = tensor_names(fresh, rules)
-    own = {
-        name: tensor.copy()  # what comes from a device cannot be written to
-        for name, tensor in to_hugging_face(fresh, rules, model.vocab_size).items()
-    }
+    drawn, names = to_hugging_face(fresh, rules, model.vocab_size), tensor_names(fresh, rules, copies=False)
+    own = {name: drawn[name].copy() for name in names}  # what comes from a device cannot be written to
     given = subject.tensors
-    refuse_surplus(given, own, subject.family.not_parameters, called)
+    refuse_surplus(given, drawn, subject.family.not_parameters, called)
     rows = _rows(subject.tokenizer.pieces, tokenizer.pieces)
     for name in own.keys() & given.keys():
         tensor = np.asarray(given[name], np.float32)

@@ -68,19 +68,20 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
         tensors = family.current_names(load_file(folder / WEIGHTS))
     except SafetensorError as error:
         raise InputError(f"{folder / WEIGHTS}: damaged ({error}); fetch or export it again") from None
-    refuse_surplus(tensors, tensor_names_of(family, config, family.heads), family.not_parameters, called)
+    known = tensor_names_of(family, config, family.heads, copies=True)
+    refuse_surplus(tensors, known, family.not_parameters, called)
     bare = tensor_names_of(family, config, ())
     heads = {head: tensor_names_of(family, config, {head}) - bare for head in family.heads}
     return Stored(config, frozenset(head for head, names in heads.items() if names <= tensors.keys()), tensors)
 
 
-def tensor_names_of(family: Family, config: ModelConfig, heads: Collection[str]) -> set[str]:
-    """The names of the tensors of a model with these heads."""
+def tensor_names_of(family: Family, config: ModelConfig, heads: Collection[str], *, copies: bool = False) -> set[str]:
+    """The names of the tensors of a model with these heads, as `tensor_names`."""
     assert config.vocab_size is not None
     wanted = frozenset(heads)
     model = family.make(config, config.vocab_size, wanted, Compute())
     shapes = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
-    return set(tensor_names(shapes, family.rules(config, wanted)))
+    return set(tensor_names(shapes, family.rules(config, wanted), copies=copies))
 
 
 def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], configuration: Mapping[str, Any]) -> None:

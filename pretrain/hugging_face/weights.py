@@ -64,14 +64,17 @@ def from_hugging_face(
     return params
 
 
-def tensor_names(shapes: Parameters, rules: Rules) -> dict[str, ParameterRule]:
-    """The name of every tensor that `to_hugging_face` would write, with its rule."""
+def tensor_names(shapes: Parameters, rules: Rules, *, copies: bool) -> dict[str, ParameterRule]:
+    """The name of every tensor that `to_hugging_face` would write, with its rule.
+
+    - `copies`: also of those that are written again; without, the tensors that `from_hugging_face` reads.
+    """
     return {
         name: rule
         for path, leaf in flatten(shapes)
         for rule in [checked_rule(path, leaf.shape, rules)]
         for _, names in _places(path, leaf.shape, rule)
-        for name in names
+        for name in (names if copies else names[:1])
     }
 
 

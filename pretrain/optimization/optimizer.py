@@ -1,5 +1,6 @@
 """Optimizers as optax chains: clipping, a direction, decoupled weight decay, the learning rate."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +69,13 @@ class OfEach:
 
     def matrix_dimensions(self, params: Any) -> Any:
         """Which of its dimensions are the matrix."""
-        return self._tree(lambda rule: contrib.MuonDimensionNumbers(rule.stacked, rule.stacked + 1), params)
+
+        def of_one(path: tuple[Any, ...], param: jax.Array) -> contrib.MuonDimensionNumbers:
+            first = rule_of(path_name(path), self.rules).stacked
+            outputs = range(first + 1, param.ndim)
+            return contrib.MuonDimensionNumbers(first, outputs[0] if len(outputs) == 1 else tuple(outputs))
+
+        return jax.tree.map_with_path(of_one, params)
 
     def layer_by_layer(
         self, function: Callable[[jax.Array, jax.Array], jax.Array], *, decayed_only: bool = False
@@ -132,7 +139,7 @@ def _muon(settings: Optimizer, decay: optax.GradientTransformation, each: OfEach
     """Jordan et al. 2024: momentum made orthogonal, for matrices; AdamW for all others (tables, biases, LayerNorm)."""
 
     def shaped(update: jax.Array, param: jax.Array) -> jax.Array:
-        return update * MUON_RMS * jnp.sqrt(max(update.shape))
+        return update * MUON_RMS * jnp.sqrt(max(update.shape[0], math.prod(update.shape[1:])))
 
     muon = optax.chain(
         contrib.scale_by_muon(

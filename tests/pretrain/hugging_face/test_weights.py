@@ -30,7 +30,7 @@ def there_and_back(params: Any, rules: Rules) -> dict[str, np.ndarray]:
     """The tensors; what is read from them is what was written, bit for bit."""
     tensors = to_hugging_face(params, rules, VOCAB)
     assert all(tensor.dtype == np.float32 and tensor.flags.c_contiguous for tensor in tensors.values())
-    assert tensor_names(shapes_of(params), rules).keys() == tensors.keys()
+    assert tensor_names(shapes_of(params), rules, copies=True).keys() == tensors.keys()
     back = from_hugging_face(tensors, shapes_of(params), rules, VOCAB)
     # Refuses trees of different structure.
     jax.tree.map(np.testing.assert_array_equal, back, params)
@@ -122,6 +122,8 @@ def test_copies_are_written_under_every_name_and_read_from_the_first() -> None:
     assert tensors.keys() == {name.format(layer=layer) for name in names for layer in range(LAYERS)}
     np.testing.assert_array_equal(tensors["cross.1"], tensors["encoder.1"])
     only_first = {name: tensor for name, tensor in tensors.items() if name.startswith("encoder")}
+    assert tensor_names(shapes_of(params), rules, copies=False).keys() == only_first.keys()
+    assert tensor_names(shapes_of(params), rules, copies=True).keys() == tensors.keys()
     back = from_hugging_face(only_first, shapes_of(params), rules, VOCAB)
     np.testing.assert_array_equal(back["table"], params["table"])
 
@@ -130,7 +132,11 @@ def test_absent_layers_are_not_written_and_keep_what_the_template_holds() -> Non
     params = drawn(norm=(3, HIDDEN))
     rules = (ParameterRule("norm", "norm", stacked=1, hugging_face="layers.{layer}.norm", absent=(0,)),)
     tensors = to_hugging_face(params, rules, VOCAB)
-    assert tensors.keys() == tensor_names(shapes_of(params), rules).keys() == {"layers.1.norm", "layers.2.norm"}
+    assert (
+        tensors.keys()
+        == tensor_names(shapes_of(params), rules, copies=True).keys()
+        == {"layers.1.norm", "layers.2.norm"}
+    )
     template = {"norm": np.full((3, HIDDEN), 7.0, np.float32)}
     back = from_hugging_face(tensors, template, rules, VOCAB)
     np.testing.assert_array_equal(back["norm"], np.stack([template["norm"][0], *params["norm"][1:]]))

@@ -324,3 +324,16 @@ def test_every_optimizer_learns_on_a_mesh_of_all_axes_and_resumes(
     train(stopped, "tiny", changed(recipe, stop_at_step=10))
     train(stopped, "tiny", recipe)
     assert [line["loss"] for line in untimed(stopped) if "loss" in line] == losses
+
+
+def test_muon_takes_a_matrix_of_three_dimensions_as_one_map(tiny: TrainingRecipe) -> None:
+    """As Funnel's r_kernel [D, heads, D / heads]: all but the first are outputs."""
+    rules = (ParameterRule("kernel", "matrix"),)
+    settings = {"name": "muon", "warmup_steps": 0, "weight_decay": 0.0}
+    optimizer = make_optimizer(changed(tiny, optimizer=settings), rules)
+    gradients = {"kernel": jax.random.normal(jax.random.key(0), (8, 2, 4))}
+    flat = {"kernel": gradients["kernel"].reshape(8, 8)}
+    found, expected = (
+        optimizer.update(each, optimizer.init(each), each)[0]["kernel"].reshape(8, 8) for each in (gradients, flat)
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
