@@ -64,7 +64,7 @@ most. Sent: the collectives' results on one device, bytes of the type that is se
 def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     """One recipe on one machine."""
     from pretrain.devices.peaks import peak_tflops
-    from pretrain.job import encoder_parameters, objective_of
+    from pretrain.job import objective_of
     from pretrain.planning.ahead_of_time import GIB, compile_step, topology_devices  # here, because it imports jax
     from pretrain.planning.collectives import traffic
     from pretrain.planning.plan import planned_header
@@ -85,7 +85,7 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     return (
         name,
         on,
-        f"{encoder_parameters(objective):,}",
+        f"{objective.parts.parameter_count():,}",
         f"{flops / header.row_tokens:.3g}",
         recipe.global_batch_size // recipe.accumulation // machine.devices,
         f"{footprint.state / GIB:.2f}",

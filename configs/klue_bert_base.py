@@ -21,9 +21,8 @@ Unverified, and therefore our choice:
 
 from data_pipeline.recipe import KLUE_VOCABULARY, DataRecipe, LengthFilter, NearDuplicates, SentencePairs, Source
 from pretrain.models.bert.config import BertConfig
-from pretrain.objectives.corruption.recipe import Masking
 from pretrain.objectives.masked_lm.recipe import MaskedLM
-from pretrain.recipe import Optimizer, TrainingRecipe
+from pretrain.recipe import Masking, Optimizer, TrainingRecipe
 
 LONG_DOCUMENTS = LengthFilter(min_chars=200, unit="document")
 

@@ -10,9 +10,8 @@ each token), take many small steps, and have a small vocabulary. For many epochs
 
 from data_pipeline.recipe import DataRecipe, LengthFilter, Packed, Vocabulary
 from pretrain.models.bert.config import BertConfig
-from pretrain.objectives.corruption.recipe import Masking
 from pretrain.objectives.masked_lm.recipe import MaskedLM
-from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
+from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
 
 data = DataRecipe(
     sources=(),

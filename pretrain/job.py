@@ -30,8 +30,8 @@ class Job:
 
     @property
     def parameters(self) -> int:
-        """See `encoder_parameters`."""
-        return encoder_parameters(self.phases[-1])
+        """Of the encoders, without heads."""
+        return self.phases[-1].parts.parameter_count()
 
 
 def make_job(recipe: TrainingRecipe, headers: Sequence[RecordsHeader]) -> Job:
@@ -71,13 +71,17 @@ def objective_of(recipe: TrainingRecipe, header: RecordsHeader) -> Objective:
     if recipe.dropout_rng not in DROPOUT_RNGS:
         raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be {' or '.join(DROPOUT_RNGS)}")
     keys = Keys(recipe.seed, recipe.dropout_rng)
-    return make_objective(recipe.objective, config, header, compute_of(recipe), keys)
-
-
-def encoder_parameters(objective: Objective) -> int:
-    """Parameters of an objective's encoders, without heads."""
-    models = objective.parts.models.values()
-    return sum(model.config.parameter_count(model.vocab_size, model.heads) for model in models)
+    objective = make_objective(recipe.objective, config, header, compute_of(recipe), keys)
+    if header.layout not in objective.layouts:
+        raise InputError(
+            f"the records have the layout {header.layout}, which {recipe.objective.title} of this model does not take; prepare "
+            f"others: {', '.join(objective.layouts)}"
+        )
+    if "" not in objective.exports:
+        raise InputError(
+            f'{type(recipe.objective).__name__} exports no model to the folder itself: exports must have ""'
+        )
+    return objective
 
 
 def compute_of(recipe: TrainingRecipe) -> Compute:

@@ -8,6 +8,7 @@ from data_pipeline.contract.recipe_file import from_plain
 from data_pipeline.contract.recipe_types import dataclasses_in
 from pretrain.models.config import ModelConfig, config_classes, default_config
 from pretrain.objectives.config import ObjectiveRecipe, default_objective, objective_classes
+from pretrain.objectives.corruption.recipe import Masking as Masking  # recipe files take it from here
 from pretrain.recipe_fields import (
     ABOVE_ZERO,
     ABOVE_ZERO_TO_ONE,
@@ -84,7 +85,7 @@ class Checkpoints:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Loss and masked accuracy on held-out records, with masks that never change."""
+    """The objective's losses on held-out records, with corruption that never changes."""
 
     every_steps: int = number(1000, AT_LEAST_ZERO, free=True)
     """Steps between evaluations; 0 means only at the end."""
@@ -142,7 +143,8 @@ class TrainingRecipe:
     max_rejected_updates: int = number(10, AT_LEAST_ZERO, free=True)
     """Updates whose loss or gradient is not finite are left out; more than these in one start stop the run."""
     start_from: str | None = None
-    """A Hugging Face BERT folder, or a run folder, whose parameters a new run begins with; steps and optimizer begin anew."""
+    """A Hugging Face folder of the model's family, or a run (folder or URL), whose parameters a new run begins with; steps and
+    optimizer begin at 0."""
     phases: tuple[Phase, ...] = ()
     """Row lengths in turn; empty means all steps on rows of data.examples.length."""
     seed: int = number(0, UINT32)
@@ -186,7 +188,7 @@ def training_recipe_from_plain(value: Any) -> TrainingRecipe:
         recipe = error
     if not isinstance(recipe, TrainingRecipe):
         raise InputError(
-            f"the training recipe that this run wrote down is not one that this code knows ({recipe}); use the version of "
+            f"the training recipe that was written down is not one that this code knows ({recipe}); use the version of "
             "the code that trained it (manifest.json: train, software, code), or train again"
         )
     return recipe

@@ -13,29 +13,29 @@ def check(recipe: TrainingRecipe) -> None:
     """Raises InputError, naming the field, for the first number beyond the limit that its dataclass declares, in phases' settings too."""
     _check_limits(recipe)
     if any(phase.settings for phase in recipe.phases):
-        for stretch in stretches(recipe):
-            _check_limits(stretch.recipe)
+        for number, stretch in enumerate(stretches(recipe)):
+            _check_limits(stretch.recipe, f"phases.{number}.settings: ")
 
 
-def _check_limits(recipe: TrainingRecipe) -> None:
+def _check_limits(recipe: TrainingRecipe, where: str = "") -> None:
     for name, value, limit in limits(recipe):
         if not limit.holds(value):
-            raise InputError(f"{name} {value}: must be {limit.words}")
+            raise InputError(f"{where}{name} {value}: must be {limit.words}")
 
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
     """The step at which to stop. Raises InputError for steps, heads, batch sizes and attention that this mesh cannot have."""
     check_attention(recipe, mesh.devices.flat[0].device_kind)
     tensor = mesh.shape["tensor"]
-    for field, value in recipe.model.tensor_divides().items():
-        if value % tensor:
-            raise InputError(
-                f"model.{field} {value} cannot be divided over mesh.tensor {tensor}; choose one that divides it"
-            )
     splits = mesh.shape["data"] * mesh.shape["fsdp"]
     for number, stretch in enumerate(stretches(recipe)):
         rows, accumulation = stretch.recipe.global_batch_size, stretch.recipe.accumulation
         where = f" in phases.{number}" if recipe.phases else ""
+        for field, value in stretch.recipe.model.tensor_divides().items():
+            if value % tensor:
+                raise InputError(
+                    f"model.{field} {value} cannot be divided over mesh.tensor {tensor}{where}; choose one that divides it"
+                )
         if rows % (accumulation * splits):
             raise InputError(
                 f"global_batch_size {rows} cannot be divided by accumulation {accumulation} x {splits} devices that split "

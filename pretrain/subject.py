@@ -12,7 +12,7 @@ from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.recipe_file import from_plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.checkpoints.facts import exports_of_checkpoint, models_of
+from pretrain.checkpoints.facts import exported_models, models_of
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import facts_of, fault, list_steps, newest_valid, step_folder
 from pretrain.hugging_face.folder import read_configuration, read_model
@@ -23,6 +23,7 @@ from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Family, Inputs, Model
 from pretrain.models.registry import family_of, family_of_hugging_face
 from pretrain.objectives.parts import part_of
+from pretrain.recipe import training_recipe_from_plain
 from pretrain.remote.fetched import fetch_run, is_url
 
 
@@ -111,7 +112,11 @@ def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", call
     step = find_step(run, step, called or str(run.path))
     checkpoint = step_folder(run.checkpoints, step)
     facts = facts_of(checkpoint)
-    described = models_of(facts, run)[part or exports_of_checkpoint(facts)[""]]
+    training_recipe_from_plain(facts["recipe"])  # whose modules are imported, so that their families are known
+    models = models_of(facts, run)
+    if part and part not in models:
+        raise InputError(f"{called or run.path}: has no model {part}; its models are {', '.join(models)}")
+    described = models[part or exported_models(facts)[""]]
     config: ModelConfig = from_plain(described["config"], config_classes())
     family, heads = family_of(config), frozenset(described["heads"])
     size = described["config"]["vocab_size"]

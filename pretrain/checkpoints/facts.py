@@ -14,11 +14,12 @@ from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json
 from pretrain.checkpoints.verify import Facts
 from pretrain.input.phases import Phases
+from pretrain.input.schedule import stretches
 from pretrain.job import Job
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 from pretrain.recipe_upgrade import plain_recipe
 
-FORMAT = 2
+CHECKPOINT_FORMAT = 2
 """1: the recipe alone says what was trained, and the run's records are needed to export it."""
 RECIPE_FILE = "training_recipe.json"
 """The resolved recipe, in the run folder."""
@@ -43,7 +44,7 @@ class Account:
         self._saved, self._start, self._began = saved, start, began
         headers = [phase.header for phase in phases.all]
         self._always = {
-            "format": FORMAT,
+            "format": CHECKPOINT_FORMAT,
             "recipe": plain_recipe(job.recipe),
             "objective": type(job.recipe.objective).__name__,
             "exports": dict(job.phases[-1].exports),
@@ -82,7 +83,7 @@ def models_of(facts: Facts, run_folder: RunFolder) -> dict[str, Any]:
     return {"model": {"family": "bert", "config": plain(model), "heads": heads, "path": "", "shares": {}}}
 
 
-def exports_of_checkpoint(facts: Facts) -> dict[str, str]:
+def exported_models(facts: Facts) -> dict[str, str]:
     """Folder below the export's -> model of a checkpoint."""
     return facts.get("exports", {"": "model"})
 
@@ -122,14 +123,14 @@ def record(run_folder: RunFolder, recipe_name: str, facts: Facts) -> None:
 
 
 def other_software(saved: Facts) -> str | None:
-    """A sentence where the versions that saved a checkpoint are not those of now and rows, masks or steps may differ; else None."""
+    """A sentence where the versions that saved a checkpoint are not those of now, and what that may change; else None."""
     then, now = saved.get("software", {}), software_versions()
-    changed = [
-        f"{name} {then[name]} -> {now[name]}" for name in ORDER_AND_MASKS if then.get(name, now[name]) != now[name]
-    ]
+    changed = [name for name in (*ORDER_AND_MASKS, "code") if then.get(name, now[name]) != now[name]]
     if not changed:
         return None
-    return f"saved with other versions ({', '.join(changed)}): the order of rows, masks and dropout may differ from here on"
+    versions = ", ".join(f"{name} {then[name]} -> {now[name]}" for name in changed)
+    consequence = "; the order of rows, masks and dropout may differ from here on" if changed != ["code"] else ""
+    return f"resumed with other versions than saved it: {versions}{consequence}"
 
 
 def another_topology(recipe: TrainingRecipe, saved: Facts, shape: Mapping[str, int]) -> str | None:
@@ -141,7 +142,8 @@ def another_topology(recipe: TrainingRecipe, saved: Facts, shape: Mapping[str, i
     changed = (
         f"resumed from mesh {saved['mesh']} with accumulation {then} on mesh {dict(shape)} with accumulation {now}"
     )
-    if recipe.model.has_dropout() and recipe.dropout_rng == "rbg":
+    dropout = any(stretch.recipe.model.has_dropout() for stretch in stretches(recipe))
+    if dropout and recipe.dropout_rng == "rbg":
         return f"{changed}: dropout draws other bits from here on, so losses agree statistically only"
     return f"{changed}: losses agree with those of the old mesh within rounding"
 

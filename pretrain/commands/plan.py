@@ -20,7 +20,7 @@ class Plan:
     """Compiles the train step for a machine that is not there, and prints memory, traffic, days and chip-hours."""
 
     recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
-    """configs/NAME.py or NAME; stands first."""
+    """configs/NAME.py or NAME; the first argument."""
     training: TrainingRecipe
     on: str = "v3-8"
     """Machine: v2-8, v3-8, v3-32, v4-8, v5e-1, v5e-4, v5e-8, v5e-16, v5p-8, v6e-1, v6e-8, tpu7x-8, h100, h200 or cpu."""

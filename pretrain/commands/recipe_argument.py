@@ -10,5 +10,5 @@ def recipe_argument(arguments: list[str], command: str) -> tuple[str, TrainingRe
     if arguments and arguments[0] in ("-h", "--help"):
         return "RECIPE", TrainingRecipe()
     if not arguments or arguments[0].startswith("-"):
-        raise InputError(f"the recipe stands first: python -m pretrain {command} RECIPE ...")
+        raise InputError(f"RECIPE must be the first argument: python -m pretrain {command} RECIPE ...")
     return load_recipe(arguments[0], "training", TrainingRecipe)

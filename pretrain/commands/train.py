@@ -17,7 +17,7 @@ class Train:
     """Records to checkpoints. Starts, or resumes from the newest valid checkpoint."""
 
     recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
-    """configs/NAME.py or NAME; stands first."""
+    """configs/NAME.py or NAME; the first argument."""
     training: TrainingRecipe
     run_dir: str | None = None
     """Folder of the run, prepared before, or its URL (gs://BUCKET/FOLDER/NAME); None means runs/NAME."""

@@ -161,7 +161,7 @@ def _training(recipe: TrainingRecipe | None, train: Mapping[str, Any], facts: Ma
     tokens_seen = train.get("tokens_seen")
     phases = [
         f"- {phase.share:.0%} of the steps with {phase.global_batch_size or recipe.global_batch_size:,} rows of "
-        f"{phase.length} tokens"
+        f"{phase.length} tokens{''.join(f', {setting}' for setting in phase.settings)}"
         for phase in recipe.phases
     ]
     rows = "" if phases else f" of {recipe.global_batch_size:,} rows"

@@ -3,6 +3,7 @@
 import logging
 import math
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from data_pipeline.contract.records import HEADER, Records, RecordsHeader, from_
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json, sha256_of_file, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
-from pretrain.checkpoints.facts import exports_of_checkpoint, header_of
+from pretrain.checkpoints.facts import exported_models, header_of
 from pretrain.checkpoints.verify import MANIFEST, Facts, facts_of, step_folder
 from pretrain.devices.available import available_devices
 from pretrain.exporting.card import model_card
@@ -26,6 +27,7 @@ from pretrain.exporting.exported import (
     place_of,
     replace_export,
     sync_export,
+    without_cards,
 )
 from pretrain.exporting.proof import prove
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
@@ -56,18 +58,18 @@ def export(folder: RunFolder, step: int | None, to: Path) -> int:
     saved = facts_of(checkpoint)
     header = header_of(saved, folder)
     refuse_other_tokenizer(folder.vocabulary, header.tokenizer_sha256)
-    models = exports_of_checkpoint(saved)
-    subjects = {below: subject_of_run(folder, step, part) for below, part in models.items()}
-    title = subjects[""].family.title
-    if _stands_already(folder, step, place):
-        logger.info("%s: %s of step %d is there already, proven; nothing to do", to, title, step)
+    models = exported_models(saved)
+    if _is_there_already(folder, step, place, models):
+        logger.info("%s: step %d is there already, proven; nothing to do", to, step)
         return step
     _refuse_other_files(to, tuple(models))
     available_devices()
+    subjects = {below: subject_of_run(folder, step, part) for below, part in models.items()}
     with new_folder(to) as fresh:
         with machine_errors_at(to):
             facts = {below: _write(fresh / below, folder, saved, subject) for below, subject in subjects.items()}
-        _refuse_other_card(folder, to, fresh)
+        for below in models:
+            _refuse_other_card(folder, to, fresh, f"{below}/{CARD}".lstrip("/"))
         texts = _proof_texts(folder, header, subjects[""].tokenizer)
         proofs = {below: prove(fresh / below, texts, header.length) for below in models}
         with machine_errors_at(to):
@@ -78,7 +80,7 @@ def export(folder: RunFolder, step: int | None, to: Path) -> int:
         "checkpoint": _checkpoint_hash(folder, step),
         "facts": facts[""],
         "proof": proofs[""],
-        "files": hashes_of(place),
+        "files": hashes_of(place, models),
         "software": software_versions(),
     }
     folder.record("export", {"folders": {**exports_of(folder), name_of(folder, place): record}})
@@ -97,14 +99,14 @@ def evaluation_at(folder: RunFolder, step: int) -> dict[str, Any] | None:
     return evaluations[-1] if evaluations else None
 
 
-def _stands_already(folder: RunFolder, step: int, place: Path) -> bool:
+def _is_there_already(folder: RunFolder, step: int, place: Path, models: Iterable[str]) -> bool:
     """Whether the last export to this place was of this very checkpoint, by this code, and is there as it was written.
 
-    The card counts in whatever state: it is there to be filled in.
+    Cards count in whatever state: they are there to be filled in.
     """
     last = exports_of(folder).get(name_of(folder, place), {})
     same = last.get("checkpoint") == _checkpoint_hash(folder, step) and last.get("software") == software_versions()
-    return same and place.is_dir() and {**last["files"], CARD: ""} == {**hashes_of(place), CARD: ""}
+    return same and place.is_dir() and without_cards(last["files"]) == without_cards(hashes_of(place, models))
 
 
 def _refuse_other_files(to: Path, models: tuple[str, ...]) -> None:
@@ -116,20 +118,23 @@ def _refuse_other_files(to: Path, models: tuple[str, ...]) -> None:
         raise InputError(f"--to {to}: holds other files ({', '.join(other[:3])}); choose an empty or a new folder")
 
 
-def _refuse_other_card(folder: RunFolder, to: Path, fresh: Path) -> None:
-    """Raises InputError where a model stands at `to` that this run did not export, or whose card was filled in since."""
+def _refuse_other_card(folder: RunFolder, to: Path, fresh: Path, card: str) -> None:
+    """Raises InputError where a model is at `to` that this run did not export, or whose card was filled in since.
+
+    - `card`: its path in the folder.
+    """
     if not to.exists() or not any(to.iterdir()):
         return
     last = exports_of(folder).get(name_of(folder, place_of(to)))
-    if (to / CARD).exists():
+    if (to / card).exists():
         # Killed between the renaming and the manifest, an export has no record yet, but the very card that is written now.
-        cards = (last["files"].get(CARD) if last else None, sha256_of_file(fresh / CARD))
-        same = sha256_of_file(to / CARD) in cards
+        cards = (last["files"].get(card) if last else None, sha256_of_file(fresh / card))
+        same = sha256_of_file(to / card) in cards
     else:
         same = last is not None
     if not same:
         raise InputError(
-            f"--to {to}: its {CARD} is not as this run exported it; move the folder away, or choose another --to"
+            f"--to {to}: its {card} is not as this run exported it; move the folder away, or choose another --to"
         )
 
 

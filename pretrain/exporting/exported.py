@@ -5,7 +5,7 @@ import glob
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,17 @@ def place_of(folder: Path) -> Path:
     return folder.resolve() if folder.is_symlink() else Path(os.path.abspath(folder))
 
 
-def hashes_of(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of an exported folder and of the folders below, by path."""
-    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+def without_cards(hashes: Mapping[str, str]) -> dict[str, str]:
+    """What `hashes_of` found, but for the cards."""
+    return {name: sha256 for name, sha256 in hashes.items() if Path(name).name != CARD}
+
+
+def hashes_of(folder: Path, models: Iterable[str] = ("",)) -> dict[str, str]:
+    """SHA-256 of each file of an exported folder, by path.
+
+    - `models`: the folders below that hold models; "" is the folder itself. Other folders are nobody's business.
+    """
+    paths = (path for below in sorted(models) for path in sorted((folder / below).glob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in paths}
 
 

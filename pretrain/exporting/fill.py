@@ -10,7 +10,7 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.devices.available import available_devices
-from pretrain.exporting.exported import CARD, exports_of, hashes_of, name_of
+from pretrain.exporting.exported import exports_of, hashes_of, name_of, without_cards
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS
 from pretrain.subject import Subject, load_subject
 
@@ -51,9 +51,9 @@ def print_fills(run_or_export: Path, texts: Sequence[str], top: int) -> None:
     run = RunFolder(run_or_export)
     folder = run.export if run.export.exists() else run_or_export
     written = exports_of(run).get(name_of(run, folder), {}).get("files", {})
-    found = hashes_of(folder) if written else {}
-    for name, sha256 in written.items():
-        if name != CARD and found.get(name) != sha256:
+    found = hashes_of(folder, {name.rpartition("/")[0] for name in written})
+    for name, sha256 in without_cards(written).items():
+        if found.get(name) != sha256:
             raise InputError(f"{folder / name}: not as it was exported; run `python -m pretrain export` again")
     if not (folder / CONFIG).exists() or not (folder / WEIGHTS).exists():
         raise InputError(f"{folder}: holds no {CONFIG} and {WEIGHTS}; run `python -m pretrain export` first")

@@ -45,11 +45,8 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
                 f"transformers tokenises {text!r} as {theirs_row}, training did as {ours_row}; not exported"
             )
     with torch.no_grad():
-        theirs = model(
-            input_ids=torch.tensor(token_ids),
-            attention_mask=torch.tensor(attends),
-            token_type_ids=torch.tensor(token_types),
-        ).logits.numpy()
+        types = {"token_type_ids": torch.tensor(token_types)} if subject.config.token_types() else {}
+        theirs = model(input_ids=torch.tensor(token_ids), attention_mask=torch.tensor(attends), **types).logits.numpy()
     difference = float(np.abs(theirs - logits)[attends == 1].max())
     if difference > TOLERANCE:
         raise WorkError(f"logits differ from transformers' by {difference:.1e}, more than {TOLERANCE:g}; not exported")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pretrain.open_union import members
 
-DEFAULT = "BertConfig"
+DEFAULT_CONFIG = "BertConfig"
 """The config of a recipe that names none."""
 
 
@@ -81,4 +81,4 @@ def config_classes() -> tuple[type[ModelConfig], ...]:
 
 def default_config() -> ModelConfig:
     """The default family's config with its default sizes."""
-    return next(kind() for kind in config_classes() if kind.__name__ == DEFAULT)
+    return next(kind() for kind in config_classes() if kind.__name__ == DEFAULT_CONFIG)

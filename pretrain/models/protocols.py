@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 import jax
 import numpy as np
 from jax.typing import DTypeLike
 
+from data_pipeline.contract.records import Layout
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
@@ -93,6 +94,7 @@ class Family:
     - `must_match`: fields of the config that must be equal where one model starts from another.
     - `auto_class`: transformers' class that loads an export with such heads for the proof; empty where it has none.
     - `logits`: (model, parameters, inputs) -> what that class calls `logits`.
+    - `layouts`: of the rows that its models can read.
     """
 
     name: str
@@ -108,3 +110,4 @@ class Family:
     must_match: tuple[str, ...]
     auto_class: Callable[[frozenset[str]], str]
     logits: Callable[[Any, Parameters, Inputs], jax.Array]
+    layouts: tuple[Layout, ...] = get_args(Layout)

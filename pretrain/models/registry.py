@@ -5,7 +5,7 @@ from typing import Any
 
 from data_pipeline.contract.errors import InputError
 from pretrain.models.config import ModelConfig, config_classes
-from pretrain.models.protocols import Family
+from pretrain.models.protocols import Compute, Family, Model
 from pretrain.open_union import companion
 
 
@@ -13,6 +13,17 @@ def family_of(config: ModelConfig) -> Family:
     """The family of a config: `FAMILY` in the `family.py` beside it."""
     found: Family = companion(type(config), "family").FAMILY
     return found
+
+
+def make_model(config: ModelConfig, vocab_size: int, heads: frozenset[str], compute: Compute) -> Model:
+    """The model of a config. Raises InputError for heads that its family does not have, and sizes that do not fit."""
+    family = family_of(config)
+    if lacking := sorted(heads - family.heads):
+        raise InputError(
+            f"model is a {type(config).__name__}, which has no head {lacking[0]} (it has {', '.join(sorted(family.heads))}); choose "
+            "other records, another objective or another family"
+        )
+    return family.make(config, vocab_size, heads, compute)
 
 
 def family_of_hugging_face(configuration: Mapping[str, Any], called: str) -> Family:

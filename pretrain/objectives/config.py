@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pretrain.open_union import members
 
-DEFAULT = "MaskedLM"
+DEFAULT_OBJECTIVE = "MaskedLM"
 """The recipe of the objective where a training recipe names none."""
 
 
@@ -48,8 +48,9 @@ class ObjectiveRecipe(ABC):
     def in_words(self) -> str:
         """Its settings, in a line of the model card."""
 
+    @classmethod
     @abstractmethod
-    def headlines(self) -> tuple[Headline, ...]:
+    def headlines(cls) -> tuple[Headline, ...]:
         """The loss first."""
 
 
@@ -60,4 +61,4 @@ def objective_classes() -> tuple[type[ObjectiveRecipe], ...]:
 
 def default_objective() -> ObjectiveRecipe:
     """The default objective with its default settings."""
-    return next(kind() for kind in objective_classes() if kind.__name__ == DEFAULT)
+    return next(kind() for kind in objective_classes() if kind.__name__ == DEFAULT_OBJECTIVE)

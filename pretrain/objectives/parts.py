@@ -42,6 +42,14 @@ class Parts:
             return next(iter(tables.values()))
         return tuple(rule for part, table in tables.items() for rule in with_prefix(part, table))
 
+    def parameter_count(self) -> int:
+        """Parameters of the encoders, without heads; what is shared counts once."""
+        count = sum(model.config.parameter_count(model.vocab_size, model.heads) for model in self.models.values())
+        for part, paths in self.shares.items():
+            shapes = jax.eval_shape(self.models[part].init, jax.eval_shape(lambda: jax.random.key(0)))
+            count -= sum(leaf.size for path in paths for leaf in jax.tree.leaves(_at(shapes, path)))
+        return count
+
     def of(self, params: Parameters, part: str) -> Parameters:
         """The parameters of one part, with those that it shares."""
         return part_of(params, self.describe()[part])

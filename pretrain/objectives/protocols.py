@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import jax
 import numpy as np
 
-from data_pipeline.contract.records import RecordsHeader
+from data_pipeline.contract.records import Layout, RecordsHeader
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
@@ -83,6 +83,10 @@ class Objective(Protocol):
     """What is learnt from rows of one kind. All methods with arrays are pure and run under jax.jit."""
 
     @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """Of the rows that it takes together with its models."""
+
+    @property
     def header(self) -> RecordsHeader:
         """That of the records whose rows it takes."""
 
@@ -99,7 +103,7 @@ class Objective(Protocol):
 
     @property
     def exports(self) -> Mapping[str, str]:
-        """Folder below the export's -> part: {"": "model"}."""
+        """Folder below the export's -> part: {"": "model"}. "" is the export's own folder, and must be there."""
 
     def init(self) -> Parameters:
         """The parameters at step 0."""

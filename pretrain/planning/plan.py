@@ -16,7 +16,7 @@ from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer
 from pretrain.devices.peaks import peak_tflops
 from pretrain.input.schedule import Stretch, stretches
-from pretrain.job import encoder_parameters, objective_of
+from pretrain.job import objective_of
 from pretrain.models.core.remat import REMAT
 from pretrain.monitoring.console import duration
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
@@ -114,7 +114,7 @@ def _sizes(recipe: TrainingRecipe, header: RecordsHeader) -> None:
     objective = objective_of(recipe, header)
     tokens = recipe.global_batch_size * header.row_tokens
     per_token = objective.flops_per_row() / header.row_tokens
-    _line("parameters", f"{encoder_parameters(objective):,} in the encoder")
+    _line("parameters", f"{objective.parts.parameter_count():,} in the encoder")
     _line(
         "FLOPs", f"{per_token:.3g} a token forward and backward, {per_token * tokens:.3g} a step of {tokens:,} tokens"
     )

@@ -13,7 +13,7 @@ from pretrain.checkpoints.resume import refuse_other_run
 from pretrain.objectives.corruption.recipe import Masking
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Phase, training_recipe_from_plain
-from pretrain.recipe_upgrade import FORMAT, plain_recipe, upgraded
+from pretrain.recipe_upgrade import RECIPE_FORMAT, plain_recipe, upgraded
 
 RECIPE = changed(TINY, phases=(Phase(16, 0.5), Phase(32, 0.5)))
 
@@ -75,7 +75,7 @@ def test_masking_of_the_first_format_is_the_masking_of_the_objective() -> None:
 
 
 def test_a_written_recipe_tells_its_format_and_is_read_back() -> None:
-    assert plain_recipe(RECIPE)["format"] == FORMAT
+    assert plain_recipe(RECIPE)["format"] == RECIPE_FORMAT
     assert training_recipe_from_plain(plain_recipe(RECIPE)) == RECIPE
     assert upgraded(plain_recipe(RECIPE)) == plain(RECIPE)
 
@@ -83,7 +83,7 @@ def test_a_written_recipe_tells_its_format_and_is_read_back() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": FORMAT + 1}, "format"),
+        ({"format": RECIPE_FORMAT + 1}, "format"),
         ({"spline": 3}, "spline"),
         ({"model": {"kind": "MambaConfig"}}, "MambaConfig.*must be one of"),
     ],

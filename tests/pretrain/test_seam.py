@@ -18,6 +18,7 @@ from toy_family.config import ToyConfig
 from toy_family.family import FAMILY, Toy
 from toy_objective.recipe import Tandem
 
+from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
@@ -103,9 +104,36 @@ def test_an_objective_of_two_models_that_share_a_table_trains_resumes_and_export
         same_logits(folder, objective.parts.models[part], objective.parts.of(params, part))  # type: ignore[arg-type]
         assert load_subject(run.path, part=part).config == load_subject(folder).config
     assert json.loads((folders["second"] / "config.json").read_text())["turns"] == 1
+    with pytest.raises(InputError, match="has no model third; its models are first, second"):
+        load_subject(run.path, part="third")
+    card = folders["second"] / "README.md"
+    card.write_text(card.read_text().replace("unknown", "known"))
+    with pytest.raises(InputError, match=r"its helper/README\.md is not as this run exported it"):
+        export(run, 2, tmp_path / "export")
     print_batch(run, None, 1)
     assert "tokens of row 0" in capsys.readouterr().out
     assert "evaluation_second_accuracy" in untimed(run)[-1]
+
+
+def test_what_two_models_share_counts_once(new_run: Callable[..., RunFolder]) -> None:
+    objective = objective_of(TANDEM, read_header(new_run().examples))
+    in_heads = 2 * VOCABULARY
+    leaves = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(objective.init)))
+    assert objective.parts.parameter_count() == leaves - in_heads
+
+
+@pytest.mark.parametrize(
+    ("recipe", "layout", "words"),
+    [
+        (TOY, "sentence_pairs", "model is a ToyConfig, which has no head pair"),
+        (TANDEM, "sentence_pairs", "layout sentence_pairs, which tandem of this model does not take; .*: packed"),
+    ],
+)
+def test_records_that_model_or_objective_cannot_read_are_refused(
+    recipe: Any, layout: str, words: str, new_run: Callable[..., RunFolder]
+) -> None:
+    with pytest.raises(InputError, match=words):
+        train(new_run(layout=layout), "toy", recipe)
 
 
 def test_what_lies_in_a_checkpoint_suffices_to_export_it(new_run: Callable[..., RunFolder], tmp_path: Path) -> None:
@@ -171,3 +199,14 @@ def test_the_public_commands_take_the_family_of_a_recipe_file(tmp_path: Path) ->
     )
     done = command("train", recipe, "--run-dir", run.path, "--training.model.turns", 2)
     assert done.returncode == 0, done.stderr
+    assert "nothing to train" in command("train", recipe, "--run-dir", run.path, "--training.model.turns", 2).stderr
+    for words, expected in (("inspect", "the batch of step 7"), ("export", "Toy of step 6")):
+        ran = command(words, run.path)
+        assert ran.returncode == 0, ran.stderr
+        assert expected in ran.stdout + ran.stderr
+    alone = subprocess.run(
+        [sys.executable, "-m", "pretrain", "export", str(run.path), "--to", str(tmp_path / "x")], cwd=ROOT,
+        capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": "", "JAX_PLATFORMS": "cpu"},
+    )  # fmt: skip
+    assert alone.returncode == 2
+    assert "needs toy_family.config, which cannot be imported here" in alone.stderr

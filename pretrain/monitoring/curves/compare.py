@@ -68,7 +68,7 @@ def compare(folders: Sequence[Path], to: Path) -> None:
 def curve_titles() -> dict[str, str]:
     """Metrics that are drawn, where a run has them, and their titles: the headlines of all objectives, training then held-out rows."""
     titles: dict[str, str] = {}
-    for headline in (each for objective in objective_classes() for each in objective().headlines()):
+    for headline in (each for objective in objective_classes() for each in objective.headlines()):
         title = f"{headline.title} ({headline.unit})" if headline.unit else headline.title
         titles |= {headline.metric: title, f"evaluation_{headline.metric}": f"held-out {title}"}
     return titles | OF_EVERY_RUN

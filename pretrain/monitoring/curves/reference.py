@@ -17,6 +17,7 @@ from pretrain.checkpoints.facts import recipe_of
 from pretrain.checkpoints.resume import bound
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
+from pretrain.recipe_upgrade import RECIPE_FORMAT
 
 log = logging.getLogger(__name__)
 SPREADS = 2.0
@@ -70,7 +71,10 @@ def reference_of(
     value = read_json(path)
     if value is None:
         return ReferenceCurves(None)
-    other = differences(in_todays_words(value["trained"]), what_is_trained(recipe, header, run))
+    try:
+        other = differences(in_todays_words(value["trained"]), what_is_trained(recipe, header, run))
+    except InputError as error:
+        other = [str(error)]
     if other:
         log.info("not compared with %s: %s", path, "; ".join(other))
         return ReferenceCurves(None)
@@ -126,7 +130,8 @@ def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
         curves[metric] = {step: round(mean, 4) for step, mean in means.items()}
         tolerances[metric] = round(SPREADS * spread, 4)
     made = {"runs": len(runs), "software": software_versions()}
-    write_json(to, {"trained": trained[0], "made_of": made, "tolerances": tolerances, "curves": curves})
+    written = {**trained[0], "recipe": {"format": RECIPE_FORMAT, **trained[0]["recipe"]}}
+    write_json(to, {"trained": written, "made_of": made, "tolerances": tolerances, "curves": curves})
 
 
 def _trained(run: RunFolder) -> dict[str, Any]:

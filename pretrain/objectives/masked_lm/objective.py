@@ -16,7 +16,7 @@ from pretrain.models.config import ModelConfig, RowShape
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Inputs, PairHead, VocabularyHead
-from pretrain.models.registry import family_of
+from pretrain.models.registry import family_of, make_model
 from pretrain.objectives.corruption.masking import mask_rows
 from pretrain.objectives.losses import sum_of_losses
 from pretrain.objectives.masked_lm.losses import gather_positions, masked_lm_sums
@@ -39,7 +39,7 @@ from pretrain.objectives.rows import expand_rows
 LAYOUTS: tuple[Layout, ...] = ("packed", "full_sentences", *PAIRS)
 """The layouts whose rows this objective can take."""
 PART = "model"
-LOSS = "masked_lm"
+MASKED_LM = "masked_lm"
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,16 @@ class MaskedLanguageModelling:
     keys: Keys
 
     @property
+    def layouts(self) -> tuple[Layout, ...]:
+        return tuple(layout for layout in LAYOUTS if layout in family_of(self.model.config).layouts)
+
+    @property
     def parts(self) -> Parts:
         return Parts({PART: self.model})
 
     @property
     def weights(self) -> Mapping[str, float]:
-        return dict.fromkeys((LOSS, *self._pair_loss), 1.0)
+        return dict.fromkeys((MASKED_LM, *self._pair_loss), 1.0)
 
     @property
     def exports(self) -> Mapping[str, str]:
@@ -134,14 +138,17 @@ class MaskedLanguageModelling:
         }
 
     def totals(self, prepared: Prepared) -> dict[str, jax.Array]:
-        return {LOSS: prepared["weights"].sum(), **{loss: prepared["row_weights"].sum() for loss in self._pair_loss}}
+        return {
+            MASKED_LM: prepared["weights"].sum(),
+            **{loss: prepared["row_weights"].sum() for loss in self._pair_loss},
+        }
 
     def loss_sums(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None) -> Sums:
         """Runs the model on one microbatch: sums of `masked_lm` and, for pairs, `next_sentence` or `sentence_order`."""
         params = self.parts.of(params, PART)
         hidden = self._encode(params, microbatch, dropout_key)
         logits = self._logits(params, hidden, microbatch)
-        sums = {LOSS: masked_lm_sums(logits, microbatch["labels"], microbatch["weights"])}
+        sums = {MASKED_LM: masked_lm_sums(logits, microbatch["labels"], microbatch["weights"])}
         for loss in self._pair_loss:
             pair_logits = cast(PairHead, self.model).pair_logits(params, hidden)
             sums[loss] = next_sentence_sums(pair_logits, microbatch["label"], microbatch["row_weights"])
@@ -153,7 +160,7 @@ class MaskedLanguageModelling:
         totals = {loss: jnp.maximum(of_loss["weight_sum"], 1.0) for loss, of_loss in sums.items()}
         metrics = {
             "loss": sum_of_losses(sums, totals, self.weights),
-            "masked_accuracy": sums[LOSS]["correct_sum"] / totals[LOSS],
+            "masked_accuracy": sums[MASKED_LM]["correct_sum"] / totals[MASKED_LM],
         }
         for loss in self._pair_loss:
             metrics[f"{loss}_loss"] = sums[loss]["loss_sum"] / totals[loss]
@@ -161,7 +168,7 @@ class MaskedLanguageModelling:
         return metrics
 
     def counts(self, sums: Sums) -> dict[str, jax.Array]:
-        return {"predictions": sums[LOSS]["weight_sum"]}
+        return {"predictions": sums[MASKED_LM]["weight_sum"]}
 
     def show(self, params: Parameters | None, microbatch: Prepared) -> dict[str, jax.Array]:
         """The masked rows and, with parameters, int32 `predictions` [rows, K]: the likeliest token at each masked position."""
@@ -209,12 +216,7 @@ class MaskedLanguageModelling:
 def make(
     recipe: MaskedLM, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys
 ) -> MaskedLanguageModelling:
-    """The objective on records of this header. Raises InputError where it takes no such rows, or masks more than they hold."""
-    if header.layout not in LAYOUTS:
-        raise InputError(
-            f"the records have the layout {header.layout}, which no training objective takes; prepare others: "
-            f"{', '.join(LAYOUTS)}"
-        )
+    """The objective on records of this header. Raises InputError where it masks more than rows hold, or the model has not what pairs need."""
     if (recipe.masking.max_predictions or 1) > header.length:
         raise InputError(
             f"objective.masking.max_predictions {recipe.masking.max_predictions}: must be 1 to {header.length}, the tokens "
@@ -224,5 +226,5 @@ def make(
     if header.has_pairs and types and types[1] < 2:
         raise InputError(f"model.{types[0]} {types[1]}: sentence pairs need 2 token types")
     heads = frozenset({"vocabulary", "pair"} if header.has_pairs else {"vocabulary"})
-    model = family_of(config).make(config, header.vocabulary_size, heads, compute)
+    model = make_model(config, header.vocabulary_size, heads, compute)
     return MaskedLanguageModelling(recipe, cast(VocabularyHead, model), header, keys)

@@ -27,5 +27,6 @@ class MaskedLM(ObjectiveRecipe):
             f"{masking.random_share:.0%} replaced at random"
         )
 
-    def headlines(self) -> tuple[Headline, ...]:
+    @classmethod
+    def headlines(cls) -> tuple[Headline, ...]:
         return LOSS, Headline("masked_accuracy", "masked accuracy", "", ".3f")

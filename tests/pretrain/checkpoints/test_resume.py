@@ -51,3 +51,5 @@ def test_what_other_versions_mean_is_said_on_resume() -> None:
     assert sentence is not None
     assert f"grain 0.1 -> {now['grain']}" in sentence
     assert "order of rows" in sentence
+    of_code = other_software({"software": {**now, "code": "abc"}})
+    assert of_code == f"resumed with other versions than saved it: code abc -> {now['code']}"

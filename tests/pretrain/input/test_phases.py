@@ -208,11 +208,18 @@ def test_a_phase_may_have_other_settings_of_model_and_objective(new_run: Callabl
         ("seed=3", r"phases\.1\.settings seed=3: must be FIELD=VALUE with a field of model or objective"),
         ("objective.masking.rate", r"phases\.1\.settings objective\.masking\.rate: must be FIELD=VALUE"),
         ("objective.masking.rat=0.3", r"phases\.1\.settings: --objective\.masking\.rat: no such flag; did you mean"),
-        ("objective.masking.rate=2", r"objective\.masking\.rate 2\.0: must be above 0 and at most 1"),
+        (
+            "model.num_attention_heads=1",
+            r"model\.num_attention_heads 1 cannot be divided over mesh\.tensor 2 in phases\.1",
+        ),
+        (
+            "objective.masking.rate=2",
+            r"phases\.1\.settings: objective\.masking\.rate 2\.0: must be above 0 and at most 1",
+        ),
         ("model.hidden_size=64", r"phases\.1\.settings model\.hidden_size=64: change the shape of a parameter"),
     ],
 )
 def test_a_setting_that_a_phase_cannot_have_is_named(prepared: RunFolder, setting: str, words: str) -> None:
     phases = (RECIPE.phases[0], changed(RECIPE.phases[1], settings=(setting,)))
     with pytest.raises(InputError, match=words):
-        train(prepared, "tiny", changed(RECIPE, phases=phases))
+        train(prepared, "tiny", changed(RECIPE, phases=phases, mesh={"data": 4, "tensor": 2}))

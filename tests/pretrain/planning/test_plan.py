@@ -127,7 +127,7 @@ def run_plan(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         (("quickstart", "--on", "v9-8"), "--on v9-8: no such machine; use one of: v2-8, v3-8"),
         (("quickstart", "--on", "h100", "--mfu", "45"), "--mfu 45.0: must be above 0 and at most 1"),
-        (("--on", "v3-8"), "the recipe stands first: python -m pretrain plan RECIPE"),
+        (("--on", "v3-8"), "RECIPE must be the first argument: python -m pretrain plan RECIPE"),
     ],
 )
 def test_wrong_input_is_named(arguments: tuple[str, ...], message: str) -> None:

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from data_pipeline.contract.records import RecordsHeader
+from data_pipeline.contract.records import Layout, RecordsHeader
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.models.config import RowShape
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Inputs
-from pretrain.models.registry import family_of
+from pretrain.models.registry import make_model
 from pretrain.objectives.losses import sum_of_losses
 from pretrain.objectives.masked_lm.losses import masked_lm_sums
 from pretrain.objectives.parts import Parts
@@ -26,6 +26,10 @@ class TandemObjective:
     parts: Parts
     header: RecordsHeader
     keys: Keys
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        return ("packed",)
 
     @property
     def weights(self) -> Mapping[str, float]:
@@ -96,7 +100,7 @@ class TandemObjective:
 
 
 def make(recipe: Tandem, config: Any, header: RecordsHeader, compute: Compute, keys: Keys) -> TandemObjective:
-    family, heads = family_of(config), frozenset({"vocabulary"})
+    heads = frozenset({"vocabulary"})
     configs = {"first": config, "second": replace(config, turns=recipe.second_turns)}
-    models = {part: family.make(each, header.vocabulary_size, heads, compute) for part, each in configs.items()}
+    models = {part: make_model(each, header.vocabulary_size, heads, compute) for part, each in configs.items()}
     return TandemObjective(recipe, Parts(models, {"second": {"toy/table": "first/toy/table"}}), header, keys)

@@ -24,5 +24,6 @@ class Tandem(ObjectiveRecipe):
     def in_words(self) -> str:
         return f"the second of two models has {self.second_turns} turns"
 
-    def headlines(self) -> tuple[Headline, ...]:
+    @classmethod
+    def headlines(cls) -> tuple[Headline, ...]:
         return LOSS, Headline("second_accuracy", "second's accuracy", "", ".2f")

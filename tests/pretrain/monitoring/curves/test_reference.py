@@ -75,6 +75,19 @@ def test_a_run_of_something_else_is_not_compared(
     assert len(caplog.records) == 1
 
 
+def test_a_reference_of_newer_code_is_not_compared_and_stops_nothing(
+    runs: list[RunFolder], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_reference(runs, tmp_path / "tiny.json")
+    kept = json.loads((tmp_path / "tiny.json").read_text())
+    kept["trained"]["recipe"]["newer_field"] = 1
+    (tmp_path / "tiny.json").write_text(json.dumps(kept))
+    with caplog.at_level(logging.INFO):
+        reference_of("tiny", TINY, read_header(runs[0].examples), runs[0], tmp_path).look(10, {"loss": 99.0})
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert re.search(r"not compared with .*newer_field", line)
+
+
 def test_runs_that_trained_other_things_make_no_reference(runs: list[RunFolder], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="two runs or more"):
         write_reference(runs[:1], tmp_path / "x.json")

@@ -93,6 +93,6 @@ def test_full_sentences_are_learnt_by_masked_language_modelling_alone(
 def test_a_layout_that_no_objective_takes_is_refused(records_folder: Path, layout: Layout) -> None:
     header = replace(read_header(records_folder), layout=layout)
     with pytest.raises(
-        InputError, match=rf"layout {layout}, which no training objective takes; .* packed, full_sentences,"
+        InputError, match=rf"layout {layout}, which masked-LM of this model does not take; .* packed, full_sentences,"
     ):
         objective_of(TINY, header)
