@@ -1,4 +1,4 @@
-"""export from a bucket: what is needed of a run comes to this machine, verified, and exports as it would there."""
+"""A run in a bucket: what is needed of it comes to this machine, verified, and is exported and started from as it would be there."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from tiny_run import TINY, write_records
+from tiny_run import TINY, changed, write_records
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.run_folder import RunFolder
@@ -14,6 +14,7 @@ from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import list_steps, step_folder
 from pretrain.commands import export as export_command
 from pretrain.remote.fetched import fetch_run
+from pretrain.subject import load_subject
 from pretrain.train import train
 
 URL = "memory://bucket/runs/tiny"
@@ -56,6 +57,15 @@ def test_an_export_of_a_bucket_is_the_export_of_the_folder(
     for name in ("model.safetensors", "config.json", "vocab.txt", "tokenizer.json"):
         here = tmp_path / "runs" / "trained" / "export" / name
         assert here.read_bytes() == (tmp_path / "there" / name).read_bytes()
+    places = ("memory://bucket/runs/trained", trained.path, tmp_path / "runs" / "trained" / "export")
+    subjects = [load_subject(place, step=4 if place is not places[2] else None) for place in places]
+    for subject in subjects[1:]:
+        assert (subject.config, subject.heads) == (subjects[0].config, subjects[0].heads)
+        assert subject.tensors.keys() == subjects[0].tensors.keys()
+        assert all((tensor == subjects[0].tensors[name]).all() for name, tensor in subject.tensors.items())
+    begun = new_run("begun")
+    train(begun, "tiny", changed(TINY, start_from=places[0], stop_at_step=1))
+    assert list_steps(begun.checkpoints) == [1]
 
 
 def test_only_what_an_export_reads_is_fetched_and_only_once(
