@@ -129,7 +129,7 @@ def test_what_is_not_trained_yet_cannot_be_exported_or_filled(prepared: Path, ru
             "run/training_recipe.json",
             lambda text: text.replace('"kind": "TrainingRecipe"', '"kind": "Other"'),
             (INSPECT,),
-            r"the training recipe that this run wrote down is not one that this code knows \(.*\); use .*, or train again",
+            r"the training recipe that was written down is not one that this code knows \(.*\); use .*, or train again",
         ),
         (
             "run/manifest.json",

@@ -149,7 +149,8 @@ def test_a_worker_that_dies_brings_all_back_together(world: World) -> None:
     world.script()
     world.steps(30)
     (world.fake / "on_train").write_text(
-        'if [ "$WORKER" = 1 ] && [ "$step" -ge 2 ] && [ ! -e "$FAKE/once" ]; then touch "$FAKE/once"; kill -9 $$; fi\n'
+        # Not before worker 0 has saved step 5, however slowly it goes.
+        'if [ "$WORKER" = 1 ] && [ -e "$FAKE/waits" ] && [ ! -e "$FAKE/once" ]; then touch "$FAKE/once"; kill -9 $$; fi\n'
         # As a collective would, worker 0 waits for the one that is gone.
         'if [ "$WORKER" = 0 ] && [ "$step" = 5 ] && [ ! -e "$FAKE/waits" ]; then touch "$FAKE/waits"; sleep 60; fi'
     )

@@ -70,15 +70,13 @@ def test_every_tensor_has_a_name_of_its_own(config: ModelConfig, heads: frozense
 
 
 @pytest.mark.skipif(not KEYS.is_file(), reason="transformers' names (../shared/facts) are not on this machine")
-@EVERY_MODEL
+@pytest.mark.parametrize(("config", "heads"), [case for case in CASES if "vocabulary" in case.values[1]])
 def test_names_and_shapes_are_those_of_transformers(config: ModelConfig, heads: frozenset[str]) -> None:
     family = family_of(config)
     model = family.make(config, VOCAB, heads, Compute())
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
     tensors = to_hugging_face(params, family.rules(config, heads), VOCAB)
-    if not heads & {"vocabulary"}:
-        pytest.skip("no class of transformers has these heads alone under these names")
     [their_class] = family.config_to_json(config, VOCAB, 0, heads)["architectures"]
     theirs = json.loads(KEYS.read_text())[their_class]
     tied = {copy for _, copy in theirs["tied"]}
