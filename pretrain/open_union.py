@@ -9,6 +9,8 @@ import importlib.util
 import pkgutil
 from typing import Any, TypeVar
 
+from data_pipeline.contract.recipe_types import members_of
+
 Base = TypeVar("Base")
 
 
@@ -18,7 +20,7 @@ def members(base: type[Base], room: str, module: str) -> tuple[type[Base], ...]:
     - `room`: the dotted name of a package whose packages each may have a `module` that defines members.
     """
     _import_all(room, module)
-    return tuple(_subclasses(base))
+    return tuple(members_of(base))
 
 
 def companion(member: type, module: str) -> Any:
@@ -32,7 +34,3 @@ def _import_all(room: str, module: str) -> None:
         name = f"{room}.{package.name}.{module}"
         if package.ispkg and importlib.util.find_spec(name):
             importlib.import_module(name)
-
-
-def _subclasses(base: Any) -> list[Any]:
-    return [each for below in base.__subclasses__() for each in (below, *_subclasses(below))]

@@ -85,7 +85,7 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def replace_export(place: Path, fresh: Path) -> None:
-    """Puts the new folder in the place of the old one; after a kill in between none stands there."""
+    """Puts the new folder in the place of the old one; after a kill in between there is none."""
     old = place.with_name(f".{place.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if place.exists():

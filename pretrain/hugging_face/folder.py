@@ -1,6 +1,6 @@
 """A Hugging Face folder as it lies on disk: config.json, model.safetensors and tokenizer files, without transformers or torch."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,8 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json, write_json
 from pretrain.hugging_face.weights import refuse_surplus, tensor_names
 from pretrain.models.config import ModelConfig
+from pretrain.models.core.layers import Parameters
+from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Family
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -68,20 +70,24 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
         tensors = family.current_names(load_file(folder / WEIGHTS))
     except SafetensorError as error:
         raise InputError(f"{folder / WEIGHTS}: damaged ({error}); fetch or export it again") from None
-    known = tensor_names_of(family, config, family.heads, copies=True)
-    refuse_surplus(tensors, known, family.not_parameters, called)
-    bare = tensor_names_of(family, config, ())
-    heads = {head: tensor_names_of(family, config, {head}) - bare for head in family.heads}
-    return Stored(config, frozenset(head for head, names in heads.items() if names <= tensors.keys()), tensors)
+    shapes, rules = _widest(family, config)
+    refuse_surplus(tensors, tensor_names(shapes, rules, copies=True), family.not_parameters, called)
+    needed = tensor_names(shapes, rules, copies=False)
+    bare = family.rules(config, frozenset())
+    heads = set()
+    for head in family.heads:
+        own = set(family.rules(config, frozenset({head}))).difference(bare)
+        if all(name in tensors for name, rule in needed.items() if rule in own):
+            heads.add(head)
+    return Stored(config, frozenset(heads), tensors)
 
 
-def tensor_names_of(family: Family, config: ModelConfig, heads: Collection[str], *, copies: bool = False) -> set[str]:
-    """The names of the tensors of a model with these heads, as `tensor_names`."""
+def _widest(family: Family, config: ModelConfig) -> tuple[Parameters, Rules]:
+    """The shapes of a model with all heads of its family, and their table."""
     assert config.vocab_size is not None
-    wanted = frozenset(heads)
-    model = family.make(config, config.vocab_size, wanted, Compute())
-    shapes = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
-    return set(tensor_names(shapes, family.rules(config, wanted), copies=copies))
+    model = family.make(config, config.vocab_size, family.heads, Compute())
+    shapes: Parameters = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
+    return shapes, family.rules(config, family.heads)
 
 
 def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], configuration: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from pretrain.models.core.layers import Parameters
+from pretrain.models.core.layers import Parameters, put
 from pretrain.models.parameter_rules import ParameterRule, Rules, checked_rule
 
 
@@ -97,14 +97,6 @@ def flatten(params: Parameters) -> Iterator[tuple[str, Any]]:
             yield from ((f"{key}/{path}", leaf) for path, leaf in flatten(value))
         else:
             yield key, value
-
-
-def put(params: Parameters, path: str, leaf: np.ndarray) -> None:
-    """Stores a leaf under its path, making the dicts on the way."""
-    *parents, name = path.split("/")
-    for parent in parents:
-        params = params.setdefault(parent, {})
-    params[name] = leaf
 
 
 def _places(path: str, shape: tuple[int, ...], rule: ParameterRule) -> Iterator[tuple[tuple[int, ...], list[str]]]:

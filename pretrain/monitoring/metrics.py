@@ -1,4 +1,4 @@
-"""What a run says of itself while it trains: the console, TensorBoard and metrics/metrics.jsonl, and MFU with its denominator."""
+"""The figures of a run while it trains: metrics/metrics.jsonl and TensorBoard, each step once."""
 
 import json
 import math

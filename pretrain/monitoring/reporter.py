@@ -9,7 +9,6 @@ import jax
 import optax
 
 from data_pipeline.contract.recipe_file import plain
-from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.devices.peaks import model_flops_utilisation, peak_tflops
 from pretrain.input.phases import Phases
@@ -60,7 +59,7 @@ class Reporter:
         self._data_wait = DataWait(phases.spent)
         self._rejected = RejectedUpdates(phases, run_folder.metrics / "rejected", recipe.max_rejected_updates)
         self._writer = _writer(run_folder, recipe, steps.start, others) if jax.process_index() == 0 else None
-        self._reference = reference_of(recipe_name, recipe, self._header, run_folder)
+        self._reference = reference_of(recipe_name, recipe, phases.all[-1].header, run_folder)
         self.last: dict[str, float] = dict(saved["metrics"])
         self.window = Window(steps.start)
         self._tokens_before: int = saved["tokens_seen"]
@@ -69,10 +68,6 @@ class Reporter:
     def tokens_seen(self) -> int:
         """Tokens without padding, of all steps whose metrics were fetched."""
         return self._tokens_before + int(self.window.tokens)
-
-    @property
-    def _header(self) -> RecordsHeader:
-        return self._phases.all[-1].header
 
     def settle(self) -> dict[str, float]:
         """Fetches the metrics of the steps since the last call and reports updates that were left out; returns the last step's."""

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from data_pipeline.contract.recipe_file import plain
-from pretrain.models.core.layers import Parameters
+from pretrain.models.core.layers import Parameters, put
 from pretrain.models.parameter_rules import Rules, with_prefix
 from pretrain.models.protocols import Model
 from pretrain.models.registry import family_of
@@ -17,7 +17,7 @@ from pretrain.models.registry import family_of
 class Parts:
     """Models by the names of their parts.
 
-    - `shares`: part -> path in it -> path in the whole tree of what stands in for it; either may name an array or a subtree.
+    - `shares`: part -> path in it -> path in the whole tree of what is used in its place; either may name an array or a subtree.
     """
 
     models: Mapping[str, Model]
@@ -79,7 +79,7 @@ def part_of(params: Parameters, described: Mapping[str, Any]) -> Parameters:
     """
     part: Parameters = _copied(_at(params, described["path"]) if described["path"] else params)
     for path, place in described["shares"].items():
-        _set(part, path, _at(params, place))
+        put(part, path, _at(params, place))
     return part
 
 
@@ -91,13 +91,6 @@ def _at(tree: Any, path: str) -> Any:
 
 def _copied(tree: Any) -> Any:
     return {name: _copied(below) for name, below in tree.items()} if isinstance(tree, dict) else tree
-
-
-def _set(tree: Parameters, path: str, value: Any) -> None:
-    *above, last = path.split("/")
-    for name in above:
-        tree = tree.setdefault(name, {})
-    tree[last] = value
 
 
 def _remove(tree: Parameters, path: str) -> None:

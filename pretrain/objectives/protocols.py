@@ -130,7 +130,7 @@ class Objective(Protocol):
         """Named figures from sums over any number of microbatches: `loss`, and what the recipe's headlines name."""
 
     def counts(self, sums: Sums) -> dict[str, jax.Array]:
-        """Further figures that are told of a training step and not of an evaluation."""
+        """Further figures, logged for training steps only."""
 
     def show(self, params: Parameters | None, microbatch: Prepared) -> dict[str, jax.Array]:
         """The arrays of which `spell` makes words; without parameters, of the rows alone."""

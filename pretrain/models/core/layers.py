@@ -19,6 +19,14 @@ Parameters = dict[str, Any]
 """A nested dict whose leaves are arrays."""
 
 
+def put(params: Parameters, path: str, value: Any) -> None:
+    """Stores an array or a subtree under its path (names with slashes between), making the dicts on the way."""
+    *above, last = path.split("/")
+    for name in above:
+        params = params.setdefault(name, {})
+    params[last] = value
+
+
 class Linear(nnx.Module):
     """Parameters of an affine map: `kernel` [*stack, inputs, outputs] from a normal distribution, `bias` [*stack, outputs] zero.
 

@@ -11,9 +11,9 @@ from tiny_run import VOCABULARY, changed, untimed
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.devices.sharding import make_mesh, parameter_shardings, path_name, replicated, state_shardings
-from pretrain.hugging_face.weights import put
 from pretrain.models.bert.family import rules as bert_rules
 from pretrain.models.bert.model import HEADS, Bert
+from pretrain.models.core.layers import put
 from pretrain.models.parameter_rules import ParameterRule, Rules, rule_of
 from pretrain.models.protocols import Compute
 from pretrain.optimization.optimizer import OfEach, make_optimizer
