@@ -25,6 +25,7 @@ from pretrain.models.core.layers import (
     linear,
     parameters,
     split_rows,
+    table_logits,
     wide_einsum,
 )
 from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
@@ -222,8 +223,8 @@ class Bert:
         table = params["bert"]["embeddings"]["word_embeddings"]["embedding"]
         hidden = gelu(linear(head["transform"]["dense"], hidden, self.compute.compute_dtype))
         hidden = self._layer_norm(head["transform"]["LayerNorm"], hidden)
-        logits = wide_einsum("...h,vh->...v", hidden, table.astype(self.compute.compute_dtype))
-        return logits + jnp.where(jnp.arange(table.shape[0]) < self.vocab_size, head["bias"], PADDED_LOGIT)
+        bias = jnp.where(jnp.arange(table.shape[0]) < self.vocab_size, head["bias"].astype(jnp.float32), PADDED_LOGIT)
+        return table_logits(hidden, table.astype(self.compute.compute_dtype), bias)
 
     def pair_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         """Classifies rows [B, L, H] by their first position: float32 [B, 2], index 0 meaning that the second part follows."""
@@ -267,7 +268,7 @@ class Bert:
         outputs = dropout(
             linear(params["dense"], inputs, self.compute.compute_dtype), self.config.hidden_dropout_prob, key
         )
-        return self._layer_norm(params["LayerNorm"], residual + outputs)
+        return self._layer_norm(params["LayerNorm"], residual, outputs)
 
-    def _layer_norm(self, params: Parameters, inputs: jax.Array) -> jax.Array:
-        return layer_norm(params, inputs, epsilon=self.config.layer_norm_eps, dtype=self.compute.compute_dtype)
+    def _layer_norm(self, params: Parameters, *inputs: jax.Array) -> jax.Array:
+        return layer_norm(params, *inputs, epsilon=self.config.layer_norm_eps, dtype=self.compute.compute_dtype)

@@ -25,14 +25,42 @@ def masked_lm_sums(logits: jax.Array, labels: jax.Array, weights: jax.Array) -> 
     - `labels`: int [..., K], 0 to V - 1.
     - `weights`: float32 [..., K], 0 in empty slots.
 
-    Returns float32 scalars: `loss_sum` (nats), `correct_sum` (the first of the largest logits is the label), `weight_sum`.
+    Returns float32 scalars: `loss_sum` (nats), `correct_sum` (no logit is larger than the label's), `weight_sum`.
     """
-    logits = logits.astype(jnp.float32)
-    label_logits = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
-    losses = jax.nn.logsumexp(logits, axis=-1) - label_logits
-    correct = jnp.argmax(logits, axis=-1) == labels
+    losses, correct = _cross_entropy(logits.astype(jnp.float32), labels)
     return {
         "loss_sum": jnp.sum(losses * weights),
         "correct_sum": jnp.sum(correct * weights),
         "weight_sum": jnp.sum(weights),
     }
+
+
+@jax.custom_vjp
+def _cross_entropy(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Loss (float32, nats) and whether no logit is larger than the label's, both [..., K].
+
+    Its own derivative, because the backward pass then reads the logits once and writes their gradient once. Without it JAX keeps
+    their exponentials as well, another array of their size, and adds the labels' part by a scatter.
+    """
+    return _cross_entropy_forward(logits, labels)[0]
+
+
+def _cross_entropy_forward(
+    logits: jax.Array, labels: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array, jax.Array]]:
+    # The maximum serves both: an argmax would carry an int32 array of the logits' size, over the devices where they are split.
+    largest = logits.max(axis=-1)
+    normaliser = jnp.log(jnp.exp(logits - largest[..., None]).sum(axis=-1)) + largest
+    of_label = jnp.take_along_axis(logits, labels[..., None], axis=-1)[..., 0]
+    return (normaliser - of_label, of_label >= largest), (logits, labels, normaliser)
+
+
+def _cross_entropy_backward(
+    saved: tuple[jax.Array, jax.Array, jax.Array], gradients: tuple[jax.Array, jax.Array]
+) -> tuple[jax.Array, None]:
+    logits, labels, normaliser = saved
+    is_label = jnp.arange(logits.shape[-1]) == labels[..., None]
+    return gradients[0][..., None] * (jnp.exp(logits - normaliser[..., None]) - is_label), None
+
+
+_cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)

@@ -56,6 +56,23 @@ def test_no_product_has_float32_operands(pairs_folder: Path, fields: dict[str, A
     assert not [product for product in products if "f32" in product[0] + product[1]]
 
 
+def test_sums_are_float32_whatever_the_compute_type(pairs_folder: Path) -> None:
+    """The gradient of a bias is a sum over all rows."""
+    header = read_header(pairs_folder)
+    program = lowered(header, RECIPE, 1)
+    sums = [line for line in program.splitlines() if "stablehlo.reduce(" in line and "applies stablehlo.add" in line]
+    assert len(sums) > 20
+    assert not [line for line in sums if "xbf16>" in line]
+
+
+def test_accuracy_reduces_no_indices(pairs_folder: Path) -> None:
+    """Over a split vocabulary an argmax sends an int32 array of the logits' size."""
+    program = lowered(read_header(pairs_folder), RECIPE, 1)
+    sums = [line for line in program.splitlines() if "stablehlo.reduce(" in line and f"x{PADDED_VOCABULARY}x" in line]
+    assert len(sums) > 1
+    assert not [line for line in sums if "xi32>" in line]
+
+
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_no_logits_of_whole_rows_and_no_way_to_the_host(pairs_folder: Path, accumulation: int) -> None:
     program = lowered(read_header(pairs_folder), changed(RECIPE, accumulation=accumulation), 1)

@@ -1,4 +1,4 @@
-"""Dropout keeps the share that it is told, gelu is the exact one in every type."""
+"""Dropout keeps the share that it is told, gelu is the exact one in every type, sums are float32."""
 
 import math
 
@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pretrain.models.core.layers import dropout, gelu
+from pretrain.models.core.layers import dropout, gelu, layer_norm, linear, table_logits
 
 ROWS, WIDTH = 512, 257
 """An odd width: the last word of random bits serves one input only."""
@@ -48,3 +48,49 @@ def test_gelu_is_x_times_the_normal_distribution(dtype: jnp.dtype, precision: fl
     outputs = gelu(inputs)
     assert outputs.dtype == dtype
     np.testing.assert_allclose(np.asarray(outputs, np.float64), exact, rtol=precision, atol=1e-6)
+
+
+def test_the_gradient_of_a_bias_is_a_float32_sum_over_all_rows() -> None:
+    rows = 2**14
+    random = np.random.default_rng(0)
+    inputs, gradient = (jnp.asarray(random.standard_normal((rows, 8)), jnp.bfloat16) for _ in range(2))
+    params = {"kernel": jnp.asarray(random.standard_normal((8, 8)), jnp.float32), "bias": jnp.zeros(8)}
+    _, pull_back = jax.vjp(lambda params: linear(params, inputs, jnp.bfloat16), params)
+    [gradients] = pull_back(gradient)
+    exact = np.asarray(gradient, np.float64).sum(axis=0)
+    np.testing.assert_allclose(gradients["bias"], exact, rtol=1e-5, atol=1e-3)
+
+
+def test_what_is_normalised_together_is_added_in_float32() -> None:
+    width = 256
+    random = np.random.default_rng(1)
+    one, other = (jnp.asarray(random.standard_normal((4, width)) + 100, jnp.bfloat16) for _ in range(2))
+    params = {"scale": jnp.ones(width), "bias": jnp.zeros(width)}
+    total = np.asarray(one, np.float64) + np.asarray(other, np.float64)
+    expected = (total - total.mean(-1, keepdims=True)) / total.std(-1, keepdims=True)
+    found = layer_norm(params, one, other, epsilon=1e-12, dtype=jnp.float32)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_the_gradients_of_table_logits_are_those_of_the_product(dtype: jnp.dtype) -> None:
+    random = np.random.default_rng(2)
+    hidden, table = (
+        jnp.asarray(random.standard_normal((3, 5, 8)), dtype),
+        jnp.asarray(random.standard_normal((40, 8)), dtype),
+    )
+    bias, gradient = (jnp.asarray(random.standard_normal(shape), jnp.float32) for shape in ((40,), (3, 5, 40)))
+    logits, pull_back = jax.vjp(table_logits, hidden, table, bias)
+    wide = [np.asarray(array, np.float64) for array in (hidden, table, bias, gradient)]
+    np.testing.assert_allclose(logits, wide[0] @ wide[1].T + wide[2], rtol=1e-5, atol=1e-5)
+    expected = (
+        np.einsum("bkv,vh->bkh", wide[3], wide[1]),
+        np.einsum("bkv,bkh->vh", wide[3], wide[0]),
+        wide[3].sum((0, 1)),
+    )
+    for one, other in zip(pull_back(gradient), expected, strict=True):
+        np.testing.assert_allclose(
+            one.astype(jnp.float32),
+            other,
+            **({"rtol": 1e-5, "atol": 1e-5} if dtype == jnp.float32 else {"rtol": 0.02, "atol": 0.05}),
+        )

@@ -51,7 +51,17 @@ def test_correct_counts_only_weighted_right_answers() -> None:
     labels = jnp.array([[1, 2, 2, 1]])
     weights = jnp.array([[1.0, 1.0, 0.0, 1.0]])
     sums = masked_lm_sums(logits, labels, weights)
-    assert (float(sums["correct_sum"]), float(sums["weight_sum"])) == (1.0, 3.0)
+    # The last label shares the largest logit: the most that can be said without an index.
+    assert (float(sums["correct_sum"]), float(sums["weight_sum"])) == (2.0, 3.0)
+
+
+def test_gradients_are_those_of_the_softmax_and_accuracy_has_none() -> None:
+    _, _, labels, weights = example()
+    logits = 5 * normal(np.random.default_rng(3), B, K, V)
+    gradient = jax.grad(lambda logits: sum(masked_lm_sums(logits, labels, weights).values()))(logits)
+    softmax = np.exp(logits - logits.max(-1, keepdims=True))
+    softmax /= softmax.sum(-1, keepdims=True)
+    np.testing.assert_allclose(gradient, weights[..., None] * (softmax - np.eye(V)[labels]), atol=1e-6)
 
 
 def test_bfloat16_logits_are_reduced_in_float32() -> None:
