@@ -163,9 +163,10 @@ class TrainingRecipe:
     weights), full (keep the layer's input)."""
     scan_unroll: int = number(1, AT_LEAST_ONE, free=True)
     """Encoder layers unrolled in each turn of the scan over layers; never changes parameters or checkpoints."""
-    attention: Literal["xla", "cudnn", "splash"] = field(default="xla", metadata=FREE)
-    """Kernel of attention: xla (plain products, on every device), cudnn (NVIDIA GPUs from Ampere on), splash (TPUs from v4 on). The
-    fused ones keep no scores in memory and have no dropout on attention probabilities."""
+    attention: Literal["auto", "xla", "cudnn", "splash", "pallas"] = field(default="auto", metadata=FREE)
+    """Kernel of attention: xla (plain products, on every device), pallas (TPUs), cudnn (NVIDIA GPUs from Ampere on), splash (TPUs from
+    v4 on). The last three keep no scores in memory; cudnn and splash have no dropout on attention probabilities. auto is pallas on
+    a TPU where it takes the rows and heads, else xla."""
     log_every_steps: int = number(50, AT_LEAST_ONE, free=True)
     """Steps between log lines."""
     wandb_project: str | None = field(default=None, metadata=FREE)

@@ -52,9 +52,11 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
 def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
     """Raises InputError for a kernel that is not known, or not made for this device."""
     made_for = {
+        "auto": ("every device", True),
         "xla": ("every device", True),
         "cudnn": ("NVIDIA GPUs", device_kind.startswith("NVIDIA")),
-        # Compiled for a v3, Pallas kernels fail in bfloat16.
+        "pallas": ("TPUs", device_kind.startswith("TPU")),
+        # Compiled for a v3, JAX's kernel fails in bfloat16.
         "splash": (
             "TPUs from v4 on",
             device_kind.startswith("TPU") and not device_kind.startswith(("TPU v2", "TPU v3")),

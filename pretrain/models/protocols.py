@@ -29,7 +29,7 @@ class Compute:
     parameter_dtype: DTypeLike = "float32"
     remat: str = "none"
     scan_unroll: int = 1
-    attention: str = "xla"
+    attention: str = "auto"
 
 
 class Inputs(NamedTuple):

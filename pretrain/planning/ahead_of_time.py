@@ -105,7 +105,7 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
 
     XLA frees and computes again as it sees fit, so that the truth lies below.
     """
-    if recipe.attention != "xla":
+    if recipe.attention not in ("auto", "xla"):
         # Fused kernels keep what remains without scores, and cannot be traced where their device is not.
         remat = recipe.remat if recipe.remat != "none" else "attention"
         recipe = dataclasses.replace(recipe, attention="xla", remat=remat)

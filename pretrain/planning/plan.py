@@ -162,7 +162,7 @@ def _changes(recipe: TrainingRecipe, machine: Machine) -> Iterator[TrainingRecip
         smallest = replace(smallest, mesh=replace(recipe.mesh, data=1, fsdp=rows))
         yield smallest
     for remat in REMAT[REMAT.index(recipe.remat) + 1 :]:
-        if remat != "attention" or recipe.attention == "xla":  # the fused kernels keep no scores
+        if remat != "attention" or recipe.attention in ("auto", "xla"):  # the fused kernels keep no scores
             yield replace(smallest, remat=remat)
 
 

@@ -9,10 +9,12 @@ from jax.typing import DTypeLike
 from data_pipeline.contract.errors import InputError
 from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
 from pretrain.models.core.layers import dropout, wide_einsum
+from pretrain.models.core.pallas_attention import pallas_attention, refusal
 
-IMPLEMENTATIONS = ("xla", "cudnn", "splash")
-"""Names that `attention` takes: xla is plain matrix products, which every device compiles; for the others see
-`pretrain.models.core.fused_attention`."""
+IMPLEMENTATIONS = ("auto", "xla", "cudnn", "splash", "pallas")
+"""Names that `attention` takes: xla is plain matrix products, which every device compiles; cudnn and splash are in
+`pretrain.models.core.fused_attention`, pallas in `pretrain.models.core.pallas_attention`; auto is pallas on a TPU where it takes
+the call, and xla elsewhere."""
 
 
 def attention(
@@ -25,7 +27,7 @@ def attention(
     causal: bool = False,
     window: int | None = None,
     bias: jax.Array | None = None,
-    implementation: str = "xla",
+    implementation: str = "auto",
     dropout_rate: float = 0.0,
     dropout_key: jax.Array | None = None,
 ) -> jax.Array:
@@ -39,7 +41,7 @@ def attention(
     - `window`: a position sees at most this many positions to each side; None means all.
     - `bias`: added to the scaled scores; broadcastable to [B, N, L, K] (queries before keys).
     - `implementation`: one of IMPLEMENTATIONS.
-    - `dropout_rate`, `dropout_key`: dropout on the attention probabilities; off without a key. xla alone has it.
+    - `dropout_rate`, `dropout_key`: dropout on the attention probabilities; off without a key. xla and pallas alone have it.
 
     Returns [B, L, N, D] in v's type. Scores and softmax are float32.
     Raises InputError for an implementation that is not known, or does not have what is asked of it.
@@ -52,24 +54,50 @@ def attention(
             f"attention: causal and window compare positions, which {q.shape[1]} queries and {k.shape[1]} keys do not share; "
             "leave both out"
         )
-    if implementation != "xla":
-        absent = {
-            "dropout on attention probabilities (model.attention_probs_dropout_prob)": dropout_rate
-            and dropout_key is not None,
-            "bias on the scores": bias is not None,
-            "causal attention and no window": implementation == "splash" and (causal or window is not None),
-        }
-        for what, asked in absent.items():
-            if asked:
-                raise InputError(f"attention {implementation}: has no {what}; do without, or set attention to xla")
-        if implementation == "splash":
-            return splash_attention(q, k, v, segments, key_segments)
+    absent = _absent(q, key_segments, causal, window, bias, dropout_rate if dropout_key is not None else 0.0)
+    if implementation == "auto":
+        implementation = "pallas" if _on_tpu() and not absent["pallas"] else "xla"
+    if reason := absent.get(implementation):
+        raise InputError(f"attention {implementation}: {reason}; do without, or set attention to xla")
+    if implementation == "pallas":
+        return pallas_attention(q, k, v, segments, dropout_rate=dropout_rate, dropout_key=dropout_key)
+    if implementation == "splash":
+        return splash_attention(q, k, v, segments, key_segments)
+    if implementation == "cudnn":
         return cudnn_attention(q, k, v, _visible(segments, key_segments, causal, window))
     scores = wide_einsum("bqnd,bknd->bnqk", q, k) * q.shape[-1] ** -0.5
     if bias is not None:
         scores = scores + bias.astype(jnp.float32)
     probabilities = _masked_softmax(scores, _visible(segments, key_segments, causal, window), v.dtype)
     return jnp.einsum("bnqk,bknd->bqnd", dropout(probabilities, dropout_rate, dropout_key), v)
+
+
+def _absent(
+    q: jax.Array,
+    key_segments: jax.Array | None,
+    causal: bool,
+    window: int | None,
+    bias: jax.Array | None,
+    dropout_rate: float,
+) -> dict[str, str]:
+    """By the name of a fused kernel, what it lacks of what is asked; empty where it lacks nothing."""
+    has_no = {
+        "no dropout on attention probabilities (model.attention_probs_dropout_prob)": (dropout_rate, "cudnn splash"),
+        "no bias on the scores": (bias is not None, "cudnn splash pallas"),
+        "no causal attention and no window": (causal or window is not None, "splash pallas"),
+        "no keys but the queries' own": (key_segments is not None, "pallas"),
+    }
+    found = {
+        kernel: next((f"has {what}" for what, (asked, kernels) in has_no.items() if asked and kernel in kernels), "")
+        for kernel in ("cudnn", "splash", "pallas")
+    }
+    return {**found, "pallas": found["pallas"] or refusal(*q.shape[1:])}
+
+
+def _on_tpu() -> bool:
+    """Whether the mesh that is set (`jax.set_mesh`) is one of TPUs, be they there or not."""
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return device is not None and device.device_kind.startswith("TPU")
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -1,6 +1,7 @@
 """Attention kernels that never write the scores to memory: cuDNN's for NVIDIA GPUs, splash attention for TPUs from v4 on."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import jax
@@ -39,7 +40,7 @@ def cudnn_attention(
     def kernel(q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array) -> jax.Array:
         return jax.nn.dot_product_attention(q, k, v, mask=visible, implementation=implementation)
 
-    return _on_own_rows(kernel, q, k, v, visible)
+    return on_own_rows(kernel, (q, k, v, visible), (2, 2, 2, None))
 
 
 def splash_attention(
@@ -86,19 +87,27 @@ def splash_attention(
         heads_first = (array.swapaxes(1, 2) for array in (q * q.shape[-1] ** -0.5, k, v))
         return jax.vmap(attend)(*heads_first, splash.SegmentIds(q=segments[0], kv=segments[-1])).swapaxes(1, 2)
 
-    return _on_own_rows(kernel, q, k, v, segments, *([] if key_segments is None else [key_segments]))
+    arrays = (q, k, v, segments, *([] if key_segments is None else [key_segments]))
+    return on_own_rows(kernel, arrays, (2, 2, 2, *(None,) * (len(arrays) - 3)))
 
 
-def _on_own_rows(kernel: Callable[..., jax.Array], *arrays: jax.Array) -> jax.Array:
-    """Runs a kernel, which XLA cannot split, on the rows and heads of each device.
+def on_own_rows(
+    kernel: Callable[..., jax.Array], arrays: Sequence[jax.Array], heads: Sequence[int | None]
+) -> jax.Array:
+    """Runs a kernel, which XLA cannot split, on the rows and heads of each device; it returns an array like the first.
 
-    - `arrays`: q, k and v [B, L, N, D], and further ones [B, ...] that all heads share.
+    - `arrays`: [B, ...].
+    - `heads`: of each array the axis that counts heads; None where all heads share it.
     """
     mesh = jax.sharding.get_abstract_mesh()
     axes = [axis for axis in mesh.axis_names if axis not in mesh.manual_axes]
     if not axes:
         return kernel(*arrays)
-    rows = tuple(axis for axis in axes if axis != "tensor")
-    split = PartitionSpec(rows, None, "tensor" if "tensor" in axes else None)
-    specs = (*(split,) * 3, *(PartitionSpec(rows),) * (len(arrays) - 3))
-    return jax.shard_map(kernel, in_specs=specs, out_specs=split, check_vma=False)(*arrays)
+    rows: tuple[str, ...] | None = tuple(axis for axis in axes if axis != "tensor")
+    if arrays[0].shape[0] % math.prod(mesh.shape[axis] for axis in rows or ()):
+        rows = None  # a few rows, to be looked at: every device computes them all
+    tensor = "tensor" if "tensor" in axes else None
+    specs = tuple(
+        PartitionSpec(rows) if axis is None else PartitionSpec(rows, *(None,) * (axis - 1), tensor) for axis in heads
+    )
+    return jax.shard_map(kernel, in_specs=specs, out_specs=specs[0], check_vma=False)(*arrays)

@@ -17,12 +17,13 @@ from data_pipeline.contract.records import read_header
 from pretrain.devices.sharding import make_mesh
 from pretrain.models.core.attention import attention
 from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
+from pretrain.models.core.pallas_attention import pallas_attention
 from pretrain.planning.ahead_of_time import compile_step, topology_devices
 from pretrain.planning.machines import machine_named
 from pretrain.recipe import Mesh
 from pretrain.recipe_checks import check_attention
 
-B, L, N, D = 4, 128, 2, 64
+B, L, N, D = 4, 128, 4, 64
 SEGMENTS = jnp.sort(jax.random.randint(jax.random.key(0), (B, L), 0, 4), axis=1)
 VISIBLE = SEGMENTS[:, None, :, None] == SEGMENTS[:, None, None, :]
 K = 1024
@@ -32,6 +33,7 @@ Attention = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 FUSED: dict[str, Attention] = {
     "splash": lambda q, k, v: splash_attention(q, k, v, SEGMENTS, interpret=True),
     "cudnn": lambda q, k, v: cudnn_attention(q, k, v, VISIBLE, implementation="xla"),
+    "pallas": lambda q, k, v: pallas_attention(q, k, v, SEGMENTS, interpret=True),
 }
 FUSED_WITH_KEYS: dict[str, Attention] = {
     "splash": lambda q, k, v: splash_attention(q, k, v, SEGMENTS, KEY_SEGMENTS, interpret=True),
@@ -69,7 +71,80 @@ def test_values_and_gradients_are_those_of_plain_attention(kernel: str, mesh: Me
         np.testing.assert_allclose(one.astype(jnp.float32), other.astype(jnp.float32), rtol=ROUNDING, atol=0.04)
 
 
+@pytest.mark.parametrize(
+    ("length", "heads", "width"), [(128, 4, 64), (1024, 2, 64), (256, 4, 32), (128, 1, 128)], ids=str
+)
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_the_kernel_for_tpus_gives_the_same_numbers_and_drops_the_same_probabilities(
+    length: int, heads: int, width: int, rate: float
+) -> None:
+    random = jax.random.split(jax.random.key(3), 4)
+    q, k, v, gradient = (jax.random.normal(key, (2, length, heads, width)) for key in random)
+    segments = jnp.sort(jax.random.randint(jax.random.key(4), (2, length), 0, 4), axis=1)
+    dropout = {"dropout_rate": rate, "dropout_key": jax.random.split(jax.random.key(5), 2)}
+
+    def value_and_gradients(attend: Callable[..., jax.Array]) -> tuple[jax.Array, ...]:
+        mixed, pull_back = jax.vjp(attend, q, k, v)
+        return mixed, *pull_back(gradient)
+
+    expected = value_and_gradients(partial(attention, segments=segments, implementation="xla", **dropout))
+    found = value_and_gradients(partial(pallas_attention, segments=segments, interpret=True, **dropout))
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=2e-6)
+
+
+def test_the_kernel_for_tpus_writes_no_scores_and_a_bit_for_each_that_may_be_dropped() -> None:
+    """Lowered for a TPU, forward and backward."""
+    key = jax.random.split(jax.random.key(5), B)
+
+    def total(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
+        return (
+            attention(q, k, v, segments=SEGMENTS, implementation="pallas", dropout_rate=0.1, dropout_key=key)
+            .astype(jnp.float32)
+            .sum()
+        )
+
+    traced = jax.jit(jax.value_and_grad(total, argnums=(0, 1, 2))).trace(*arrays())
+    saved = jax.eval_shape(lambda *qkv: jax.vjp(total, *qkv)[1], *arrays())
+    assert traced.lower(lowering_platforms=("tpu",)).as_text().count("@tpu_custom_call(") == 2
+    assert max(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(saved)) <= 2 * B * L * N * D
+    [bits] = [leaf for leaf in jax.tree.leaves(saved) if leaf.dtype == jnp.uint32]
+    assert bits.size == B * N * L * L // 16  # of 32 bits a word, rows of 128 use 16
+
+
+@pytest.mark.parametrize(
+    ("machine", "mesh", "shape", "fused"),
+    [
+        ("v3-8", Mesh(), (8, L, N, D), True),
+        ("v3-8", Mesh(), (3, L, N, D), True),
+        ("v3-8", Mesh(data=2, tensor=4), (8, L, N, D), False),  # a head of 64 a device
+        ("v3-8", Mesh(), (8, 96, N, D), False),
+        ("v5e-8", Mesh(), (8, L, N, 128), True),
+        (None, Mesh(), (B, L, N, D), False),
+    ],
+)
+def test_auto_is_the_kernel_for_tpus_where_that_takes_the_call(
+    machine: str | None, mesh: Mesh, shape: tuple[int, ...], fused: bool
+) -> None:
+    devices = None
+    if machine:
+        pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
+        devices = topology_devices(machine_named(machine))
+    array, segments = jax.ShapeDtypeStruct(shape, jnp.bfloat16), jax.ShapeDtypeStruct(shape[:2], jnp.int32)
+    with jax.set_mesh(make_mesh(mesh, devices)):
+        traced = jax.jit(lambda q, segments: attention(q, q, q, segments=segments)).trace(array, segments)
+    assert ("pallas_call" in str(traced.jaxpr)) == fused
+
+
 @pytest.mark.parametrize("kernel", FUSED)
+def test_rows_that_the_devices_do_not_divide_are_computed_on_each(kernel: str) -> None:
+    with jax.set_mesh(make_mesh(Mesh())):  # 8 devices for 4 rows
+        found = FUSED[kernel](*arrays())
+    expected = attention(*arrays(), segments=SEGMENTS)
+    np.testing.assert_allclose(found.astype(jnp.float32), expected.astype(jnp.float32), rtol=ROUNDING, atol=0.04)
+
+
+@pytest.mark.parametrize("kernel", ["splash", "cudnn"])
 @pytest.mark.parametrize("mesh", [None, Mesh(data=2, fsdp=2, tensor=2)])
 def test_keys_of_another_length_give_the_values_and_gradients_of_plain_attention(
     kernel: str, mesh: Mesh | None
@@ -125,6 +200,8 @@ def test_cudnn_is_what_a_gpu_would_run(key_segments: jax.Array | None, monkeypat
         ),
         ({"implementation": "splash", "bias": jnp.zeros((N, L, L))}, "no bias on the scores"),
         ({"implementation": "splash", "causal": True}, "no causal attention"),
+        ({"implementation": "pallas", "window": 3}, "no causal attention and no window"),
+        ({"implementation": "pallas", "key_segments": SEGMENTS}, "no keys but the queries' own"),
     ],
 )
 def test_what_a_kernel_does_not_have_is_refused(fields: dict, said: str) -> None:
@@ -137,6 +214,10 @@ def test_lengths_and_types_that_a_kernel_does_not_take_are_refused() -> None:
         splash_attention(*arrays(96), SEGMENTS[:, :96])
     with pytest.raises(InputError, match="rows have 640 tokens"):
         splash_attention(*arrays(L, 640), SEGMENTS, KEY_SEGMENTS[:, :640])
+    with pytest.raises(InputError, match="takes rows of 128, 256, 512, 1024, 2048 tokens, not of 96"):
+        attention(*arrays(96), segments=SEGMENTS[:, :96], implementation="pallas")
+    with pytest.raises(InputError, match="not 3 of 64 over 1"):
+        attention(*(array[:, :, :3] for array in arrays()), segments=SEGMENTS, implementation="pallas")
     with pytest.raises(InputError, match="compute_dtype to bfloat16"):
         cudnn_attention(*(array.astype(jnp.float32) for array in arrays()), VISIBLE)
 
@@ -147,8 +228,10 @@ def test_lengths_and_types_that_a_kernel_does_not_take_are_refused() -> None:
         ("cudnn", "cpu", "NVIDIA GPUs, and this is cpu"),
         ("splash", "TPU v3", "TPUs from v4 on, and this is TPU v3"),
         ("splash", "TPU v5 lite", None),
+        ("pallas", "NVIDIA H200", "TPUs, and this is NVIDIA H200"),
+        ("pallas", "TPU v3", None),
         ("cudnn", "NVIDIA H200", None),
-        ("flash", "cpu", "must be xla, cudnn, splash"),
+        ("flash", "cpu", "must be auto, xla, cudnn, pallas, splash"),
     ],
 )
 def test_a_kernel_is_refused_on_a_device_that_it_is_not_made_for(kernel: str, device: str, said: str | None) -> None:
@@ -162,8 +245,10 @@ def test_a_kernel_is_refused_on_a_device_that_it_is_not_made_for(kernel: str, de
 
 @pytest.mark.slow
 @pytest.mark.parametrize("mesh", [{}, {"mesh": {"data": 2, "fsdp": 2, "tensor": 2}}])
-def test_splash_compiles_for_a_v5e_8(pairs_folder: Path, mesh: dict) -> None:
+@pytest.mark.parametrize(("kernel", "machine"), [("splash", "v5e-8"), ("pallas", "v3-8"), ("pallas", "v6e-8")])
+def test_kernels_compile_for_tpus(pairs_folder: Path, kernel: str, machine: str, mesh: dict) -> None:
     pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
     header = dataclasses.replace(read_header(pairs_folder), length=512)
-    recipe = changed(TINY, compute_dtype="bfloat16", attention="splash", model={"max_position_embeddings": 512}, **mesh)
-    assert "tpu_custom_call" in compile_step(recipe, header, topology_devices(machine_named("v5e-8"))).program
+    model = {"max_position_embeddings": 512, "hidden_size": 256, "num_attention_heads": 4}
+    recipe = changed(TINY, compute_dtype="bfloat16", attention=kernel, model=model, **mesh)
+    assert "tpu_custom_call" in compile_step(recipe, header, topology_devices(machine_named(machine))).program
