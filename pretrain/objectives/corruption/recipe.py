@@ -1,6 +1,7 @@
 """How much of a row is hidden, and by what. No JAX here: recipes import this file."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, number
 
@@ -17,5 +18,8 @@ class Masking:
     """Share of predicted tokens replaced by [MASK], 0 to 1."""
     random_share: float = number(0.1, ZERO_TO_ONE)
     """Share of predicted tokens replaced by a random token, 0 to 1; the rest stays."""
+    replace_unit: Literal["token", "word"] = "token"
+    """What the two shares are drawn for: token (each piece of a word for itself, as google-research/bert) or word (one draw for
+    all pieces of a word, as KoBigBird)."""
     static_masks: int | None = number(None, AT_LEAST_ONE)
     """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""

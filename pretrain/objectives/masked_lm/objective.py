@@ -118,6 +118,7 @@ class MaskedLanguageModelling:
                 max_predictions=self.predictions,
                 mask_share=masking.mask_share,
                 random_share=masking.random_share,
+                replace_unit=masking.replace_unit,
                 mask_id=header.mask_id,
                 special_ids=specials,
                 ordinary_ids=ordinary,

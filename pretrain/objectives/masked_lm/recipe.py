@@ -25,6 +25,7 @@ class MaskedLM(ObjectiveRecipe):
         return (
             f"{masking.rate:.0%} of tokens predicted, of these {masking.mask_share:.0%} masked and "
             f"{masking.random_share:.0%} replaced at random"
+            + (", all pieces of a word alike" if masking.replace_unit == "word" else "")
         )
 
     @classmethod

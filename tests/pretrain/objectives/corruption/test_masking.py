@@ -33,6 +33,7 @@ def masked(
     row_ids: jax.Array,
     rate: float = RATE,
     slots: int = SLOTS,
+    replace_unit: str = "token",
 ) -> MaskedRows:
     """`mask_rows` with BERT's shares and the ids above, and a key for each row made of one key and a number."""
     return mask_rows(
@@ -43,13 +44,14 @@ def masked(
         max_predictions=slots,
         mask_share=0.8,
         random_share=0.1,
+        replace_unit=replace_unit,
         mask_id=MASK,
         special_ids=SPECIAL_IDS,
         ordinary_ids=jnp.asarray(ORDINARY_IDS),
     )
 
 
-jitted = jax.jit(masked, static_argnames=("rate", "slots"))
+jitted = jax.jit(masked, static_argnames=("rate", "slots", "replace_unit"))
 
 
 def step_key(step: int, seed: int = 7) -> jax.Array:
@@ -193,6 +195,46 @@ def test_shares_are_80_10_10_and_random_tokens_are_ordinary() -> None:
     assert abs(others.mean() - (100 + VOCABULARY) / 2) < 5 * (VOCABULARY - 100) / np.sqrt(12 * others.size)
 
 
+def test_the_unit_word_draws_80_10_10_once_for_all_pieces_of_a_word() -> None:
+    tokens, word_starts = random_rows(MANY, WIDE)
+    rows = (tokens, word_starts, step_key(1), np.arange(MANY))
+    by_token = jitted(*rows, rate=0.15, slots=20)
+    result = jitted(*rows, rate=0.15, slots=20, replace_unit="word")
+    for name in ("positions", "labels", "weights"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(by_token, name), err_msg=name)
+    inputs, actions, random_pieces = np.asarray(result.inputs), [], []
+    for before, after, starts, positions, weights in zip(
+        tokens, inputs, word_starts, np.asarray(result.positions), np.asarray(result.weights), strict=True
+    ):
+        chosen = set(positions[weights > 0].tolist())
+        for word in words_of(before.tolist(), starts.tolist()):
+            if word[0] not in chosen:
+                continue
+            hidden, kept = after[word] == MASK, after[word] == before[word]
+            actions.append("mask" if hidden.all() else "keep" if kept.all() else "random")
+            if actions[-1] == "random":
+                assert not hidden.any()
+                assert np.isin(after[word], ORDINARY_IDS).all()
+                random_pieces.append(after[word])
+    # Within 4.5 standard errors of some 50,000 words; that a random token is the very one that was there is one in 15,000.
+    shares = {action: actions.count(action) / len(actions) for action in ("mask", "random", "keep")}
+    assert shares == {
+        "mask": pytest.approx(0.8, abs=0.008),
+        "random": pytest.approx(0.1, abs=0.006),
+        "keep": pytest.approx(0.1, abs=0.006),
+    }
+    # Each piece of a word gets a random token of its own.
+    assert np.mean([len(set(pieces)) == len(pieces) for pieces in random_pieces]) > 0.99
+
+
+def test_the_unit_token_treats_the_pieces_of_a_word_apart() -> None:
+    tokens, word_starts = np.full((FEW, LENGTH), 500, np.uint16), np.arange(LENGTH) % 4 == 0
+    rows = (tokens, np.broadcast_to(word_starts, tokens.shape), step_key(0), np.arange(FEW))
+    for unit, mixed in (("token", True), ("word", False)):
+        hidden = np.asarray(jitted(*rows, replace_unit=unit).inputs).reshape(FEW, -1, 4) == MASK
+        assert (hidden.any(-1) & ~hidden.all(-1)).any() == mixed, unit
+
+
 def test_a_row_without_maskable_tokens_weighs_nothing() -> None:
     tokens = np.array([[CLS, SEP, CLS, SEP] + [PAD] * (LENGTH - 4)], np.uint16)
     result = jitted(tokens, np.ones((1, LENGTH), bool), step_key(0), np.arange(1))
@@ -258,9 +300,10 @@ def test_steps_seeds_and_rows_give_different_masks() -> None:
         ({"rate": 15}, "rate 15"),
         ({"mask_share": 0.95}, "mask_share 0.95"),
         ({"random_share": -0.1}, "random_share -0.1"),
+        ({"replace_unit": "eojeol"}, "replace_unit eojeol: must be token or word"),
     ],
 )
-def test_settings_out_of_range_are_named(change: dict[str, float], words: str) -> None:
+def test_settings_out_of_range_are_named(change: dict[str, float | str], words: str) -> None:
     settings = {"rate": 0.15, "max_predictions": 2, "mask_share": 0.8, "random_share": 0.1} | change
     with pytest.raises(InputError, match=words):
         mask_rows(
