@@ -39,6 +39,9 @@ class Optimizer:
     """What follows the warmup: linear or cosine decay until max_steps, or the peak and then a short 1 - sqrt decay."""
     decay_steps: int | None = None
     """Steps of the decay of warmup_stable_decay, the last of the run; None means a tenth of those after the warmup."""
+    decay_from: Literal["warmup", "start"] = "warmup"
+    """Step from which linear and cosine decay count: the end of the warmup, where the peak is; or step 0, as google-research/bert,
+    where the rate falls at the end of the warmup from the peak to peak x (1 - warmup_steps / max_steps)."""
     final_share: float = number(0.0, ZERO_TO_ONE)
     """Learning rate at max_steps as a share of the peak, 0 to 1."""
     weight_decay: float = number(0.01, AT_LEAST_ZERO)
@@ -49,6 +52,8 @@ class Optimizer:
     """Adam's second decay rate."""
     epsilon: float = number(1e-6, ABOVE_ZERO)
     """Adam's epsilon (1e-6 in Google's BERT code)."""
+    bias_correction: bool = True
+    """Adam's moments divided by 1 - beta^step (Kingma and Ba 2015, algorithm 1); False: as they are, as google-research/bert."""
     momentum: float = number(0.95, ZERO_TO_BELOW_ONE)
     """Muon's momentum."""
     moment_dtype: Literal["float32", "bfloat16"] = "float32"

@@ -16,6 +16,9 @@ DECAY_SHARE = 10
 def learning_rate(recipe: TrainingRecipe) -> optax.Schedule:
     """The learning rate of each step, counted from 0: linear from 0 to the peak at warmup_steps, then down until max_steps.
 
+    With `decay_from` start the way down counts from step 0 and takes over at warmup_steps, below the peak
+    (google-research/bert, optimization.py: polynomial_decay of the global step).
+
     Raises InputError where warmup and decay do not fit into the run.
     """
     optimizer, steps = recipe.optimizer, recipe.max_steps
@@ -26,6 +29,14 @@ def learning_rate(recipe: TrainingRecipe) -> optax.Schedule:
             "change one of them, or use stop_at_step to stop a run early"
         )
     rise = optax.linear_schedule(0.0, optimizer.learning_rate, warmup)
+    if optimizer.decay_from == "start":
+        if optimizer.schedule not in COUNTED_FROM_START:
+            raise InputError(
+                f"optimizer.decay_from start: goes with the schedules {' and '.join(COUNTED_FROM_START)}, not with "
+                f"{optimizer.schedule}; set optimizer.decay_from to warmup"
+            )
+        down = DOWN[optimizer.schedule](optimizer, steps)
+        return lambda step: jnp.where(step < warmup, rise(step), down(step))
     return optax.join_schedules([rise, DOWN[optimizer.schedule](optimizer, steps - warmup)], [warmup])
 
 
@@ -62,3 +73,5 @@ DOWN: dict[str, Callable[[Optimizer, int], optax.Schedule]] = {
     "warmup_stable_decay": _warmup_stable_decay,
 }
 """Schedule by name: (optimizer, steps after the warmup) -> learning rate of each step after it."""
+COUNTED_FROM_START = ("linear", "cosine")
+"""Schedules that may count from step 0; the decay of warmup_stable_decay counts back from the end."""

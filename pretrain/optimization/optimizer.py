@@ -103,10 +103,24 @@ class OfEach:
 def _adamw(
     settings: Optimizer, decay: optax.GradientTransformation, each: OfEach
 ) -> list[optax.GradientTransformation]:
-    return [
-        optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon, mu_dtype=settings.moment_dtype),
-        decay,
-    ]
+    return [_adam(settings), decay]
+
+
+def _adam(settings: Optimizer) -> optax.GradientTransformation:
+    """Adam's direction; without bias correction it is that of AdamWeightDecayOptimizer (google-research/bert, optimization.py)."""
+    beta1, beta2, epsilon = settings.beta1, settings.beta2, settings.epsilon
+    corrected = optax.scale_by_adam(beta1, beta2, epsilon, mu_dtype=settings.moment_dtype)
+    if settings.bias_correction:
+        return corrected
+
+    def update(gradients: Any, state: Any, params: Any = None) -> tuple[Any, optax.OptState]:
+        first = optax.tree.update_moment(gradients, state.mu, beta1, 1)
+        second = optax.tree.update_moment(gradients, state.nu, beta2, 2)
+        updates = jax.tree.map(lambda m, v: m / (jnp.sqrt(v) + epsilon), first, second)
+        kept = optax.tree.cast(first, settings.moment_dtype)
+        return updates, state._replace(count=optax.safe_increment(state.count), mu=kept, nu=second)
+
+    return optax.GradientTransformation(corrected.init, update)
 
 
 def _lamb(settings: Optimizer, decay: optax.GradientTransformation, each: OfEach) -> list[optax.GradientTransformation]:
@@ -147,8 +161,7 @@ def _muon(settings: Optimizer, decay: optax.GradientTransformation, each: OfEach
         ),
         each.layer_by_layer(shaped),
     )
-    adam = optax.scale_by_adam(settings.beta1, settings.beta2, settings.epsilon, mu_dtype=settings.moment_dtype)
-    return [optax.partition({"muon": muon, "adam": adam}, each.optimizer_of), decay]
+    return [optax.partition({"muon": muon, "adam": _adam(settings)}, each.optimizer_of), decay]
 
 
 Direction = Callable[[Optimizer, optax.GradientTransformation, OfEach], list[optax.GradientTransformation]]

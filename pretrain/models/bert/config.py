@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from pretrain.models.config import ModelConfig, RowShape
 from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, number
-
 
 @dataclass(frozen=True)
 class BertConfig(ModelConfig):
@@ -30,7 +30,9 @@ class BertConfig(ModelConfig):
     layer_norm_eps: float = number(1e-12, ABOVE_ZERO)
     """Epsilon of LayerNorm."""
     initializer_range: float = number(0.02, AT_LEAST_ZERO)
-    """Standard deviation of the normal initialisation of kernels and embeddings."""
+    """Standard deviation of the initial kernels and embeddings."""
+    initializer: Literal["normal", "truncated_normal"] = "normal"
+    """normal: as Hugging Face draws; truncated_normal: nothing beyond two deviations, as google-research/bert."""
     vocab_size: int | None = None
     """Rows of the vocabulary. Left None: the records say. A number that differs from the records' is refused."""
 

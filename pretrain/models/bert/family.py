@@ -108,12 +108,16 @@ def config_to_json(config: BertConfig, vocab_size: int, pad_token_id: int, heads
     }
 
 
+NOT_IN_CONFIG_JSON = ("initializer",)
+"""Fields of BertConfig that are ours alone, whatever a config.json has under such a name."""
+
+
 def config_from_json(configuration: Mapping[str, Any]) -> BertConfig:
     """The config of a config.json. Raises InputError for an activation that is not gelu."""
     activation = configuration.get("hidden_act", "gelu")
     if activation != "gelu":
         raise InputError(f"config.json says hidden_act {activation}; a BERT is computed here with gelu only")
-    names = {field.name for field in fields(BertConfig)}
+    names = {field.name for field in fields(BertConfig)}.difference(NOT_IN_CONFIG_JSON)
     return BertConfig(**{name: value for name, value in configuration.items() if name in names})
 
 

@@ -12,6 +12,7 @@ from data_pipeline.contract.errors import InputError
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.core.attention import attention
 from pretrain.models.core.layers import (
+    Draw,
     Embedding,
     LayerNorm,
     Linear,
@@ -23,9 +24,11 @@ from pretrain.models.core.layers import (
     gelu,
     layer_norm,
     linear,
+    normal,
     parameters,
     split_rows,
     table_logits,
+    truncated_normal,
     wide_einsum,
 )
 from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
@@ -41,18 +44,21 @@ PADDED_LOGIT = -1e30
 """Logit of the rows that are only padding: far below any other, yet finite in float32 and bfloat16."""
 
 
+def drawn_as(config: BertConfig) -> Draw:
+    """How kernels and tables are drawn."""
+    return {"normal": normal, "truncated_normal": truncated_normal}[config.initializer](config.initializer_range)
+
+
 class Embeddings(nnx.Module):
     """Word, position and token type tables."""
 
     def __init__(self, config: BertConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
-        width, deviation = config.hidden_size, config.initializer_range
+        width, draw = config.hidden_size, drawn_as(config)
         self.word_embeddings = Embedding(
-            vocab_size, width, padding_rows=-vocab_size % ROW_MULTIPLE, initializer_range=deviation, rngs=rngs
+            vocab_size, width, padding_rows=-vocab_size % ROW_MULTIPLE, draw=draw, rngs=rngs
         )
-        self.position_embeddings = Embedding(
-            config.max_position_embeddings, width, initializer_range=deviation, rngs=rngs
-        )
-        self.token_type_embeddings = Embedding(config.type_vocab_size, width, initializer_range=deviation, rngs=rngs)
+        self.position_embeddings = Embedding(config.max_position_embeddings, width, draw=draw, rngs=rngs)
+        self.token_type_embeddings = Embedding(config.type_vocab_size, width, draw=draw, rngs=rngs)
         self.LayerNorm = LayerNorm(width)
 
 
@@ -69,7 +75,7 @@ class Dense(nnx.Module):
         stack: tuple[int, ...] = (),
         normalised: bool = False,
     ) -> None:
-        self.dense = Linear(inputs, outputs, initializer_range=config.initializer_range, rngs=rngs, stack=stack)
+        self.dense = Linear(inputs, outputs, draw=drawn_as(config), rngs=rngs, stack=stack)
         if normalised:
             self.LayerNorm = LayerNorm(outputs, stack=stack)
 
@@ -82,7 +88,7 @@ class SelfAttention(nnx.Module):
             projection = Linear(
                 config.hidden_size,
                 config.hidden_size,
-                initializer_range=config.initializer_range,
+                draw=drawn_as(config),
                 rngs=rngs,
                 stack=stack,
             )
@@ -139,7 +145,7 @@ class Heads(nnx.Module):
         if "vocabulary" in heads:
             self.predictions = Predictions(config, vocab_size, rngs)
         if "pair" in heads:
-            self.seq_relationship = Linear(config.hidden_size, 2, initializer_range=config.initializer_range, rngs=rngs)
+            self.seq_relationship = Linear(config.hidden_size, 2, draw=drawn_as(config), rngs=rngs)
 
 
 class Tree(nnx.Module):
@@ -183,7 +189,7 @@ class Bert:
         check_remat(self.compute.remat, self.compute.scan_unroll)
 
     def init(self, key: jax.Array) -> Parameters:
-        """Draws the parameters as Hugging Face does: kernels and tables normal(0, initializer_range), biases 0, scales 1.
+        """Draws the parameters: kernels and tables as `config.initializer` says, biases 0, scales 1.
 
         The row of [PAD] is drawn like any other (torch sets it to zero): no other token sees a padding position, and as an
         output the row is a class like the rest.

@@ -27,30 +27,40 @@ def put(params: Parameters, path: str, value: Any) -> None:
     params[last] = value
 
 
+Draw = Callable[[jax.Array, tuple[int, ...]], jax.Array]
+"""(key, shape) -> initial values, float32."""
+
+
+def normal(deviation: float) -> Draw:
+    """Draws from a normal distribution around 0."""
+    return lambda key, shape: deviation * jax.random.normal(key, shape)
+
+
+def truncated_normal(deviation: float) -> Draw:
+    """Draws from a normal distribution around 0 without what is beyond two deviations (tf.truncated_normal_initializer): the
+    deviation that is left is 0.88 of the one given."""
+    return lambda key, shape: deviation * jax.random.truncated_normal(key, -2.0, 2.0, shape)
+
+
 class Linear(nnx.Module):
-    """Parameters of an affine map: `kernel` [*stack, inputs, outputs] from a normal distribution, `bias` [*stack, outputs] zero.
+    """Parameters of an affine map: `kernel` [*stack, inputs, outputs] as drawn, `bias` [*stack, outputs] zero.
 
     - `stack`: leading axes, one entry for each of several maps of the same shape: `(num_layers,)` for an encoder layer's.
-    - `initializer_range`: standard deviation of the kernel.
     """
 
-    def __init__(
-        self, inputs: int, outputs: int, *, initializer_range: float, rngs: nnx.Rngs, stack: tuple[int, ...] = ()
-    ) -> None:
-        self.kernel = nnx.Param(initializer_range * jax.random.normal(rngs.params(), (*stack, inputs, outputs)))
+    def __init__(self, inputs: int, outputs: int, *, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...] = ()) -> None:
+        self.kernel = nnx.Param(draw(rngs.params(), (*stack, inputs, outputs)))
         self.bias = nnx.Param(jnp.zeros((*stack, outputs)))
 
 
 class Embedding(nnx.Module):
-    """Parameters of a lookup table: `embedding` [rows + padding_rows, width], normal, zero in the padding rows.
+    """Parameters of a lookup table: `embedding` [rows + padding_rows, width] as drawn, zero in the padding rows.
 
     The values of the real rows do not depend on `padding_rows`.
     """
 
-    def __init__(
-        self, rows: int, width: int, *, initializer_range: float, rngs: nnx.Rngs, padding_rows: int = 0
-    ) -> None:
-        table = initializer_range * jax.random.normal(rngs.params(), (rows, width))
+    def __init__(self, rows: int, width: int, *, draw: Draw, rngs: nnx.Rngs, padding_rows: int = 0) -> None:
+        table = draw(rngs.params(), (rows, width))
         self.embedding = nnx.Param(jnp.pad(table, ((0, padding_rows), (0, 0))))
 
 

@@ -51,3 +51,25 @@ def test_a_decay_that_does_not_fit_is_refused(decay_steps: int, tiny: TrainingRe
     settings = {"warmup_steps": 10, "schedule": "warmup_stable_decay", "decay_steps": decay_steps}
     with pytest.raises(InputError, match=f"decay_steps {decay_steps} must be 1 or more and fit between"):
         learning_rate(changed(tiny, max_steps=100, optimizer=settings))
+
+
+def test_a_decay_from_the_start_is_that_of_googles_code(tiny: TrainingRecipe) -> None:
+    """google-research/bert, optimization.py: polynomial_decay of the global step, replaced while that is below the warmup."""
+    settings = {"learning_rate": 1e-4, "warmup_steps": 20, "decay_from": "start"}
+    schedule = learning_rate(changed(tiny, max_steps=100, optimizer=settings))
+    googles = [1e-4 * step / 20 if step < 20 else 1e-4 * (1 - step / 100) for step in range(101)]
+    np.testing.assert_allclose([float(schedule(step)) for step in range(101)], googles, rtol=1e-5, atol=1e-12)
+    assert float(schedule(20)) == pytest.approx(0.8e-4)
+
+
+def test_a_cosine_may_count_from_the_start_as_well(tiny: TrainingRecipe) -> None:
+    settings = {"learning_rate": 1.0, "warmup_steps": 20, "schedule": "cosine", "decay_from": "start"}
+    schedule = learning_rate(changed(tiny, max_steps=100, optimizer=settings))
+    expected = [0.5, (1 + np.cos(np.pi / 4)) / 2, 0.5, 0.0]
+    np.testing.assert_allclose([float(schedule(step)) for step in (10, 25, 50, 100)], expected, atol=1e-6)
+
+
+def test_a_schedule_that_counts_back_from_the_end_has_no_decay_from_the_start(tiny: TrainingRecipe) -> None:
+    settings = {"schedule": "warmup_stable_decay", "decay_from": "start"}
+    with pytest.raises(InputError, match="decay_from start: goes with the schedules linear and cosine"):
+        learning_rate(changed(tiny, optimizer=settings))

@@ -18,7 +18,7 @@ from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.family import rules
 from pretrain.models.bert.model import HEADS, PADDED_LOGIT, ROW_MULTIPLE, Bert
 from pretrain.models.config import RowShape
-from pretrain.models.core.layers import Embedding, parameters
+from pretrain.models.core.layers import Embedding, normal, parameters
 from pretrain.models.parameter_rules import rule_of
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.recipe import Mesh
@@ -131,6 +131,18 @@ def test_parameters_start_as_in_hugging_face() -> None:
             assert abs(float(real.mean())) < 5 * TINY.initializer_range / real.size**0.5, path
 
 
+def test_a_truncated_start_draws_nothing_beyond_two_deviations() -> None:
+    """As tf.truncated_normal_initializer, whose values keep 0.8796 of the deviation; the default draws 4.6 % beyond."""
+    params = jax.jit(tiny(BertConfig(**(vars(TINY) | {"initializer": "truncated_normal"}))).init)(jax.random.key(0))
+    for path, leaf in leaves(params).items():
+        if path.endswith(("kernel", "embedding")):
+            real = np.asarray(leaf[:VOCAB] if "word" in path else leaf)
+            assert np.abs(real).max() <= 2 * TINY.initializer_range, path
+            assert abs(real.std() / (0.8796 * TINY.initializer_range) - 1) < 6 / real.size**0.5, path
+    kernels = [np.asarray(leaf) for path, leaf in leaves(drawn()).items() if path.endswith("kernel")]
+    assert max(np.abs(kernel).max() for kernel in kernels) > 3 * TINY.initializer_range
+
+
 def test_the_pair_head_switches_its_parameters_only() -> None:
     extra = shapes(tiny()).keys() - shapes(tiny(heads=MASKED_LM)).keys()
     assert {path.rsplit("/", 1)[0] for path in extra} == {"bert/pooler/dense", "cls/seq_relationship"}
@@ -138,7 +150,7 @@ def test_the_pair_head_switches_its_parameters_only() -> None:
 
 def test_real_rows_of_the_word_table_do_not_depend_on_its_padding() -> None:
     plain, padded = (
-        parameters(Embedding(VOCAB, 16, initializer_range=0.2, rngs=nnx.Rngs(3), padding_rows=rows))["embedding"]
+        parameters(Embedding(VOCAB, 16, draw=normal(0.2), rngs=nnx.Rngs(3), padding_rows=rows))["embedding"]
         for rows in (0, 106)
     )
     np.testing.assert_array_equal(padded[:VOCAB], plain)
