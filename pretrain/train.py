@@ -15,7 +15,7 @@ from pretrain.checkpoints.facts import NOTHING, RECIPE_FILE, Account, another_to
 from pretrain.checkpoints.resume import refuse_other_run
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import Facts
-from pretrain.devices.available import use_compilation_cache
+from pretrain.devices.available import bfloat16_warning, use_compilation_cache
 from pretrain.devices.broadcast import placed
 from pretrain.devices.host_memory import keep_freed_memory
 from pretrain.devices.preemption import Notice
@@ -175,6 +175,8 @@ def _log_start(
         "%d x %s as %s; %s parameters; steps %d to %d",
         *(mesh.size, kind, shape, f"{job.parameters:,}", steps.start, steps.stop),
     )
+    if job.recipe.compute_dtype == "bfloat16" and (warning := bfloat16_warning(mesh.devices.flat[0])):
+        log.warning("%s", warning)
     if steps.start:
         for warning in (another_topology(job.recipe, saved, shape), other_software(saved)):
             if warning:

@@ -15,6 +15,8 @@ from pretrain.devices.holders import DEVICE_NODES, LOCK_FILES, Holder, command_o
 
 log = logging.getLogger(__name__)
 INSTALL = "install JAX for the accelerator (./run_tpu.sh --install-only does)"
+AMPERE = 8.0
+"""The compute capability with which bfloat16 came (CUDA C++ Programming Guide, table "Arithmetic Instructions")."""
 MOST_HOLDERS = 3
 """Processes named in a sentence."""
 
@@ -38,6 +40,17 @@ def available_devices() -> list[jax.Device]:
             "on the CPU"
         )
     return devices
+
+
+def bfloat16_warning(device: jax.Device) -> str | None:
+    """A sentence where a device is an NVIDIA GPU without bfloat16 arithmetic, which XLA imitates there; None for others."""
+    capability = str(getattr(device, "compute_capability", ""))  # ROCm's are names, gfx90a
+    if not re.fullmatch(r"\d+\.\d+", capability) or float(capability) >= AMPERE:
+        return None
+    return (
+        f"compute_dtype bfloat16: {device.device_kind} has compute capability {capability}, and bfloat16 came with {AMPERE} "
+        "(Ampere): XLA imitates it, which is slow; set compute_dtype float32 (--training.compute-dtype float32)"
+    )
 
 
 def platforms_asked_for() -> str:
