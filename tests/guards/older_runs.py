@@ -21,11 +21,16 @@ if __name__ == "__main__":
     import conftest  # noqa: F401  eight devices
 
 from compiled_once import traced_once
+from safetensors.numpy import load_file
 from tiny_run import LENGTH, TINY, changed, untimed, write_records
 
 from data_pipeline.contract.run_folder import RunFolder
+from pretrain.checkpoints.restore import restore_params
+from pretrain.checkpoints.verify import facts_of, step_folder
 from pretrain.exporting.export import export
-from pretrain.recipe import Phase, TrainingRecipe
+from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
+from pretrain.models.bert.config import BertConfig
+from pretrain.recipe import Phase, TrainingRecipe, training_recipe_from_plain
 from pretrain.train import train
 
 ARCHIVE = Path(__file__).parent / "older_runs.tar.xz"
@@ -54,10 +59,18 @@ def recipe_of(name: str) -> TrainingRecipe:
 
 
 def exported(run: RunFolder, to: Path) -> dict[str, str]:
-    """SHA-256 of the weights and of config.json that an export of step STOP writes."""
+    """SHA-256 of the weights and of config.json that an export of step STOP writes, with what exports came to change as it is in
+    the checkpoint: the dropouts, which are fine-tuning's now, and token types that were never trained, now copies of type 0."""
     export(run, STOP, to)
-    files = ("model.safetensors", "config.json")
-    return {name: hashlib.sha256((to / name).read_bytes()).hexdigest() for name in files}
+    checkpoint = step_folder(run.checkpoints, STOP)
+    model = training_recipe_from_plain(facts_of(checkpoint)["recipe"]).model
+    assert isinstance(model, BertConfig)
+    dropouts = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+    types = restore_params(checkpoint)["bert"]["embeddings"]["token_type_embeddings"]["embedding"]
+    tensors = {**load_file(to / WEIGHTS), "bert.embeddings.token_type_embeddings.weight": types}
+    config = {**json.loads((to / CONFIG).read_text()), **{name: getattr(model, name) for name in dropouts}}
+    write_folder(to, tensors, config)
+    return {name: hashlib.sha256((to / name).read_bytes()).hexdigest() for name in (WEIGHTS, CONFIG)}
 
 
 def later_metrics(run: RunFolder) -> list[dict[str, Any]]:

@@ -7,6 +7,10 @@ from typing import Literal
 from pretrain.models.config import ModelConfig, RowShape
 from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, number
 
+CUSTOMARY_DROPOUT = 0.1
+"""What BERTs are fine-tuned with (Devlin et al. 2019, appendix A.3)."""
+
+
 @dataclass(frozen=True)
 class BertConfig(ModelConfig):
     """A BERT encoder (Devlin et al. 2019, arXiv 1810.04805) with Hugging Face's names."""
@@ -33,6 +37,9 @@ class BertConfig(ModelConfig):
     """Standard deviation of the initial kernels and embeddings."""
     initializer: Literal["normal", "truncated_normal"] = "normal"
     """normal: as Hugging Face draws; truncated_normal: nothing beyond two deviations, as google-research/bert."""
+    exported_dropout: float | None = number(None, ZERO_TO_BELOW_ONE, free=True)
+    """Both dropouts that config.json of an export names, with which fine-tuning scripts then train, 0 to 1; None means 0.1, as
+    published BERTs, whatever pretraining had."""
     vocab_size: int | None = None
     """Rows of the vocabulary. Left None: the records say. A number that differs from the records' is refused."""
 

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from pretrain.models.bert.config import BertConfig
+from pretrain.models.bert.config import CUSTOMARY_DROPOUT, BertConfig
 from pretrain.models.bert.model import HEADS, Bert
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Axis, Kind, ParameterRule, Rules
@@ -85,7 +85,8 @@ def current_names(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def config_to_json(config: BertConfig, vocab_size: int, pad_token_id: int, heads: frozenset[str]) -> dict[str, Any]:
-    """The content of config.json; its types are read by transformers 4.x and 5.x."""
+    """The content of config.json, with the dropouts of fine-tuning; its types are read by transformers 4.x and 5.x."""
+    dropout = CUSTOMARY_DROPOUT if config.exported_dropout is None else config.exported_dropout
     return {
         "architectures": ["BertForPreTraining" if "pair" in heads else "BertForMaskedLM"],
         "model_type": "bert",
@@ -95,8 +96,8 @@ def config_to_json(config: BertConfig, vocab_size: int, pad_token_id: int, heads
         "num_attention_heads": config.num_attention_heads,
         "intermediate_size": config.intermediate_size,
         "hidden_act": "gelu",
-        "hidden_dropout_prob": config.hidden_dropout_prob,
-        "attention_probs_dropout_prob": config.attention_probs_dropout_prob,
+        "hidden_dropout_prob": dropout,
+        "attention_probs_dropout_prob": dropout,
         "max_position_embeddings": config.max_position_embeddings,
         "type_vocab_size": config.type_vocab_size,
         "initializer_range": config.initializer_range,
@@ -108,12 +109,12 @@ def config_to_json(config: BertConfig, vocab_size: int, pad_token_id: int, heads
     }
 
 
-NOT_IN_CONFIG_JSON = ("initializer",)
+NOT_IN_CONFIG_JSON = ("initializer", "exported_dropout")
 """Fields of BertConfig that are ours alone, whatever a config.json has under such a name."""
 
 
 def config_from_json(configuration: Mapping[str, Any]) -> BertConfig:
-    """The config of a config.json. Raises InputError for an activation that is not gelu."""
+    """The config of a config.json; its dropouts are those of fine-tuning. Raises InputError for an activation that is not gelu."""
     activation = configuration.get("hidden_act", "gelu")
     if activation != "gelu":
         raise InputError(f"config.json says hidden_act {activation}; a BERT is computed here with gelu only")

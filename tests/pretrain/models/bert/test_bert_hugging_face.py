@@ -271,3 +271,23 @@ def test_config_json_says_what_transformers_reads(tmp_path: Path) -> None:
     for name in told.keys() - {"torch_dtype", "position_embedding_type"}:
         assert getattr(read, name) == told[name], name
     assert read.dtype in (torch.float32, "float32")
+
+
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+
+
+@pytest.mark.parametrize(("asked", "exported"), [(None, 0.1), (0.0, 0.0), (0.2, 0.2)])
+def test_config_json_has_the_dropouts_of_fine_tuning_and_not_those_of_pretraining(
+    asked: float | None, exported: float
+) -> None:
+    for pretraining in (0.0, 0.3):
+        config = BertConfig(**(vars(CONFIG) | dict.fromkeys(DROPOUTS, pretraining) | {"exported_dropout": asked}))
+        told = FAMILY.config_to_json(config, VOCAB, 0, HEADS)
+        assert [told[name] for name in DROPOUTS] == [exported] * 2
+        assert not {"exported_dropout", "initializer"} & told.keys()
+
+
+def test_what_is_ours_alone_is_not_taken_from_a_config_json() -> None:
+    told = FAMILY.config_to_json(CONFIG, VOCAB, 0, HEADS)
+    read = FAMILY.config_from_json({**told, "initializer": "TruncatedNormal", "exported_dropout": "no"})
+    assert read == BertConfig(**(vars(CONFIG) | dict.fromkeys(DROPOUTS, 0.1) | {"vocab_size": VOCAB}))
