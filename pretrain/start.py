@@ -1,6 +1,7 @@
 """The parameters that a new run begins with: those of another model, row by row of the vocabulary."""
 
 import logging
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -8,6 +9,8 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.checkpoints.verify import Facts
+from pretrain.hugging_face.folder import hub_id_of
 from pretrain.hugging_face.weights import from_hugging_face, refuse_surplus, tensor_names, to_hugging_face
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Model
@@ -17,8 +20,20 @@ from pretrain.subject import Subject, load_subject
 log = logging.getLogger(__name__)
 
 
-def starting_parameters(place: str, objective: Objective, tokenizer: Tokenizer) -> Parameters:
-    """The parameters of `place` in the shape of the objective's own, on the host.
+class Start(NamedTuple):
+    """What a run begins with.
+
+    - `params`: in the shape of the objective's own, on the host.
+    - `facts`: what every checkpoint of the run keeps of it, JSON-ready: `place` (as the recipe names it), `hub_id` (empty where the
+      place does not tell), `licences`, and `token_types` (rows of that table that its training has used).
+    """
+
+    params: Parameters
+    facts: Facts
+
+
+def starting_parameters(place: str, objective: Objective, tokenizer: Tokenizer) -> Start:
+    """The parameters of `place` for an objective, and what is known of them.
 
     - `place`: as for `pretrain.subject.load_subject`.
     - `tokenizer`: the run's. Rows go to the same pieces; a piece that took the place of an [unusedN] row keeps that row.
@@ -60,7 +75,13 @@ def starting_parameters(place: str, objective: Objective, tokenizer: Tokenizer) 
         f"{len(rows):,}",
         f"; not there, so by chance: {', '.join(missing)}" if missing else "",
     )
-    return from_hugging_face(own, fresh, rules, model.vocab_size)
+    facts = {
+        "place": place,
+        "hub_id": hub_id_of(place),
+        "licences": list(subject.licences),
+        "token_types": subject.token_types,
+    }
+    return Start(from_hugging_face(own, fresh, rules, model.vocab_size), facts)
 
 
 def _refuse_other_sizes(subject: Subject, model: Model, called: str) -> None:

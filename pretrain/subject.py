@@ -13,10 +13,16 @@ from data_pipeline.contract.recipe_file import from_plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.checkpoints.facts import exported_models, models_of
+from pretrain.checkpoints.provenance import UNKNOWN, licences, trained_token_types
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import facts_of, fault, list_steps, newest_valid, step_folder
-from pretrain.hugging_face.folder import read_configuration, read_model
-from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
+from pretrain.hugging_face.folder import licences_of, read_configuration, read_model
+from pretrain.hugging_face.weights import (
+    from_hugging_face,
+    to_hugging_face,
+    token_types_used,
+    with_unused_token_types,
+)
 from pretrain.models.config import ModelConfig, config_classes, with_vocabulary
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
@@ -35,6 +41,7 @@ class Subject:
     - `tensors`: float arrays by Hugging Face's names, from whichever place.
     - `tokenizer`: in whose text [MASK] is meant as such.
     - `origin`: the place, for people.
+    - `licences`: of all that it was made from; `token_types`: rows of that table that training has used, None where unknown.
     """
 
     family: Family
@@ -43,6 +50,8 @@ class Subject:
     tensors: Mapping[str, np.ndarray]
     tokenizer: Tokenizer
     origin: str
+    licences: tuple[str, ...] = (UNKNOWN,)
+    token_types: int | None = None
 
     @property
     def rules(self) -> Rules:
@@ -104,11 +113,14 @@ def load_subject(place: str | Path, *, step: int | None = None, part: str = "", 
         raise InputError(
             f"{folder}: the tokenizer has {tokenizer.size} rows, config.json says {stored.config.vocab_size}; export again"
         )
-    return Subject(family, stored.config, stored.heads, stored.tensors, tokenizer, called)
+    used = token_types_used(stored.tensors, family.rules(stored.config, stored.heads))
+    return Subject(
+        family, stored.config, stored.heads, stored.tensors, tokenizer, called, licences_of(folder), token_types=used
+    )
 
 
 def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", called: str = "") -> Subject:
-    """The model of a run's checkpoint; arguments and errors as for `load_subject`."""
+    """The model of a run's checkpoint, as an export holds it; arguments and errors as for `load_subject`."""
     step = find_step(run, step, called or str(run.path))
     checkpoint = step_folder(run.checkpoints, step)
     facts = facts_of(checkpoint)
@@ -121,10 +133,14 @@ def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", call
     family, heads = family_of(config), frozenset(described["heads"])
     size = described["config"]["vocab_size"]
     params = part_of(restore_params(checkpoint), described)
-    tensors = to_hugging_face(params, family.rules(config, heads), size)
+    rules, used = family.rules(config, heads), trained_token_types(facts, run)
+    tensors = to_hugging_face(params, rules, size)
+    if used is not None:
+        tensors = with_unused_token_types(tensors, rules, used)
     tokenizer = Tokenizer(run.vocabulary)
     tokenizer.backend.encode_special_tokens = False
-    return Subject(family, with_vocabulary(config, size), heads, tensors, tokenizer, called or str(run.path))
+    config, origin = with_vocabulary(config, size), called or str(run.path)
+    return Subject(family, config, heads, tensors, tokenizer, origin, licences(facts, run), used)
 
 
 def find_step(run: RunFolder, step: int | None, called: str = "") -> int:

@@ -93,14 +93,14 @@ def _train(
     programs = Programs(job, phases, run_folder, mesh, goodput)
     programs.enter(start)
     if found:
-        begun = checkpoints.restore(start, programs.steps.abstract_state)
+        begun, started_from = checkpoints.restore(start, programs.steps.abstract_state), saved.get("started_from")
     else:
-        begun = _first_state(run_folder, job, programs.steps, goodput)
+        begun, started_from = _first_state(run_folder, job, programs.steps, goodput)
     _log_start(run_folder, job, phases, mesh, saved, range(start, stop))
     programs.compile()
     if jax.process_index() == 0:
         write_json(run_folder.path / RECIPE_FILE, plain_recipe(recipe))
-    account = Account(job, phases, mesh, saved, start, began)
+    account = Account(job, phases, mesh, saved, start, began, started_from)
     report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, schedule, goodput, others)
     agenda, profiled = Agenda(recipe, notice, stop, began), Profile(run_folder.metrics, profile)
 
@@ -156,14 +156,14 @@ def _train(
     log.info("%s: step %d of %d is done", run_folder.path, done, stop)
 
 
-def _first_state(run_folder: RunFolder, job: Job, steps: CompiledSteps, goodput: Goodput) -> State:
-    """The state at step 0, with the parameters that the recipe starts from."""
+def _first_state(run_folder: RunFolder, job: Job, steps: CompiledSteps, goodput: Goodput) -> tuple[State, Facts | None]:
+    """The state at step 0, with the parameters that the recipe starts from, and what is known of these."""
     with goodput.spent_on("compile"):
         state = steps.init()
-    if job.recipe.start_from:
-        params = starting_parameters(job.recipe.start_from, job.phases[0], Tokenizer(run_folder.vocabulary))
-        state["params"] = placed(params, steps.abstract_state["params"])
-    return state
+    if not job.recipe.start_from:
+        return state, None
+    params, facts = starting_parameters(job.recipe.start_from, job.phases[0], Tokenizer(run_folder.vocabulary))
+    return {**state, "params": placed(params, steps.abstract_state["params"])}, facts
 
 
 def _log_start(

@@ -35,10 +35,18 @@ class Account:
     - `mesh`: on which it trains.
     - `saved`: the facts of the checkpoint from which it continues, or NOTHING; `start`: that step; `began`: time.perf_counter at
       its beginning.
+    - `started_from`: what `pretrain.start` says of the model that the run began with, or None.
     """
 
     def __init__(
-        self, job: Job, phases: Phases, mesh: jax.sharding.Mesh, saved: Facts, start: int, began: float
+        self,
+        job: Job,
+        phases: Phases,
+        mesh: jax.sharding.Mesh,
+        saved: Facts,
+        start: int,
+        began: float,
+        started_from: Facts | None = None,
     ) -> None:
         self._job, self._phases, self._mesh = job, phases, mesh
         self._saved, self._start, self._began = saved, start, began
@@ -53,6 +61,7 @@ class Account:
             "mesh": dict(mesh.shape),
             "parameters": job.parameters,
             "software": software_versions(),
+            **({"started_from": started_from} if started_from else {}),
         }
 
     def after(self, done: int, tokens_seen: int, metrics: Mapping[str, float]) -> Facts:

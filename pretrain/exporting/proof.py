@@ -56,13 +56,14 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
 def _inputs(subject: Subject, texts: Sequence[str], longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The texts as a fine-tuning script would feed them: tokens, token types and attention mask, int64 [n, longest], padded.
 
-    The second half of a text is of token type 1 where the model has learnt from pairs.
+    The second half of a text is of token type 1 where the model has such a row, trained or not.
     """
     token_ids = np.full((len(texts), longest), subject.tokenizer.special.pad, np.int64)
     token_types, attends = np.zeros_like(token_ids), np.zeros_like(token_ids)
+    types = (subject.config.token_types() or ("", 1))[1]
     for row, encoding in enumerate(subject.tokenizer.backend.encode_batch(list(texts))):
         length = min(len(encoding.ids), longest)
         token_ids[row, :length] = encoding.ids[:length]
-        token_types[row, length // 2 : length] = "pair" in subject.heads
+        token_types[row, length // 2 : length] = min(1, types - 1)
         attends[row, :length] = 1
     return token_ids, token_types, attends

@@ -1,5 +1,6 @@
 """A Hugging Face folder as it lies on disk: config.json, model.safetensors and tokenizer files, without transformers or torch."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -80,6 +81,21 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
         if all(name in tensors for name, rule in needed.items() if rule in own):
             heads.add(head)
     return Stored(config, frozenset(heads), tensors)
+
+
+def licences_of(folder: Path) -> tuple[str, ...]:
+    """What the card of a folder says under `license`; unknown where it says nothing."""
+    card = folder / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
+    found = re.search(r"^license:[ \t]*(.*(?:\n[ \t]*- .*)*)", front[1], re.MULTILINE) if front else None
+    return tuple(re.findall(r"[\w.+-]*\w[\w.+-]*", found[1])) if found and found[1].strip() else ("unknown",)
+
+
+def hub_id_of(place: str) -> str:
+    """The repository of the hub whose copy in huggingface_hub's cache a folder is; empty where the path does not tell."""
+    copies = (re.fullmatch(r"models--(.+)", part) for part in Path(place).parts)
+    return next((copy[1].replace("--", "/") for copy in copies if copy), "")
 
 
 def _widest(family: Family, config: ModelConfig) -> tuple[Parameters, Rules]:

@@ -78,6 +78,35 @@ def tensor_names(shapes: Parameters, rules: Rules, *, copies: bool) -> dict[str,
     }
 
 
+def token_types_used(tensors: Mapping[str, np.ndarray], rules: Rules) -> int:
+    """The rows of the token type table but for the last ones that are copies of row 0; 1 where there is no such table."""
+    return max((_rows_used(tensors[name]) for name in _token_type_tables(rules) if name in tensors), default=1)
+
+
+def with_unused_token_types(tensors: Mapping[str, np.ndarray], rules: Rules, used: int) -> dict[str, np.ndarray]:
+    """The tensors with row 0 of the token type table in the place of the rows that no training has used.
+
+    - `used`: the first rows, which stay.
+
+    Tasks on two texts use type 1, and untrained it is noise that was drawn: as type 0 it adds nothing to what was learnt.
+    """
+    filled = dict(tensors)
+    for name in _token_type_tables(rules):
+        table = filled[name].copy()
+        table[used:] = table[0]
+        filled[name] = table
+    return filled
+
+
+def _token_type_tables(rules: Rules) -> list[str]:
+    return [rule.hugging_face for rule in rules if rule.rows == "token_types" and rule.hugging_face]
+
+
+def _rows_used(table: np.ndarray) -> int:
+    others = np.flatnonzero((table != table[0]).any(axis=1))
+    return 1 + int(others[-1]) if len(others) else 1
+
+
 def refuse_surplus(tensors: Iterable[str], known: Container[str], not_parameters: tuple[str, ...], called: str) -> None:
     """Raises InputError where a file has tensors that a model has not.
 

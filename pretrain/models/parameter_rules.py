@@ -35,6 +35,7 @@ class ParameterRule:
     - `group`: of norms and learning rates.
     - `rows`: what the first dimension after the stack counts. `vocabulary`: padded here, cut in Hugging Face's file, and its rows
       follow their pieces when a run starts from another vocabulary. `positions`: may be longer where a run starts from.
+      `token_types`: rows that no training has used are exported as copies of row 0; not in a stack.
     - `hugging_face`: the tensor's name; groups of the pattern as \\1, the layer's number as {layer}, the index along each stacked
       dimension as {0}, {1}. Empty: not exported.
     - `transposed`: stored there with the last two dimensions swapped.
@@ -49,7 +50,7 @@ class ParameterRule:
     axes: tuple[Axis, ...] = ()
     stacked: int = 0
     group: Literal["body", "table", "head"] = "body"
-    rows: Literal["", "vocabulary", "positions"] = ""
+    rows: Literal["", "vocabulary", "positions", "token_types"] = ""
     hugging_face: str = ""
     transposed: bool = False
     hugging_face_shape: tuple[int, ...] = ()

@@ -58,7 +58,7 @@ def started(place: Path, objective: tuple[Objective, Path]) -> dict[str, np.ndar
 
 
 def start(place: Path, objective: tuple[Objective, Path]) -> Parameters:
-    return starting_parameters(str(place), objective[0], Tokenizer(objective[1]))
+    return starting_parameters(str(place), objective[0], Tokenizer(objective[1])).params
 
 
 def test_rows_follow_their_pieces_and_all_else_is_the_same(other: Path, objective: tuple[Objective, Path]) -> None:
@@ -133,6 +133,8 @@ def test_a_run_goes_on_from_another_and_resumes_as_itself(
     train(third, "tiny", goes_on)
     assert [line["loss"] for line in untimed(third) if "loss" in line] == losses
     given = restore_params(step_folder(first.checkpoints, 6))
+    types = given["bert"]["embeddings"]["token_type_embeddings"]["embedding"]
+    types[1] = types[0]  # packed rows have not trained it: as an export has it
     found = start(first.path, (objective_of(tiny, read_header(second.examples)), second.vocabulary))
     for one, other in zip(jax.tree.leaves(given), jax.tree.leaves(found), strict=True):
         np.testing.assert_array_equal(

@@ -37,7 +37,7 @@ def rules(config: BertConfig, heads: frozenset[str]) -> Rules:
     return (
         _table("word_embeddings", ("tensor", "fsdp"), rows="vocabulary"),
         _table("position_embeddings", rows="positions"),
-        _table("token_type_embeddings"),
+        _table("token_type_embeddings", rows="token_types"),
         _rule("bert/embeddings/LayerNorm/scale", "bert.embeddings.LayerNorm.weight", "norm"),
         _rule("bert/embeddings/LayerNorm/bias", "bert.embeddings.LayerNorm.bias", "norm"),
         _layer("attention/self/(query|key|value)/kernel", r"attention.self.\1.weight", "matrix", "fsdp", "tensor"),
