@@ -91,6 +91,12 @@ class Tokenizer:
         self.closing = np.array([_closes(piece) for piece in pieces])
         """bool [vocabulary]: marks that close what stands before them; a row should not begin with one."""
 
+    @property
+    def lowercases(self) -> bool:
+        """Whether it takes a capital letter for the small one."""
+        normaliser = self.backend.normalizer
+        return normaliser is not None and normaliser.normalize_str("A").endswith("a")
+
     def _special_ids(self) -> SpecialIds:
         vocabulary = self.backend.get_vocab(with_added_tokens=True)
         named = _named_specials(self.folder)

@@ -1,12 +1,14 @@
-"""The model card of an export, made of the run's manifest; what the run does not know says 'unknown'."""
+"""The model card of an export, made of what the checkpoint and the run's manifest hold; what they do not know says 'unknown'."""
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
+from pretrain.checkpoints.provenance import UNKNOWN
+from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
 from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain
 
-UNKNOWN = "unknown"
 REPOSITORY_NAME = "korean-pretrain"
 BOARD_WATTS = {"A100": 400, "H100": 700, "H200": 700}
 """Board power of SXM cards in watts (NVIDIA's data sheets): an upper bound of what the card draws."""
@@ -28,39 +30,41 @@ LICENCES = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC BY-SA 4.0": "cc-by-sa-
 """Licence notes of recipes -> identifiers of the hub's metadata."""
 
 
-def model_card(manifest: Mapping[str, Any], facts: Mapping[str, Any], name: str) -> str:
+def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """README.md of an exported folder.
 
-    - `manifest`: the run folder's.
-    - `facts`: of this export: `family`, `sizes` (in words), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
-      `evaluation` (a mapping of the newest held-out figures, or None).
     - `name`: what to call the model.
+    - `prepare`: the manifest's section of that name, or empty where it is not of the checkpoint's records.
+    - `saved`: the facts of the checkpoint (`pretrain.checkpoints.facts`).
+    - `facts`: of this export: `family`, `sizes` (in words), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
+      `evaluation` (a mapping of the newest held-out figures, or None), `licences`, `started_from` (of `pretrain.start`, or None),
+      `token_types` (rows of that table), `token_types_trained` (by this run; in all, or None), `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
+      `tokenizer` (WordPiece, Unigram, BPE), `lowercase`, `dropout` (config.json's, or None).
     """
-    prepare, train = manifest.get("prepare", {}), manifest.get("train", {})
-    data, written = prepare.get("recipe", {}), train.get("training_recipe")
-    recipe = training_recipe_from_plain(written) if written else None
+    recipe = training_recipe_from_plain(saved["recipe"])
     sections = [
-        _front_matter(data, facts),
-        f"# {name}\n\n{_summary(data, recipe, facts)}",
-        _corpora(data, prepare),
-        _preprocessing(data),
-        _tokenizer(data, facts),
-        _training(recipe, train, facts),
-        _hardware(train),
+        _front_matter(facts),
+        f"# {name}\n\n{_summary(recipe, facts)}",
+        *([_base_model(facts)] if facts["started_from"] else []),
+        corpora(prepare, facts),
+        preprocessing(prepare),
+        tokenizer(prepare, facts),
+        _training(recipe, saved, facts),
+        _hardware(saved.get("parts", [])),
         _use(facts),
-        _citation(name, manifest),
+        _citation(name, saved),
     ]
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(data: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    licences = {source["licence"] for source in data.get("sources", [])}
-    licence = LICENCES.get(next(iter(licences)), "other") if len(licences) == 1 else "other"
-    mask = facts["mask_token"]
+def _front_matter(facts: Mapping[str, Any]) -> str:
+    """The metadata that the hub reads. A `base_model` must be a repository's id there: it refuses paths."""
+    mask, base = facts["mask_token"], facts["started_from"]
     lines = [
         "---",
         "language: ko",
-        f"license: {UNKNOWN if not licences or UNKNOWN in licences else licence}",
+        f"license: {_licence(facts['licences'])}",
+        *([f"base_model: {base.get('hub_id') or f'{UNKNOWN}  # {place_name(base)}'}"] if base else []),
         "library_name: transformers",
         "pipeline_tag: fill-mask",
         "tags:",
@@ -75,90 +79,44 @@ def _front_matter(data: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _summary(data: Mapping[str, Any], recipe: TrainingRecipe | None, facts: Mapping[str, Any]) -> str:
+def _licence(notes: Sequence[str]) -> str:
+    """The hub's identifier of what these licences are together."""
+    known = {LICENCES.get(note, note) for note in notes}
+    if UNKNOWN in known:
+        return UNKNOWN
+    return known.pop() if len(known) == 1 and known <= set(LICENCES.values()) else "other"
+
+
+def _summary(recipe: TrainingRecipe, facts: Mapping[str, Any]) -> str:
     heads = f"masked-language-model and {facts['pairs']} heads" if facts["pairs"] else "a masked-language-model head"
-    method = recipe.objective.method if recipe else UNKNOWN
+    base = facts["started_from"]
+    begun = f"Continued from `{place_name(base)}`" if base else "Pretrained from scratch"
     return (
-        f"A Korean {facts['family']} of {facts['sizes']}, with {heads}; {facts['parameters']:,} parameters. Pretrained from "
-        f"scratch with {method} (unit: {data.get('word_unit', UNKNOWN)}) in JAX by {REPOSITORY_NAME}, exported at step "
+        f"A Korean {facts['family']} of {facts['sizes']}, with {heads}; {facts['parameters']:,} parameters. {begun} with "
+        f"{recipe.objective.method} (unit: {facts['word_unit']}) in JAX by {REPOSITORY_NAME}, exported at step "
         f"{facts['step']:,}.\n\n"
         "```python\nfrom transformers import pipeline\n\n"
         f'pipeline("fill-mask", model="PATH_OR_NAME")("대한민국의 수도는 {facts["mask_token"]}이다.")\n```'
     )
 
 
-def _corpora(data: Mapping[str, Any], prepare: Mapping[str, Any]) -> str:
-    records = prepare.get("records", {})
-    tokens, rows = records.get("tokens", {}), records.get("rows", {})
-    lines = [
-        f"| {source['name'] or source['format']} | {source['format']} | {_category(source)} | {source['licence']} | "
-        f"{source.get('weight', 1.0):g} |"
-        for source in data.get("sources", [])
-    ]
-    table = "\n".join(
-        [
-            "| corpus | format | category | licence | weight |",
-            "|---|---|---|---|---|",
-            *(lines or [f"|{f' {UNKNOWN} |' * 5}"]),
-        ]
-    )
-    size = f"{tokens['train']:,} tokens in {rows['train']:,} rows" if tokens else UNKNOWN
-    return f"## Training text\n\n{table}\n\nAfter preprocessing: {size}."
-
-
-def _category(source: Mapping[str, Any]) -> str:
-    """What a source says of the kind of its text; manifests of older runs do not know the fields."""
-    field = source.get("category_field", "")
-    return f"by field {field}" if field else source.get("category", "")
-
-
-def _preprocessing(data: Mapping[str, Any]) -> str:
-    if not data:
-        return f"## Preprocessing\n\n{UNKNOWN}"
-    korean, length, contamination = data["korean"], data["length"], data["decontamination"]
-    near = data.get("near_duplicates", {"enabled": False})  # absent where the run is older than the step
-    repeats = data["clean"].get("max_repeats")
-    benchmarks = ", ".join(path.rstrip("/").split("/")[-1] for path in contamination["benchmarks"])
-    lines = [
-        "- HTML entities, NFC and control characters mended"
-        + "".join(f"; {name.replace('_', ' ')} removed" for name, on in data["clean"].items() if on is True)
-        + (f"; runs of one letter cut to {repeats}" if repeats else ""),
-        f"- exact duplicates of documents {'dropped' if data['drop_duplicates'] else 'kept'}",
-        f"- near duplicates (Jaccard similarity of character {near['ngram']}-grams from {near['threshold']}) dropped"
-        if near["enabled"]
-        else "- near duplicates of documents kept",
-        f"- sentences split with {data['sentences']['splitter'].upper()} 1.3.1",
-        f"- sentences dropped with less than {korean['min_hangul_share']:.0%} Hangul letters or more than "
-        f"{korean['max_han_kana']} Han and Kana characters",
-        f"- texts shorter than {length['min_chars']} characters dropped (unit: {length['unit']})",
-        f"- decontaminated by BM25 over character {contamination['ngram']}-grams against {benchmarks} "
-        f"(threshold {contamination['threshold']}, {contamination['on_contaminated']} removed)"
-        if benchmarks
-        else "- not decontaminated against any benchmark",
-        "- personal information: not detected and not replaced",
-    ]
-    return "## Preprocessing\n\n" + "\n".join(lines)
-
-
-def _tokenizer(data: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    vocabulary = data.get("vocabulary", {})
-    if vocabulary.get("given"):
-        origin = f"given ({vocabulary['given'].rstrip('/').split('/')[-1]})"
-    elif vocabulary:
-        origin = f"BPE on Mecab-ko morphemes (scheme {vocabulary['scheme']}), {vocabulary['unused']} unused rows"
-    else:
-        origin = UNKNOWN
+def _base_model(facts: Mapping[str, Any]) -> str:
+    base = facts["started_from"]
     return (
-        f"## Tokenizer\n\nWordPiece, {facts['vocab_size']:,} rows, {origin}. No morphological analyser is needed to use it. "
-        f"At most {facts['max_length']} tokens."
+        f"## Base model\n\n`{place_name(base)}`; its licence: {', '.join(base.get('licences', [UNKNOWN]))}, which holds for "
+        "this model beside those of the corpora below. What text it had seen, and whether personal information was replaced "
+        f"there, its own card must say: {UNKNOWN} here. Training text, preprocessing, steps and hours below are of this run."
     )
 
 
-def _training(recipe: TrainingRecipe | None, train: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    if recipe is None:
-        return f"## Training\n\n{UNKNOWN}"
-    evaluation = facts.get("evaluation") or {}
-    tokens_seen = train.get("tokens_seen")
+def place_name(base: Mapping[str, Any]) -> str:
+    """What a card calls a place that a run started from: the hub's id, or the end of the path, which may name a person's folders."""
+    path = PurePosixPath(base["place"])
+    return str(base.get("hub_id") or (f"{path.parent.name}/{path.name}" if path.name == "export" else path.name))
+
+
+def _training(recipe: TrainingRecipe, saved: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    evaluation, tokens_seen = facts.get("evaluation") or {}, saved.get("tokens_seen")
     phases = [
         f"- {phase.share:.0%} of the steps with {phase.global_batch_size or recipe.global_batch_size:,} rows of "
         f"{phase.length} tokens{''.join(f', {setting}' for setting in phase.settings)}"
@@ -182,10 +140,13 @@ def _training(recipe: TrainingRecipe | None, train: Mapping[str, Any], facts: Ma
 
 def _optimizer(optimizer: Optimizer) -> str:
     betas = f", betas {optimizer.beta1:g} and {optimizer.beta2:g}" if optimizer.name != "adafactor" else ""
+    if optimizer.name != "adafactor" and not optimizer.bias_correction:
+        betas += " without bias correction"
     momentum = f", momentum {optimizer.momentum:g}" if optimizer.name == "muon" else ""
+    counted = " counted from step 0" if optimizer.decay_from == "start" else ""
     return (
         f"{OPTIMIZERS[optimizer.name]}, peak learning rate {optimizer.learning_rate:g}, {optimizer.warmup_steps:,} warmup "
-        f"steps, then {SCHEDULES[optimizer.schedule]}, weight decay {optimizer.weight_decay:g}{betas}{momentum}, "
+        f"steps, then {SCHEDULES[optimizer.schedule]}{counted}, weight decay {optimizer.weight_decay:g}{betas}{momentum}, "
         f"gradient norm clipped at {optimizer.clip_norm:g}"
     )
 
@@ -194,11 +155,10 @@ def _figure(evaluation: Mapping[str, Any], name: str) -> str:
     return f"{evaluation[name]:.4f}" if name in evaluation else UNKNOWN
 
 
-def _hardware(train: Mapping[str, Any]) -> str:
-    """Devices, hours and carbon, over all the parts in which the run was trained."""
-    parts = train.get("parts", [])
+def _hardware(parts: Sequence[Mapping[str, Any]]) -> str:
+    """Devices, hours and carbon, over all the parts in which the run was trained until its checkpoint."""
     devices = ", then ".join(dict.fromkeys(f"{part['devices']} x {part['device_kind']}" for part in parts)) or UNKNOWN
-    hours = f"{train['seconds'] / 3600:.2f}" if parts else UNKNOWN
+    hours = f"{sum(part['seconds'] for part in parts) / 3600:.2f}" if parts else UNKNOWN
     return f"## Hardware\n\n- devices: {devices}\n- hours of training: {hours}\n- estimated carbon: {_carbon(parts)}"
 
 
@@ -226,15 +186,41 @@ def _use(facts: Mapping[str, Any]) -> str:
     )
     return (
         "## Intended use\n\nFine-tuning on Korean understanding tasks (classification, tagging, span extraction) and filling "
-        f"masks. It does not generate text. {pooler}\n\n"
+        f"masks. It does not generate text. {pooler}{_token_types(facts)}{_dropout(facts)}\n\n"
         "## Risks\n\nThe model repeats the bias, the errors and the opinions of its training text, and may complete sentences "
         "with offensive or false words, or with personal information that stood there. It was not filtered for toxicity. "
         "Check it on your own task and groups of people before you use it in decisions about them."
     )
 
 
-def _citation(name: str, manifest: Mapping[str, Any]) -> str:
-    code = manifest.get("train", {}).get("software", {}).get("code", UNKNOWN)
+def _token_types(facts: Mapping[str, Any]) -> str:
+    """A sentence on the rows of the token type table that this run did not train; empty where there are none."""
+    here, in_all = facts["token_types_trained"]
+    rows = facts["token_types"]
+    if rows <= here:
+        return ""
+    if in_all is None:
+        return f" Whether token type 1, which tasks on two texts use, was ever trained: {UNKNOWN}."
+    if in_all > here:
+        return f" Token type 1, which tasks on two texts use, was not trained here: its row is that of `{place_name(facts['started_from'])}`."
+    if rows == here + 1:
+        return (
+            f" Token type {here}, which tasks on several texts use, was never trained: its row is a copy of type 0's."
+        )
+    return f" Token types {here} to {rows - 1}, which tasks on several texts use, were never trained: copies of type 0's row."
+
+
+def _dropout(facts: Mapping[str, Any]) -> str:
+    dropout = facts["dropout"]
+    return (
+        ""
+        if dropout is None
+        else f" config.json names the dropout of fine-tuning, {dropout:g}, and not that of pretraining."
+    )
+
+
+def _citation(name: str, saved: Mapping[str, Any]) -> str:
+    code = saved.get("software", {}).get("code", UNKNOWN)
     key = "".join(character for character in name.lower() if character.isalnum())
     return (
         "## Citation\n\n```bibtex\n"

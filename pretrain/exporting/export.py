@@ -15,6 +15,7 @@ from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json, sha256_of_file, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints.facts import exported_models, header_of
+from pretrain.checkpoints.provenance import own_token_types, prepared, started_from
 from pretrain.checkpoints.verify import MANIFEST, Facts, facts_of, step_folder
 from pretrain.devices.available import available_devices
 from pretrain.exporting.card import model_card
@@ -145,7 +146,7 @@ def _checkpoint_hash(folder: RunFolder, step: int) -> str:
 def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject) -> dict[str, Any]:
     """Writes one model's folder and returns what its card says of it."""
     fresh.mkdir(exist_ok=True)
-    header = header_of(saved, folder)
+    header, data = header_of(saved, folder), prepared(saved, folder)
     configuration = subject.family.config_to_json(subject.config, subject.vocab_size, header.pad_id, subject.heads)
     write_folder(fresh, subject.tensors, configuration)
     for name in TOKENIZER_FILES:
@@ -155,20 +156,31 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject) -> di
     names = read_json(fresh / "tokenizer_config.json") or {}
     max_length = (subject.config.longest_row() or ("", header.length))[1]
     write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": max_length})
+    tokenizer = Tokenizer(fresh)
     facts = {
         "family": subject.family.title,
         "sizes": subject.config.in_words(),
+        "licences": subject.licences,
+        "started_from": started_from(saved),
+        "token_types": (subject.config.token_types() or ("", 1))[1],
+        "token_types_trained": (own_token_types(saved, folder), subject.token_types),
+        "word_unit": header.word_unit,
+        "train_tokens": header.tokens["train"],
+        "train_rows": header.rows["train"],
         "tags": [subject.family.name],
         "step": saved["step"],
         "pairs": header.pair_task.replace("_", "-") if "pair" in subject.heads else "",
         "parameters": sum(math.prod(tensor.shape) for tensor in subject.tensors.values()),
         "vocab_size": subject.vocab_size,
-        "mask_token": Tokenizer(fresh).pieces[header.mask_id],
+        "mask_token": tokenizer.pieces[header.mask_id],
+        "dropout": configuration.get("hidden_dropout_prob"),
+        "tokenizer": type(tokenizer.backend.model).__name__,
+        "lowercase": tokenizer.lowercases,
         "max_length": max_length,
         "evaluation": evaluation_at(folder, saved["step"]),
     }
     name = f"{folder.path.resolve().name}-{subject.family.name}"
-    (fresh / CARD).write_text(model_card(folder.manifest(), facts, name), encoding="utf-8")
+    (fresh / CARD).write_text(model_card(name, data, saved, facts), encoding="utf-8")
     return facts
 
 

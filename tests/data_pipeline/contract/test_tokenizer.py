@@ -24,6 +24,7 @@ from data_pipeline.contract.tokenizer import (
     normalizer,
     read_vocabulary_file,
 )
+from data_pipeline.contract.unigram import unigram_files
 
 PIECES = (*"가나다학교에서는ab1.,!漢#[]", "학교", "##에서", "##교", "##는", "##다", "##나", "##b", "MASK", "##1")
 VOCABULARY = (*SPECIAL_TOKENS, "[unused0]", *PIECES)
@@ -264,3 +265,13 @@ def test_isolated_characters_are_words_of_their_own() -> None:
         assert len(backend.pre_tokenizer.pre_tokenize_str(f"가{character}나")) == 3 or character == "漢"
     for character in "가ㅋa1\u1100":
         assert not is_isolated(character)
+
+
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_a_tokenizer_knows_whether_it_lower_cases(lowercase: bool, tmp_path: Path) -> None:
+    assert Tokenizer(folder_of(tmp_path, lowercase=lowercase)).lowercases == lowercase
+    (tmp_path / "unigram").mkdir()
+    pieces = [(piece, 0.0) for piece in SPECIAL_TOKENS] + [("\u2581", -1.0), ("a", -2.0)]
+    for name, content in unigram_files(pieces, lowercase).items():
+        (tmp_path / "unigram" / name).write_text(content, encoding="utf-8")
+    assert Tokenizer(tmp_path / "unigram").lowercases == lowercase

@@ -1,0 +1,276 @@
+"""The model card says what checkpoint and manifest hold of a run, and `unknown` where they hold nothing."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_run import changed
+
+from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.records import read_header
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.recipe import DataRecipe, LengthFilter, Pseudonyms, Source, Vocabulary
+from pretrain.checkpoints.provenance import licences
+from pretrain.checkpoints.verify import facts_of, step_folder
+from pretrain.exporting.export import export
+from pretrain.hugging_face.folder import hub_id_of, licences_of
+from pretrain.recipe import TrainingRecipe
+from pretrain.train import train
+
+pytestmark = pytest.mark.usefixtures("shared_programs")
+DATA = DataRecipe(sources=(Source("text", "a.txt", name="letters", licence="CC0"),))
+COUNTS = {"email": 1005, "mobile": 5}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """Four steps with a checkpoint after each second."""
+    from tiny_run import TINY, write_records
+
+    run = RunFolder(tmp_path_factory.mktemp("card") / "run")
+    run.path.mkdir()
+    write_records(run.examples)
+    train(run, "tiny", changed(TINY, max_steps=4, evaluation={"rows": 0}))
+    return run
+
+
+@pytest.fixture
+def run(trained: RunFolder, tmp_path: Path) -> RunFolder:
+    shutil.copytree(trained.path, tmp_path / "run")
+    return RunFolder(tmp_path / "run")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proof is other tests' business."""
+    monkeypatch.setattr("pretrain.exporting.export.prove", lambda *_: "not proven")
+
+
+def prepared(run: RunFolder, data: DataRecipe = DATA, **facts: Any) -> None:
+    """Writes what prepare says of a run; a fact of None is left out, as older code did."""
+    header = read_header(run.examples)
+    records = {"fingerprint": header.fingerprint, "rows": header.rows, "tokens": header.tokens}
+    section = {"recipe": plain(data), "records": records, "other_records": {}, "personal_data": COUNTS, **facts}
+    run.record("prepare", {name: value for name, value in section.items() if value is not None})
+
+
+def card_of(run: RunFolder, step: int | None = None) -> str:
+    to = run.path.parent / f"exported-{step}"
+    export(run, step, to)
+    return (to / "README.md").read_text(encoding="utf-8")
+
+
+def metadata(card: str) -> dict[str, str]:
+    return dict(re.findall(r"^(license|base_model): (.*)$", card, re.MULTILINE))
+
+
+def personal_data(card: str) -> str:
+    (line,) = re.findall(r"^- personal information: (.*)$", card, re.MULTILINE)
+    return str(line)
+
+
+def test_replaced_personal_data_are_told_by_type_and_number(run: RunFolder) -> None:
+    prepared(run, changed(DATA, pseudonyms={"plate": False, "bank_account": False}))
+    told = personal_data(card_of(run))
+    assert "replaced by fake values of the same form. Replaced: email (1,005), mobile (5)" in told
+    assert "looked for and not found: url, ip address, mention, landline, resident number" in told
+    assert told.endswith("not looked for: bank account, plate")
+
+
+def test_where_nothing_was_found_nothing_is_said_to_be_replaced(run: RunFolder) -> None:
+    prepared(run, personal_data={})
+    assert "of the same form. Looked for and not found: email, url" in personal_data(card_of(run))
+
+
+OFF = dict.fromkeys((field for field, on in vars(Pseudonyms()).items() if on and field != "enabled"), False)
+
+
+@pytest.mark.parametrize("settings", [{"enabled": False}, OFF], ids=["step off", "every type off"])
+def test_personal_data_that_were_left_are_said_to_be(settings: dict[str, bool], run: RunFolder) -> None:
+    prepared(run, changed(DATA, pseudonyms=settings), personal_data={})
+    assert personal_data(card_of(run)) == "not detected and not replaced"
+
+
+def test_manifests_of_older_code_say_less(run: RunFolder) -> None:
+    prepared(run, personal_data=None)
+    told = personal_data(card_of(run))
+    assert "Replaced: email, url" in told
+    assert "address (how many: unknown)" in told
+    before_the_step = plain(DATA)
+    del before_the_step["pseudonyms"]
+    prepared(run, recipe=before_the_step, personal_data=None)
+    shutil.rmtree(run.path.parent / "exported-None")
+    assert personal_data(card_of(run)) == "not detected and not replaced"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "told"),
+    [
+        (Vocabulary(), "learnt by BPE from counts of Mecab-ko morphemes (scheme continuation), 500 of them [unusedN]"),
+        (Vocabulary(scheme="klue"), "learnt by BPE from counts of Mecab-ko morphemes (scheme klue)"),
+        (Vocabulary(scheme="plain", lowercase=True), "learnt by BPE from counts of eojeols"),
+        (Vocabulary(model="unigram", scheme="plain"), "learnt by SentencePiece from counts of eojeols"),
+        (Vocabulary(given="some/where/their-bert/"), "given (their-bert)"),
+    ],
+    ids=["continuation", "klue", "plain", "unigram", "given"],
+)
+def test_the_card_says_from_what_the_vocabulary_was_learnt(vocabulary: Vocabulary, told: str, run: RunFolder) -> None:
+    prepared(run, changed(DATA, vocabulary=vars(vocabulary)))
+    # What the tokenizer is, its own files say: here a cased WordPiece, whatever the recipe.
+    assert f"## Tokenizer\n\nWordPiece, cased, 200 entries, {told}" in card_of(run)
+
+
+def test_lengths_of_single_sources_are_told(run: RunFolder) -> None:
+    news = Source("text", "b.txt", name="news", licence="CC0", length=LengthFilter(200, "sentence"))
+    prepared(run, changed(DATA, sources=(*DATA.sources, news)))
+    assert "- texts shorter than 10 characters dropped (unit: document); of news 200 (sentence)" in card_of(run)
+
+
+def test_a_run_from_scratch_has_no_base_model_and_the_licence_of_its_text(run: RunFolder) -> None:
+    prepared(run)
+    card = card_of(run)
+    assert "Pretrained from scratch with whole-word masking (unit: bert_word)" in card
+    assert metadata(card) == {"license": "cc0-1.0"}
+    assert "## Base model" not in card
+
+
+@pytest.mark.parametrize(
+    ("corpora", "base", "licence"),
+    [
+        (["CC0"], "cc0-1.0", "cc0-1.0"),
+        (["CC0"], "apache-2.0", "other"),
+        (["CC0"], None, "unknown"),
+        (["unknown"], "apache-2.0", "unknown"),
+        (["CC0", "MIT"], "mit", "other"),
+        (["agreement"], "agreement", "other"),
+    ],
+)
+def test_a_run_that_continues_another_model_names_it_and_counts_its_licence_in(
+    corpora: list[str],
+    base: str | None,
+    licence: str,
+    trained: RunFolder,
+    tiny: TrainingRecipe,
+    new_run: Callable[..., RunFolder],
+    tmp_path: Path,
+) -> None:
+    start = tmp_path / "their-bert"
+    export(trained, None, start)
+    (start / "README.md").write_text("---\nlanguage: ko\n" + (f"license: {base}\n" if base else "") + "---\n# Theirs\n")
+    run = new_run()
+    train(run, "tiny", changed(tiny, start_from=str(start), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
+    prepared(run, changed(DATA, sources=tuple(Source("text", "a", licence=each) for each in corpora)))
+    card = card_of(run)
+    assert "Continued from `their-bert` with whole-word masking" in card
+    assert "from scratch" not in card
+    assert f"## Base model\n\n`their-bert`; its licence: {base or 'unknown'}," in card
+    assert str(tmp_path) not in card
+    # The hub refuses paths there, so that the place stands in a comment.
+    assert metadata(card) == {"license": licence, "base_model": "unknown  # their-bert"}
+
+
+def test_a_copy_from_the_hub_is_the_base_model_by_its_id(
+    trained: RunFolder, tiny: TrainingRecipe, new_run: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    start = tmp_path / "hub" / "models--klue--bert-base" / "snapshots" / "0123abc"
+    export(trained, None, start)
+    run = new_run()
+    train(run, "tiny", changed(tiny, start_from=str(start), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
+    card = card_of(run)
+    assert metadata(card)["base_model"] == "klue/bert-base"
+    assert "Continued from `klue/bert-base`" in card
+
+
+def test_a_start_from_a_run_has_the_licences_of_its_text_and_of_its_own_start(
+    run: RunFolder, tiny: TrainingRecipe, new_run: Callable[..., RunFolder]
+) -> None:
+    prepared(run)
+    second, third = new_run("second"), new_run("third")
+    for later, start, licence in ((second, run, "MIT"), (third, second, "agreement")):
+        train(
+            later,
+            "tiny",
+            changed(tiny, start_from=str(start.path), max_steps=3, stop_at_step=1, evaluation={"rows": 0}),
+        )
+        prepared(later, changed(DATA, sources=(Source("text", "a", licence=licence),)))
+    assert licences(facts_of(step_folder(third.checkpoints, 1)), third) == ("agreement", "MIT", "CC0")
+    assert "`second`; its licence: MIT, CC0, which" in card_of(third)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("---\nlicense: mit\n---\n", ("mit",)),
+        ('---\nlanguage: ko\nlicense: "cc-by-sa-4.0"\ntags:\n- x\n---\n', ("cc-by-sa-4.0",)),
+        ("---\nlicense:\n- mit\n- apache-2.0\ntags:\n- x\n---\n", ("mit", "apache-2.0")),
+        ("---\nlicense:\n---\n", ("unknown",)),
+        ("---\ntags:\n- mit\n---\nlicense: mit\n", ("unknown",)),
+        ("# A card without metadata\n", ("unknown",)),
+        (None, ("unknown",)),
+    ],
+)
+def test_a_folders_licence_is_what_its_card_says(text: str | None, found: tuple[str, ...], tmp_path: Path) -> None:
+    if text is not None:
+        (tmp_path / "README.md").write_text(text)
+    assert licences_of(tmp_path) == found
+
+
+def test_only_a_path_in_the_hubs_cache_tells_an_id() -> None:
+    assert hub_id_of("/x/models--klue--bert-base/snapshots/1") == "klue/bert-base"
+    assert hub_id_of("/x/models--gpt2/snapshots/1") == "gpt2"
+    assert hub_id_of("klue/bert-base") == hub_id_of("gs://bucket/runs/a") == ""
+
+
+def test_the_card_of_an_earlier_checkpoint_tells_of_that_one(run: RunFolder) -> None:
+    early, late = (facts_of(step_folder(run.checkpoints, step)) for step in (2, 4))
+    assert early["tokens_seen"] < late["tokens_seen"]
+    for step, facts in ((2, early), (4, late)):
+        assert f"- {step} of 4 steps of 16 rows; tokens seen: {facts['tokens_seen']:,}\n" in card_of(run, step)
+
+
+def test_a_run_that_has_not_ended_has_a_card_too(run: RunFolder) -> None:
+    """A start that was killed, or that is still at work, has not written the manifest's section `train`."""
+    manifest = run.manifest()
+    del manifest["train"]
+    run.manifest_path.write_text(json.dumps(manifest))
+    card = card_of(run)
+    assert "A Korean BERT of 2 layers, 32 wide" in card
+    assert re.search(r"devices: 8 x cpu\n- hours of training: 0\.\d\d\n", card)
+    assert "code version unknown" not in card
+
+
+def test_an_account_of_other_records_is_not_taken_for_the_checkpoints(run: RunFolder) -> None:
+    prepared(run, records={"fingerprint": "prepared again", "rows": {"train": 9}, "tokens": {"train": 99_999}})
+    card = card_of(run)
+    assert "## Preprocessing\n\nunknown" in card
+    assert "| unknown | unknown |" in card
+    assert "entries, learnt from: unknown" in card
+    assert metadata(card)["license"] == "unknown"
+    header = read_header(run.examples)
+    assert f"After preprocessing: {header.tokens['train']:,} tokens in {header.rows['train']:,} rows." in card
+
+
+def test_a_run_without_any_account_says_unknown(run: RunFolder) -> None:
+    card = card_of(run)
+    assert card.count("unknown") > 10
+    assert "not detected" not in card
+    assert "morphemes" not in card
+
+
+def test_settings_that_are_not_usual_are_told(
+    tiny: TrainingRecipe, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run()
+    switches = {"bias_correction": False, "decay_from": "start"}
+    recipe = changed(tiny, max_steps=3, stop_at_step=1, evaluation={"rows": 0}, optimizer=switches)
+    train(
+        run, "tiny", changed(recipe, model={"exported_dropout": 0.2}, objective={"masking": {"replace_unit": "word"}})
+    )
+    card = card_of(run)
+    assert "linear decay counted from step 0, weight decay 0.01, betas 0.9 and 0.999 without bias correction" in card
+    assert "10% replaced at random, all pieces of a word alike" in card
+    assert "config.json names the dropout of fine-tuning, 0.2, and not that of pretraining." in card
