@@ -256,13 +256,14 @@ def test_a_row_is_masked_the_same_alone_and_in_any_batch() -> None:
         np.testing.assert_array_equal(np.asarray(in_whole)[order], some)
 
 
-def test_eight_devices_give_the_masks_of_one_without_a_collective() -> None:
+@pytest.mark.parametrize("unit", ["token", "word"])
+def test_eight_devices_give_the_masks_of_one_without_a_collective(unit: str) -> None:
     mesh = jax.make_mesh((4, 2), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
     rows, everywhere = NamedSharding(mesh, PartitionSpec(("data", "fsdp"))), NamedSharding(mesh, PartitionSpec())
 
     def expand_and_mask(record: dict[str, jax.Array], key: jax.Array, row_ids: jax.Array) -> tuple[Rows, MaskedRows]:
         expanded = expand_rows(record, "packed", PAD)
-        return expanded, masked(expanded.tokens, expanded.word_starts, key, row_ids)
+        return expanded, masked(expanded.tokens, expanded.word_starts, key, row_ids, replace_unit=unit)
 
     tokens, word_starts = random_rows(FEW, LENGTH)
     row_ids, key = np.arange(FEW), step_key(5)
@@ -278,7 +279,9 @@ def test_eight_devices_give_the_masks_of_one_without_a_collective() -> None:
 
     expanded, on_eight = program(record, key, row_ids)
     np.testing.assert_array_equal(expanded.word_starts, word_starts)
-    for from_one, from_eight in zip(jitted(tokens, word_starts, key, row_ids), on_eight, strict=True):
+    for from_one, from_eight in zip(
+        jitted(tokens, word_starts, key, row_ids, replace_unit=unit), on_eight, strict=True
+    ):
         assert (len(from_one.sharding.device_set), len(from_eight.sharding.device_set)) == (1, 8)
         np.testing.assert_array_equal(from_one, from_eight)
 
