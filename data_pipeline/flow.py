@@ -48,7 +48,7 @@ class Stages:
         ]
         self.inputs = [file for *_, file in self._files]
         self.report: dict[str, Any] = {}
-        self._source_of: list[Source] = []  # of each task of the stage sentences, and of those after it
+        self.source_of: list[Source] = []  # of each task of the stage sentences, and of those after it
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
         with StageProgress(stage, tasks, unit) as progress:
@@ -205,9 +205,9 @@ class Stages:
         split = self.split(documents, survivors)
         matches = self.matches(split, index)
         formulae = self.formulae(matches)
-        self._source_of = [source for source, _ in self._sources_of_parts(documents)]
+        self.source_of = [source for source, _ in self._sources_of_parts(documents)]
         tasks = []
-        for number, (done, source) in enumerate(zip(split, self._source_of, strict=True)):
+        for number, (done, source) in enumerate(zip(split, self.source_of, strict=True)):
             inputs = {
                 **done.task.inputs,
                 "split": _outputs([done], ""),
@@ -225,8 +225,7 @@ class Stages:
         recipe = self.recipe.vocabulary
         how = {"model": recipe.model, "scheme": recipe.scheme, "lowercase": recipe.lowercase}
         weights = [
-            source.weight if source.vocabulary_weight is None else source.vocabulary_weight
-            for source in self._source_of
+            source.weight if source.vocabulary_weight is None else source.vocabulary_weight for source in self.source_of
         ]
         tasks = [
             self._task(
@@ -298,7 +297,7 @@ class Stages:
                 {"part": _outputs([done], PART), "vocabulary": files},
                 {**parameters, "mixture": self._mixture(source.weight)},
             )
-            for done, source in zip(sentences, self._source_of, strict=True)
+            for done, source in zip(sentences, self.source_of, strict=True)
         ]
         done_tasks = self._stage("records", tasks)
         fetch(tasks[0], _outputs(done_tasks, ""))

@@ -59,7 +59,7 @@ def _prepare(recipe_name: str, run: Stages) -> None:
     sentences = run.sentences(documents, survivors, index)
     vocabulary = run.vocabulary(sentences)
     records = run.records(sentences, vocabulary)
-    headers = publish_run(run.folder, run.recipe, run.report, vocabulary, records)
+    headers = publish_run(run.folder, run.recipe, run.report, vocabulary, records, run.source_of)
     run.folder.record("prepare", _facts(recipe_name, run, headers))
 
 

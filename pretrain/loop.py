@@ -1,5 +1,6 @@
 """Steps one after the other, with the programs of each phase."""
 
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -10,13 +11,13 @@ import jax.numpy as jnp
 from data_pipeline.contract.records import row_fields
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.input.batches import abstract_batch
+from pretrain.input.batches import MOST_SOURCES, abstract_batch
 from pretrain.input.phases import Phases
 from pretrain.job import Job
 from pretrain.models.core.layers import Parameters
 from pretrain.monitoring.goodput import Goodput
 from pretrain.monitoring.predictions import PredictionSample
-from pretrain.objectives.protocols import Batch
+from pretrain.objectives.protocols import Batch, Sums
 from pretrain.optimization.step import CompiledSteps, Metrics, State, compile_train_step, make_steps
 
 log = logging.getLogger(__name__)
@@ -70,13 +71,27 @@ class Programs:
             *(recipe.global_batch_size, self._phase.header.length, time.perf_counter() - began),
         )
         if self.held_out:
-            self._sample = PredictionSample(self._objective, self.held_out(0), self._tokenizer, self._mesh)
+            if "" in self.held_out.names and any(self.held_out.names):
+                log.info("only the %d sources with the most held-out rows have losses of their own", MOST_SOURCES)
+            self._sample = PredictionSample(self._objective, self.held_out, self._tokenizer, self._mesh)
 
     def evaluate(self, params: Parameters) -> tuple[dict[str, float], str]:
-        """`evaluation_loss` and the objective's other metrics over all held-out rows, and what the model says of the first ones."""
+        """Metrics of all held-out rows, and what the model says of a few of them.
+
+        The metrics are `evaluation_loss`, the objective's others, and, where there are several sources, `evaluation_loss/SOURCE`.
+        """
         assert self.held_out
-        sums = self.steps.evaluate(params, self.held_out(0))
-        for index in range(1, len(self.held_out)):
-            sums = jax.tree.map(jnp.add, sums, self.steps.evaluate(params, self.held_out(index)))
-        scores = jax.device_get(self._metrics(sums))
-        return {f"evaluation_{name}": float(value) for name, value in scores.items()}, self._sample.markdown(params)
+        of_source: dict[str, Sums] = {}
+        for index, name in enumerate(self.held_out.names):
+            sums = self.steps.evaluate(params, self.held_out(index))
+            of_source[name] = _added(of_source[name], sums) if name in of_source else sums
+        scores = jax.device_get(self._metrics(functools.reduce(_added, of_source.values())))
+        found = {f"evaluation_{name}": float(value) for name, value in scores.items()}
+        if len(of_source) > 1:
+            losses = jax.device_get({name: self._metrics(sums)["loss"] for name, sums in of_source.items() if name})
+            found |= {f"evaluation_loss/{name}": float(loss) for name, loss in losses.items()}
+        return found, self._sample.markdown(params)
+
+
+def _added(one: Sums, other: Sums) -> Sums:
+    return jax.tree.map(jnp.add, one, other)

@@ -220,6 +220,7 @@ def test_export_of_an_earlier_step_elsewhere(
 def test_inspect_shows_labels_and_predictions(run: Run, printed_by: Callable[..., str]) -> None:
     shown = printed_by("pretrain", "inspect", run.folder, "--rows", "2")
     assert "the batch of step 7" in shown
+    assert "row 1 (sample): " in shown
     assert "right: " in shown
     before_training = printed_by("pretrain", "inspect", run.folder, "--step", "3", "--rows", "1")
     assert "the batch of step 4" in before_training

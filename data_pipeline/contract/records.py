@@ -13,9 +13,9 @@ A record holds
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -42,6 +42,8 @@ class RecordsHeader:
     - `rows`, `tokens`: by split (`train`, `evaluation`); tokens without padding.
     - `tokenizer_sha256`: hash of the tokenizer's files; `fingerprint`: hash of every record in order.
     - `target_length`: of the layout `source_target`; 0 in others.
+    - `sources`: by split, name and rows of each source in the order in which they are stored; empty in records prepared before
+      headers had it.
     """
 
     layout: Layout
@@ -61,6 +63,7 @@ class RecordsHeader:
     fingerprint: str
     format_version: int = FORMAT_VERSION
     target_length: int = 0
+    sources: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
     @property
     def has_pairs(self) -> bool:
@@ -76,6 +79,23 @@ class RecordsHeader:
     def row_tokens(self) -> int:
         """Tokens that a row has room for."""
         return self.length + self.target_length
+
+
+def header_from_plain(value: Mapping[str, Any]) -> RecordsHeader:
+    """A header from its JSON. Raises TypeError, KeyError or ValueError where that is no header's."""
+    sources = {split: tuple((name, rows) for name, rows in of) for split, of in value.get("sources", {}).items()}
+    return RecordsHeader(**{**value, "reserved_ids": tuple(value["reserved_ids"]), "sources": sources})
+
+
+def source_names(sources: Sequence[tuple[str, int]], rows: np.ndarray) -> list[str]:
+    """The name of the source of each of these rows of a split, int [n]; all "" where there are no sources.
+
+    - `sources`: of the split, from `RecordsHeader.sources`.
+    """
+    if not sources:
+        return [""] * len(rows)
+    ends = np.cumsum([count for _, count in sources])
+    return [sources[place][0] for place in np.searchsorted(ends, rows, side="right")]
 
 
 def row_fields(header: RecordsHeader) -> Row:
@@ -168,8 +188,8 @@ def read_header(folder: Path) -> RecordsHeader:
     if found != FORMAT_VERSION:
         raise InputError(f"{folder}: records of format {found}, this code reads {FORMAT_VERSION}; prepare them again")
     try:
-        return RecordsHeader(**{**value, "reserved_ids": tuple(value["reserved_ids"])})
-    except (TypeError, KeyError) as error:
+        return header_from_plain(value)
+    except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{folder / HEADER}: damaged ({error}); remove {folder} and prepare again") from None
 
 

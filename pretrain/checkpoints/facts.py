@@ -9,7 +9,7 @@ import jax
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
-from data_pipeline.contract.records import RecordsHeader, read_header
+from data_pipeline.contract.records import RecordsHeader, header_from_plain, read_header
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json
 from pretrain.checkpoints.verify import Facts
@@ -102,7 +102,7 @@ def header_of(facts: Facts, run_folder: RunFolder) -> RecordsHeader:
     if "headers" not in facts:
         return read_header(run_folder.examples)
     value = facts["headers"][max(facts["headers"], key=int)]
-    return RecordsHeader(**{**value, "reserved_ids": tuple(value["reserved_ids"])})
+    return header_from_plain(value)
 
 
 def recipe_of(run_folder: RunFolder) -> TrainingRecipe:

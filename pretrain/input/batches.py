@@ -9,8 +9,10 @@ epochs; neither accumulation nor devices change that. While the batch size grows
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,7 +20,7 @@ import jax
 import numpy as np
 from jax.sharding import NamedSharding
 
-from data_pipeline.contract.records import Row
+from data_pipeline.contract.records import Row, source_names
 from pretrain.input.batch_sizes import BatchSizes
 from pretrain.input.permutation import shuffled
 from pretrain.input.row_source import RowSource
@@ -27,6 +29,10 @@ from pretrain.recipe import BatchWarmup
 
 PREFETCHED = 2
 """Batches made ahead of the step that needs them."""
+EVALUATION_ORDER = 0
+"""Seed of the shuffle whose first rows are evaluated. Not the run's: runs on the same records are measured on the same rows."""
+MOST_SOURCES = 32
+"""Sources with batches of their own in evaluation; each may cost one batch that is not full."""
 
 
 STAGES = ("reading", "decoding", "batching", "transfer")
@@ -115,33 +121,70 @@ class TrainingBatches:
 
 
 class EvaluationBatches:
-    """The first held-out rows in order, in batches of one microbatch: a sequence of `len(...)` batches.
+    """Held-out rows from all over the split, in batches of one microbatch, each of one source: a sequence of `len(...)` batches.
 
     - `source`: the evaluation split.
-    - `rows`: most rows used.
-    - `microbatch`: rows a batch; the last batch is filled up with rows of padding, in which there is nothing to mask.
+    - `rows`: most rows used; which ones depends on this and on how many the split has, on nothing else.
+    - `microbatch`: rows a batch; the last batch of a source is filled up with rows of padding, in which there is nothing to mask.
+    - `sources`: of the split, from `RecordsHeader.sources`; none where they are not known.
 
-    `epochs` is 0 throughout: masks never change.
+    `names` has the name of each batch's source; "" where it is not known, and for the batches that are shared by all sources but
+    the MOST_SOURCES with the most rows. `epochs` is 0 throughout: masks never change.
     """
 
-    def __init__(self, source: RowSource, *, rows: int, microbatch: int, sharding: NamedSharding) -> None:
-        self.source = source
-        self.rows = min(rows, len(source))
+    def __init__(
+        self,
+        source: RowSource,
+        *,
+        rows: int,
+        microbatch: int,
+        sharding: NamedSharding,
+        sources: Sequence[tuple[str, int]] = (),
+    ) -> None:
+        self.source, self.sources = source, sources
         self.shape = (1, microbatch)
         self.sharding = sharding
+        chosen = shuffled(np.arange(min(rows, len(source))), len(source), EVALUATION_ORDER)
+        self._by_source = _by_source(chosen, sources)
+        self._batches = [
+            (name, np.sort(of_source)[start : start + microbatch])
+            for name, of_source in self._by_source.items()
+            for start in range(0, len(of_source), microbatch)
+        ]
+        self.names = tuple(name for name, _ in self._batches)
 
     def __len__(self) -> int:
-        return -(-self.rows // self.shape[1])
+        return len(self._batches)
 
     def __call__(self, index: int) -> Batch:
         """The batch number `index`, from 0."""
+        return self._batch(self._batches[index][1])
+
+    def sample(self, rows: int) -> tuple[Batch, list[str]]:
+        """A batch of so many rows, or all of a smaller microbatch, of the sources in turn, then padding; and the source of each."""
+        turns = zip_longest(*self._by_source.values())
+        numbers = np.array([number for turn in turns for number in turn if number is not None])
+        numbers = numbers[: min(rows, self.shape[1])]
+        return self._batch(numbers), source_names(self.sources, numbers)
+
+    def _batch(self, numbers: np.ndarray) -> Batch:
+        """A batch of the rows with these numbers, int64 [n], 1 to a microbatch."""
         rows = local_rows(self.shape, self.sharding)
-        numbers = index * self.shape[1] + rows
-        # A row beyond the end is read as the last one, then blanked.
-        fields = self.source.read([int(number) for number in np.minimum(numbers, self.rows - 1)])
-        shown = blanked(fields, numbers >= self.rows, self.source.row_fields)
-        numbered = {"record_ids": numbers.astype(np.int32), "epochs": np.zeros(len(rows), np.int32)}
+        # A row beyond the last is read as the last, then blanked.
+        read = numbers[np.minimum(rows, len(numbers) - 1)]
+        fields = self.source.read([int(number) for number in read])
+        shown = blanked(fields, rows >= len(numbers), self.source.row_fields)
+        numbered = {"record_ids": read.astype(np.int32), "epochs": np.zeros(len(rows), np.int32)}
         return place_rows({**shown, **numbered}, rows, self.shape, self.sharding)
+
+
+def _by_source(rows: np.ndarray, sources: Sequence[tuple[str, int]]) -> dict[str, np.ndarray]:
+    """Rows int64 [n] of a split by the name of their source, in the order of `sources`; under "" at the end the smallest of too many."""
+    names = np.array(source_names(sources, rows))
+    own = {name for name, _ in Counter(names.tolist()).most_common(MOST_SOURCES)}
+    groups = {name: rows[names == name] for name, _ in sources if name in own}
+    others = rows[~np.isin(names, list(groups))]
+    return {**groups, "": others} if len(others) else groups
 
 
 def blanked(fields: Row, beyond: np.ndarray, row_fields: Row) -> Row:

@@ -105,5 +105,6 @@ def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> PhaseDa
             rows=recipe.evaluation.rows,
             microbatch=recipe.global_batch_size // recipe.accumulation,
             sharding=sharding,
+            sources=header.sources.get("evaluation", ()),
         )
     return PhaseData(stretch, header, batches, held_out)

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Records
+from data_pipeline.contract.records import Records, source_names
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints.facts import recipe_of
@@ -48,13 +48,16 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
         first_step=stretch.start,
         first_row=stretch.first_row,
     )
-    prepared = jax.jit(objective.prepare)(batches(step), np.int32(step))
+    batch = batches(step)
+    sources = source_names(records.header.sources.get("train", ()), np.asarray(batch["record_ids"][0]))
+    prepared = jax.jit(objective.prepare)(batch, np.int32(step))
     first = {name: values[0, :rows] for name, values in prepared.items()}
     params = restore_params(step_folder(folder.checkpoints, step)) if has_checkpoint else None
     shown = jax.device_get(jax.jit(objective.show)(params, first))
     print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch); {{label}} marks what is predicted")
-    for number, row in enumerate(objective.spell(shown, Tokenizer(folder.vocabulary))):
-        print(f"\nrow {number}: {row.heading}")
+    spelt = objective.spell(shown, Tokenizer(folder.vocabulary))
+    for number, (row, source) in enumerate(zip(spelt, sources, strict=False)):
+        print(f"\nrow {number}{f' ({source})' if source else ''}: {row.heading}")
         print("  " + row.text)
         if row.right:
             print(f"  right: {row.right}")

@@ -13,7 +13,15 @@ from prepared_runs import done_records, results, run
 
 import data_pipeline.publish
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Layout, Records, folder_of_length, from_bitmap, read_header, records_folders
+from data_pipeline.contract.records import (
+    Layout,
+    Records,
+    folder_of_length,
+    from_bitmap,
+    read_header,
+    records_folders,
+    source_names,
+)
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
@@ -116,6 +124,33 @@ def test_the_rows_of_each_length_are_those_of_a_run_of_that_length_alone(recipe:
         alone = run(tmp_path, replace(recipe, examples=SentencePairs(header.length)))
         assert read_header(alone.examples) == header
         assert records_folders(alone.examples) == [alone.examples]
+
+
+def test_headers_tell_the_rows_of_each_source(
+    corpus: Path, tmp_path: Path, tiny_recipe: MakeRecipe, document: MakeDocument, json_lines: JsonLines
+) -> None:
+    """They are those that the source gives alone, and they stand where the header says."""
+    other = json_lines(tmp_path / "other.jsonl", [document(1000 + seed) for seed in range(60)])
+    recipe = replace(tiny_recipe(corpus / "*.jsonl", other), other_lengths=(32,))
+    both = run(tmp_path / "both", recipe)
+    vocabulary = Vocabulary(given=str(both.vocabulary))
+    for length in (64, 32):
+        headers = [read_header(folder_of_length(both.examples, length))]
+        for source in recipe.sources:
+            one = replace(recipe, sources=(source,), vocabulary=vocabulary)
+            alone = run(tmp_path / source.name, one)
+            headers.append(read_header(folder_of_length(alone.examples, length)))
+            assert headers[-1].sources == {split: ((source.name, rows),) for split, rows in headers[-1].rows.items()}
+        whole, *parts = headers
+        assert whole.sources.keys() == whole.rows.keys() == {"train", "evaluation"}
+        for split, sources in whole.sources.items():
+            assert sources == tuple(
+                (source.name, part.rows[split]) for source, part in zip(recipe.sources, parts, strict=True)
+            )
+            records = Records(folder_of_length(both.examples, length), split)
+            last = Records(folder_of_length(tmp_path / recipe.sources[-1].name / "examples", length), split)
+            stored = [row for row in range(len(records)) if source_names(sources, np.array([row])) == ["source-1"]]
+            assert np.array_equal(records.read(stored)["tokens"], last.read(range(len(last)))["tokens"])
 
 
 def test_a_second_run_does_nothing_again(recipe: DataRecipe, tmp_path: Path) -> None:

@@ -20,14 +20,15 @@ from tiny_run import TINY, changed, read_events, untimed, write_records
 from data_pipeline.contract import run_folder
 from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
 from data_pipeline.contract.recipe_file import plain
-from data_pipeline.contract.records import Records
+from data_pipeline.contract.records import Records, read_header
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain import loop
 from pretrain.checkpoints.facts import another_topology
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import fault, list_steps, step_folder
 from pretrain.devices.sharding import batch_sharding, make_mesh
-from pretrain.input.batches import TrainingBatches
+from pretrain.input.batches import EvaluationBatches, TrainingBatches
+from pretrain.job import objective_of
 from pretrain.monitoring.metrics import MetricsWriter
 from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
 from pretrain.objectives.protocols import Batch, Prepared
@@ -131,13 +132,19 @@ def test_a_finished_run_is_explained_by_its_folder(finished: RunFolder) -> None:
     assert [line["step"] for line in lines] == [1, 2, 2, 3, 4, 4, 5, 6, 6]
 
 
-def test_tensorboard_shows_the_recipe_and_what_the_model_says_of_held_out_rows(finished: RunFolder) -> None:
+def texts_of(run: RunFolder) -> dict[str, list[tuple[int, str]]]:
+    """Steps and texts that TensorBoard shows, by tag."""
     texts: dict[str, list[tuple[int, str]]] = {}
-    for event in read_events(finished.metrics):
+    for event in read_events(run.metrics):
         for value in event.summary.value:
             if value.tag.endswith("/text_summary"):
                 text = value.tensor.string_val[0].decode()
                 texts.setdefault(value.tag.partition("/")[0], []).append((event.step, text))
+    return texts
+
+
+def test_tensorboard_shows_the_recipe_and_what_the_model_says_of_held_out_rows(finished: RunFolder) -> None:
+    texts = texts_of(finished)
     assert json.loads(texts["recipe"][0][1])["optimizer"]["learning_rate"] == 1e-2
     assert [step for step, _ in texts["predictions"]] == [2, 4, 6]
     rows = [text.split("\n\n") for _, text in texts["predictions"]]
@@ -149,6 +156,45 @@ def test_tensorboard_shows_the_recipe_and_what_the_model_says_of_held_out_rows(f
         answers = re.findall(r"\{(\S+) -> (\S+)\}", text)
         assert len(answers) == predicted
         assert sum(label == said for label, said in answers) == right
+
+
+SOURCES = {"train": (("petitions", 30), ("reviews", 20)), "evaluation": (("petitions", 7), ("reviews", 4))}
+
+
+def test_held_out_losses_are_told_of_the_whole_and_of_each_source(
+    finished: RunFolder, new_run: Callable[..., RunFolder], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The whole is that of the same records without names of sources, and the mean of the sources' by what is predicted in each."""
+    run = new_run(sources=SOURCES)
+    with caplog.at_level(logging.INFO):
+        train(run, "tiny", RECIPE)
+    without, found = ([line for line in untimed(each) if "evaluation_loss" in line] for each in (finished, run))
+    names = {f"evaluation_loss/{name}" for name in ("petitions", "reviews")}
+    header = read_header(run.examples)
+    batches = EvaluationBatches(
+        Records(run.examples, "evaluation"),
+        rows=11,
+        microbatch=8,
+        sharding=batch_sharding(make_mesh(Mesh(data=1), jax.devices()[:1])),
+        sources=header.sources["evaluation"],
+    )
+    objective = objective_of(RECIPE, header)
+    predicted: dict[str, float] = {}
+    for index, name in enumerate(batches.names):
+        totals = objective.totals(objective.prepare(batches(index), None))
+        predicted[name] = predicted.get(name, 0.0) + float(totals["masked_lm"])
+    for before, now in zip(without, found, strict=True):
+        assert now.keys() - before.keys() == names
+        assert {name: now[name] for name in before} == pytest.approx(before, rel=1e-5)
+        of_sources = sum(now[f"evaluation_loss/{name}"] * weight for name, weight in predicted.items())
+        assert now["evaluation_loss"] == pytest.approx(of_sources / sum(predicted.values()), rel=1e-5)
+    assert re.search(
+        r"step 6: evaluation_loss .*, evaluation_loss/petitions \d\S+, evaluation_loss/reviews \d", caplog.text
+    )
+    assert names < run.manifest()["train"]["metrics"].keys()
+    assert names <= {value.tag for event in read_events(run.metrics) for value in event.summary.value}
+    shown = [text for step, text in texts_of(run)["predictions"]]
+    assert [line.split(":")[0] for line in shown[-1].split("\n\n")[::2]] == ["petitions", "reviews"] * 2
 
 
 def test_training_learns(finished: RunFolder) -> None:

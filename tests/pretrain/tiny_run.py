@@ -66,8 +66,12 @@ def write_records(
     seed: int = 0,
     length: int = LENGTH,
     vocabulary: Path | None = None,
+    sources: dict[str, tuple[tuple[str, int], ...]] | None = None,
 ) -> RecordsHeader:
-    """Publishes random records and returns their header; the vocabulary stands beside them, as in a run folder, or in `vocabulary`."""
+    """Publishes random records and returns their header; the vocabulary stands beside them, as in a run folder, or in `vocabulary`.
+
+    - `sources`: of the header; none, as in records of older code.
+    """
     vocabulary = vocabulary or folder.parent / "vocabulary"
     vocabulary.mkdir(parents=True, exist_ok=True)
     for name, content in hugging_face_files(PIECES, lowercase=False).items():
@@ -96,6 +100,7 @@ def write_records(
         tokens={split: shards[0][1].tokens for split, shards in written.items()},
         fingerprint=written["train"][0][1].sha256,
         target_length=target_length,
+        sources=sources or {},
     )
     publish(folder, written, header)
     return header

@@ -1,9 +1,10 @@
 """Records come back as they were written, any TFDS reader opens them, and unfinished ones are refused."""
 
+import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,6 +15,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import (
+    HEADER,
     PAIRS,
     Layout,
     Records,
@@ -21,8 +23,10 @@ from data_pipeline.contract.records import (
     bitmap,
     features,
     from_bitmap,
+    header_from_plain,
     read_header,
     row_fields,
+    source_names,
 )
 from data_pipeline.contract.write_records import NAME, Shard, is_published, publish, withdraw, write_shard
 
@@ -195,6 +199,25 @@ def test_a_damaged_published_shard_is_published_again(tmp_path: Path) -> None:
     first.write_bytes(content[:-10])
     write(tmp_path / "examples", rows)
     assert first.read_bytes() == content
+
+
+def test_a_header_comes_back_as_written_and_an_older_one_names_no_sources(tmp_path: Path) -> None:
+    folder = tmp_path / "examples"
+    header = replace(write(folder, make_rows(4, "packed")), sources={"train": (("petitions", 3), ("뉴스", 1))})
+    plain = json.loads(json.dumps(asdict(header)))
+    assert header_from_plain(plain) == header
+    (folder / HEADER).write_text(json.dumps(plain))
+    assert is_published(folder, header)
+    assert read_header(folder) == header
+    del plain["sources"]
+    (folder / HEADER).write_text(json.dumps(plain))
+    assert read_header(folder) == replace(header, sources={})
+
+
+def test_rows_are_named_after_the_source_that_stands_where_they_do() -> None:
+    sources = (("petitions", 3), ("empty", 0), ("뉴스", 1))
+    assert source_names(sources, np.array([3, 0, 2])) == ["뉴스", "petitions", "petitions"]
+    assert source_names((), np.array([3, 0])) == ["", ""]
 
 
 def test_other_records_replace_the_old_ones_whole(tmp_path: Path) -> None:

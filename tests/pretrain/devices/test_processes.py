@@ -22,7 +22,17 @@ from pretrain.train import train
 pytestmark = pytest.mark.usefixtures("shared_programs")
 RECIPE = changed(TINY, model={"hidden_dropout_prob": 0.1})
 RECIPE_FILE = 'from tiny_run import TINY, changed\ntraining = changed(TINY, model={"hidden_dropout_prob": 0.1})\n'
-COMPARED = ("loss", "grad_norm", "masked_accuracy", "real_tokens", "evaluation_loss", "evaluation_masked_accuracy")
+SOURCES = {"train": (("petitions", 50),), "evaluation": (("petitions", 7), ("reviews", 4))}
+OF_SOURCES = ("evaluation_loss/petitions", "evaluation_loss/reviews")
+COMPARED = (
+    *OF_SOURCES,
+    "loss",
+    "grad_norm",
+    "masked_accuracy",
+    "real_tokens",
+    "evaluation_loss",
+    "evaluation_masked_accuracy",
+)
 
 
 def results(run: RunFolder) -> list[dict[str, float]]:
@@ -41,9 +51,11 @@ def assert_near(found: list[dict[str, float]], expected: list[dict[str, float]])
 def alone(tmp_path_factory: pytest.TempPathFactory, shared_programs: None) -> list[dict[str, float]]:
     """The results of one process with eight devices."""
     run = RunFolder(tmp_path_factory.mktemp("alone"))
-    write_records(run.examples)
+    write_records(run.examples, sources=SOURCES)
     train(run, "tiny", RECIPE)
-    return results(run)
+    found = results(run)
+    assert set(OF_SOURCES) < found[-1].keys()
+    return found
 
 
 def train_together(run: RunFolder, count: int, devices: int, *overrides: str) -> str:
@@ -77,7 +89,7 @@ def train_together(run: RunFolder, count: int, devices: int, *overrides: str) ->
 def test_two_processes_train_as_one_and_one_process_goes_on(
     alone: list[dict[str, float]], new_run: Callable[..., RunFolder]
 ) -> None:
-    run = new_run()
+    run = new_run(sources=SOURCES)
     log = train_together(run, 2, 4, "--training.stop-at-step", "4")
     assert "process 0 of 2" in log
     assert "8 x cpu" in log
@@ -91,7 +103,7 @@ def test_two_processes_train_as_one_and_one_process_goes_on(
 def test_the_same_processes_go_on_bit_for_bit_and_others_within_rounding(
     alone: list[dict[str, float]], new_run: Callable[..., RunFolder]
 ) -> None:
-    uninterrupted, in_parts = new_run("uninterrupted"), new_run("in_parts")
+    uninterrupted, in_parts = (new_run(name, sources=SOURCES) for name in ("uninterrupted", "in_parts"))
     train_together(uninterrupted, 2, 4)
     train_together(in_parts, 2, 4, "--training.stop-at-step", "2")
     train_together(in_parts, 2, 4, "--training.stop-at-step", "4")

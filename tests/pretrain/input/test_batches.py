@@ -7,9 +7,10 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 from tiny_run import LENGTH
 
-from data_pipeline.contract.records import Records
+from data_pipeline.contract.records import Records, source_names
 from pretrain.devices.sharding import batch_sharding, make_mesh
-from pretrain.input.batches import EvaluationBatches, Prefetched, TrainingBatches, local_rows
+from pretrain.input.batches import MOST_SOURCES, EvaluationBatches, Prefetched, TrainingBatches, local_rows
+from pretrain.input.row_source import ArraySource
 from pretrain.recipe import Mesh
 
 
@@ -80,16 +81,82 @@ def test_a_host_needs_only_the_rows_of_its_own_devices() -> None:
     assert list(rows) == [0, 1, 2, 3, 8, 9, 10, 11]
 
 
-def test_evaluation_takes_the_first_rows_in_order_and_fills_up_with_padding(records_folder: Path) -> None:
-    held_out = Records(records_folder, "evaluation")
-    sharding = batch_sharding(make_mesh(Mesh()))
-    made = EvaluationBatches(held_out, rows=10, microbatch=8, sharding=sharding)
-    assert len(made) == 2
-    tokens = np.concatenate([made(index)["tokens"][0] for index in range(2)])
-    np.testing.assert_array_equal(tokens[:10], held_out.read(range(10))["tokens"])
-    assert not tokens[10:].any()
-    assert list(np.concatenate([made(index)["record_ids"][0] for index in range(2)])) == list(range(16))
-    assert not any(made(index)["epochs"].any() for index in range(2))
+SOURCES = (("petitions", 600), ("reviews", 300), ("news", 100))
+
+
+def held_out(
+    rows: int = 128, microbatch: int = 8, mesh: Mesh | None = None, sources: tuple[tuple[str, int], ...] = SOURCES
+) -> EvaluationBatches:
+    """Of 1,000 rows whose only token is their number."""
+    source = ArraySource({"tokens": np.arange(1000, dtype=np.int32)[:, None]}, {"tokens": -1})
+    sharding = batch_sharding(make_mesh(mesh or Mesh()))
+    return EvaluationBatches(source, rows=rows, microbatch=microbatch, sharding=sharding, sources=sources)
+
+
+def rows_of(batches: EvaluationBatches) -> list[list[int]]:
+    """The numbers of the rows of each batch, without padding."""
+    tokens = [np.asarray(batches(index)["tokens"])[0, :, 0] for index in range(len(batches))]
+    return [of_batch[of_batch >= 0].tolist() for of_batch in tokens]
+
+
+def all_rows(batches: EvaluationBatches) -> list[int]:
+    """The same, one batch after the other."""
+    return [row for of_batch in rows_of(batches) for row in of_batch]
+
+
+def test_evaluation_takes_rows_from_all_over_the_split_each_once() -> None:
+    found = all_rows(held_out())
+    assert len(set(found)) == len(found) == 128
+    assert np.histogram(found, bins=4, range=(0, 1000))[0].min() > 20
+    everything = held_out(rows=5000, sources=())
+    assert all_rows(everything) == list(range(1000)), "all rows in the order of the split"
+
+
+@pytest.mark.parametrize("microbatch", [8, 24, 200])
+@pytest.mark.parametrize("mesh", [Mesh(), Mesh(2, 2, 2)])
+def test_neither_batch_nor_mesh_nor_sources_change_the_rows_of_an_evaluation(microbatch: int, mesh: Mesh) -> None:
+    expected = sorted(all_rows(held_out()))
+    for sources in (SOURCES, ()):
+        assert sorted(all_rows(held_out(128, microbatch, mesh, sources))) == expected
+    assert set(expected) < set(all_rows(held_out(200))), "more rows are these and others"
+
+
+def test_a_batch_of_an_evaluation_is_of_one_source_and_filled_up_with_padding() -> None:
+    batches = held_out(microbatch=16)
+    sizes: dict[str, list[int]] = {}
+    for name, rows in zip(batches.names, rows_of(batches), strict=True):
+        assert {name} == set(source_names(SOURCES, np.array(rows)))
+        sizes.setdefault(name, []).append(len(rows))
+    assert list(sizes) == ["petitions", "reviews", "news"]
+    assert all(size == 16 for of_source in sizes.values() for size in of_source[:-1])
+    assert len(batches) <= 128 / 16 + 3
+    batch = batches(len(batches) - 1)
+    assert not np.asarray(batch["epochs"]).any()
+    real = np.asarray(batch["tokens"])[0, :, 0] >= 0
+    np.testing.assert_array_equal(np.asarray(batch["record_ids"])[0, real], np.asarray(batch["tokens"])[0, real, 0])
+
+
+def test_the_smallest_of_too_many_sources_share_batches() -> None:
+    sources = tuple((f"source {number}", 20) for number in range(50))
+    batches = held_out(rows=1000, sources=sources)
+    assert sorted(all_rows(batches)) == list(range(1000))
+    named = [name for name in batches.names if name]
+    assert len(set(named)) == MOST_SOURCES
+    shared = batches.names.count("")
+    assert batches.names[-shared:] == ("",) * shared
+    assert shared == -(-(50 - MOST_SOURCES) * 20 // 8), "as few as can be"
+
+
+def test_a_sample_has_rows_of_the_sources_in_turn() -> None:
+    batch, names = held_out().sample(5)
+    assert names == ["petitions", "reviews", "news", "petitions", "reviews"]
+    rows = np.asarray(batch["tokens"])[0, :, 0]
+    assert source_names(SOURCES, rows[:5]) == names
+    assert (rows[5:] == -1).all()
+    assert set(rows[:5].tolist()) < set(all_rows(held_out()))
+    assert held_out(sources=()).sample(3)[1] == [""] * 3
+    assert len(held_out(rows=2).sample(5)[1]) == 2
+    assert len(held_out(microbatch=8).sample(20)[1]) == 8
 
 
 def test_an_error_in_the_reading_thread_reaches_the_loop() -> None:
