@@ -47,10 +47,12 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
         sharding=batch_sharding(mesh),
         first_step=stretch.start,
         first_row=stretch.first_row,
+        warmup=stretch.warmup,
     )
     batch = batches(step)
     sources = source_names(records.header.sources.get("train", ()), np.asarray(batch["record_ids"][0]))
     prepared = jax.jit(objective.prepare)(batch, np.int32(step))
+    rows = min(rows, batches.sizes.of(step - stretch.start))  # beyond, a growing batch has padding
     first = {name: values[0, :rows] for name, values in prepared.items()}
     params = restore_params(step_folder(folder.checkpoints, step)) if has_checkpoint else None
     shown = jax.device_get(jax.jit(objective.show)(params, first))

@@ -11,10 +11,14 @@ from tiny_run import changed, untimed
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import write_json
+from pretrain.checkpoints.facts import RECIPE_FILE
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batch_sizes import BatchSizes
 from pretrain.input.batches import TrainingBatches
+from pretrain.monitoring.inspect import print_batch
 from pretrain.recipe import BatchWarmup, Mesh, TrainingRecipe
+from pretrain.recipe_upgrade import plain_recipe
 from pretrain.train import train
 
 
@@ -62,6 +66,23 @@ def test_every_row_is_read_once_in_the_order_of_a_run_without_warmup(accumulatio
         read += np.asarray(batch["record_ids"]).reshape(-1)[real].tolist()
     expected = [np.asarray(full(step)["record_ids"]).reshape(-1).tolist() for step in range(5)]
     assert read == [index for step in expected for index in step]
+
+
+def test_inspect_shows_the_rows_of_a_step_while_the_batch_grows(
+    tiny: TrainingRecipe, new_run: Callable[..., RunFolder], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A row's masks do not depend on its step, so the second step of 4 rows shows what a first step of 16 has as rows 4 to 7."""
+    run = new_run()
+    shown = []
+    for first_rows, step in ((0, 0), (4, 1)):
+        warmup = {"first_rows": first_rows, "steps": 4 if first_rows else 0}
+        write_json(run.path / RECIPE_FILE, plain_recipe(changed(tiny, batch_warmup=warmup)))
+        print_batch(run, step, 16)
+        _, *rows = capsys.readouterr().out.split("\nrow ")
+        shown.append([row.partition(":")[2] for row in rows])
+    full, growing = shown
+    assert len(full) == 16
+    assert growing == full[4:8]
 
 
 @pytest.mark.slow
