@@ -27,6 +27,8 @@ NOTHING = VIEWS | {
     "call",
 }
 """Instructions that move nothing themselves; what they call is counted where it stands."""
+UPDATES = {"dynamic-update-slice": 1, "scatter": 2}
+"""Instructions that XLA runs in place in their first operand, and which operand holds what they write there."""
 SLICES = frozenset({"slice", "dynamic-slice", "gather"})
 """Instructions that read no more of their first operand than they return."""
 
@@ -61,8 +63,8 @@ def work_of(module: Module) -> list[Work]:
         for each in computation.instructions:
             flops = turns * _flops(each, computation, module)
             moved = list(_moved(each, computation, module))
-            touched = turns * math.floor(sum(size for _, size in moved))
-            in_memory = turns * math.floor(sum(size for array, size in moved if array.in_hbm))
+            touched = turns * sum(size for _, size in moved)
+            in_memory = turns * sum(size for array, size in moved if array.in_hbm)
             if flops or touched:
                 kind = f"fusion {_fusion_kind(each)}" if each.opcode == "fusion" else each.opcode
                 found.append(Work(each.name, kind, each.op_name, turns, flops, in_memory, touched, each.arrays))
@@ -89,16 +91,16 @@ def _fusion_kind(fusion: Instruction) -> str:
     return fusion.line.partition("kind=")[2].partition(",")[0]
 
 
-def _moved(each: Instruction, computation: Computation, module: Module) -> Iterable[tuple[Array, float]]:
+def _moved(each: Instruction, computation: Computation, module: Module) -> Iterable[tuple[Array, int]]:
     """Array and the bytes of it that an instruction reads or writes."""
     if each.opcode in NOTHING or each.opcode.endswith("-done") or "AllocateBuffer" in each.line:
         return
-    operands = [_array(computation.by_name[name]) for name in each.operands]
+    operands = [computation.by_name[name].arrays for name in each.operands]
     if each.opcode == "fusion":
         called = module.computations[each.called[0]]
         for parameter, arrays in zip(called.parameters, operands, strict=True):
-            for array in arrays[:1]:
-                yield array, min(array.bytes, _read(called, parameter, module))
+            if len(arrays) == 1:
+                yield arrays[0], _read(called, parameter, module)
         yield from zip(each.arrays, _written(called, called.root, module), strict=True)
     elif each.opcode == "copy-start":
         yield each.arrays[0], each.arrays[0].bytes
@@ -113,64 +115,66 @@ def _moved(each: Instruction, computation: Computation, module: Module) -> Itera
         yield result, result.bytes
         for arrays in operands[1:]:
             yield from ((array, array.bytes) for array in arrays)
-    elif each.opcode == "dynamic-update-slice":
-        update = operands[1][0]
-        yield update, update.bytes
-        yield each.arrays[0], update.bytes
+    elif each.opcode in UPDATES:
+        for arrays in operands[1:]:
+            yield from ((array, array.bytes) for array in arrays)
+        yield each.arrays[0], _update(computation, each)
     else:
         for arrays in (*operands, each.arrays):
             yield from ((array, array.bytes) for array in arrays)
 
 
-def _array(each: Instruction) -> tuple[Array, ...]:
-    return each.arrays
-
-
-def _read(computation: Computation, value: Instruction, module: Module) -> float:
+def _read(computation: Computation, value: Instruction, module: Module) -> int:
     """Bytes that a fused computation reads of a value: all, unless it takes slices of it alone, or writes into it in place."""
-    size = 0.0
+    everything = sum(array.bytes for array in value.arrays)
+    size = everything if value.root else 0
     for user in computation.users.get(value.name, ()):
-        if user.opcode in ("bitcast", "tuple", "get-tuple-element"):
+        at = [place for place, name in enumerate(user.operands) if name == value.name]
+        if user.opcode in VIEWS or _is_view(user, module):
             size += _read(computation, user, module)
-        elif user.opcode in SLICES and user.operands[0] == value.name and value.name not in user.operands[1:]:
+        elif user.opcode in SLICES and at == [0]:
             size += user.arrays[0].bytes
-        elif (
-            user.opcode == "dynamic-update-slice"
-            and user.operands[0] == value.name
-            and value.name not in user.operands[1:]
-            and _reaches_root(computation, user)
-        ):
-            size += 0
+        elif user.opcode in UPDATES and at == [0] and _is_result(computation, user):
+            size += _update(computation, user) if user.opcode == "scatter" else 0
         elif user.opcode == "fusion":
             called = module.computations[user.called[0]]
-            for name, parameter in zip(user.operands, called.parameters, strict=True):
-                if name == value.name:
-                    size += _read(called, parameter, module)
+            size += sum(_read(called, called.parameters[place], module) for place in at)
         else:
-            return sum(array.bytes for array in value.arrays)
-    return size
-
-
-def _reaches_root(computation: Computation, value: Instruction) -> bool:
-    """Whether a value is the computation's result, or part of it, unchanged."""
-    if value.root:
-        return True
-    users = computation.users.get(value.name, ())
-    return bool(users) and all(user.opcode in VIEWS and _reaches_root(computation, user) for user in users)
+            return everything
+    return min(size, everything)
 
 
 def _written(computation: Computation, value: Instruction, module: Module) -> list[int]:
     """Bytes that a fused computation writes of each array of its result."""
     if value.opcode == "tuple":
         return [size for name in value.operands for size in _written(computation, computation.by_name[name], module)]
-    if value.opcode == "bitcast":
+    if value.opcode == "bitcast" or _is_view(value, module):
         return _written(computation, computation.by_name[value.operands[0]], module)
-    if value.opcode == "dynamic-update-slice":
-        return [computation.by_name[value.operands[1]].arrays[0].bytes]
+    if value.opcode in UPDATES:
+        return [min(value.arrays[0].bytes, _update(computation, value))]
     if value.opcode == "fusion":
         called = module.computations[value.called[0]]
         return _written(called, called.root, module)
     return [array.bytes for array in value.arrays]
+
+
+def _update(computation: Computation, value: Instruction) -> int:
+    """Bytes that an update in place writes."""
+    return computation.by_name[value.operands[UPDATES[value.opcode]]].arrays[0].bytes
+
+
+def _is_view(value: Instruction, module: Module) -> bool:
+    """Whether a fusion only names its operand anew, as XLA wraps the bitcasts of a product's operands."""
+    if value.opcode != "fusion" or len(value.operands) != 1:
+        return False
+    inner = module.computations[value.called[0]].instructions
+    return all(each.opcode in ("parameter", "bitcast") for each in inner)
+
+
+def _is_result(computation: Computation, value: Instruction) -> bool:
+    """Whether a value is the computation's result, or part of it, unchanged."""
+    users = computation.users.get(value.name, ())
+    return value.root or (bool(users) and all(user.opcode in VIEWS and _is_result(computation, user) for user in users))
 
 
 def _flops(each: Instruction, computation: Computation, module: Module) -> int:
