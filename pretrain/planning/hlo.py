@@ -16,7 +16,10 @@ CALLED = re.compile(r"\b(?:body|calls|to_apply|true_computation|false_computatio
 BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 LOOP = re.compile(r"\bcondition=%?([\w.\-]+), body=%?([\w.\-]+)")
 TRIP_COUNT = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+INDEX = re.compile(r"\bindex=(\d+)")
 INTEGER = re.compile(r"constant\((\d+)\)")
+CHAIN = re.compile(r'chain_id="?\w')
+CHAIN_START, CHAIN_END = 'custom_call_target="AsyncCollectiveStart"', 'custom_call_target="AsyncCollectiveDone"'
 OP_NAME = re.compile(r'op_name="([^"]*)"')
 DIGITS = re.compile(r"\d+")
 TILE = re.compile(r"T\(([\d,]+)\)")
@@ -34,17 +37,26 @@ class Array:
     layout: str = ""
 
     @property
-    def bytes(self) -> int:
-        """As it lies in memory: its last dimensions in the layout fill whole tiles."""
+    def bits(self) -> int:
+        """Of an element; XLA keeps a `pred` in 8."""
         digits = DIGITS.search(self.dtype)
-        bits = int(digits[0]) if digits else 0 if self.dtype == "token" else 8
+        return int(digits[0]) if digits else 0 if self.dtype == "token" else 8
+
+    @property
+    def bytes(self) -> int:
+        """Of its elements."""
+        return -(-math.prod(self.shape) * self.bits // 8)
+
+    @property
+    def bytes_in_memory(self) -> int:
+        """With the padding of its tiles, which the layout's minor dimensions fill."""
         order, _, rest = self.layout.partition(":")
         sizes = [self.shape[int(number)] for number in order.split(",") if number] or list(self.shape[::-1])
         if tile := TILE.search(rest):
             for place, side in enumerate(reversed(tile[1].split(","))):
                 if place < len(sizes):
                     sizes[place] = -(-sizes[place] // int(side)) * int(side)
-        return -(-math.prod(sizes) * bits // 8)
+        return -(-math.prod(sizes) * self.bits // 8)
 
     @property
     def in_hbm(self) -> bool:
@@ -104,6 +116,19 @@ class Computation:
         return {name: tuple(users) for name, users in found.items()}
 
     @cached_property
+    def begins_chain(self) -> bool:
+        """Whether a chain of fusions that runs a collective begins here (`continues`)."""
+        return any(CHAIN_START in each.line for each in self.instructions)
+
+    def continues(self, each: Instruction) -> bool:
+        """Whether an instruction is a later piece of a collective that began in another computation.
+
+        A TPU runs a collective beside other work as a chain of fusions: a first that starts it, some that move it on, and a last
+        that waits for it. Each holds the whole instruction; XLA marks those of one chain with its `chain_id`.
+        """
+        return not self.begins_chain and (CHAIN.search(each.line) is not None or CHAIN_END in each.line)
+
+    @cached_property
     def root(self) -> Instruction:
         """The instruction whose result is the computation's."""
         return next(each for each in self.instructions if each.root)
@@ -119,9 +144,8 @@ class Computation:
 class Module:
     """A program.
 
-    - `turns`: computation -> how often it runs in a step, fused and applied ones included. A loop's turns are what XLA states
-      (`known_trip_count`), or the largest constant of its condition, as XLA leaves a `lax.scan`; a loop without either
-      counts once, and each branch of a conditional counts in full.
+    - `turns`: computation -> how often it runs in a step, fused and applied ones included. A loop without a constant number of
+      turns counts once, and each branch of a conditional counts in full.
     """
 
     computations: Mapping[str, Computation]
@@ -137,7 +161,7 @@ def read_module(program: str) -> Module:
         if line and not line[0].isspace() and (match := COMPUTATION.match(line)):
             name, instructions = match[2], []
             entry = name if match[1] else entry
-        elif line.startswith("}") and name:
+        elif line == "}" and name:  # settings of kernels bring lines that begin with brackets
             computations[name] = Computation(name, tuple(instructions))
             name = ""
         elif name and (match := INSTRUCTION.match(line)):
@@ -184,9 +208,11 @@ def _turns(computations: Mapping[str, Computation], entry: str) -> dict[str, int
 
     def visit(name: str, times: int) -> None:
         turns[name] += times
-        for each in computations[name].instructions:
+        computation = computations[name]
+        for each in computation.instructions:
             if each.opcode == "while" and (loop := LOOP.search(each.line)):
-                visit(loop[2], times * _trip_count(each, computations[loop[1]]))
+                condition, body = computations[loop[1]], computations[loop[2]]
+                visit(body.name, times * _trip_count(each, computation, condition, body))
             for called in each.called:
                 if called in computations:
                     visit(called, times)
@@ -195,12 +221,31 @@ def _turns(computations: Mapping[str, Computation], entry: str) -> dict[str, int
     return dict(turns)
 
 
-def _trip_count(loop: Instruction, condition: Computation) -> int:
+def _trip_count(loop: Instruction, computation: Computation, condition: Computation, body: Computation) -> int:
+    """What XLA states, or what follows from `index < limit` in the condition, and from where the index begins and by what it grows."""
     if stated := TRIP_COUNT.search(loop.line):
         return int(stated[1])
-    constants = [
-        int(number[1])
-        for each in condition.instructions
-        if each.opcode == "constant" and (number := INTEGER.search(each.line))
-    ]
-    return max(constants, default=1)
+    limits = [number for each in condition.instructions if (number := _integer(each, condition)) is not None]
+    if not limits:
+        return 1
+    start, step = 0, 1
+    index = next(
+        (INDEX.search(each.line) for each in condition.instructions if each.opcode == "get-tuple-element"), None
+    )
+    if index and body.root.opcode == "tuple":
+        place = int(index[1])
+        grown = body.by_name[body.root.operands[place]]
+        steps = [_integer(body.by_name[name], body) for name in grown.operands] if grown.opcode == "add" else []
+        step = next((number for number in steps if number), step)
+        initial = computation.by_name[loop.operands[0]]
+        if initial.opcode == "tuple":
+            start = _integer(computation.by_name[initial.operands[place]], computation) or start
+    return max(1, -(-(max(limits) - start) // step))
+
+
+def _integer(each: Instruction, computation: Computation) -> int | None:
+    """The value of a constant, or of a copy of one."""
+    while each.opcode in ("copy", "bitcast"):
+        each = computation.by_name[each.operands[0]]
+    number = INTEGER.search(each.line) if each.opcode == "constant" else None
+    return int(number[1]) if number else None

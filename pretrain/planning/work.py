@@ -26,7 +26,7 @@ NOTHING = VIEWS | {
     "conditional",
     "call",
 }
-"""Instructions that move nothing themselves; what they call is counted where it stands."""
+"""Instructions that move nothing themselves; what they call is counted with its own turns."""
 UPDATES = {"dynamic-update-slice": 1, "scatter": 2}
 """Instructions that XLA runs in place in their first operand, and which operand holds what they write there."""
 SLICES = frozenset({"slice", "dynamic-slice", "gather"})
@@ -38,8 +38,9 @@ class Work:
     """What one instruction does in a step, on one device, over all its turns.
 
     - `kind`: its opcode, of a fusion the fusion's kind; `op_name`: the JAX operation that it came from.
-    - `flops`: of the matrix products and convolutions in it.
+    - `flops`: of the matrix products and convolutions in it; 0 of a kernel.
     - `bytes`: read and written in the device's main memory; `touched`: those in memory on the chip, too, as XLA counts.
+    - `beside`: whether it runs beside the instructions that follow it.
     """
 
     name: str
@@ -49,7 +50,13 @@ class Work:
     flops: int
     bytes: int
     touched: int
+    beside: bool
     results: tuple[Array, ...]
+
+    @property
+    def kernel(self) -> bool:
+        """Whether it is a Pallas or cuDNN kernel, whose products the text does not tell."""
+        return self.kind == "custom-call"
 
 
 def work_of(module: Module) -> list[Work]:
@@ -66,8 +73,9 @@ def work_of(module: Module) -> list[Work]:
             touched = turns * sum(size for _, size in moved)
             in_memory = turns * sum(size for array, size in moved if array.in_hbm)
             if flops or touched:
+                beside = each.opcode.endswith("-start")
                 kind = f"fusion {_fusion_kind(each)}" if each.opcode == "fusion" else each.opcode
-                found.append(Work(each.name, kind, each.op_name, turns, flops, in_memory, touched, each.arrays))
+                found.append(Work(each.name, kind, each.op_name, turns, flops, in_memory, touched, beside, each.arrays))
     return found
 
 
@@ -102,40 +110,41 @@ def _moved(each: Instruction, computation: Computation, module: Module) -> Itera
             if len(arrays) == 1:
                 yield arrays[0], _read(called, parameter, module)
         yield from zip(each.arrays, _written(called, called.root, module), strict=True)
-    elif each.opcode == "copy-start":
-        yield each.arrays[0], each.arrays[0].bytes
-        yield each.arrays[1], each.arrays[1].bytes
+    elif each.opcode.removesuffix("-start") in SLICES and each.opcode.endswith("-start"):
+        source, result = each.arrays[:2]
+        yield from ((array, result.bytes_in_memory) for array in (source, result))
     elif each.opcode.endswith("-start"):
         # The type holds operands, results and the device's scalars; an all-reduce's, results alone.
-        arrays = [array for array in each.arrays if array.shape]
-        yield from ((array, array.bytes) for array in arrays)
+        yield from ((array, array.bytes_in_memory) for array in each.arrays if array.shape)
     elif each.opcode in SLICES:
         result = each.arrays[0]
-        yield operands[0][0], result.bytes
-        yield result, result.bytes
+        yield operands[0][0], result.bytes_in_memory
+        yield result, result.bytes_in_memory
         for arrays in operands[1:]:
-            yield from ((array, array.bytes) for array in arrays)
+            yield from ((array, array.bytes_in_memory) for array in arrays)
     elif each.opcode in UPDATES:
         for arrays in operands[1:]:
-            yield from ((array, array.bytes) for array in arrays)
+            yield from ((array, array.bytes_in_memory) for array in arrays)
         yield each.arrays[0], _update(computation, each)
     else:
         for arrays in (*operands, each.arrays):
-            yield from ((array, array.bytes) for array in arrays)
+            yield from ((array, array.bytes_in_memory) for array in arrays)
 
 
 def _read(computation: Computation, value: Instruction, module: Module) -> int:
     """Bytes that a fused computation reads of a value: all, unless it takes slices of it alone, or writes into it in place."""
-    everything = sum(array.bytes for array in value.arrays)
-    size = everything if value.root else 0
+    everything = sum(array.bytes_in_memory for array in value.arrays)
+    size = 0
     for user in computation.users.get(value.name, ()):
         at = [place for place, name in enumerate(user.operands) if name == value.name]
         if user.opcode in VIEWS or _is_view(user, module):
             size += _read(computation, user, module)
         elif user.opcode in SLICES and at == [0]:
-            size += user.arrays[0].bytes
+            size += user.arrays[0].bytes_in_memory
         elif user.opcode in UPDATES and at == [0] and _is_result(computation, user):
             size += _update(computation, user) if user.opcode == "scatter" else 0
+        elif computation.continues(user):
+            continue
         elif user.opcode == "fusion":
             called = module.computations[user.called[0]]
             size += sum(_read(called, called.parameters[place], module) for place in at)
@@ -150,21 +159,23 @@ def _written(computation: Computation, value: Instruction, module: Module) -> li
         return [size for name in value.operands for size in _written(computation, computation.by_name[name], module)]
     if value.opcode == "bitcast" or _is_view(value, module):
         return _written(computation, computation.by_name[value.operands[0]], module)
+    if value.opcode == "parameter" or computation.continues(value):  # passed on, or written by the first of a chain
+        return [0] * len(value.arrays)
     if value.opcode in UPDATES:
-        return [min(value.arrays[0].bytes, _update(computation, value))]
+        return [min(value.arrays[0].bytes_in_memory, _update(computation, value))]
     if value.opcode == "fusion":
         called = module.computations[value.called[0]]
         return _written(called, called.root, module)
-    return [array.bytes for array in value.arrays]
+    return [array.bytes_in_memory for array in value.arrays]
 
 
 def _update(computation: Computation, value: Instruction) -> int:
     """Bytes that an update in place writes."""
-    return computation.by_name[value.operands[UPDATES[value.opcode]]].arrays[0].bytes
+    return computation.by_name[value.operands[UPDATES[value.opcode]]].arrays[0].bytes_in_memory
 
 
 def _is_view(value: Instruction, module: Module) -> bool:
-    """Whether a fusion only names its operand anew, as XLA wraps the bitcasts of a product's operands."""
+    """Whether a fusion is nothing but another name for its operand: XLA wraps bitcasts of a product's operands so."""
     if value.opcode != "fusion" or len(value.operands) != 1:
         return False
     inner = module.computations[value.called[0]].instructions
