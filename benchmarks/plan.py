@@ -67,6 +67,7 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     from pretrain.job import objective_of
     from pretrain.planning.ahead_of_time import GIB, compile_step, topology_devices  # here, because it imports jax
     from pretrain.planning.collectives import traffic
+    from pretrain.planning.hlo import read_module
     from pretrain.planning.plan import planned_header
 
     _, recipe = load_recipe(name, "training", TrainingRecipe)
@@ -75,7 +76,7 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     began = time.monotonic()
     footprint = compile_step(recipe, header, topology_devices(machine))
     seconds = time.monotonic() - began
-    sent = sum(each.bytes for each in traffic(footprint.program)) if footprint.program else 0
+    sent = sum(each.bytes for each in traffic(read_module(footprint.program))) if footprint.program else 0
     peak = peak_tflops(machine.device_kind) or 0
     objective = objective_of(recipe, header)
     flops = objective.flops_per_row()

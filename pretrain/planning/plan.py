@@ -21,6 +21,7 @@ from pretrain.models.core.remat import REMAT
 from pretrain.monitoring.console import duration
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
 from pretrain.planning.collectives import traffic
+from pretrain.planning.hlo import read_module
 from pretrain.planning.machines import Machine
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_attention
@@ -207,7 +208,7 @@ def _limit(footprint: Footprint, machine: Machine) -> float:
 
 
 def _collectives(program: str, machine: Machine) -> None:
-    found = traffic(program)
+    found = traffic(read_module(program))
     listed = "; ".join(
         f"{each.kind} {each.dtype} x {each.calls}: {each.bytes / 1e6:,.1f} MB" for each in found if each.bytes
     )
