@@ -23,7 +23,8 @@ class Plan:
     """configs/NAME.py or NAME; the first argument."""
     training: TrainingRecipe
     on: str = "v3-8"
-    """Machine: v2-8, v3-8, v3-32, v4-8, v5e-1, v5e-4, v5e-8, v5e-16, v5p-8, v6e-1, v6e-8, tpu7x-8, h100, h200 or cpu."""
+    """Machine: v2-8, v3-8, v3-32, v4-8, v4-32, v5e-1, v5e-4, v5e-8, v5e-16, v5e-32, v5p-8, v5p-16, v6e-1, v6e-8, v6e-16, tpu7x-8,
+    h100, h100-8, h200, h200-8 or cpu."""
     mfu: float = 0.45
     """Model FLOPs utilisation to assume, 0 to 1."""
     run_dir: Path | None = None

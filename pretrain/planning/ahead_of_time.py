@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import topologies
 
-from data_pipeline.contract.errors import WorkError
+from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.records import RecordsHeader, row_fields
 from pretrain.devices.sharding import batch_sharding, make_mesh
@@ -103,8 +103,18 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
 
     - `devices`: each holds all parameters and its share of the rows.
 
-    XLA frees and computes again as it sees fit, so that the truth lies below.
+    XLA frees and computes again as it sees fit, so that the truth lies below. Raises InputError for parameters that a mesh splits, and
+    for a batch that the devices cannot share.
     """
+    split = [
+        f"mesh.{axis} {size}" for axis in ("fsdp", "tensor") if (size := getattr(recipe.mesh, axis)) not in (1, -1)
+    ]
+    if split:
+        raise InputError(f"{split[0]}: only machines with TPUs are planned with split parameters; leave it at 1 here")
+    if recipe.global_batch_size % (recipe.accumulation * devices):
+        raise InputError(
+            f"global_batch_size {recipe.global_batch_size}: must be a multiple of accumulation {recipe.accumulation} x {devices} devices"
+        )
     if recipe.attention not in ("auto", "xla"):
         # Fused kernels keep what remains without scores, and cannot be traced where their device is not.
         remat = recipe.remat if recipe.remat != "none" else "attention"

@@ -111,7 +111,7 @@ def _needs(header: RecordsHeader, machine: Machine) -> Needs:
 
 def _how(machine: Machine) -> str:
     if not machine.topology:
-        return "by arithmetic"
+        return "by arithmetic" + (", all parameters on each" if machine.devices > 1 else "")
     return f"compiled with jax {jax.__version__}, libtpu {importlib.metadata.version('libtpu')}"
 
 
@@ -163,7 +163,7 @@ def _changes(recipe: TrainingRecipe, machine: Machine) -> Iterator[TrainingRecip
     for accumulation in accumulations:
         yield replace(recipe, accumulation=accumulation)
     smallest = replace(recipe, accumulation=accumulations[-1] if accumulations else recipe.accumulation)
-    if rows > 1 and recipe.mesh.fsdp != rows:
+    if rows > 1 and recipe.mesh.fsdp != rows and machine.topology:
         smallest = replace(smallest, mesh=replace(recipe.mesh, data=1, fsdp=rows))
         yield smallest
     for remat in REMAT[REMAT.index(recipe.remat) + 1 :]:

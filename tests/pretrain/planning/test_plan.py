@@ -11,7 +11,7 @@ from data_pipeline.contract.errors import InputError, WorkError
 from pretrain.planning import plan
 from pretrain.planning.ahead_of_time import GIB, Footprint, estimate_step
 from pretrain.planning.machines import MACHINES, machine_named
-from pretrain.recipe import Phase, TrainingRecipe
+from pretrain.recipe import Mesh, Phase, TrainingRecipe
 
 HEADER = plan.planned_header(klue_bert_base.data)
 V3 = machine_named("v3-8")
@@ -95,6 +95,27 @@ def test_an_estimate_grows_with_the_rows_of_a_device() -> None:
     assert peaks == sorted(set(peaks))
     fused = dataclasses.replace(recipe, attention="cudnn")
     assert estimate_step(fused, header, 1).peak == peaks[2]
+
+
+def test_several_gpus_share_rows_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    header, machine = plan.planned_header(petitions_small.data), machine_named("h100-8")
+    recipe = dataclasses.replace(petitions_small.training, global_batch_size=64, accumulation=1)
+    plan.print_plan("small", recipe, header, "h100-8", machine, 0.45)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("8 x NVIDIA H100, 8 chips; by arithmetic, all parameters on each")
+    for fields, message in (
+        ({"mesh": Mesh(data=1, fsdp=8)}, "mesh.fsdp 8: only machines with TPUs"),
+        ({"global_batch_size": 20}, "global_batch_size 20: must be a multiple of accumulation 1 x 8 devices"),
+    ):
+        with pytest.raises(InputError, match=message):
+            plan.print_plan("small", dataclasses.replace(recipe, **fields), header, "h100-8", machine, 0.45)
+
+
+def test_where_only_arithmetic_is_to_be_had_no_parameters_are_split() -> None:
+    recipe = dataclasses.replace(klue_bert_base.training, accumulation=1, global_batch_size=8)
+    changes = list(plan._changes(recipe, machine_named("h200-8")))
+    assert changes
+    assert {change.mesh for change in changes} == {recipe.mesh}
 
 
 def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFixture[str]) -> None:
