@@ -99,7 +99,7 @@ def _plan_stretch(number: int, stretch: Stretch, header: RecordsHeader, machine:
     fitting, footprint = _fitted(stretch.recipe, needs, machine, accumulation)
     if footprint.program:
         _collectives(footprint.program, machine)
-    return _time(fitting, header, machine, mfu, stretch.stop - stretch.start)
+    return _time(replace(stretch, recipe=fitting), header, machine, mfu)
 
 
 def _needs(header: RecordsHeader, machine: Machine) -> Needs:
@@ -215,7 +215,9 @@ def _collectives(program: str, machine: Machine) -> None:
     _line("collectives", f"{listed or 'none'} a device and step" if machine.devices > 1 else "none: one device")
 
 
-def _time(recipe: TrainingRecipe, header: RecordsHeader, machine: Machine, mfu: float, steps: int) -> float:
+def _time(stretch: Stretch, header: RecordsHeader, machine: Machine, mfu: float) -> float:
+    """Prints speed and time of a stretch; returns its seconds, 0 where the device's peak is not known."""
+    recipe = stretch.recipe
     peak = recipe.peak_tflops_per_device or peak_tflops(machine.device_kind)
     if peak is None:
         _line("speed", "unknown: give the device's peak with --training.peak-tflops-per-device")
@@ -223,13 +225,16 @@ def _time(recipe: TrainingRecipe, header: RecordsHeader, machine: Machine, mfu: 
     flops_per_token = objective_of(recipe, header).flops_per_row() / header.row_tokens
     tokens_per_second = mfu * peak * 1e12 * machine.devices / flops_per_token
     step_tokens = recipe.global_batch_size * header.row_tokens
-    seconds = steps * step_tokens / tokens_per_second
+    seconds = stretch.rows * header.row_tokens / tokens_per_second
     _line(
         "speed",
         f"{tokens_per_second:,.0f} tokens/s, {step_tokens / tokens_per_second:.3g} s a step at an assumed MFU of {mfu:.0%} of "
         f"{machine.devices} x {peak:g} TFLOP/s",
     )
-    _line("time", f"{steps:,} steps of {step_tokens:,} tokens: {_duration(seconds, machine)}")
+    warmup = stretch.warmup
+    growing = f", {warmup.first_rows * header.row_tokens:,} tokens at first" if warmup else ""
+    steps = stretch.stop - stretch.start
+    _line("time", f"{steps:,} steps of {step_tokens:,} tokens{growing}: {_duration(seconds, machine)}")
     return seconds
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from configs import klue_bert_base, petitions_small
 from data_pipeline.contract.errors import InputError, WorkError
+from pretrain.input.schedule import stretches
 from pretrain.planning import plan
 from pretrain.planning.ahead_of_time import GIB, Footprint, estimate_step
 from pretrain.planning.machines import MACHINES, machine_named
-from pretrain.recipe import Mesh, Phase, TrainingRecipe
+from pretrain.recipe import BatchWarmup, Mesh, Phase, TrainingRecipe
 
 HEADER = plan.planned_header(klue_bert_base.data)
 V3 = machine_named("v3-8")
@@ -136,6 +137,17 @@ def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFi
     hours = [float(line.split()[-2].replace(",", "")) for line in lines if "chip-hours" in line]
     assert lines[-1].startswith("all phases")
     assert hours[-1] == pytest.approx(hours[0] + hours[1], abs=0.11)
+
+
+def test_the_time_counts_a_growing_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    """64, 128 and 192 rows for a sixth of the steps each, then 256: three quarters of steps times a full batch."""
+    warmup = BatchWarmup(first_rows=64, steps=500)
+    recipe = dataclasses.replace(petitions_small.training, max_steps=1000, global_batch_size=256)
+    header, machine = plan.planned_header(petitions_small.data), machine_named("h100")
+    full = plan._time(stretches(recipe)[0], header, machine, 0.45)
+    grown = plan._time(stretches(dataclasses.replace(recipe, batch_warmup=warmup))[0], header, machine, 0.45)
+    assert grown / full == pytest.approx(0.75, abs=1e-3)
+    assert f", {64 * header.row_tokens:,} tokens at first: " in capsys.readouterr().out.splitlines()[-1]
 
 
 def run_plan(*arguments: str) -> subprocess.CompletedProcess[str]:
