@@ -17,7 +17,7 @@ from pretrain.recipe import TrainingRecipe
 
 @dataclass(frozen=True)
 class Plan:
-    """Compiles the train step for a machine that is not there, and prints memory, traffic, days and chip-hours."""
+    """Compiles the train step for a machine that is not there, and prints memory, traffic, a roofline, days and chip-hours."""
 
     recipe: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RECIPE")]
     """configs/NAME.py or NAME; the first argument."""

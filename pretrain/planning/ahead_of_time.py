@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from pretrain.objectives.losses import sum_of_losses
 from pretrain.objectives.protocols import Batch
 from pretrain.optimization.optimizer import make_optimizer
 from pretrain.optimization.step import compile_train_step, initial_state, make_steps
+from pretrain.planning.hlo import Module, read_module
 from pretrain.planning.machines import Machine
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check_sizes
@@ -37,14 +39,21 @@ class Footprint:
     """What a step needs of one device, in bytes.
 
     - `state`: parameters, optimizer state and batch; `peak`: with all that the step makes.
+    - `gradients`: in float32; 0 where the step was compiled.
     - `limit`: what a program may use, where the compiler told it (it does where that does not suffice).
     - `program`: the optimised HLO; empty where it does not fit, or was not compiled.
     """
 
     state: int
     peak: int
+    gradients: int = 0
     limit: int | None = None
     program: str = ""
+
+    @cached_property
+    def module(self) -> Module:
+        """The program, taken apart."""
+        return read_module(self.program)
 
 
 def topology_devices(machine: Machine) -> Sequence[jax.Device]:
@@ -141,7 +150,7 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
     activations = _bytes_of(jax.eval_shape(kept, state["params"], batch)) - _bytes_of(state["params"])
     gradients = sum(4 * leaf.size for leaf in jax.tree.leaves(state["params"]))
     state_bytes = _bytes_of(state)
-    return Footprint(state_bytes, state_bytes + gradients + max(0, activations))
+    return Footprint(state_bytes, state_bytes + gradients + max(0, activations), gradients)
 
 
 def _bytes_of(tree: Any) -> int:

@@ -1,4 +1,4 @@
-"""plan: what a recipe takes on a machine that is not there yet: memory, traffic, days and chip-hours."""
+"""plan: what a recipe takes on a machine that is not there yet: memory, traffic, a roofline, days and chip-hours."""
 
 import importlib.metadata
 import math
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import RecordsHeader
@@ -21,8 +22,9 @@ from pretrain.models.core.remat import REMAT
 from pretrain.monitoring.console import duration
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
 from pretrain.planning.collectives import traffic
-from pretrain.planning.hlo import read_module
+from pretrain.planning.hlo import Module
 from pretrain.planning.machines import Machine
+from pretrain.planning.roofline import Roofline, compiled_roofline, estimated_roofline
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_attention
 
@@ -98,8 +100,10 @@ def _plan_stretch(number: int, stretch: Stretch, header: RecordsHeader, machine:
     needs = _needs(header, machine)
     fitting, footprint = _fitted(stretch.recipe, needs, machine, accumulation)
     if footprint.program:
-        _collectives(footprint.program, machine)
-    return _time(replace(stretch, recipe=fitting), header, machine, mfu)
+        _collectives(footprint.module, machine)
+    seconds = _time(replace(stretch, recipe=fitting), header, machine, mfu)
+    _roofline(fitting, header, footprint, machine, mfu)
+    return seconds
 
 
 def _needs(header: RecordsHeader, machine: Machine) -> Needs:
@@ -207,8 +211,8 @@ def _limit(footprint: Footprint, machine: Machine) -> float:
     return machine.memory_gib * GIB
 
 
-def _collectives(program: str, machine: Machine) -> None:
-    found = traffic(read_module(program))
+def _collectives(module: Module, machine: Machine) -> None:
+    found = traffic(module)
     listed = "; ".join(
         f"{each.kind} {each.dtype} x {each.calls}: {each.bytes / 1e6:,.1f} MB" for each in found if each.bytes
     )
@@ -236,6 +240,43 @@ def _time(stretch: Stretch, header: RecordsHeader, machine: Machine, mfu: float)
     steps = stretch.stop - stretch.start
     _line("time", f"{steps:,} steps of {step_tokens:,} tokens{growing}: {_duration(seconds, machine)}")
     return seconds
+
+
+def _roofline(
+    recipe: TrainingRecipe, header: RecordsHeader, footprint: Footprint, machine: Machine, mfu: float
+) -> None:
+    found = roofline_of(recipe, header, footprint, machine)
+    if found is None:
+        _line("roofline", "unknown: no peaks of this device's memory and products")
+        return
+    roofline, most = found
+    how = "" if footprint.program else ", by arithmetic: a real step moves more"
+    links = "unknown" if roofline.links is None else f"{roofline.links:.3g} s"
+    _line(
+        "roofline",
+        f"products {roofline.products:.3g} s, memory {roofline.memory:.3g} s ({roofline.memory_bytes / 1e9:.3g} GB at "
+        f"{roofline.memory_peak:,.0f} GB/s), links {links}{how}",
+    )
+    least = "instructions in turn" if roofline.least == roofline.in_turn else "at least"
+    beyond = f"; the assumed {mfu:.0%} is out of reach" if mfu > most else ""
+    _line("", f"{least} {roofline.least:.3g} s a step: at most {most:.0%} MFU, bound by {roofline.bound}{beyond}")
+
+
+def roofline_of(
+    recipe: TrainingRecipe, header: RecordsHeader, footprint: Footprint, machine: Machine
+) -> tuple[Roofline, float] | None:
+    """The roofline of a step that fits, and the MFU that it leaves; None where the device's peaks are not known."""
+    peak = recipe.peak_tflops_per_device or peak_tflops(machine.device_kind)
+    if peak is None:
+        return None
+    flops = objective_of(recipe, header).flops_per_row() * recipe.global_batch_size / machine.devices
+    if footprint.program:
+        roofline = compiled_roofline(footprint.module, flops, machine, peak)
+    else:
+        made = (footprint.peak - footprint.state) * recipe.accumulation
+        sent = footprint.gradients * jnp.dtype(recipe.gradient_dtype).itemsize / 4
+        roofline = estimated_roofline(flops, footprint.state, made, sent, machine, peak)
+    return None if roofline is None else (roofline, roofline.most_mfu(flops, peak))
 
 
 def _duration(seconds: float, machine: Machine) -> str:

@@ -1,14 +1,17 @@
 """plan fits a recipe with as little recomputation as it can, tells what it did, and compiles for a TPU that is not there."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from configs import klue_bert_base, petitions_small
 from data_pipeline.contract.errors import InputError, WorkError
 from pretrain.input.schedule import stretches
+from pretrain.job import objective_of
 from pretrain.planning import plan
 from pretrain.planning.ahead_of_time import GIB, Footprint, estimate_step
 from pretrain.planning.machines import MACHINES, machine_named
@@ -104,6 +107,8 @@ def test_several_gpus_share_rows_and_nothing_else(capsys: pytest.CaptureFixture[
     plan.print_plan("small", recipe, header, "h100-8", machine, 0.45)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("8 x NVIDIA H100, 8 chips; by arithmetic, all parameters on each")
+    sent = 2 * 7 / 8 * 4 * sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(objective_of(recipe, header).init)))
+    assert any(f"links {sent / 450e9:.3g} s, by arithmetic" in line for line in lines)
     for fields, message in (
         ({"mesh": Mesh(data=1, fsdp=8)}, "mesh.fsdp 8: only machines with TPUs"),
         ({"global_batch_size": 20}, "global_batch_size 20: must be a multiple of accumulation 1 x 8 devices"),
@@ -150,6 +155,17 @@ def test_the_time_counts_a_growing_batch(capsys: pytest.CaptureFixture[str]) -> 
     assert f", {64 * header.row_tokens:,} tokens at first: " in capsys.readouterr().out.splitlines()[-1]
 
 
+@pytest.mark.parametrize("mfu", [0.45, 0.99])
+def test_the_plan_says_whether_the_assumed_mfu_can_be(mfu: float, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = dataclasses.replace(petitions_small.training, global_batch_size=64, accumulation=1)
+    plan.print_plan("small", recipe, plan.planned_header(petitions_small.data), "h200", machine_named("h200"), mfu)
+    lines = capsys.readouterr().out.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("roofline     products "))
+    most = int(re.search(r"at most (\d+)% MFU, bound by memory", lines[place + 1])[1])  # type: ignore[index]
+    assert 45 < most < 99
+    assert ("out of reach" in lines[place + 1]) == (mfu > most / 100)
+
+
 def run_plan(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pretrain", "plan", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -182,6 +198,9 @@ def test_a_small_recipe_compiles_for_a_v3_8_that_is_not_there() -> None:
     assert "of 16.00 GiB a device" in done.stdout
     assert "collectives  all-reduce f32 x" in done.stdout
     assert "at an assumed MFU of 45% of 8 x 61.5 TFLOP/s" in done.stdout
+    assert "roofline     products " in done.stdout
+    assert "GB at 450 GB/s), links " in done.stdout
+    assert "MFU, bound by memory; the assumed 45% is out of reach" in done.stdout
 
 
 @pytest.mark.slow
