@@ -173,7 +173,7 @@ class TrainingRecipe:
     v4 on). The last three keep no scores in memory; cudnn and splash have no dropout on attention probabilities. auto is pallas on
     a TPU where it takes the rows and heads, else xla."""
     log_every_steps: int = number(50, AT_LEAST_ONE, free=True)
-    """Steps between log lines."""
+    """Steps between log lines; each tells of all steps since the one before."""
     wandb_project: str | None = field(default=None, metadata=FREE)
     """Project at Weights & Biases to which metrics are sent as well; None means nowhere."""
     xla_options: tuple[str, ...] = field(default=(), metadata=FREE)

@@ -78,7 +78,7 @@ def _train(
         run_folder.checkpoints, recipe.checkpoints.keep, recipe.checkpoints.milestone_every_steps
     )
     found = checkpoints.newest_valid()
-    start, saved = found or (0, NOTHING)
+    start, saved = (found[0], {**NOTHING, **found[1]}) if found else (0, NOTHING)
     if found:
         refuse_other_run(saved, recipe, phases.fingerprint)
     if start >= stop:
@@ -128,9 +128,9 @@ def _train(
             if due.nothing:
                 continue
             checkpoints.raise_failure()
-            latest = report.settle()
+            means = report.settle()
             if due.log:
-                report.log(done, latest, prefetched.waited)
+                report.log(done, means, prefetched.waited)
                 prefetched.waited = 0.0
             with report.window.paused():
                 # Before the checkpoint: a run resumed from it has nothing to catch up on.
@@ -139,7 +139,7 @@ def _train(
                         scores, sample = programs.evaluate(state["params"])
                     report.evaluated(done, scores, sample)
                 if due.save:
-                    now = account.after(done, report.tokens_seen, report.last)
+                    now = account.after(done, report.tokens_seen, report.last, report.window.state)
                     with goodput.spent_on("checkpoint"), jax.transfer_guard("allow"):
                         checkpoints.save(done, state, now)
                     agenda.saved()

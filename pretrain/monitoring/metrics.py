@@ -2,17 +2,12 @@
 
 import json
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import jax
-
 from data_pipeline.contract.errors import InputError, machine_errors_at
 from data_pipeline.contract.storage import append, write_atomically
-from pretrain.monitoring.rejected import Rejected
 from pretrain.monitoring.tensorboard import EventsFile
 
 METRICS_FILE = "metrics.jsonl"
@@ -96,52 +91,3 @@ def cut_after(path: Path, step: int) -> None:
     content = "".join(json.dumps(line) + "\n" for line in kept).encode()
     if content != path.read_bytes():
         write_atomically(path, content)
-
-
-class Window:
-    """The steps since the last log line: their tokens, their time, and whether their losses are numbers.
-
-    - `step`: steps done before the first one that is added.
-
-    Steps stay on the device until `settle`; `add` only keeps the host from running more than two steps ahead, so that the
-    time that it waits for data is time that the device would wait too.
-    """
-
-    def __init__(self, step: int) -> None:
-        self.first = self.step = step
-        self.tokens = 0.0
-        self.rejected: list[Rejected] = []
-        self._pending: list[dict[str, jax.Array]] = []
-        self._paused = 0.0
-        self._started = time.perf_counter()
-
-    def add(self, metrics: dict[str, jax.Array]) -> None:
-        """Takes the metrics of the next step, as `pretrain.optimization.step.train_step` returns them."""
-        self._pending.append(metrics)
-        if len(self._pending) > 1:
-            jax.block_until_ready(self._pending[-2])
-
-    def settle(self) -> dict[str, float]:
-        """Fetches what was added and returns the last step's metrics; `rejected` then tells which updates were left out."""
-        fetched = [{name: float(value) for name, value in metrics.items()} for metrics in jax.device_get(self._pending)]
-        self.rejected = [
-            Rejected(step, metrics["loss"], metrics["grad_norm"])
-            for step, metrics in enumerate(fetched, self.step + 1)
-            if metrics["rejected"]
-        ]
-        self.step += len(fetched)
-        self.tokens += sum(metrics["real_tokens"] for metrics in fetched)
-        self._pending = []
-        return fetched[-1]
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Leaves the time inside the block (evaluation, checkpoint) out of the window's."""
-        started = time.perf_counter()
-        yield
-        self._paused += time.perf_counter() - started
-
-    @property
-    def seconds(self) -> float:
-        """Training time since the window began."""
-        return time.perf_counter() - self._started - self._paused

@@ -17,8 +17,9 @@ from pretrain.monitoring.console import console_line
 from pretrain.monitoring.curves.reference import reference_of
 from pretrain.monitoring.data_wait import DataWait
 from pretrain.monitoring.goodput import Goodput
-from pretrain.monitoring.metrics import MetricsWriter, Scalars, Window
-from pretrain.monitoring.rejected import RejectedUpdates
+from pretrain.monitoring.metrics import MetricsWriter, Scalars
+from pretrain.monitoring.steps.rejected import RejectedUpdates
+from pretrain.monitoring.steps.window import Window
 from pretrain.monitoring.tensorboard import preformatted
 from pretrain.recipe import TrainingRecipe
 
@@ -29,7 +30,7 @@ class Reporter:
     """The reports of one start of a run; every process has one, and the first writes and logs.
 
     - `recipe_name`: what reference curves know the recipe by.
-    - `saved`: metrics and tokens seen at the checkpoint from which this start continues.
+    - `saved`: facts of the checkpoint from which this start continues: metrics, tokens seen, the window in whose middle it was saved.
     - `steps`: all that this start is to take, counted from 0.
     - `schedule`: the learning rate of each step.
     - `others`: get the metrics as well.
@@ -51,7 +52,7 @@ class Reporter:
         others: Sequence[Scalars],
     ) -> None:
         recipe = job.recipe
-        self._steps, self._recipe, self._phases = steps, recipe, phases
+        self._steps, self._recipe, self._phases, self._objectives = steps, recipe, phases, job.phases
         self._row_flops = [objective.flops_per_row() for objective in job.phases]
         self._devices = mesh.size
         self._peak = recipe.peak_tflops_per_device or peak_tflops(mesh.devices.flat[0].device_kind)
@@ -61,7 +62,7 @@ class Reporter:
         self._writer = _writer(run_folder, recipe, steps.start, others) if jax.process_index() == 0 else None
         self._reference = reference_of(recipe_name, recipe, phases.all[-1].header, run_folder)
         self.last: dict[str, float] = dict(saved["metrics"])
-        self.window = Window(steps.start)
+        self.window = Window(steps.start, recipe.optimizer.clip_norm, saved["window"])
         self._tokens_before: int = saved["tokens_seen"]
 
     @property
@@ -70,16 +71,18 @@ class Reporter:
         return self._tokens_before + int(self.window.tokens)
 
     def settle(self) -> dict[str, float]:
-        """Fetches the metrics of the steps since the last call and reports updates that were left out; returns the last step's."""
-        latest = self.window.settle()
+        """Fetches the metrics of the steps since the last call and reports updates that were left out; returns the means of the
+        window so far."""
+        self.window.settle()
         self._rejected.report(self.window.rejected)
-        self.last = {**self.last, **{name: value for name, value in latest.items() if math.isfinite(value)}}
-        return latest
+        means = self.window.totals.metrics(self._objectives[self._phases.number(self.window.step - 1)])
+        self.last = {**self.last, **{name: value for name, value in means.items() if math.isfinite(value)}}
+        return means
 
-    def log(self, done: int, latest: Mapping[str, float], waited: float) -> None:
+    def log(self, done: int, means: Mapping[str, float], waited: float) -> None:
         """Writes and logs the window that ends after step `done`, and begins another.
 
-        - `latest`: of `settle`; `waited`: seconds of the window in which the loop waited for data.
+        - `means`: of `settle`; `waited`: seconds of the window in which the loop waited for data.
         """
         window, phase = self.window, self._phases.number(done - 1)
         seconds = window.seconds
@@ -87,7 +90,7 @@ class Reporter:
         with jax.transfer_guard("allow"):
             rate = float(self._learning_rate(done - 1))
         values: dict[str, float | None] = {
-            **latest,
+            **means,
             "learning_rate": rate,
             "tokens_per_second": window.tokens / seconds,
             "mfu": model_flops_utilisation(flops_per_token * window.tokens / seconds, self._peak, self._devices),
@@ -114,7 +117,7 @@ class Reporter:
             if hourly := self._goodput.hourly_line():
                 log.info("%s", hourly)
         self._tokens_before = self.tokens_seen
-        self.window = Window(done)
+        self.window = Window(done, self._recipe.optimizer.clip_norm)
 
     def evaluated(self, done: int, scores: Mapping[str, float], shown: str) -> None:
         """Writes and logs the losses on held-out rows after step `done`.

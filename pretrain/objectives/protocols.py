@@ -127,10 +127,10 @@ class Objective(Protocol):
         """Runs the model on one microbatch; no key switches dropout off."""
 
     def metrics(self, sums: Sums) -> dict[str, jax.Array]:
-        """Named figures from sums over any number of microbatches: `loss`, and what the recipe's headlines name."""
+        """Named figures from sums over any number of microbatches and steps: `loss`, and what the recipe's headlines name."""
 
     def counts(self, sums: Sums) -> dict[str, jax.Array]:
-        """Further figures, logged for training steps only."""
+        """Further figures from such sums, logged of training only; they count, so that those of two batches add up."""
 
     def show(self, params: Parameters | None, microbatch: Prepared) -> dict[str, jax.Array]:
         """The arrays of which `spell` makes words; without parameters, of the rows alone."""

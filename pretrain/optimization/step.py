@@ -18,11 +18,13 @@ from pretrain.devices.xla_options import xla_options
 from pretrain.models.core.layers import Parameters
 from pretrain.objectives.protocols import Batch, Objective, Sums
 from pretrain.optimization.gradients import batch_gradients
+from pretrain.optimization.norms import group_norms
 from pretrain.optimization.optimizer import make_optimizer
 from pretrain.recipe import TrainingRecipe
 
 State = dict[str, Any]
-Metrics = dict[str, jax.Array]
+Metrics = dict[str, Any]
+"""What a step says of itself, a tree of float32 scalars; see `train_step`."""
 
 
 class CompiledSteps(NamedTuple):
@@ -62,8 +64,12 @@ def train_step(
     - `batch`: see `pretrain.input.batches`; its first axis is the accumulation.
     - `mesh`, `gradient_dtype`, `batch_grows`: see `pretrain.optimization.gradients.batch_gradients`.
 
-    Returns the new state and float32 scalars: what `objective.metrics` and `objective.counts` name, `grad_norm` (before clipping),
-    `real_tokens`, and `rejected` (see `finite_or_old`).
+    Returns the new state and float32 scalars:
+    - `sums`: of `objective.loss_sums` over the batch, of which the log makes means over many steps; `loss`: that of this step.
+    - `grad_norm`: of the whole gradient, before clipping.
+    - `real_tokens`: tokens that are not padding.
+    - `parameter_norm`, `update_norm`: of the parameters after the step and of what it wanted to add to them, by `group_norms`.
+    - `rejected`: 1 where the update was left out (see `is_accepted`), else 0.
     """
     gradients, sums, real_tokens = batch_gradients(
         state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype, grows=batch_grows
@@ -71,20 +77,31 @@ def train_step(
     updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
     params = optax.apply_updates(state["params"], updates)
     metrics = {
-        **objective.metrics(sums),
-        **objective.counts(sums),
+        "sums": sums,
+        "loss": objective.metrics(sums)["loss"],
         "grad_norm": optax.tree.norm(gradients),
         "real_tokens": real_tokens.astype(jnp.float32),
     }
-    new, rejected = finite_or_old({"params": params, "optimizer": optimizer_state}, state, metrics)
-    return {**new, "step": state["step"] + 1}, {**metrics, "rejected": rejected}
+    accepted = is_accepted(metrics)
+    kept = new_or_old({"params": params, "optimizer": optimizer_state}, state, accepted)
+    said = {
+        "parameter_norm": group_norms(kept["params"], objective),
+        "update_norm": group_norms(updates, objective),
+        "rejected": 1.0 - accepted.astype(jnp.float32),
+    }
+    return {**kept, "step": state["step"] + 1}, {**metrics, **said}
 
 
-def finite_or_old(new: State, old: State, metrics: Metrics) -> tuple[State, jax.Array]:
-    """`new`, or what `old` has under the same names where loss or gradient norm is not finite; and float32 1 where it is not, else 0."""
-    finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
-    kept = {name: jax.tree.map(lambda one, other: jnp.where(finite, one, other), new[name], old[name]) for name in new}
-    return kept, 1.0 - finite.astype(jnp.float32)
+def is_accepted(metrics: Metrics) -> jax.Array:
+    """Whether the update of a step counts, a bool scalar: loss and gradient norm are finite."""
+    return jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+
+
+def new_or_old(new: State, old: State, accepted: jax.Array) -> State:
+    """`new`, or what `old` has under the same names where the update is not accepted."""
+    return {
+        name: jax.tree.map(lambda one, other: jnp.where(accepted, one, other), new[name], old[name]) for name in new
+    }
 
 
 def compile_train_step(

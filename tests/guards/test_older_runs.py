@@ -33,5 +33,6 @@ def test_a_run_of_older_code_is_exported_and_resumed(
     train(run, "tiny", recipe_of(name))
     found = later_metrics(run)
     assert [line["step"] for line in found] == [line["step"] for line in expected[name]["metrics"]]
+    # A line a step, so that a line's means are the step's. Newer code may say more in it.
     for now, before in zip(found, expected[name]["metrics"], strict=True):
-        assert now == pytest.approx(before, rel=1e-5)
+        assert {metric: now[metric] for metric in before} == pytest.approx(before, rel=1e-5)

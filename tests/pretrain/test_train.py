@@ -3,6 +3,7 @@ import logging
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +225,45 @@ def test_a_run_in_two_parts_is_the_run_in_one_and_counts_what_was_lost_between(
     assert re.search(r"goodput .* in 2 starts: compile .*, lost to restarts", caplog.text)
 
 
+@pytest.fixture(scope="module")
+def in_windows(finished: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """The same run with a line after every third step, and checkpoints between them."""
+    run = RunFolder(tmp_path_factory.mktemp("windows"))
+    write_records(run.examples)
+    train(run, "tiny", changed(RECIPE, log_every_steps=3))
+    return run
+
+
+def test_a_line_tells_of_all_steps_since_the_one_before(finished: RunFolder, in_windows: RunFolder) -> None:
+    steps = {line["step"]: line for line in untimed(finished) if "loss" in line}
+    lines = [line for line in untimed(in_windows) if "loss" in line]
+    assert [line["step"] for line in lines] == [3, 6]
+    for line in lines:
+        of_window = [steps[line["step"] - 2 + number] for number in range(3)]
+        for name in ("predictions", "real_tokens", "rejected"):
+            assert line[name] == sum(each[name] for each in of_window)
+        for name in ("loss", "masked_lm_loss", "masked_accuracy"):
+            weighted = sum(each[name] * each["predictions"] for each in of_window) / line["predictions"]
+            assert line[name] == pytest.approx(weighted, rel=1e-6)
+        for name in ("grad_norm", "clipped", "update_norm/body", "update_norm/table", "update_norm/head"):
+            assert line[name] == pytest.approx(np.mean([each[name] for each in of_window]), rel=1e-6)
+        assert line["grad_norm_max"] == max(each["grad_norm"] for each in of_window)
+        for group in ("body", "table", "head"):
+            assert line[f"parameter_norm/{group}"] == of_window[-1][f"parameter_norm/{group}"]
+
+
+def test_a_run_resumed_between_two_lines_writes_the_lines_of_one_that_nobody_stopped(
+    in_windows: RunFolder, new_run: Callable[..., RunFolder]
+) -> None:
+    run = new_run()
+    shutil.copytree(step_folder(in_windows.checkpoints, 4), step_folder(run.checkpoints, 4))
+    lines = (in_windows.metrics / "metrics.jsonl").read_text().splitlines(keepends=True)
+    run.metrics.mkdir()
+    (run.metrics / "metrics.jsonl").write_text("".join(line for line in lines if json.loads(line)["step"] <= 4))
+    train(run, "tiny", changed(RECIPE, log_every_steps=3))
+    assert untimed(run) == untimed(in_windows)
+
+
 def test_a_complete_run_says_so_and_compiles_nothing(
     finished: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -329,6 +369,8 @@ def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
     lines = {line["step"]: line for line in untimed(run) if "loss" in line}
     assert [lines[step]["rejected"] for step in range(1, 7)] == [0, 0, 1, 0, 0, 0]
     assert lines[3]["loss"] is None
+    assert lines[3]["update_norm/body"] is None
+    assert lines[3]["parameter_norm/body"] == lines[2]["parameter_norm/body"]
     assert all(math.isfinite(lines[step]["loss"]) for step in (4, 5, 6))
     assert math.isfinite(run.manifest()["train"]["metrics"]["loss"])
 

@@ -21,6 +21,7 @@ from pretrain.objectives.config import objective_classes
 
 OF_EVERY_RUN = {
     "grad_norm": "gradient norm",
+    "grad_norm_max": "largest gradient norm",
     "learning_rate": "learning rate",
     "tokens_per_second": "tokens/s",
     "data_wait": "data wait",

@@ -156,15 +156,16 @@ class MaskedLanguageModelling:
         return sums
 
     def metrics(self, sums: Sums) -> dict[str, jax.Array]:
-        """`loss` (nats a prediction, plus that of the pairs), `masked_accuracy`, and for pairs `next_sentence_loss` and
-        `next_sentence_accuracy`, or `sentence_order_...`."""
+        """`loss` (nats a prediction, plus that of the pairs), `masked_accuracy`, `masked_lm_loss`, and for pairs
+        `next_sentence_loss` and `next_sentence_accuracy`, or `sentence_order_...`."""
         totals = {loss: jnp.maximum(of_loss["weight_sum"], 1.0) for loss, of_loss in sums.items()}
         metrics = {
             "loss": sum_of_losses(sums, totals, self.weights),
             "masked_accuracy": sums[MASKED_LM]["correct_sum"] / totals[MASKED_LM],
         }
-        for loss in self._pair_loss:
+        for loss in self.weights:
             metrics[f"{loss}_loss"] = sums[loss]["loss_sum"] / totals[loss]
+        for loss in self._pair_loss:
             metrics[f"{loss}_accuracy"] = sums[loss]["correct_sum"] / totals[loss]
         return metrics
 

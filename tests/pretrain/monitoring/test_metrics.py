@@ -1,15 +1,12 @@
 import json
 from pathlib import Path
 
-import jax
-import jax.numpy as jnp
 import pytest
 
 from data_pipeline.contract.errors import InputError
 from pretrain.devices.peaks import model_flops_utilisation, peak_tflops
 from pretrain.monitoring.console import console_line
-from pretrain.monitoring.metrics import MetricsWriter, Window, cut_after, read_metrics
-from pretrain.monitoring.rejected import Rejected
+from pretrain.monitoring.metrics import MetricsWriter, cut_after, read_metrics
 from pretrain.recipe import TrainingRecipe
 
 
@@ -80,27 +77,3 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path.write_text('{"step": 1}\n{"st\n{"step": 3}\n')
     with pytest.raises(InputError, match=r"metrics\.jsonl:2"):
         read_metrics(path)
-
-
-def step_metrics(loss: float, rejected: float = 0) -> dict[str, jax.Array]:
-    values = {"loss": loss, "grad_norm": 1, "real_tokens": 10, "rejected": rejected}
-    return {name: jnp.float32(value) for name, value in values.items()}
-
-
-def test_a_window_names_the_steps_whose_updates_were_rejected() -> None:
-    window = Window(40)
-    for loss, rejected in ((1.0, 0), (2.0, 0), (float("inf"), 1), (3.0, 0)):
-        window.add(step_metrics(loss, rejected))
-    assert window.settle()["loss"] == 3.0
-    assert window.rejected == [Rejected(43, float("inf"), 1.0)]
-    window.add(step_metrics(1.0))
-    window.settle()
-    assert window.rejected == []
-
-
-def test_a_window_counts_all_its_tokens_and_returns_the_last_step() -> None:
-    window = Window(0)
-    for loss in (1.0, 2.0):
-        window.add(step_metrics(loss))
-    assert window.settle()["loss"] == 2.0
-    assert (window.tokens, window.step) == (20.0, 2)

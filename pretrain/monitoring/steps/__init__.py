@@ -1,0 +1,1 @@
+"""What the training steps say of themselves: the means of a window, and the updates that were left out."""
