@@ -17,12 +17,20 @@ class RowShape(NamedTuple):
     - `length`, `target_length`: tokens of the row and of its target (0 without one).
     - `vocabulary_size`: entries of the vocabulary.
     - `predictions`: positions whose token is predicted.
+    - `attended`: pairs of a query and a key that attention computes for the model's sake: both real tokens of one segment. None
+      means each token with each, length x length.
     """
 
     length: int
     target_length: int
     vocabulary_size: int
     predictions: int
+    attended: float | None = None
+
+    @property
+    def pairs(self) -> float:
+        """`attended`, or those of a row that is one segment without padding."""
+        return self.length**2 if self.attended is None else self.attended
 
 
 @dataclass(frozen=True)
@@ -65,7 +73,8 @@ class ModelConfig(ABC):
     def flops_per_row(self, row: RowShape, heads: frozenset[str]) -> float:
         """Model FLOPs of a training row, forward and backward: three times the forward's multiply-adds, two each.
 
-        Counts matrix products only, as is usual for MFU (Kaplan et al. 2020, arXiv 2001.08361, section 2.1).
+        Counts matrix products only, as is usual for MFU (Kaplan et al. 2020, arXiv 2001.08361, section 2.1); those of attention
+        for `row.pairs`, whatever a kernel computes beside them.
         """
 
 

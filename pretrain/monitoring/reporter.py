@@ -86,7 +86,10 @@ class Reporter:
         """
         window, phase = self.window, self._phases.number(done - 1)
         seconds = window.seconds
-        flops_per_token = self._row_flops[phase] / self._phases.all[phase].header.row_tokens
+        row_tokens = self._phases.all[phase].header.row_tokens
+        # A row of real tokens alone, in segments as long as the window's were.
+        attended = window.totals.attended_pairs / max(1.0, window.totals.real_tokens) * row_tokens
+        flops_per_token = self._objectives[phase].flops_per_row(attended) / row_tokens
         with jax.transfer_guard("allow"):
             rate = float(self._learning_rate(done - 1))
         values: dict[str, float | None] = {

@@ -17,7 +17,7 @@ Batch = dict[str, jax.Array]
 """Arrays [accumulation, microbatch, ...]: the fields of records, and `record_ids` and `epochs`, int32 [accumulation, microbatch]."""
 Prepared = dict[str, jax.Array]
 """What `Objective.prepare` makes of a batch, or one microbatch of it. Always there, [..., microbatch]: `row_weights` (float32, 0 for
-rows of padding only) and `real_tokens` (int32, tokens that are not padding)."""
+rows of padding only), `real_tokens` (int32, tokens that are not padding) and `attended_pairs` (int32, `RowShape.attended`)."""
 Sums = dict[str, dict[str, jax.Array]]
 """By the name of a loss, float32 scalars: `loss_sum` (nats), `correct_sum`, `weight_sum`, and what else an objective wants."""
 
@@ -111,8 +111,11 @@ class Objective(Protocol):
     def rules(self) -> Rules:
         """The table of the parameters of all parts."""
 
-    def flops_per_row(self) -> float:
-        """Model FLOPs of a training row, forward and backward."""
+    def flops_per_row(self, attended: float | None = None) -> float:
+        """Model FLOPs of a training row without padding, forward and backward.
+
+        - `attended`: see `RowShape`; None: the row is one segment.
+        """
 
     def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
         """Expands a batch and corrupts what is to be predicted.

@@ -53,6 +53,14 @@ def expand_rows(record: Mapping[str, jax.Array], layout: Layout, pad_id: int) ->
     return Rows(tokens, unpack_bits(record["word_starts"]), segments, position_ids, token_type_ids)
 
 
+def attended_pairs(rows: Rows, pad_id: int) -> jax.Array:
+    """int32 [...]: pairs of a query and a key of one segment, both real tokens, in rows [..., L].
+
+    The token at position p of its segment adds 2 p + 1 pairs to those of the p tokens before it: n tokens make n x n.
+    """
+    return jnp.where(rows.tokens != pad_id, 2 * rows.position_ids + 1, 0).sum(-1)
+
+
 def unpack_bits(packed: jax.Array) -> jax.Array:
     """uint8 [..., N] -> bool [..., 8 N]: bit i % 8 of byte i // 8, as `numpy.unpackbits(bitorder="little")`."""
     bits = packed[..., None] >> jnp.arange(8, dtype=jnp.uint8) & 1

@@ -24,11 +24,13 @@ class Gradients(NamedTuple):
     - `of_loss`: the gradient of the loss, a tree like the parameters, float32.
     - `sums`: of `objective.loss_sums`, over all rows.
     - `real_tokens`: int32 scalar, tokens that are not padding.
+    - `attended_pairs`: float32 scalar, see `RowShape.attended`; a batch may have more than int32 holds.
     """
 
     of_loss: Parameters
     sums: Sums
     real_tokens: jax.Array
+    attended_pairs: jax.Array
 
 
 def batch_gradients(
@@ -110,7 +112,8 @@ def _gradients(
         shapes = jax.eval_shape(of_microbatch, first)
         zeros = jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), shapes)
         (gradients, sums), _ = jax.lax.scan(add_microbatch, zeros, turns)
-    return Gradients(gradients, sums, prepared["real_tokens"].sum())
+    pairs = prepared["attended_pairs"].astype(jnp.float32).sum()
+    return Gradients(gradients, sums, prepared["real_tokens"].sum(), pairs)
 
 
 def _as(dtype: DTypeLike, tree: Any) -> Any:

@@ -67,11 +67,11 @@ def train_step(
     Returns the new state and float32 scalars:
     - `sums`: of `objective.loss_sums` over the batch, of which the log makes means over many steps; `loss`: that of this step.
     - `grad_norm`: of the whole gradient, before clipping.
-    - `real_tokens`: tokens that are not padding.
+    - `real_tokens`: tokens that are not padding; `attended_pairs`: of a query and a key among them, in one segment.
     - `parameter_norm`, `update_norm`: of the parameters after the step and of what it wanted to add to them, by `group_norms`.
     - `rejected`: 1 where the update was left out (see `is_accepted`), else 0.
     """
-    gradients, sums, real_tokens = batch_gradients(
+    gradients, sums, real_tokens, attended_pairs = batch_gradients(
         state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype, grows=batch_grows
     )
     updates, optimizer_state = optimizer.update(gradients, state["optimizer"], state["params"])
@@ -81,6 +81,7 @@ def train_step(
         "loss": objective.metrics(sums)["loss"],
         "grad_norm": optax.tree.norm(gradients),
         "real_tokens": real_tokens.astype(jnp.float32),
+        "attended_pairs": attended_pairs,
     }
     accepted = is_accepted(metrics)
     kept = new_or_old({"params": params, "optimizer": optimizer_state}, state, accepted)

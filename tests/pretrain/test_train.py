@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_run import TINY, changed, read_events, untimed, write_records
+from tiny_run import LENGTH, TINY, changed, read_events, untimed, write_records
 
 from data_pipeline.contract import run_folder
 from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
@@ -29,10 +29,12 @@ from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import fault, list_steps, step_folder
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, TrainingBatches
+from pretrain.input.phases import Phases
 from pretrain.job import objective_of
-from pretrain.monitoring.metrics import MetricsWriter
+from pretrain.monitoring.metrics import MetricsWriter, read_metrics
 from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
 from pretrain.objectives.protocols import Batch, Prepared
+from pretrain.objectives.rows import expand_rows
 from pretrain.optimization.step import make_steps
 from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.train import train
@@ -422,3 +424,24 @@ def test_the_log_says_how_near_a_resumed_run_stays(tiny: TrainingRecipe) -> None
     assert "within rounding" in say(changed(dropout, accumulation=2), facts, {"data": 4})
     assert "statistically only" in say(changed(dropout, dropout_rng="rbg"), facts, {"data": 4})
     assert "within rounding" in say(changed(tiny, dropout_rng="rbg"), facts, {"data": 4})
+
+
+def test_mfu_counts_attention_within_segments_as_the_rows_have_them(
+    finished: RunFolder, new_run: Callable[..., RunFolder]
+) -> None:
+    run = new_run()
+    recipe = changed(RECIPE, stop_at_step=2, peak_tflops_per_device=1.0)
+    train(run, "tiny", recipe)
+    header = read_header(run.examples)
+    objective = objective_of(recipe, header)
+    phases = Phases(run.examples, recipe, batch_sharding(make_mesh(Mesh())))
+    for line in read_metrics(run.metrics / "metrics.jsonl"):
+        if "mfu" not in line:
+            continue
+        rows = expand_rows(phases(line["step"] - 1), "packed", header.pad_id)
+        segments, real = np.asarray(rows.segments), np.asarray(rows.tokens) != header.pad_id
+        same = (segments[..., :, None] == segments[..., None, :]) & real[..., :, None] & real[..., None, :]
+        assert line["attended_pairs"] == same.sum()
+        per_token = objective.flops_per_row(same.sum() / real.sum() * LENGTH) / LENGTH
+        assert line["mfu"] == pytest.approx(per_token * line["tokens_per_second"] / 8e12)
+        assert per_token < objective.flops_per_row() / LENGTH

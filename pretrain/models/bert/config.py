@@ -69,6 +69,6 @@ class BertConfig(ModelConfig):
 
     def flops_per_row(self, row: RowShape, heads: frozenset[str]) -> float:
         hidden, inner = self.hidden_size, self.intermediate_size
-        layer = 4 * hidden * hidden + 2 * hidden * inner + 2 * row.length * hidden
+        layer = (4 * hidden * hidden + 2 * hidden * inner) * row.length + 2 * hidden * row.pairs
         head = (hidden * hidden + hidden * row.vocabulary_size) * row.predictions
-        return 6.0 * (self.num_hidden_layers * layer * row.length + head)
+        return 6.0 * (self.num_hidden_layers * layer + head)

@@ -22,13 +22,14 @@ class Totals:
 
     - `steps`: whose update was accepted; only these count in `sums`, `grad_norm`, `grad_norm_max`, `clipped` and `update_norm`.
     - `rejected`: steps whose update was left out.
-    - `real_tokens`: of all steps.
+    - `real_tokens`, `attended_pairs`: of all steps.
     - `sums`: of the objective's losses. `parameter_norm`: the last step's, no sum.
     """
 
     steps: int = 0
     rejected: int = 0
     real_tokens: float = 0.0
+    attended_pairs: float = 0.0
     clipped: int = 0
     grad_norm: float = 0.0
     grad_norm_max: float = 0.0
@@ -45,6 +46,7 @@ class Totals:
         of_all = replace(
             self,
             real_tokens=self.real_tokens + metrics["real_tokens"],
+            attended_pairs=self.attended_pairs + metrics["attended_pairs"],
             parameter_norm=metrics["parameter_norm"],
         )
         if metrics["rejected"]:
@@ -68,6 +70,7 @@ class Totals:
             "grad_norm_max": self.grad_norm_max if self.steps else math.nan,
             "clipped": self._mean(self.clipped),
             "real_tokens": self.real_tokens,
+            "attended_pairs": self.attended_pairs,
             "rejected": float(self.rejected),
         }
         norms = {

@@ -34,7 +34,7 @@ from pretrain.objectives.protocols import (
     Sums,
     row_keys,
 )
-from pretrain.objectives.rows import expand_rows
+from pretrain.objectives.rows import attended_pairs, expand_rows
 
 LAYOUTS: tuple[Layout, ...] = ("packed", "full_sentences", *PAIRS)
 """The layouts whose rows this objective can take."""
@@ -89,8 +89,8 @@ class MaskedLanguageModelling:
     def rules(self) -> Rules:
         return self.parts.rules()
 
-    def flops_per_row(self) -> float:
-        row = RowShape(self.header.length, 0, self.header.vocabulary_size, self.predictions)
+    def flops_per_row(self, attended: float | None = None) -> float:
+        row = RowShape(self.header.length, 0, self.header.vocabulary_size, self.predictions, attended)
         return self.model.config.flops_per_row(row, self.model.heads)
 
     def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
@@ -99,7 +99,8 @@ class MaskedLanguageModelling:
         Masks are new in each epoch, or take turns where the recipe has `static_masks`.
 
         Returns, each [accumulation, microbatch, ...]: `inputs`, `position_ids`, `token_type_ids`, `segments` [..., L];
-        `positions`, `labels`, `weights` [..., K]; `row_weights`, `real_tokens` [...]; and `label` for pairs.
+        `positions`, `labels`, `weights` [..., K]; `row_weights`, `real_tokens`, `attended_pairs` [...]; and `label` for
+        pairs.
         """
         header, masking = self.header, self.recipe.masking
         epochs, key = batch["epochs"], self.keys.of(EVALUATION_MASKS if step is None else MASKS)
@@ -135,6 +136,7 @@ class MaskedLanguageModelling:
             "segments": rows.segments,
             "row_weights": (real_tokens > 0).astype(jnp.float32),
             "real_tokens": real_tokens,
+            "attended_pairs": attended_pairs(rows, header.pad_id),
             **labels,
         }
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pretrain.objectives.rows import expand_rows, unpack_bits
+from data_pipeline.contract.records import Layout
+from pretrain.objectives.rows import Rows, attended_pairs, expand_rows, unpack_bits
 
 PAD, CLS, SEP = 0, 2, 3
 
@@ -55,6 +56,26 @@ def test_sentence_pair_types_change_at_b_and_padding_is_no_segment() -> None:
     np.testing.assert_array_equal(rows.segments, [[1] * 8 + [0] * 8])
     np.testing.assert_array_equal(rows.token_type_ids[:, :8], [[0, 0, 0, 0, 1, 1, 1, 1]])
     np.testing.assert_array_equal(rows.position_ids, [list(range(16))])
+
+
+def pairs_one_by_one(rows: Rows) -> np.ndarray:
+    """From the definition: query and key are real tokens of the same segment."""
+    segments, real = np.asarray(rows.segments), np.asarray(rows.tokens) != PAD
+    same = segments[..., :, None] == segments[..., None, :]
+    return (same & real[..., :, None] & real[..., None, :]).sum((-1, -2))
+
+
+@pytest.mark.parametrize("layout", ["packed", "full_sentences", "sentence_pairs"])
+@given(sizes=st.lists(st.integers(2, 9), min_size=1, max_size=4), padding=st.integers(0, 8))
+@settings(max_examples=20, deadline=None)
+def test_the_pairs_that_attend_are_those_of_each_segment(layout: Layout, sizes: list[int], padding: int) -> None:
+    used = sum(sizes)
+    length = -(-(used + padding) // 8) * 8
+    tokens = [CLS] * used + [PAD] * (length - used)
+    starts = [sum(sizes[:number]) for number in range(len(sizes))] + ([used] if used < length else [])
+    segment_starts = starts if layout == "packed" else [0, sizes[0]] if layout == "sentence_pairs" else [0]
+    rows = expand_rows(record(tokens, [], [start for start in segment_starts if start < length]), layout, PAD)
+    assert attended_pairs(rows, PAD).tolist() == pairs_one_by_one(rows).tolist()
 
 
 def test_leading_axes_change_nothing() -> None:

@@ -45,8 +45,8 @@ class TandemObjective:
     def rules(self) -> Rules:
         return self.parts.rules()
 
-    def flops_per_row(self) -> float:
-        row = RowShape(self.header.length, 0, self.header.vocabulary_size, self.header.length)
+    def flops_per_row(self, attended: float | None = None) -> float:
+        row = RowShape(self.header.length, 0, self.header.vocabulary_size, self.header.length, attended)
         return sum(model.config.flops_per_row(row, model.heads) for model in self.parts.models.values())
 
     def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
@@ -60,6 +60,7 @@ class TandemObjective:
             "weights": weights.astype(jnp.float32),
             "row_weights": real.any(-1).astype(jnp.float32),
             "real_tokens": real.sum(-1),
+            "attended_pairs": real.sum(-1),  # there is no attention: each reads itself
         }
 
     def totals(self, prepared: Prepared) -> dict[str, jax.Array]:

@@ -104,6 +104,15 @@ def test_the_flops_of_a_row_are_its_products_counted_one_by_one() -> None:
     assert TINY.flops_per_row(row, MASKED_LM) == 3 * 2 * multiply_adds(jax.make_jaxpr(forward)(params).jaxpr)
 
 
+def test_attention_counts_the_pairs_that_attend_and_no_others() -> None:
+    row = RowShape(length=12, target_length=0, vocabulary_size=256, predictions=3)
+    whole = TINY.flops_per_row(row, MASKED_LM)
+    assert TINY.flops_per_row(row._replace(attended=12.0 * 12), MASKED_LM) == whole
+    thirds = TINY.flops_per_row(row._replace(attended=3 * 4.0 * 4), MASKED_LM)
+    scores_and_values = 2 * TINY.hidden_size * TINY.num_hidden_layers
+    assert whole - thirds == 3 * 2 * scores_and_values * (12 * 12 - 3 * 4 * 4)
+
+
 def multiply_adds(jaxpr: Any) -> int:
     """Of all matrix products, those in a scan once for each turn."""
     total = 0

@@ -28,6 +28,7 @@ def step(loss_sum: float, predictions: float, grad_norm: float = 1.0, rejected: 
         "loss": loss_sum / predictions,
         "grad_norm": grad_norm,
         "real_tokens": 10.0,
+        "attended_pairs": 50.0,
         "parameter_norm": {"body": grad_norm + 5},
         "update_norm": {"body": grad_norm / 2},
         "rejected": rejected,
@@ -73,7 +74,7 @@ def test_rejected_steps_are_named_and_left_out_of_all_means_but_their_tokens_cou
     for each in (step(3.0, 3), step(4.0, 2, 4.0)):
         without.add(each)
     found, expected = logged(with_lost, objective), logged(without, objective)
-    assert {name for name in expected if found[name] != expected[name]} == {"rejected", "real_tokens"}
+    assert {name for name in expected if found[name] != expected[name]} == {"rejected", "real_tokens", "attended_pairs"}
     assert (found["rejected"], found["real_tokens"]) == (3, 50)
     assert [each.step for each in with_lost.rejected] == [41, 43, 45]
     with_lost.settle()
