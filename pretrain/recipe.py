@@ -146,7 +146,7 @@ class TrainingRecipe:
     stop_after_minutes: float | None = number(None, ABOVE_ZERO, free=True)
     """Save and stop after so many minutes of this start, with exit code 75 unless all is done; None means no limit."""
     max_rejected_updates: int = number(10, AT_LEAST_ZERO, free=True)
-    """Updates whose loss or gradient is not finite are left out; more than these in one start stop the run."""
+    """Updates whose loss or gradient is not finite are left out; more than these, over all starts of the run, stop it."""
     start_from: str | None = None
     """A Hugging Face folder of the model's family, or a run (folder or URL), whose parameters a new run begins with; steps and
     optimizer begin at 0."""

@@ -89,19 +89,20 @@ def _train(
         return
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe)
-    use_compilation_cache()
-    programs = Programs(job, phases, run_folder, mesh, goodput)
-    programs.enter(start)
-    if found:
-        begun, started_from = checkpoints.restore(start, programs.steps.abstract_state), saved.get("started_from")
-    else:
-        begun, started_from = _first_state(run_folder, job, programs.steps, goodput)
-    _log_start(run_folder, job, phases, mesh, saved, range(start, stop))
-    programs.compile()
+    report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, schedule, goodput, others)
+    with report.window.paused():
+        use_compilation_cache()
+        programs = Programs(job, phases, run_folder, mesh, goodput)
+        programs.enter(start)
+        if found:
+            begun, started_from = checkpoints.restore(start, programs.steps.abstract_state), saved.get("started_from")
+        else:
+            begun, started_from = _first_state(run_folder, job, programs.steps, goodput)
+        _log_start(run_folder, job, phases, mesh, saved, range(start, stop))
+        programs.compile()
     if jax.process_index() == 0:
         write_json(run_folder.path / RECIPE_FILE, plain_recipe(recipe))
     account = Account(job, phases, mesh, saved, start, began, started_from)
-    report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, schedule, goodput, others)
     agenda, profiled = Agenda(recipe, notice, stop, began), Profile(run_folder.metrics, profile)
 
     def program_of(step: int) -> jax.stages.Compiled:
@@ -121,7 +122,7 @@ def _train(
         jax.transfer_guard("disallow"),
     ):
         for done, state, metrics in fit(program_of, begun, prefetched):
-            report.window.add(metrics)
+            report.add(done, metrics, prefetched.waited)
             profiled.after(done, metrics)
             bar.done(done)
             due = agenda.after(done, programs.stop, held_out=programs.held_out is not None)
@@ -139,7 +140,7 @@ def _train(
                         scores, sample = programs.evaluate(state["params"])
                     report.evaluated(done, scores, sample)
                 if due.save:
-                    now = account.after(done, report.tokens_seen, report.last, report.window.state)
+                    now = account.after(done, report.facts)
                     with goodput.spent_on("checkpoint"), jax.transfer_guard("allow"):
                         checkpoints.save(done, state, now)
                     agenda.saved()

@@ -23,7 +23,7 @@ CHECKPOINT_FORMAT = 2
 """1: the recipe alone says what was trained, and the run's records are needed to export it."""
 RECIPE_FILE = "training_recipe.json"
 """The resolved recipe, in the run folder."""
-NOTHING: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}, "window": {}}
+NOTHING: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}, "window": {}, "rejected_updates": 0}
 """Before the first step; and what a checkpoint says that does not have these yet."""
 MASKS_AND_OPTIMIZER = ("jax", "jaxlib", "optax")
 """Packages that masks, dropout and the optimizer's arithmetic belong to. The order of rows is our own, whatever is installed."""
@@ -64,11 +64,10 @@ class Account:
             **({"started_from": started_from} if started_from else {}),
         }
 
-    def after(self, done: int, tokens_seen: int, metrics: Mapping[str, float], window: Mapping[str, Any]) -> Facts:
+    def after(self, done: int, reported: Facts) -> Facts:
         """The facts of the checkpoint after step `done`: enough to export it without records or recipe file.
 
-        - `metrics`: the newest ones; `window`: `pretrain.monitoring.steps.window.Window.state`, so that a line of the log is the same
-          where a run was resumed between two lines.
+        - `reported`: `pretrain.monitoring.reporter.Reporter.facts`.
         """
         device_kind = self._mesh.devices.flat[0].device_kind
         part = {"device_kind": device_kind, "devices": self._mesh.size, "start_step": self._start, "stop_step": done}
@@ -76,10 +75,8 @@ class Account:
             **self._always,
             "models": self._job.phases[self._phases.number(done - 1)].parts.describe(),
             "rows_seen": self._phases.rows_before(done),
-            "tokens_seen": tokens_seen,
             "parts": [*self._saved["parts"], {**part, "seconds": time.perf_counter() - self._began}],
-            "metrics": metrics,
-            "window": window,
+            **reported,
         }
 
 

@@ -21,6 +21,7 @@ from pretrain.monitoring.metrics import MetricsWriter, Scalars
 from pretrain.monitoring.steps.rejected import RejectedUpdates
 from pretrain.monitoring.steps.window import Window
 from pretrain.monitoring.tensorboard import preformatted
+from pretrain.optimization.step import Metrics
 from pretrain.recipe import TrainingRecipe
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,13 @@ class Reporter:
     """The reports of one start of a run; every process has one, and the first writes and logs.
 
     - `recipe_name`: what reference curves know the recipe by.
-    - `saved`: facts of the checkpoint from which this start continues: metrics, tokens seen, the window in whose middle it was saved.
+    - `saved`: `facts` at the checkpoint from which this start continues.
     - `steps`: all that this start is to take, counted from 0.
     - `schedule`: the learning rate of each step.
     - `others`: get the metrics as well.
 
-    `last` are the newest finite metrics, held-out ones among them; `tokens_seen` those of all finished windows.
+    `last` are the newest finite metrics, held-out ones among them. What metrics.jsonl has of later steps than the checkpoint's is
+    removed.
     """
 
     def __init__(
@@ -58,17 +60,38 @@ class Reporter:
         self._peak = recipe.peak_tflops_per_device or peak_tflops(mesh.devices.flat[0].device_kind)
         self._goodput, self._learning_rate = goodput, schedule
         self._data_wait = DataWait(phases.spent)
-        self._rejected = RejectedUpdates(phases, run_folder.metrics / "rejected", recipe.max_rejected_updates)
+        self._rejected = RejectedUpdates(
+            phases, run_folder.metrics / "rejected", recipe.max_rejected_updates, saved["rejected_updates"]
+        )
         self._writer = _writer(run_folder, recipe, steps.start, others) if jax.process_index() == 0 else None
+        if self._writer:
+            goodput.keep()  # it has read the lines that are removed now
         self._reference = reference_of(recipe_name, recipe, phases.all[-1].header, run_folder)
         self.last: dict[str, float] = dict(saved["metrics"])
         self.window = Window(steps.start, recipe.optimizer.clip_norm, saved["window"])
         self._tokens_before: int = saved["tokens_seen"]
 
     @property
-    def tokens_seen(self) -> int:
-        """Tokens without padding, of all steps whose metrics were fetched."""
-        return self._tokens_before + int(self.window.tokens)
+    def facts(self) -> dict[str, Any]:
+        """What a checkpoint keeps of the steps whose metrics were fetched, JSON-ready.
+
+        `tokens_seen`: without padding; `metrics`: the newest; `window`: the one that is open, so that the next line is the same where
+        a run is resumed in its middle; `rejected_updates`.
+        """
+        return {
+            "tokens_seen": self._tokens_before + int(self.window.tokens),
+            "metrics": self.last,
+            "window": self.window.state,
+            "rejected_updates": self._rejected.count,
+        }
+
+    def add(self, done: int, metrics: Metrics, waited: float) -> None:
+        """Takes the metrics of step `done`.
+
+        - `waited`: seconds since the last line in which the loop waited for data.
+        """
+        self.window.add(metrics)
+        self._goodput.reached(done, self.window.seconds, waited)
 
     def settle(self) -> dict[str, float]:
         """Fetches the metrics of the steps since the last call and reports updates that were left out; returns the means of the
@@ -100,7 +123,7 @@ class Reporter:
             "data_wait": waited / seconds,
             "seconds": seconds,
         }
-        self._goodput.add_training(seconds, waited)
+        self._goodput.add_training(done, seconds, waited)
         self._data_wait.look(done, waited, seconds)
         if self._writer:
             self._writer.write(done, values)
@@ -116,10 +139,9 @@ class Reporter:
                 ),
             )
             self._reference.look(done, values)
-            self._goodput.write()
             if hourly := self._goodput.hourly_line():
                 log.info("%s", hourly)
-        self._tokens_before = self.tokens_seen
+        self._tokens_before += int(window.tokens)
         self.window = Window(done, self._recipe.optimizer.clip_norm)
 
     def evaluated(self, done: int, scores: Mapping[str, float], shown: str) -> None:
@@ -138,7 +160,6 @@ class Reporter:
         """Closes the files and logs where the time went."""
         if self._writer:
             self._writer.close()
-            self._goodput.write()
             log.info("%s", self._goodput.line())
 
 

@@ -26,7 +26,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from pretrain import loop
 from pretrain.checkpoints.facts import another_topology
 from pretrain.checkpoints.store import CheckpointStore
-from pretrain.checkpoints.verify import fault, list_steps, step_folder
+from pretrain.checkpoints.verify import facts_of, fault, list_steps, step_folder
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, TrainingBatches
 from pretrain.input.phases import Phases
@@ -343,31 +343,41 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_is_never_saved(
     ]
 
 
+def records_of(run: RunFolder, step: int) -> int:
+    """The eighth record that step `step`, counted from 1, reads; of no other step of the run's first epoch."""
+    rows = batch_sharding(make_mesh(Mesh()))
+    records = Records(run.examples, "train")
+    batches = TrainingBatches(records, seed=0, global_batch_size=16, accumulation=1, sharding=rows)
+    return int(batches.record_indices(step - 1, np.array([7]))[0])
+
+
+def poison(monkeypatch: pytest.MonkeyPatch, records: list[int], factor: float = math.nan) -> None:
+    """Multiplies the weights of the predictions of some records in their first epoch."""
+    prepare = MaskedLanguageModelling.prepare
+
+    def prepare_poisoned(self: MaskedLanguageModelling, batch: Batch, step: jax.Array | None) -> Prepared:
+        masked = prepare(self, batch, step)
+        if step is None:
+            return masked
+        bad = jnp.isin(batch["record_ids"], jnp.array(records)) & (batch["epochs"] == 0)
+        return {**masked, "weights": jnp.where(bad[..., None], factor * masked["weights"], masked["weights"])}
+
+    monkeypatch.setattr(MaskedLanguageModelling, "prepare", prepare_poisoned)
+    monkeypatch.setattr(loop, "make_steps", make_steps)  # a program of its own, not that of the other runs
+
+
 def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
     new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The weights of one record are made NaN, so that the loss of the one step of its epoch is."""
     run = new_run()
-    records = Records(run.examples, "train")
-    rows = batch_sharding(make_mesh(Mesh()))
-    batches = TrainingBatches(records, seed=0, global_batch_size=16, accumulation=1, sharding=rows)
-    poisoned = int(batches.record_indices(2, np.array([7]))[0])
-    prepare = MaskedLanguageModelling.prepare
-
-    def poison(self: MaskedLanguageModelling, batch: Batch, step: jax.Array | None) -> Prepared:
-        masked = prepare(self, batch, step)
-        if step is None:
-            return masked
-        bad = (batch["record_ids"] == poisoned) & (batch["epochs"] == 0)
-        return {**masked, "weights": jnp.where(bad[..., None], jnp.nan, masked["weights"])}
-
-    monkeypatch.setattr(MaskedLanguageModelling, "prepare", poison)
-    monkeypatch.setattr(loop, "make_steps", make_steps)  # a program of its own, not that of the other runs
+    poisoned = records_of(run, 3)
+    poison(monkeypatch, [poisoned])
     train(run, "tiny", RECIPE)
     assert "step 3: update rejected: loss nan, gradient norm nan" in caplog.text
     with np.load(run.metrics / "rejected" / "step-00000003.npz") as dumped:
         assert dumped["record_ids"][7] == poisoned
-        np.testing.assert_array_equal(dumped["tokens"][7], records.read([poisoned])["tokens"][0])
+        np.testing.assert_array_equal(dumped["tokens"][7], Records(run.examples, "train").read([poisoned])["tokens"][0])
     lines = {line["step"]: line for line in untimed(run) if "loss" in line}
     assert [lines[step]["rejected"] for step in range(1, 7)] == [0, 0, 1, 0, 0, 0]
     assert lines[3]["loss"] is None
@@ -375,6 +385,23 @@ def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
     assert lines[3]["parameter_norm/body"] == lines[2]["parameter_norm/body"]
     assert all(math.isfinite(lines[step]["loss"]) for step in (4, 5, 6))
     assert math.isfinite(run.manifest()["train"]["metrics"]["loss"])
+
+
+def test_rejected_updates_count_over_all_starts_and_steps_that_are_taken_again_once(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps 2 and 3 of the run are rejected; the second start takes step 3 again."""
+    run = new_run()
+    poison(monkeypatch, [records_of(run, step) for step in (2, 3)])
+    two = changed(RECIPE, max_rejected_updates=2)
+    train(run, "tiny", changed(two, stop_at_step=3))
+    shutil.rmtree(step_folder(run.checkpoints, 3))
+    assert facts_of(step_folder(run.checkpoints, 2))["rejected_updates"] == 1
+    train(run, "tiny", changed(two, stop_at_step=4))
+    assert facts_of(step_folder(run.checkpoints, 4))["rejected_updates"] == 2
+    shutil.rmtree(step_folder(run.checkpoints, 4))
+    with pytest.raises(WorkError, match="2 updates were rejected, the last at step 3"):
+        train(run, "tiny", changed(two, max_rejected_updates=1))
 
 
 def test_a_run_out_of_time_saves_and_goes_on_and_its_milestones_stay(

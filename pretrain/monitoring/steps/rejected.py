@@ -28,18 +28,20 @@ class Rejected(NamedTuple):
 
 
 class RejectedUpdates:
-    """The rejected updates of one start of a run.
+    """The rejected updates of a run, over all of its starts.
 
     - `batches`: from which the batch of a step is made again.
     - `folder`: gets `step-00000043.npz` for step 43: the rows that this process read, with the names of `pretrain.input.batches`.
-    - `most`: so many are borne.
+    - `most`: maximum tolerated before stopping.
+    - `count`: those before the checkpoint from which this start continues. Later ones of an earlier start do not count: their steps
+      are taken again.
     """
 
-    def __init__(self, batches: Phases, folder: Path, most: int) -> None:
+    def __init__(self, batches: Phases, folder: Path, most: int, count: int) -> None:
         self.batches = batches
         self.folder = folder
         self.most = most
-        self.count = 0
+        self.count = count
 
     def report(self, rejected: Sequence[Rejected]) -> None:
         """Logs each update and writes its batch. Raises WorkError where they have become too many."""

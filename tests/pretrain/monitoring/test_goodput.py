@@ -1,3 +1,4 @@
+import contextlib
 import json
 import time
 from pathlib import Path
@@ -5,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from pretrain.monitoring import goodput as module
 from pretrain.monitoring.goodput import Goodput, goodput_line, lost_seconds
 
 
@@ -43,8 +45,8 @@ def test_the_parts_of_a_restarted_run_add_up_to_its_time(tmp_path: Path) -> None
     goodput = Goodput(tmp_path, 2, time.perf_counter())
     with goodput.spent_on("compile"):
         time.sleep(0.05)
-    goodput.add_training(0.3, 0.1)
-    goodput.write()
+    goodput.add_training(3, 0.3, 0.1)
+    goodput.keep()
     first, second = json.loads((tmp_path / "goodput.json").read_text())
     assert first["seconds"] == 3.0
     assert second["from_step"] == 2
@@ -56,3 +58,52 @@ def test_the_parts_of_a_restarted_run_add_up_to_its_time(tmp_path: Path) -> None
     goodput._told -= 3601
     assert "in 2 starts" in (goodput.hourly_line() or "")
     assert goodput.hourly_line() is None
+
+
+def stored(folder: Path) -> list[dict[str, float]]:
+    found: list[dict[str, float]] = json.loads((folder / "goodput.json").read_text())
+    return found
+
+
+def test_a_start_that_is_killed_before_its_first_log_line_leaves_its_time(tmp_path: Path) -> None:
+    killed = Goodput(tmp_path, 0, time.perf_counter() - 100)
+    killed.keep()
+    assert stored(tmp_path)[0]["seconds"] >= 100
+    with contextlib.suppress(MemoryError), killed.spent_on("compile"):
+        time.sleep(0.05)
+        raise MemoryError
+    Goodput(tmp_path, 0, time.perf_counter()).keep()
+    first, second = stored(tmp_path)
+    assert first["compile"] >= 0.05
+    assert second["lost"] == 0, "no step was taken"
+
+
+@pytest.mark.parametrize(("resumed_from", "lost"), [(10, 8.0), (12, 4.0), (14, 0.0), (15, 0.0), (8, 8.0)])
+def test_steps_after_the_last_log_line_are_known_and_lost_as_far_as_they_are_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resumed_from: int, lost: float
+) -> None:
+    monkeypatch.setattr(module, "KEPT", -1.0)
+    killed = Goodput(tmp_path, 0, time.perf_counter() - 20)
+    killed.keep()
+    killed.add_training(10, 5.0, 1.0)
+    for step in (11, 12, 13, 14):
+        killed.reached(step, 2.25 * (step - 10), 0.25 * (step - 10))
+    (start,) = stored(tmp_path)
+    assert (start["training"], start["data_wait"]) == (12.0, 2.0)
+    Goodput(tmp_path, resumed_from, time.perf_counter()).keep()
+    assert stored(tmp_path)[1]["lost"] == lost
+    third = Goodput(tmp_path, resumed_from, time.perf_counter())
+    assert third.now["lost"] == 0, "what was lost is counted once"
+
+
+def test_between_log_lines_the_file_is_written_now_and_then(tmp_path: Path) -> None:
+    goodput = Goodput(tmp_path, 0, time.perf_counter())
+    goodput.reached(1, 0.1, 0.0)
+    assert not goodput.path.exists(), "of several processes one writes"
+    goodput.keep()
+    before = goodput.path.stat().st_ino
+    goodput.reached(2, 0.2, 0.0)
+    assert goodput.path.stat().st_ino == before
+    goodput._kept -= module.KEPT
+    goodput.reached(3, 0.3, 0.0)
+    assert stored(tmp_path)[0]["unlogged"] == pytest.approx(0.3)
