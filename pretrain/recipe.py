@@ -10,6 +10,7 @@ from pretrain.models.config import ModelConfig, config_classes, default_config
 from pretrain.objectives.config import ObjectiveRecipe, default_objective, objective_classes
 from pretrain.objectives.corruption.recipe import Masking as Masking  # recipe files take it from here
 from pretrain.recipe_fields import (
+    ABOVE_ONE,
     ABOVE_ZERO,
     ABOVE_ZERO_TO_ONE,
     AT_LEAST_ONE,
@@ -99,6 +100,21 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class SpikeGuard:
+    """What is done about a step whose gradient norm is far above its running mean, though finite."""
+
+    action: Literal["none", "skip", "rewind"] = "none"
+    """none; skip: its update is left out, as one that is not finite; rewind: training goes back to the last checkpoint and leaves the
+    batches from there to the spike out (Chowdhery et al. 2022, arXiv 2204.02311, section 5.1), and skips before the first checkpoint."""
+    threshold: float = number(10.0, ABOVE_ONE)
+    """Times the running mean above which a gradient norm is a spike."""
+    mean_steps: int = number(100, AT_LEAST_ONE)
+    """Steps that the running mean reaches back, with weights that fall exponentially; before as many there is no spike."""
+    max_rewinds: int = number(10, AT_LEAST_ZERO)
+    """How often a run may go back; one spike more stops it."""
+
+
+@dataclass(frozen=True)
 class BatchWarmup:
     """A batch that grows: small ones learn as much a step at the beginning (McCandlish et al. 2018, arXiv 1812.06162)."""
 
@@ -147,6 +163,7 @@ class TrainingRecipe:
     """Save and stop after so many minutes of this start, with exit code 75 unless all is done; None means no limit."""
     max_rejected_updates: int = number(10, AT_LEAST_ZERO, free=True)
     """Updates whose loss or gradient is not finite are left out; more than these, over all starts of the run, stop it."""
+    spikes: SpikeGuard = field(default_factory=SpikeGuard, metadata=FREE)
     start_from: str | None = None
     """A Hugging Face folder of the model's family, or a run (folder or URL), whose parameters a new run begins with; steps and
     optimizer begin at 0."""

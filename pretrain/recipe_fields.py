@@ -27,6 +27,7 @@ class Limit:
 AT_LEAST_ONE = Limit("1 or more", lambda value: 1 <= value < INFINITY)
 AT_LEAST_ZERO = Limit("0 or more", lambda value: 0 <= value < INFINITY)
 ABOVE_ZERO = Limit("above 0", lambda value: 0 < value < INFINITY)
+ABOVE_ONE = Limit("above 1", lambda value: 1 < value < INFINITY)
 ABOVE_ZERO_TO_ONE = Limit("above 0 and at most 1", lambda value: 0 < value <= 1)
 ZERO_TO_ONE = Limit("0 to 1", lambda value: 0 <= value <= 1)
 ZERO_TO_BELOW_ONE = Limit("0 or more and below 1", lambda value: 0 <= value < 1)

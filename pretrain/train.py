@@ -11,8 +11,17 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.agenda import Agenda
-from pretrain.checkpoints.facts import NOTHING, RECIPE_FILE, Account, another_topology, other_software, record
+from pretrain.checkpoints.facts import (
+    NOTHING,
+    RECIPE_FILE,
+    Account,
+    another_topology,
+    has_running_mean,
+    other_software,
+    record,
+)
 from pretrain.checkpoints.resume import refuse_other_run
+from pretrain.checkpoints.rewind import go_back
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import Facts
 from pretrain.devices.available import bfloat16_warning, use_compilation_cache
@@ -30,6 +39,7 @@ from pretrain.monitoring.progress import StepBar
 from pretrain.monitoring.reporter import Reporter
 from pretrain.monitoring.weights_and_biases import wandb_runs
 from pretrain.optimization.learning_rate import learning_rate
+from pretrain.optimization.spikes import as_saved, as_wanted
 from pretrain.optimization.step import CompiledSteps, State
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
@@ -47,14 +57,17 @@ def train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, profi
     - `profile`: steps to trace, counted from 1.
 
     Raises InputError where recipe, records, devices and an earlier part of this run do not go together; WorkError where
-    too many updates are rejected, a checkpoint cannot be written or none is valid; UnfinishedError, after saving, where SIGTERM
+    too many updates are rejected or too many spikes met, a checkpoint cannot be written or none is valid; UnfinishedError, after saving, where SIGTERM
     came or stop_after_minutes are over.
     """
     check(recipe)
+    began = time.perf_counter()
     mesh = make_mesh(recipe.mesh)
     lock = run_folder.locked() if jax.process_index() == 0 else contextlib.nullcontext()
     with lock, Notice() as notice, jax.set_mesh(mesh):
-        _train(run_folder, recipe_name, recipe, profile, mesh, notice)
+        # To go back before a spike is to start again from a checkpoint, with the time that this start may take running on.
+        while not _train(run_folder, recipe_name, recipe, profile, mesh, notice, began):
+            pass
 
 
 def _train(
@@ -64,7 +77,12 @@ def _train(
     profile: range,
     mesh: jax.sharding.Mesh,
     notice: Notice,
-) -> None:
+    whole_start: float,
+) -> bool:
+    """Trains from the newest valid checkpoint; False where training went back before a spike, which the checkpoint knows now.
+
+    - `whole_start`: time.perf_counter from which stop_after_minutes counts.
+    """
     # ---- Set-up
     began = time.perf_counter()
     if mesh.devices.flat[0].platform == "cpu":
@@ -81,12 +99,13 @@ def _train(
     start, saved = (found[0], {**NOTHING, **found[1]}) if found else (0, NOTHING)
     if found:
         refuse_other_run(saved, recipe, phases.fingerprint)
+        phases.leave_out(saved["left_out"])
     if start >= stop:
         # Killed between its last checkpoint and its last line
         if run_folder.manifest().get("train", {}).get("step") != start:
             record(run_folder, recipe_name, saved)
         log.info("%s: complete: step %d of %d is done; nothing to train", run_folder.path, start, stop)
-        return
+        return True
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe)
     report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, schedule, goodput, others)
@@ -95,7 +114,9 @@ def _train(
         programs = Programs(job, phases, run_folder, mesh, goodput)
         programs.enter(start)
         if found:
-            begun, started_from = checkpoints.restore(start, programs.steps.abstract_state), saved.get("started_from")
+            abstract, guarded = programs.steps.abstract_state, has_running_mean(saved)
+            begun = as_wanted(checkpoints.restore(start, as_saved(abstract, guarded)), abstract)
+            started_from = saved.get("started_from")
         else:
             begun, started_from = _first_state(run_folder, job, programs.steps, goodput)
         _log_start(run_folder, job, phases, mesh, saved, range(start, stop))
@@ -103,7 +124,8 @@ def _train(
     if jax.process_index() == 0:
         write_json(run_folder.path / RECIPE_FILE, plain_recipe(recipe))
     account = Account(job, phases, mesh, saved, start, began, started_from)
-    agenda, profiled = Agenda(recipe, notice, stop, began), Profile(run_folder.metrics, profile)
+    last_saved = start if found else None
+    agenda, profiled = Agenda(recipe, notice, stop, whole_start), Profile(run_folder.metrics, profile)
 
     def program_of(step: int) -> jax.stages.Compiled:
         if step == programs.stop:
@@ -129,7 +151,9 @@ def _train(
             if due.nothing:
                 continue
             checkpoints.raise_failure()
-            means = report.settle()
+            means = report.settle(goes_back=recipe.spikes.action == "rewind" and last_saved is not None)
+            if report.spike:
+                break
             if due.log:
                 report.log(done, means, prefetched.waited)
                 prefetched.waited = 0.0
@@ -143,6 +167,7 @@ def _train(
                     now = account.after(done, report.facts)
                     with goodput.spent_on("checkpoint"), jax.transfer_guard("allow"):
                         checkpoints.save(done, state, now)
+                    last_saved = done
                     agenda.saved()
             if due.stop:
                 break
@@ -151,10 +176,16 @@ def _train(
 
     # ---- End
     report.close()
+    if report.spike and last_saved is not None:
+        go_back(checkpoints, last_saved, saved, report.spike.step, recipe.spikes)
+        if due.stop:
+            raise UnfinishedError(f"stopped {due.stop}, going back to step {last_saved}: run again to continue")
+        return False
     record(run_folder, recipe_name, {"step": done, **now})
     if done < stop:
         raise UnfinishedError(f"stopped {due.stop} at step {done}, which is saved: run again to go on to step {stop}")
     log.info("%s: step %d of %d is done", run_folder.path, done, stop)
+    return True
 
 
 def _first_state(run_folder: RunFolder, job: Job, steps: CompiledSteps, goodput: Goodput) -> tuple[State, Facts | None]:

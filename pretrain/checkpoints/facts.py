@@ -12,7 +12,7 @@ from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import RecordsHeader, header_from_plain, read_header
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json
-from pretrain.checkpoints.verify import Facts
+from pretrain.checkpoints.verify import MANIFEST, Facts, facts_of, list_steps, step_folder
 from pretrain.input.phases import Phases
 from pretrain.input.schedule import stretches
 from pretrain.job import Job
@@ -23,7 +23,7 @@ CHECKPOINT_FORMAT = 2
 """1: the recipe alone says what was trained, and the run's records are needed to export it."""
 RECIPE_FILE = "training_recipe.json"
 """The resolved recipe, in the run folder."""
-NOTHING: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}, "window": {}, "rejected_updates": 0}
+NOTHING: Facts = {"tokens_seen": 0, "parts": [], "metrics": {}, "window": {}, "rejected_updates": 0, "left_out": []}
 """Before the first step; and what a checkpoint says that does not have these yet."""
 MASKS_AND_OPTIMIZER = ("jax", "jaxlib", "optax")
 """Packages that masks, dropout and the optimizer's arithmetic belong to. The order of rows is our own, whatever is installed."""
@@ -61,6 +61,7 @@ class Account:
             "mesh": dict(mesh.shape),
             "parameters": job.parameters,
             "software": software_versions(),
+            "left_out": saved["left_out"],
             **({"started_from": started_from} if started_from else {}),
         }
 
@@ -102,6 +103,21 @@ def header_of(facts: Facts, run_folder: RunFolder) -> RecordsHeader:
         return read_header(run_folder.examples)
     value = facts["headers"][max(facts["headers"], key=int)]
     return header_from_plain(value)
+
+
+def has_running_mean(saved: Facts) -> bool:
+    """Whether a checkpoint's state has the running mean of `pretrain.optimization.spikes`."""
+    return training_recipe_from_plain(saved["recipe"]).spikes.action != "none"
+
+
+def left_out_of(run_folder: RunFolder) -> list[list[int]]:
+    """Which batches the run left out (`pretrain.checkpoints.rewind`), as its newest checkpoint says."""
+    for step in reversed(list_steps(run_folder.checkpoints)):
+        checkpoint = step_folder(run_folder.checkpoints, step)
+        if (checkpoint / MANIFEST).exists():
+            found: list[list[int]] = facts_of(checkpoint).get("left_out", [])
+            return found
+    return []
 
 
 def recipe_of(run_folder: RunFolder) -> TrainingRecipe:

@@ -23,7 +23,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from data_pipeline.contract.errors import MACHINE, InputError, WorkError
-from data_pipeline.contract.storage import sha256_of_file, sync_file, sync_folder, write_json
+from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
 from pretrain.checkpoints.verify import (
     COMMITTED,
     MANIFEST,
@@ -152,6 +152,15 @@ class CheckpointStore:
             self.finish()
         self._thread = threading.Thread(target=self._commit, args=(step, facts), name="checkpoint")
         self._thread.start()
+
+    def amend(self, step: int, facts: Facts) -> None:
+        """Adds facts to a checkpoint that has its manifest, or replaces them, atomically. Every process may call it."""
+        if jax.process_index():
+            return
+        path = step_folder(self.folder, step) / MANIFEST
+        before = read_json(path)
+        manifest = {"facts": {**before["facts"], **facts}, "files": before["files"]}
+        write_json(path, {"sha256": content_hash(manifest), **manifest})
 
     def finish(self) -> None:
         """Waits until the last save has its manifest. Raises WorkError naming the folder where it could not be written."""

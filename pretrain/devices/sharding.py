@@ -67,7 +67,7 @@ def parameter_shardings(params: Any, rules: Rules, mesh: jax.sharding.Mesh) -> A
 
 
 def state_shardings(state: Any, optimizer: optax.GradientTransformation, rules: Rules, mesh: jax.sharding.Mesh) -> Any:
-    """The sharding of {"params", "optimizer", "step"}: what has the shape of a parameter in the optimizer's state lies as it does.
+    """The sharding of a train state: what has the shape of a parameter in the optimizer's state lies as it does.
 
     All else (counters, Adafactor's means of rows and columns, Muon's coefficients) is replicated.
     """
@@ -88,7 +88,8 @@ def state_shardings(state: Any, optimizer: optax.GradientTransformation, rules: 
         transform_non_params=lambda _: everywhere,
         is_leaf=lambda node: isinstance(node, optax.MaskedNode),
     )
-    return {"params": params, "optimizer": of_optimizer, "step": everywhere}
+    scalars = {name: tree for name, tree in state.items() if name not in ("params", "optimizer")}
+    return {"params": params, "optimizer": of_optimizer, **jax.tree.map(lambda _: everywhere, scalars)}
 
 
 def path_name(path: Sequence[Any]) -> str:

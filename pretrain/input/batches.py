@@ -2,8 +2,8 @@
 
 A batch is a dict of arrays [accumulation, microbatch, ...]: the fields of a row (`RowSource.row_fields`), and `record_ids` and
 `epochs`, int32 [accumulation, microbatch], which decide each row's mask: the row's number in its source and how often it has
-been read before. Row j of a step is at position first_row + (rows of the steps before) + j of an endless sequence of shuffled
-epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
+been read before. Row j of a step is at position first_row + (rows left out) + (rows of the steps before) + j of an endless sequence
+of shuffled epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
 """
 
 import queue
@@ -67,7 +67,8 @@ class TrainingBatches:
     - `first_step`, `first_row`: the first step of these batches, and where in the sequence it begins.
     - `warmup`: how the batch grows to that many rows; None means that it has them from the first step on.
 
-    `spent` tells how long the stages have taken.
+    `spent` tells how long the stages have taken. `left_out` are pairs (step, rows): from a step on, so many rows of the sequence are
+    passed over.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class TrainingBatches:
         self.shape = (accumulation, global_batch_size // accumulation)
         self.sharding = sharding
         self.first_step, self.first_row = first_step, first_row
+        self.left_out: tuple[tuple[int, int], ...] = ()
         self.spent = StageSeconds()
 
     def record_indices(self, step: int, rows: np.ndarray) -> np.ndarray:
@@ -94,7 +96,8 @@ class TrainingBatches:
         return shuffled(self._positions(step, rows), len(self.source), self.seed)
 
     def _positions(self, step: int, rows: np.ndarray) -> np.ndarray:
-        return self.first_row + self.sizes.before(step - self.first_step) + rows
+        passed_over = sum(count for start, count in self.left_out if start <= step)
+        return self.first_row + passed_over + self.sizes.before(step - self.first_step) + rows
 
     def __call__(self, step: int) -> Batch:
         """The batch of a step. Each process reads exactly the rows that its devices hold."""

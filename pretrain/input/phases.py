@@ -10,7 +10,7 @@ from jax.sharding import NamedSharding
 
 from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_of_length, read_header
 from pretrain.input.batches import EvaluationBatches, StageSeconds, TrainingBatches
-from pretrain.input.schedule import Stretch, stretches
+from pretrain.input.schedule import Stretch, rows_left_out, stretches
 from pretrain.objectives.protocols import Batch
 from pretrain.recipe import TrainingRecipe
 
@@ -50,6 +50,12 @@ class Phases:
         self.spent = StageSeconds()
         for phase in self.all:
             phase.batches.spent = self.spent
+
+    def leave_out(self, ranges: Sequence[Sequence[int]]) -> None:
+        """Leaves batches out from now on; see `pretrain.checkpoints.rewind`."""
+        schedule = [phase.stretch for phase in self.all]
+        for number, phase in enumerate(self.all):
+            phase.batches.left_out = rows_left_out(schedule, number, ranges)
 
     def __call__(self, step: int) -> Batch:
         return self.at(step).batches(step)

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from data_pipeline.contract.errors import InputError
@@ -40,7 +41,13 @@ class Stretch:
     @property
     def rows(self) -> int:
         """Rows that all its steps read."""
-        return BatchSizes(self.recipe.global_batch_size, self.warmup).before(self.stop - self.start)
+        return self.rows_of(self.start, self.stop)
+
+    def rows_of(self, start: int, stop: int) -> int:
+        """Rows that those of its steps read that lie from `start` to `stop`, counted from 0 and `stop` excluded."""
+        sizes = BatchSizes(self.recipe.global_batch_size, self.warmup)
+        first, last = (min(max(step, self.start), self.stop) - self.start for step in (start, stop))
+        return sizes.before(last) - sizes.before(first)
 
 
 def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
@@ -70,6 +77,17 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
         rows_read[phase.length] += stretch.rows
         found.append(stretch)
     return tuple(found)
+
+
+def rows_left_out(
+    schedule: Sequence[Stretch], number: int, ranges: Sequence[Sequence[int]]
+) -> tuple[tuple[int, int], ...]:
+    """What a run's left-out batches mean for one stretch of its schedule: pairs (step, rows), see `TrainingBatches`.
+
+    - `ranges`: [start, stop] each, see `pretrain.checkpoints.rewind`. Rows of other lengths have a sequence of their own.
+    """
+    same = [each for each in schedule if each.length == schedule[number].length]
+    return tuple((start, sum(each.rows_of(start, stop) for each in same)) for start, stop in ranges)
 
 
 def with_settings(recipe: TrainingRecipe, settings: tuple[str, ...], where: str) -> TrainingRecipe:

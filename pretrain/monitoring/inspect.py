@@ -9,14 +9,14 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records, source_names
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
-from pretrain.checkpoints.facts import recipe_of
+from pretrain.checkpoints.facts import left_out_of, recipe_of
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import list_steps, newest_valid, step_folder
 from pretrain.devices.available import available_devices
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import TrainingBatches
 from pretrain.input.phases import records_folder
-from pretrain.input.schedule import stretch_at
+from pretrain.input.schedule import rows_left_out, stretch_at, stretches
 from pretrain.job import objective_of
 from pretrain.recipe import Mesh
 
@@ -49,6 +49,8 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
         first_row=stretch.first_row,
         warmup=stretch.warmup,
     )
+    schedule = stretches(recipe)
+    batches.left_out = rows_left_out(schedule, schedule.index(stretch), left_out_of(folder))
     batch = batches(step)
     sources = source_names(records.header.sources.get("train", ()), np.asarray(batch["record_ids"][0]))
     prepared = jax.jit(objective.prepare)(batch, np.int32(step))

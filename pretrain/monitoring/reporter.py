@@ -18,7 +18,7 @@ from pretrain.monitoring.curves.reference import reference_of
 from pretrain.monitoring.data_wait import DataWait
 from pretrain.monitoring.goodput import Goodput
 from pretrain.monitoring.metrics import MetricsWriter, Scalars
-from pretrain.monitoring.steps.rejected import RejectedUpdates
+from pretrain.monitoring.steps.rejected import Rejected, RejectedUpdates
 from pretrain.monitoring.steps.window import Window
 from pretrain.monitoring.tensorboard import preformatted
 from pretrain.optimization.step import Metrics
@@ -68,6 +68,7 @@ class Reporter:
             goodput.keep()  # it has read the lines that are removed now
         self._reference = reference_of(recipe_name, recipe, phases.all[-1].header, run_folder)
         self.last: dict[str, float] = dict(saved["metrics"])
+        self.spike: Rejected | None = None
         self.window = Window(steps.start, recipe.optimizer.clip_norm, saved["window"])
         self._tokens_before: int = saved["tokens_seen"]
 
@@ -93,11 +94,14 @@ class Reporter:
         self.window.add(metrics)
         self._goodput.reached(done, self.window.seconds, waited)
 
-    def settle(self) -> dict[str, float]:
+    def settle(self, *, goes_back: bool) -> dict[str, float]:
         """Fetches the metrics of the steps since the last call and reports updates that were left out; returns the means of the
-        window so far."""
+        window so far.
+
+        - `goes_back`: whether training goes back at a spike, which is in `spike` then.
+        """
         self.window.settle()
-        self._rejected.report(self.window.rejected)
+        self.spike = self._rejected.report(self.window.rejected, goes_back=goes_back)
         means = self.window.totals.metrics(self._objectives[self._phases.number(self.window.step - 1)])
         self.last = {**self.last, **{name: value for name, value in means.items() if math.isfinite(value)}}
         return means

@@ -1,7 +1,7 @@
 """One optimizer step and one evaluation step: pure functions of (state, batch), compiled once.
 
-The state is {"params", "optimizer", "step"}. Loss and gradients are sums over sums of the whole batch, in float32, so that
-accumulation, devices and hosts change neither.
+The state is {"params", "optimizer", "step"}, and with a guard against spikes `pretrain.optimization.spikes.SPIKES`. Loss and gradients
+are sums over sums of the whole batch, in float32, so that accumulation, devices and hosts change neither.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,11 +20,13 @@ from pretrain.objectives.protocols import Batch, Objective, Sums
 from pretrain.optimization.gradients import batch_gradients
 from pretrain.optimization.norms import group_norms
 from pretrain.optimization.optimizer import make_optimizer
-from pretrain.recipe import TrainingRecipe
+from pretrain.optimization.spikes import SPIKES, first_mean, mean_after, spike_limit
+from pretrain.recipe import SpikeGuard, TrainingRecipe
 
 State = dict[str, Any]
 Metrics = dict[str, Any]
 """What a step says of itself, a tree of float32 scalars; see `train_step`."""
+UNGUARDED = SpikeGuard()
 
 
 class CompiledSteps(NamedTuple):
@@ -42,10 +44,13 @@ class CompiledSteps(NamedTuple):
     abstract_state: State
 
 
-def initial_state(objective: Objective, optimizer: optax.GradientTransformation) -> State:
+def initial_state(
+    objective: Objective, optimizer: optax.GradientTransformation, guard: SpikeGuard = UNGUARDED
+) -> State:
     """The state at step 0."""
     params = objective.init()
-    return {"params": params, "optimizer": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
+    state = {"params": params, "optimizer": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
+    return state if guard.action == "none" else {**state, SPIKES: first_mean()}
 
 
 def train_step(
@@ -57,12 +62,14 @@ def train_step(
     mesh: jax.sharding.Mesh,
     gradient_dtype: DTypeLike,
     batch_grows: bool = False,
+    guard: SpikeGuard = UNGUARDED,
 ) -> tuple[State, Metrics]:
     """Takes one optimizer step.
 
-    - `state`: {"params", "optimizer", "step"}; step counts the steps done, int32 scalar.
+    - `state`: see above; step counts the steps done, int32 scalar.
     - `batch`: see `pretrain.input.batches`; its first axis is the accumulation.
     - `mesh`, `gradient_dtype`, `batch_grows`: see `pretrain.optimization.gradients.batch_gradients`.
+    - `guard`: `TrainingRecipe.spikes`.
 
     Returns the new state and float32 scalars:
     - `sums`: of `objective.loss_sums` over the batch, of which the log makes means over many steps; `loss`: that of this step.
@@ -70,6 +77,7 @@ def train_step(
     - `real_tokens`: tokens that are not padding; `attended_pairs`: of a query and a key among them, in one segment.
     - `parameter_norm`, `update_norm`: of the parameters after the step and of what it wanted to add to them, by `group_norms`.
     - `rejected`: 1 where the update was left out (see `is_accepted`), else 0.
+    - `spike_limit`, with a guard: the gradient norm above which that is a spike.
     """
     gradients, sums, real_tokens, attended_pairs = batch_gradients(
         state["params"], batch, state["step"], objective=objective, mesh=mesh, dtype=gradient_dtype, grows=batch_grows
@@ -83,8 +91,12 @@ def train_step(
         "real_tokens": real_tokens.astype(jnp.float32),
         "attended_pairs": attended_pairs,
     }
+    if guard.action != "none":
+        metrics["spike_limit"] = spike_limit(state[SPIKES], guard)
     accepted = is_accepted(metrics)
     kept = new_or_old({"params": params, "optimizer": optimizer_state}, state, accepted)
+    if guard.action != "none":
+        kept[SPIKES] = mean_after(state[SPIKES], metrics["grad_norm"], accepted, guard)
     said = {
         "parameter_norm": group_norms(kept["params"], objective),
         "update_norm": group_norms(updates, objective),
@@ -94,8 +106,9 @@ def train_step(
 
 
 def is_accepted(metrics: Metrics) -> jax.Array:
-    """Whether the update of a step counts, a bool scalar: loss and gradient norm are finite."""
-    return jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+    """Whether the update of a step counts, a bool scalar: loss and gradient norm are finite, and the step is no spike."""
+    finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(metrics["grad_norm"])
+    return finite & (metrics["grad_norm"] <= metrics["spike_limit"]) if "spike_limit" in metrics else finite
 
 
 def new_or_old(new: State, old: State, accepted: jax.Array) -> State:
@@ -136,7 +149,7 @@ def make_steps(objective: Objective, recipe: TrainingRecipe, mesh: jax.sharding.
     options = xla_options(mesh.devices.flat[0].device_kind, recipe.xla_options)
 
     def init() -> State:
-        return initial_state(objective, optimizer)
+        return initial_state(objective, optimizer, recipe.spikes)
 
     def train(state: State, batch: Batch) -> tuple[State, Metrics]:
         return train_step(
@@ -147,6 +160,7 @@ def make_steps(objective: Objective, recipe: TrainingRecipe, mesh: jax.sharding.
             mesh=mesh,
             gradient_dtype=recipe.gradient_dtype,
             batch_grows=recipe.batch_warmup.first_rows > 0,
+            guard=recipe.spikes,
         )
 
     def evaluate(params: Parameters, batch: Batch) -> Sums:

@@ -58,6 +58,7 @@ def test_no_limit_holds_for_nan_and_infinity(limit: Limit) -> None:
         ("1 or more", (1, 1.5, 10**12), (0, 0.99, -1)),
         ("0 or more", (0, 1, 10**12), (-1, -1e-9)),
         ("above 0", (1e-12, 5), (0, -1)),
+        ("above 1", (1.01, 5), (1, 0)),
         ("above 0 and at most 1", (1e-12, 1), (0, 1.01)),
         ("0 to 1", (0, 1), (-0.01, 1.01)),
         ("0 or more and below 1", (0, 0.999), (-0.01, 1)),

@@ -1,7 +1,8 @@
-"""Updates that the step has left out, because their loss or gradient was not finite: named, kept for looking at, counted."""
+"""Updates that the step has left out, not finite or spikes: named, kept for looking at, counted."""
 
 import io
 import logging
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,11 +21,18 @@ class Rejected(NamedTuple):
     """An update that was left out.
 
     - `step`: counted from 1.
+    - `spike_limit`: the gradient norm above which that was a spike; infinite where spikes are not guarded against.
     """
 
     step: int
     loss: float
     grad_norm: float
+    spike_limit: float = math.inf
+
+    @property
+    def is_spike(self) -> bool:
+        """Whether it was finite."""
+        return math.isfinite(self.loss) and math.isfinite(self.grad_norm)
 
 
 class RejectedUpdates:
@@ -43,21 +51,29 @@ class RejectedUpdates:
         self.most = most
         self.count = count
 
-    def report(self, rejected: Sequence[Rejected]) -> None:
-        """Logs each update and writes its batch. Raises WorkError where they have become too many."""
+    def report(self, rejected: Sequence[Rejected], *, goes_back: bool = False) -> Rejected | None:
+        """Logs each update and writes its batch. Raises WorkError where they have become too many.
+
+        - `goes_back`: whether training goes back at a spike. The first one is returned then: it and what came after it are steps that
+          are taken again, and do not count.
+        """
         for each in rejected:
-            self.count += 1
             path = self._write_batch(each.step)
+            above = f" above {each.spike_limit:.4g}, a spike" if each.is_spike else ""
             log.warning(
-                "step %d: update rejected: loss %s, gradient norm %s; its batch is in %s",
-                *(each.step, each.loss, each.grad_norm, path),
+                "step %d: update rejected: loss %s, gradient norm %s%s; its batch is in %s",
+                *(each.step, each.loss, each.grad_norm, above, path),
             )
+            if each.is_spike and goes_back:
+                return each
+            self.count += 1
             if self.count > self.most:
                 raise WorkError(
                     f"{self.count} updates were rejected, the last at step {each.step} (loss {each.loss}, gradient norm "
                     f"{each.grad_norm}); max_rejected_updates allows {self.most}; their batches are in {self.folder}: start "
                     "a new run with a lower optimizer.learning_rate or a longer optimizer.warmup_steps"
                 )
+        return None
 
     def _write_batch(self, step: int) -> Path:
         process = f"-process-{jax.process_index()}" if jax.process_count() > 1 else ""

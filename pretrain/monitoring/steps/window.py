@@ -140,7 +140,8 @@ class Window:
             self.tokens += metrics["real_tokens"]
             self.totals = self.totals.plus(metrics, self._clip_norm)
             if metrics["rejected"]:
-                self.rejected.append(Rejected(self.step, metrics["loss"], metrics["grad_norm"]))
+                told = (metrics["loss"], metrics["grad_norm"], metrics.get("spike_limit", math.inf))
+                self.rejected.append(Rejected(self.step, *told))
         self._pending = []
 
     @contextmanager

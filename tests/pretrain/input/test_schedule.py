@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from pretrain.checkpoints.resume import refuse_other_run
-from pretrain.input.schedule import stretch_at, stretches
-from pretrain.recipe import Phase, TrainingRecipe, training_recipe_from_plain
+from pretrain.input.schedule import rows_left_out, stretch_at, stretches
+from pretrain.recipe import BatchWarmup, Phase, TrainingRecipe, training_recipe_from_plain
 
 LONG = changed(TINY, max_steps=1000, phases=(Phase(128, 0.9, global_batch_size=64), Phase(512, 0.1, accumulation=4)))
 
@@ -64,3 +66,38 @@ def test_the_accumulation_of_a_phase_may_change_when_a_run_goes_on_and_its_lengt
 
 def test_phases_come_back_from_what_a_run_wrote_down() -> None:
     assert training_recipe_from_plain(plain(LONG)) == LONG
+
+
+def rows_read(recipe: TrainingRecipe, ranges: list[list[int]], step: int) -> tuple[int, range]:
+    """The length of a step's rows, and their places in the sequence of that length."""
+    schedule = stretches(recipe)
+    number = next(number for number, each in enumerate(schedule) if step < each.stop)
+    own = schedule[number]
+    passed_over = sum(rows for start, rows in rows_left_out(schedule, number, ranges) if start <= step)
+    first = own.first_row + passed_over + own.rows_of(own.start, step)
+    return own.length or 0, range(first, first + own.rows_of(step, step + 1))
+
+
+@given(st.data())
+def test_every_row_is_read_once_or_left_out_once_wherever_training_goes_back(data: st.DataObject) -> None:
+    """Training goes back again and again; what the steps that count have read follows on without gaps but for what was left out."""
+    warmup = BatchWarmup(4, 5)
+    shares = (Phase(128, 0.5), Phase(512, 0.25, global_batch_size=8), Phase(128, 0.25))
+    recipe = TrainingRecipe(max_steps=40, global_batch_size=16, batch_warmup=warmup, phases=shares)
+    ranges: list[list[int]] = []
+    left_out: dict[int, list[int]] = {128: [], 512: []}
+    for _ in range(data.draw(st.integers(0, 4))):
+        start = data.draw(st.integers(ranges[-1][0] if ranges else 0, 39))
+        stop = data.draw(st.integers(start + 1, 40))
+        for step in range(start, stop):
+            length, rows = rows_read(recipe, ranges, step)
+            left_out[length] += rows
+        ranges.append([start, stop])
+    seen: dict[int, list[int]] = {128: [], 512: []}
+    for step in range(40):
+        length, rows = rows_read(recipe, ranges, step)
+        seen[length] += rows
+    for length in (128, 512):
+        assert seen[length] == sorted(seen[length])
+        both = sorted([*seen[length], *left_out[length]])
+        assert both == list(range(len(both)))
