@@ -140,7 +140,7 @@ def section(setting: Setting, seconds: Mapping[str, list[float]], facts: Mapping
 
 {table(columns, lines)}
 
-{device}; {real:.1%} of all tokens are real, and only these count. torch was tried in ms of the shortest step: {tried}; the rounds ran \
+{device}; {real:.1%} of all tokens are real, and only these count; MFU counts attention as if each row were one segment. torch was tried in ms of the shortest step: {tried}; the rounds ran \
 the fastest. It takes part with the same weights, the same rows and the same head at \
 {max_predictions(recipe, header.length)} positions; its logits differ from ours by {facts[TORCH]["logits"]:.2g} at most."""
 
