@@ -75,7 +75,7 @@ def train_step(
     - `sums`: of `objective.loss_sums` over the batch, of which the log makes means over many steps; `loss`: that of this step.
     - `grad_norm`: of the whole gradient, before clipping.
     - `real_tokens`: tokens that are not padding; `attended_pairs`: of a query and a key among them, in one segment.
-    - `parameter_norm`, `update_norm`: of the parameters after the step and of what it wanted to add to them, by `group_norms`.
+    - `parameter_norm`, `update_norm`: of the parameters after the step and of what it added to them, by `group_norms`.
     - `rejected`: 1 where the update was left out (see `is_accepted`), else 0.
     - `spike_limit`, with a guard: the gradient norm above which that is a spike.
     """
@@ -97,9 +97,13 @@ def train_step(
     kept = new_or_old({"params": params, "optimizer": optimizer_state}, state, accepted)
     if guard.action != "none":
         kept[SPIKES] = mean_after(state[SPIKES], metrics["grad_norm"], accepted, guard)
+    # Of what is written anyway: the norm of `updates` would keep them as arrays of their own.
+    added = jax.tree.map(
+        lambda one, other: one.astype(jnp.float32) - other.astype(jnp.float32), kept["params"], state["params"]
+    )
     said = {
         "parameter_norm": group_norms(kept["params"], objective),
-        "update_norm": group_norms(updates, objective),
+        "update_norm": group_norms(added, objective),
         "rejected": 1.0 - accepted.astype(jnp.float32),
     }
     return {**kept, "step": state["step"] + 1}, {**metrics, **said}
