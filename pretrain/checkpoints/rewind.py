@@ -1,4 +1,4 @@
-"""Going back before a spike: the last checkpoint is told which batches the training that continues from it leaves out.
+"""Going back before a spike: the last checkpoint's facts get the batches that training leaves out from there on.
 
 PaLM restarted training from a checkpoint before a spike and skipped the batches that were seen there (Chowdhery et al. 2022, arXiv
 2204.02311, section 5.1). Here the checkpoint's own facts say so, in `left_out`: a list of [start, stop], the training data of

@@ -7,38 +7,26 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
-from tiny_run import TINY, changed, untimed
+from tiny_run import TINY, changed, record_read_at, untimed
 
 from data_pipeline.contract.errors import UnfinishedError, WorkError
-from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain import loop
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import facts_of, fault, list_steps, step_folder
 from pretrain.devices.preemption import Notice
-from pretrain.devices.sharding import batch_sharding, make_mesh
-from pretrain.input.batches import TrainingBatches
 from pretrain.monitoring.inspect import print_batch
 from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
 from pretrain.objectives.protocols import Batch, Prepared, Sums
 from pretrain.optimization.step import make_steps
-from pretrain.recipe import Mesh, SpikeGuard
+from pretrain.recipe import SpikeGuard
 from pretrain.train import train
 
 pytestmark = pytest.mark.usefixtures("shared_programs")
 REWIND = changed(TINY, spikes=SpikeGuard("rewind", threshold=2.0, mean_steps=2))
 SKIP = changed(REWIND, spikes={"action": "skip"})
 NewRun = Callable[..., RunFolder]
-
-
-def records_of(run: RunFolder, step: int) -> int:
-    """The eighth record of what step `step`, counted from 1, reads where nothing is left out."""
-    rows = batch_sharding(make_mesh(Mesh()))
-    records = Records(run.examples, "train")
-    batches = TrainingBatches(records, seed=0, global_batch_size=16, accumulation=1, sharding=rows)
-    return int(batches.record_indices(step - 1, np.array([7]))[0])
 
 
 @pytest.fixture
@@ -62,7 +50,7 @@ def spiking(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
     def make(name: str, *steps: int) -> RunFolder:
         run = new_run(name, train=400)
         of_steps.clear()
-        of_steps.update(records_of(run, step) for step in steps)
+        of_steps.update(record_read_at(run, step) for step in steps)
         monkeypatch.setattr(loop, "make_steps", make_steps)  # programs of its own, not those of the other runs
         return run
 
@@ -70,7 +58,7 @@ def spiking(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
 
 
 def leaving_out(run: RunFolder, *ranges: list[int], **fields: Any) -> RunFolder:
-    """A run of the same records that leaves batches out from its second step on, told by hand, and spikes nowhere."""
+    """A run of the same records that leaves batches out from its second step on by hand, and spikes nowhere."""
     train(run, "tiny", changed(REWIND, stop_at_step=2, **fields))
     store = CheckpointStore(run.checkpoints, 3)
     store.amend(2, {"left_out": list(ranges)})

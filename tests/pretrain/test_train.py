@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_run import LENGTH, TINY, changed, read_events, untimed, write_records
+from tiny_run import LENGTH, TINY, changed, read_events, record_read_at, untimed, write_records
 
 from data_pipeline.contract import run_folder
 from data_pipeline.contract.errors import InputError, UnfinishedError, WorkError
@@ -28,7 +28,7 @@ from pretrain.checkpoints.facts import another_topology
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import facts_of, fault, list_steps, step_folder
 from pretrain.devices.sharding import batch_sharding, make_mesh
-from pretrain.input.batches import EvaluationBatches, TrainingBatches
+from pretrain.input.batches import EvaluationBatches
 from pretrain.input.phases import Phases
 from pretrain.job import objective_of
 from pretrain.monitoring.metrics import MetricsWriter, read_metrics
@@ -343,14 +343,6 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_is_never_saved(
     ]
 
 
-def records_of(run: RunFolder, step: int) -> int:
-    """The eighth record that step `step`, counted from 1, reads; of no other step of the run's first epoch."""
-    rows = batch_sharding(make_mesh(Mesh()))
-    records = Records(run.examples, "train")
-    batches = TrainingBatches(records, seed=0, global_batch_size=16, accumulation=1, sharding=rows)
-    return int(batches.record_indices(step - 1, np.array([7]))[0])
-
-
 def poison(monkeypatch: pytest.MonkeyPatch, records: list[int], factor: float = math.nan) -> None:
     """Multiplies the weights of the predictions of some records in their first epoch."""
     prepare = MaskedLanguageModelling.prepare
@@ -371,7 +363,7 @@ def test_an_update_that_is_not_finite_is_left_out_and_the_run_goes_on(
 ) -> None:
     """The weights of one record are made NaN, so that the loss of the one step of its epoch is."""
     run = new_run()
-    poisoned = records_of(run, 3)
+    poisoned = record_read_at(run, 3)
     poison(monkeypatch, [poisoned])
     train(run, "tiny", RECIPE)
     assert "step 3: update rejected: loss nan, gradient norm nan" in caplog.text
@@ -392,7 +384,7 @@ def test_rejected_updates_count_over_all_starts_and_steps_that_are_taken_again_o
 ) -> None:
     """Steps 2 and 3 of the run are rejected; the second start takes step 3 again."""
     run = new_run()
-    poison(monkeypatch, [records_of(run, step) for step in (2, 3)])
+    poison(monkeypatch, [record_read_at(run, step) for step in (2, 3)])
     two = changed(RECIPE, max_rejected_updates=2)
     train(run, "tiny", changed(two, stop_at_step=3))
     shutil.rmtree(step_folder(run.checkpoints, 3))

@@ -9,13 +9,15 @@ import numpy as np
 from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.record_writer import masked_crc32c
 
-from data_pipeline.contract.records import PAIRS, Layout, RecordsHeader, bitmap
+from data_pipeline.contract.records import PAIRS, Layout, Records, RecordsHeader, bitmap
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files, tokenizer_sha256
 from data_pipeline.contract.write_records import publish, write_shard
+from pretrain.devices.sharding import batch_sharding, make_mesh
+from pretrain.input.batches import TrainingBatches
 from pretrain.models.bert.config import BertConfig
 from pretrain.monitoring.metrics import OF_THIS_MACHINE, read_metrics
-from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
+from pretrain.recipe import Checkpoints, Evaluation, Mesh, Optimizer, TrainingRecipe
 
 LENGTH, TARGET_LENGTH, VOCABULARY = 32, 24, 200
 SPECIALS = {"pad_id": 0, "unk_id": 1, "cls_id": 2, "sep_id": 3, "mask_id": 4}
@@ -104,6 +106,13 @@ def write_records(
     )
     publish(folder, written, header)
     return header
+
+
+def record_read_at(run: RunFolder, step: int) -> int:
+    """The eighth record of what step `step`, counted from 1, reads where nothing is left out; no other step of its epoch does."""
+    records, rows = Records(run.examples, "train"), batch_sharding(make_mesh(Mesh()))
+    batches = TrainingBatches(records, seed=0, global_batch_size=16, accumulation=1, sharding=rows)
+    return int(batches.record_indices(step - 1, np.array([7]))[0])
 
 
 def untimed(run: RunFolder) -> list[dict[str, Any]]:
