@@ -12,16 +12,19 @@ A record holds
 - `target_tokens`, `target_word_starts` (`source_target` only): the same of the target, [target_length].
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.proto import tf_example_pb2
+from array_record.python.array_record_module import ArrayRecordReader
+from numpy.typing import ArrayLike
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_error
+from data_pipeline.contract.record_bytes import RecordBytes
 from data_pipeline.contract.storage import read_json
 
 Layout = Literal["packed", "full_sentences", "sentence_pairs", "sentence_order", "causal", "source_target"]
@@ -32,6 +35,8 @@ TOKEN_FIELDS = ("tokens", "target_tokens")
 Row = Mapping[str, np.ndarray]
 HEADER = "header.json"
 FORMAT_VERSION = 1
+RANDOM_ACCESS, READ_BYTES = "readahead_buffer_size:0,max_parallelism:0", 4096
+"""How shards are opened: a read takes the one chunk that holds a row, which the usual 32 KiB would surround by others."""
 
 
 @dataclass(frozen=True)
@@ -149,17 +154,6 @@ def from_bitmap(packed: np.ndarray) -> np.ndarray:
     return np.unpackbits(packed, axis=-1, bitorder="little").astype(bool)
 
 
-def _deserialised(record: bytes, fields: Row) -> Row:
-    """The row of `_serialised`, as TFDS reads it by `features`; TFDS itself takes ten times as long."""
-    stored = tf_example_pb2.Example.FromString(record).features.feature
-    return {
-        name: np.frombuffer(stored[name].bytes_list.value[0], field.dtype)
-        if field.ndim
-        else np.array(stored[name].int64_list.value[0], field.dtype)
-        for name, field in fields.items()
-    }
-
-
 def records_folders(examples: Path) -> list[Path]:
     """Where a run folder's `examples` holds records: itself, and `LENGTH/` for each further length."""
     further = sorted(
@@ -194,26 +188,27 @@ def read_header(folder: Path) -> RecordsHeader:
 
 
 class Records:
-    """Random access to the rows of one split.
+    """Random access to the rows of one split, from any number of threads.
+
+    - `staged`: whether the shards must be there; False is for a split of which nothing but its header is wanted.
 
     Raises InputError where the folder holds no finished records, a shard is missing or cut, or the split is empty; and,
     when rows are read, naming the shard where they are not what was written.
     """
 
-    def __init__(self, folder: Path, split: str) -> None:
+    def __init__(self, folder: Path, split: str, staged: bool = True) -> None:
         self.header = read_header(folder)
         self.row_fields = row_fields(self.header)
         self.split = split
         if not self.header.rows.get(split):
             raise InputError(f"{folder}: the split {split!r} has no records (rows: {self.header.rows})")
         try:
-            builder = tfds.builder_from_directory(str(folder))
-            self._source = builder.as_data_source(split)
-            length = len(self._source)
-            self._shards = builder.info.splits[split]
-            # ArrayRecord opens a shard when a row of it is read: hours into training, perhaps.
-            found = sum(Path(path).stat().st_size for path in self._shards.filepaths)
-            expected = int(self._shards.num_bytes)
+            shards = tfds.builder_from_directory(str(folder)).info.splits[split]
+            self._paths = [Path(path) for path in shards.filepaths]
+            lengths = np.array(shards.shard_lengths, np.int64)
+            # A shard is opened when a row of it is read: hours into training, perhaps.
+            found = sum(path.stat().st_size for path in self._paths) if staged else shards.num_bytes
+            expected = int(shards.num_bytes)
         except Exception as error:
             raise InputError(
                 f"{folder}: records cannot be opened ({error}); remove the folder and prepare again"
@@ -223,48 +218,79 @@ class Records:
                 f"{folder}: the {split} shards hold {found} bytes instead of {expected}; "
                 "run `python -m data_pipeline prepare` again"
             )
-        if length != self.header.rows[split]:
+        if lengths.sum() != self.header.rows[split]:
             raise InputError(
-                f"{folder}: {length} {split} records, the header says {self.header.rows[split]}; prepare again"
+                f"{folder}: {lengths.sum()} {split} records, the header says {self.header.rows[split]}; prepare again"
             )
+        self._bytes = RecordBytes(self.row_fields)
+        self._lengths, self._ends = lengths, np.cumsum(lengths)
+        self._readers: list[Callable[[int, int], list[bytes]] | None] = [None] * len(lengths)
+        self._opening = threading.Lock()
 
     def __len__(self) -> int:
         return self.header.rows[self.split]
 
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def read(self, indices: ArrayLike) -> dict[str, np.ndarray]:
         """The rows at these indices, each field stacked: `tokens` [n, length], `word_starts` [n, length / 8], `label` [n]."""
-        return self.stack(self.decode(self.fetch(indices)))
+        return self.decode(self.fetch(indices))
 
-    def fetch(self, indices: Sequence[int]) -> Sequence[bytes]:
-        """The records at these indices as they are stored: the first part of `read`."""
-        try:
-            records: Sequence[bytes] = self._source.data_source.__getitems__([int(index) for index in indices])
-        except RuntimeError as error:  # ArrayRecord hashes each chunk: no flipped bit gets through
-            raise self._damage(indices, error) from None
-        return records
-
-    def decode(self, records: Sequence[bytes]) -> list[Row]:
-        """What `fetch` gave, as rows: the second part of `read`."""
-        return [_deserialised(record, self.row_fields) for record in records]
-
-    def stack(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
-        """Rows as arrays of one more dimension: the last part of `read`."""
-        return {name: np.stack([row[name] for row in rows]) for name in self.row_fields}
-
-    def _damage(self, indices: Sequence[int], error: RuntimeError) -> InputError | WorkError:
-        """What to say of rows that cannot be read, of which the library says neither row nor shard."""
-        ends = np.cumsum(self._shards.shard_lengths)
-        for index in indices:
+    def fetch(self, indices: ArrayLike) -> np.ndarray:
+        """uint8 [n, bytes of a record]: the records at these indices as they are stored; the first part of `read`."""
+        wanted = np.asarray(indices, np.int64)
+        shards = np.searchsorted(self._ends, wanted, side="right")
+        rows = wanted - (self._ends - self._lengths)[shards]
+        records: list[bytes] = []
+        for shard, row in zip(shards.tolist(), rows.tolist(), strict=True):
+            read = self._readers[shard] or self._open(shard)
             try:
-                self._source.__getitems__([int(index)])
-            except RuntimeError as of_row:
-                shard = Path(self._shards.filepaths[int(np.searchsorted(ends, index, side="right"))])
-                reason = str(of_row).splitlines()[0]
-                run = next((path.parent for path in shard.parents if path.name == "examples"), shard.parent.parent)
-                mend = f"remove {shard.parent} and {run / 'corpus' / 'records'}"
-                return machine_error(of_row, shard) or InputError(
-                    f"{shard}: damaged ({reason}); restore it from a copy, or {mend} and prepare again"
-                )
-        return WorkError(
-            f"{self._shards.filepaths[0]}: cannot be read at times ({error}); see to the disk and run again"
+                # Of a range ArrayRecord makes its chunks alone; a list of rows costs it a look at each chunk of the shard.
+                records += read(row, row + 1)
+            except RuntimeError as error:  # ArrayRecord hashes each chunk: no flipped bit gets through
+                raise self._damage(shard, row, error) from None
+        sizes = np.fromiter(map(len, records), np.int64, len(records))
+        for index in np.flatnonzero(sizes != self._bytes.size):
+            raise self._damaged(shards[index], f"record {rows[index]} has {sizes[index]} bytes, not {self._bytes.size}")
+        stored = np.frombuffer(b"".join(records), np.uint8).reshape(-1, self._bytes.size)
+        for index in self._bytes.foreign(stored):
+            raise self._damaged(shards[index], f"record {rows[index]} does not hold the fields of its header")
+        return stored
+
+    def decode(self, stored: np.ndarray) -> dict[str, np.ndarray]:
+        """The fields [n, ...] of what `fetch` gave: the second part of `read`."""
+        return self._bytes.rows(stored)
+
+    def open_all(self) -> None:
+        """Opens each shard now, which otherwise happens when a row of it is first read."""
+        self.fetch(self._ends[self._lengths > 0] - 1)
+
+    def _open(self, shard: int) -> Callable[[int, int], list[bytes]]:
+        path = self._paths[shard]
+        with self._opening:
+            if reader := self._readers[shard]:
+                return reader
+            try:
+                opened = ArrayRecordReader(str(path), options=RANDOM_ACCESS, file_reader_buffer_size=READ_BYTES)
+            except RuntimeError as error:
+                raise machine_error(error, path) or self._damaged(shard, str(error).splitlines()[0]) from None
+            if opened.num_records() != self._lengths[shard]:
+                raise self._damaged(shard, f"it holds {opened.num_records()} records instead of {self._lengths[shard]}")
+            self._readers[shard] = opened.read
+        return opened.read
+
+    def _damage(self, shard: int, row: int, error: RuntimeError) -> InputError | WorkError:
+        """What to say of a record that could not be read."""
+        read = self._readers[shard]
+        assert read
+        try:
+            read(row, row + 1)
+        except RuntimeError as again:
+            return machine_error(again, self._paths[shard]) or self._damaged(shard, str(again).splitlines()[0])
+        return WorkError(f"{self._paths[shard]}: cannot be read at times ({error}); see to the disk and run again")
+
+    def _damaged(self, shard: int, reason: str) -> InputError:
+        path = self._paths[shard]
+        run = next((parent.parent for parent in path.parents if parent.name == "examples"), path.parent.parent)
+        return InputError(
+            f"{path}: damaged ({reason}); restore it from a copy, or remove {path.parent} and {run / 'corpus' / 'records'} "
+            "and prepare again"
         )

@@ -12,14 +12,16 @@ from types import TracebackType
 import numpy as np
 import tensorflow_datasets as tfds
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
-from tensorflow_datasets.proto import tf_example_pb2
 
 from data_pipeline.contract.errors import WorkError, machine_error, machine_errors_at
+from data_pipeline.contract.record_bytes import serialised
 from data_pipeline.contract.records import HEADER, TOKEN_FIELDS, Layout, RecordsHeader, Row, features
 from data_pipeline.contract.storage import read_json, sync_file, sync_folder, write_json
 
 NAME = "korean_records"
 FILE_TEMPLATE = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+ROWS_PER_CHUNK = 4
+"""A chunk is compressed as a whole, and opened for a single row of it: docs/decisions.md has what other numbers take."""
 METADATA = ("dataset_info.json", "features.json")
 
 
@@ -45,13 +47,12 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         self.path, self.pad_id = path, pad_id
         self.shard = Shard(path.name, 0, 0, 0, "")
         self._digest, self._rows, self._tokens = hashlib.sha256(), 0, 0
-        # The usual zstd takes six times as long and makes single rows no smaller.
-        self._writer = ArrayRecordWriter(str(path), "group_size:1,snappy")
+        self._writer = ArrayRecordWriter(str(path), f"group_size:{ROWS_PER_CHUNK},snappy")
 
     def write(self, rows: Iterable[Row]) -> None:
         """Writes rows, in their order."""
         for row in rows:
-            record = _serialised(row)
+            record = serialised(row)
             self._digest.update(record)
             _on_disk(self.path, self._writer.write, record)
             self._rows += 1
@@ -81,19 +82,6 @@ def write_shard(
     with ShardWriter(path, pad_id) as writer:
         writer.write(rows)
     return writer.shard
-
-
-def _serialised(row: Row) -> bytes:
-    """A row as TFDS writes it by `features`, with the order of the fields fixed; TFDS itself takes seven times as long."""
-    example = tf_example_pb2.Example()
-    for name, value in row.items():
-        feature = example.features.feature[name]
-        if value.ndim:
-            feature.bytes_list.value.append(value.tobytes())
-        else:
-            feature.int64_list.value.append(int(value))
-    # Protobuf's hash table would give another order in another process.
-    return example.SerializeToString(deterministic=True)
 
 
 def _on_disk(path: Path, action: Callable[..., None], *arguments: bytes) -> None:

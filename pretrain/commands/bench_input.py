@@ -13,7 +13,7 @@ from data_pipeline.contract.run_folder import existing_run_folder
 
 @dataclass(frozen=True)
 class BenchInput:
-    """Measures how many records a core makes ready, stage by stage, without any accelerator."""
+    """Measures how many rows this machine makes ready in a second, stage by stage, without any accelerator."""
 
     run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run, prepared."""

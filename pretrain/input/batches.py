@@ -6,15 +6,15 @@ been read before. Row j of a step is at position first_row + (rows left out) + (
 of shuffled epochs; neither accumulation nor devices change that. While the batch size grows, its last rows are padding.
 """
 
-import queue
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import zip_longest
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import jax
 import numpy as np
@@ -27,34 +27,38 @@ from pretrain.input.row_source import RowSource
 from pretrain.objectives.protocols import Batch
 from pretrain.recipe import BatchWarmup
 
-PREFETCHED = 2
-"""Batches made ahead of the step that needs them."""
+READERS = 4
+"""Threads that make batches. ArrayRecord reads outside Python's lock, and slow disks serve several reads at once."""
+PREFETCHED = READERS + 2
+"""Batches made or being made ahead of the step that needs them."""
+STAGES = ("order", "reading", "decoding", "transfer")
+"""The making of a batch: which rows belong to it, their records off the disk, their fields, to the devices."""
 EVALUATION_ORDER = 0
 """Seed of the shuffle whose first rows are evaluated. Not the run's: runs on the same records are measured on the same rows."""
 MOST_SOURCES = 32
 """Sources with batches of their own in evaluation; each may cost one batch that is not full."""
 
 
-STAGES = ("reading", "decoding", "batching", "transfer")
-"""The making of a batch: records off the disk, their fields, arrays of a batch (and which rows belong to it), to the devices."""
-
-
 class StageSeconds:
-    """Time by the clock that the stages of batches have taken since it was last reset."""
+    """Time by the clock that the stages of batches have taken since it was last reset, in all threads together."""
 
     def __init__(self) -> None:
+        self._adding = threading.Lock()
         self.reset()
 
     def reset(self) -> None:
         """Begins at 0 again."""
-        self.seconds = dict.fromkeys(STAGES, 0.0)
+        with self._adding:
+            self.seconds = dict.fromkeys(STAGES, 0.0)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Adds the time inside the block to one of STAGES."""
         started = time.perf_counter()
         yield
-        self.seconds[name] += time.perf_counter() - started
+        spent = time.perf_counter() - started
+        with self._adding:
+            self.seconds[name] += spent
 
 
 class TrainingBatches:
@@ -107,7 +111,7 @@ class TrainingBatches:
 
     def local_fields(self, step: int) -> tuple[np.ndarray, Row]:
         """The rows of a step that this process holds (see `local_rows`), and their fields, arrays [n, ...] in that order."""
-        with self.spent.stage("batching"):
+        with self.spent.stage("order"):
             rows = local_rows(self.shape, self.sharding)
             beyond = rows >= self.sizes.of(step - self.first_step)
             # A row beyond the step's is read as its first, then blanked.
@@ -116,11 +120,10 @@ class TrainingBatches:
             epochs = self._positions(step, read) // len(self.source)
             numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
         with self.spent.stage("reading"):
-            records = self.source.fetch([int(index) for index in indices])
+            stored = self.source.fetch(indices)
         with self.spent.stage("decoding"):
-            decoded = self.source.decode(records)
-        with self.spent.stage("batching"):
-            return rows, {**blanked(self.source.stack(decoded), beyond, self.source.row_fields), **numbers}
+            fields = self.source.decode(stored)
+            return rows, {**blanked(fields, beyond, self.source.row_fields), **numbers}
 
 
 class EvaluationBatches:
@@ -245,10 +248,10 @@ def place_rows(fields: Row, rows: np.ndarray, shape: tuple[int, int], sharding: 
 
 
 class Prefetched:
-    """Makes batches in a background thread while the devices work: `with Prefetched(...) as batches: for step, batch in batches`.
+    """Makes batches in background threads while the devices work: `with Prefetched(...) as batches: for step, batch in batches`.
 
-    - `make`: step -> batch; what it raises is raised where the batch is asked for.
-    - `start`, `stop`: the steps, `stop` excluded.
+    - `make`: step -> batch, called from READERS threads; what it raises is raised where the batch is asked for.
+    - `start`, `stop`: the steps, `stop` excluded. Batches come in their order, PREFETCHED at most being ahead.
 
     `waited` is the time in seconds that the loop has spent waiting for data since it was last set.
     """
@@ -257,40 +260,24 @@ class Prefetched:
         self.waited = 0.0
         self._make = make
         self._steps = range(start, stop)
-        self._ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(PREFETCHED)
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="batches", daemon=True)
+        self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="batches")
+        self._ahead: deque[Future[Batch]] = deque()
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for step in self._steps[:PREFETCHED]:
+            self._ahead.append(self._threads.submit(self._make, step))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._closed.set()
-        self._thread.join()
+        self._threads.shutdown(cancel_futures=True)
 
     def __iter__(self) -> Iterator[tuple[int, Batch]]:
         for step in self._steps:
             asked = time.perf_counter()
-            batch, error = self._ready.get()
+            batch = self._ahead.popleft().result()
             self.waited += time.perf_counter() - asked
-            if error is not None:
-                raise error
+            if step + PREFETCHED in self._steps:
+                self._ahead.append(self._threads.submit(self._make, step + PREFETCHED))
             yield step, batch
-
-    def _work(self) -> None:
-        for step in self._steps:
-            try:
-                made: tuple[Any, BaseException | None] = (self._make(step), None)
-            except BaseException as error:
-                made = (None, error)
-            while not self._closed.is_set():
-                try:
-                    self._ready.put(made, timeout=0.1)
-                    break
-                except queue.Full:
-                    continue
-            if self._closed.is_set() or made[1] is not None:
-                return

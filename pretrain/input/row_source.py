@@ -1,6 +1,6 @@
 """What batches are made of: rows that can be read by number, from records on disk or arrays in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -10,9 +10,9 @@ from data_pipeline.contract.records import Row
 
 
 class RowSource(Protocol):
-    """Random access to rows of the same fields; `data_pipeline.contract.records.Records` is one.
+    """Random access to rows of the same fields, from several threads; `data_pipeline.contract.records.Records` is one.
 
-    `read` takes the stages `fetch`, `decode` and `stack`, which `TrainingBatches` takes one by one to time them.
+    `read` is `fetch` and `decode`, which `TrainingBatches` calls one by one to time them.
     """
 
     @property
@@ -21,17 +21,14 @@ class RowSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def read(self, indices: ArrayLike) -> dict[str, np.ndarray]:
         """The rows at these indices, each field stacked: arrays [n, ...]."""
 
-    def fetch(self, indices: Sequence[int]) -> Sequence[Any]:
+    def fetch(self, indices: ArrayLike) -> Any:
         """The rows at these indices as they are stored."""
 
-    def decode(self, records: Sequence[Any]) -> Sequence[Row]:
-        """What `fetch` returned, as rows."""
-
-    def stack(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
-        """Rows as arrays [n, ...]."""
+    def decode(self, stored: Any) -> dict[str, np.ndarray]:
+        """What `fetch` returned, as arrays [n, ...]."""
 
 
 class ArraySource:
@@ -57,18 +54,14 @@ class ArraySource:
     def __len__(self) -> int:
         return len(next(iter(self.arrays.values())))
 
-    def read(self, indices: Sequence[int]) -> dict[str, np.ndarray]:
+    def read(self, indices: ArrayLike) -> dict[str, np.ndarray]:
         """See `RowSource`."""
-        return self.stack(self.decode(self.fetch(indices)))
+        return self.decode(self.fetch(indices))
 
-    def fetch(self, indices: Sequence[int]) -> Sequence[Row]:
+    def fetch(self, indices: ArrayLike) -> dict[str, np.ndarray]:
         """See `RowSource`."""
-        return [{name: values[index, ...] for name, values in self.arrays.items()} for index in indices]
+        return {name: values[np.asarray(indices)] for name, values in self.arrays.items()}
 
-    def decode(self, records: Sequence[Row]) -> Sequence[Row]:
+    def decode(self, stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """What `fetch` returned: nothing is encoded."""
-        return records
-
-    def stack(self, rows: Sequence[Row]) -> dict[str, np.ndarray]:
-        """See `RowSource`."""
-        return {name: np.stack([row[name] for row in rows]) for name in self.row_fields}
+        return stored

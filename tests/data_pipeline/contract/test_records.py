@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
@@ -13,7 +15,9 @@ import pytest
 from array_record.python.array_record_module import ArrayRecordReader
 from tensorflow_datasets.proto import tf_example_pb2
 
+from data_pipeline.contract import write_records
 from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.record_bytes import serialised
 from data_pipeline.contract.records import (
     HEADER,
     PAIRS,
@@ -164,20 +168,115 @@ print(write_shard(Path(sys.argv[1]), "packed", LENGTH, "uint16", 0, make_rows(3,
 
 
 def test_any_tfds_reader_opens_records_without_tensorflow(tmp_path: Path) -> None:
-    rows = make_rows(3, "packed")
+    rows = make_rows(40, "packed")
     write(tmp_path / "examples", rows)
     code = """
 import sys
 import tensorflow_datasets as tfds
 source = tfds.builder_from_directory(sys.argv[1]).as_data_source("train")
-print(len(source), source[2]["tokens"].tolist())
+print(len(source), [row["tokens"].tolist() for row in source.__getitems__([2, 39, 17])])
 assert "tensorflow" not in sys.modules and "jax" not in sys.modules
 """
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "examples")], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == f"3 {rows[2]['tokens'].tolist()}"
+    assert done.stdout.strip() == f"40 {[rows[index]['tokens'].tolist() for index in (2, 39, 17)]}"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_shards_of_one_row_a_chunk_as_older_code_wrote_them_hold_the_same_records(
+    tmp_path: Path, layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = make_rows(40, layout)
+    write(tmp_path / "now" / "examples", rows, layout)
+    monkeypatch.setattr(write_records, "ROWS_PER_CHUNK", 1)
+    write(tmp_path / "older" / "examples", rows, layout)
+    now, older = (Records(tmp_path / when / "examples", "train") for when in ("now", "older"))
+    assert_same_rows(older.read(range(40)), now.read(range(40)))
+    shards = [tmp_path / when / "shard-0.array_record" for when in ("now", "older")]
+    options = [ArrayRecordReader(str(path)).writer_options_string() for path in shards]
+    assert [option.split(",")[0] for option in options] == ["group_size:4", "group_size:1"]
+    hashes = {write_shard(tmp_path / "one", layout, LENGTH, "uint16", 0, rows, target_length(layout)).sha256}
+    monkeypatch.undo()
+    assert {
+        write_shard(tmp_path / "several", layout, LENGTH, "uint16", 0, rows, target_length(layout)).sha256
+    } == hashes
+
+
+def assert_same_rows(found: Row, expected: Row) -> None:
+    assert found.keys() == expected.keys()
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, expected[name])
+
+
+def test_threads_that_read_at_once_get_what_each_asked_for(tmp_path: Path) -> None:
+    write(tmp_path / "examples", make_rows(200, "packed"), shards=5)
+    records = Records(tmp_path / "examples", "train")
+    expected = Records(tmp_path / "examples", "train").read(range(200))
+
+    def look(seed: int) -> None:
+        order = np.random.default_rng(seed).permutation(200)
+        assert_same_rows(records.read(order), {name: values[order] for name, values in expected.items()})
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(look, range(32)))
+
+
+def test_a_flipped_bit_is_found_in_whichever_row_of_a_chunk_it_lies(tmp_path: Path) -> None:
+    """Rows of the chunk are refused with the shard's name; those of others are what they were."""
+    rows = make_rows(24, "packed")
+    write(tmp_path / "examples", rows)
+    whole = Records(tmp_path / "examples", "train").read(range(24))
+    [_, shard] = sorted((tmp_path / "examples").glob(f"{NAME}-*"))
+    content, size = shard.read_bytes(), write_records.ROWS_PER_CHUNK
+    first = content.index(rows[12]["tokens"][:6].tobytes())  # the first record is stored as it is, copies of it are not
+    for place in range(first, first + 8 * size, 7):
+        shard.unlink()
+        shard.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        records = Records(tmp_path / "examples", "train")
+        for index in range(12, 12 + size):
+            with pytest.raises(
+                InputError, match=rf"{shard.name}: damaged \(.*hash mismatch.*\); restore it from a copy, or"
+            ):
+                records.read([0, index])
+        others = [*range(12), *range(12 + size, 24)]
+        assert_same_rows(records.read(others), {name: values[others] for name, values in whole.items()})
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda record: record + b"\x00", r"record 3 has (\d+) bytes, not \d+"),
+        (lambda record: record[:-1], r"record 3 has (\d+) bytes, not \d+"),
+        (lambda record: record.replace(b"tokens", b"tokenz"), "record 3 does not hold the fields of its header"),
+        (lambda record: bytes([record[0] ^ 1]) + record[1:], "record 3 does not hold the fields of its header"),
+    ],
+    ids=["longer", "shorter", "another field", "another wire type"],
+)
+def test_a_record_that_is_not_one_of_ours_is_damage_and_never_a_row(
+    tmp_path: Path, layout: Layout, change: Callable[[bytes], bytes], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = make_rows(10, layout)
+    odd = serialised(rows[8])
+    monkeypatch.setattr(write_records, "serialised", lambda row: change(odd) if row is rows[8] else serialised(row))
+    write(tmp_path / "examples", rows, layout)
+    records = Records(tmp_path / "examples", "train")
+    assert len(records.read([7, 9])["tokens"]) == 2
+    with pytest.raises(InputError, match=rf"{NAME}-train.array_record-00001-of-00002: damaged \({said}\); restore"):
+        records.read([7, 8])
+
+
+def test_a_shard_of_fewer_rows_than_its_metadata_say_is_damage(tmp_path: Path) -> None:
+    write(tmp_path / "examples", make_rows(10, "packed"))
+    [first, second] = sorted((tmp_path / "examples").glob(f"{NAME}-*"))
+    write_shard(tmp_path / "other", "packed", LENGTH, "uint16", 0, make_rows(4, "packed"))
+    second.unlink()
+    (tmp_path / "other").rename(second)
+    assert second.stat().st_size == first.stat().st_size
+    with pytest.raises(InputError, match=rf"{second.name}: damaged \(it holds 4 records instead of 5\)"):
+        Records(tmp_path / "examples", "train").open_all()
 
 
 def test_publishing_twice_touches_nothing(tmp_path: Path) -> None:
@@ -269,6 +368,7 @@ def test_wrong_folders_and_splits_are_named(tmp_path: Path) -> None:
     shard.unlink()
     with pytest.raises(InputError, match="records cannot be opened"):
         Records(folder, "train")
+    assert len(Records(folder, "train", staged=False)) == 4
 
 
 @pytest.mark.parametrize("length", [0, 8, 20])

@@ -1,15 +1,28 @@
-from collections.abc import Sequence
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
+from numpy.typing import ArrayLike
 from tiny_run import LENGTH
 
 from data_pipeline.contract.records import Records, source_names
 from pretrain.devices.sharding import batch_sharding, make_mesh
-from pretrain.input.batches import MOST_SOURCES, EvaluationBatches, Prefetched, TrainingBatches, local_rows
+from pretrain.input.batches import (
+    MOST_SOURCES,
+    PREFETCHED,
+    STAGES,
+    EvaluationBatches,
+    Prefetched,
+    StageSeconds,
+    TrainingBatches,
+    local_rows,
+)
 from pretrain.input.row_source import ArraySource
 from pretrain.recipe import Mesh
 
@@ -56,8 +69,8 @@ def test_accumulation_and_mesh_change_neither_rows_nor_their_numbers(records: Re
 class CountingRecords(Records):
     """Remembers what was read."""
 
-    def fetch(self, indices: Sequence[int]) -> Sequence[bytes]:
-        self.asked = list(indices)
+    def fetch(self, indices: ArrayLike) -> np.ndarray:
+        self.asked = np.asarray(indices).tolist()
         return super().fetch(indices)
 
 
@@ -172,7 +185,61 @@ def test_an_error_in_the_reading_thread_reaches_the_loop() -> None:
             next(loop)
 
 
+def test_batches_come_in_order_though_later_ones_are_ready_first() -> None:
+    begun, others = threading.Event(), []
+
+    def make(step: int) -> dict[str, np.ndarray]:
+        if step == 0:
+            assert begun.wait(10), "one thread alone makes batches"
+        elif step == 1:
+            begun.set()
+        others.append(step)
+        return {"step": np.array(step)}
+
+    with Prefetched(make, 0, 50) as prefetched:
+        assert [(step, int(batch["step"])) for step, batch in prefetched] == [(step, step) for step in range(50)]
+    assert others[0] != 0
+
+
+def test_batches_made_ahead_are_few_however_slow_the_loop_is() -> None:
+    made: list[int] = []
+
+    def make(step: int) -> dict[str, jax.Array]:
+        made.append(step)
+        return {}
+
+    with Prefetched(make, 0, 1000) as prefetched:
+        for step, _ in prefetched:
+            time.sleep(0.01)
+            assert len(made) <= step + 1 + PREFETCHED
+            if step == 20:
+                break
+
+
 def test_a_loop_that_stops_early_leaves_no_thread_behind() -> None:
     with Prefetched(lambda step: {}, 0, 1000) as prefetched:
         assert next(iter(prefetched)) == (0, {})
-    assert not prefetched._thread.is_alive()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
+
+
+def test_no_second_of_a_stage_is_lost_when_several_threads_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    clocks, spent = threading.local(), StageSeconds()
+
+    def tick() -> float:
+        clocks.time = getattr(clocks, "time", 0.0) + 1.0
+        return float(clocks.time)
+
+    def work(_: int) -> None:
+        for _ in range(2000):
+            with spent.stage("reading"):
+                pass
+
+    monkeypatch.setattr("pretrain.input.batches.time.perf_counter", tick)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(work, range(4)))
+    finally:
+        sys.setswitchinterval(interval)
+    assert spent.seconds == {**dict.fromkeys(STAGES, 0.0), "reading": 8000.0}

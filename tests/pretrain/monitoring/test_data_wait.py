@@ -11,7 +11,7 @@ def test_waiting_for_data_is_told_once_with_the_slowest_stage(caplog: pytest.Log
     watch = DataWait(spent)
 
     def look(step: int, waited: float) -> None:
-        spent.seconds.update(reading=1.0, decoding=6.0, batching=2.0, transfer=1.0)
+        spent.seconds.update(order=2.0, reading=1.0, decoding=6.0, transfer=1.0)
         watch.look(step, waited, 10.0)
 
     with caplog.at_level(logging.WARNING):
@@ -23,7 +23,7 @@ def test_waiting_for_data_is_told_once_with_the_slowest_stage(caplog: pytest.Log
         assert len(caplog.records) == 1
         words = caplog.records[0].getMessage()
         assert "step 150: 5.0% of the time is waiting for data (2% is borne); most of their making is decoding" in words
-        assert "reading 10%, decoding 60%, batching 20%, transfer 10%" in words
+        assert "order 20%, reading 10%, decoding 60%, transfer 10%" in words
         look(250, 0.1)
         look(300, 0.3)
     assert len(caplog.records) == 2
