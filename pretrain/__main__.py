@@ -19,7 +19,11 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "fill": (fill.run, "RUN_DIR", "the likeliest words for [MASK]"),
     "compare": (compare.run, "RUN_DIR ...", "the curves of several runs in one PNG or HTML file"),
     "reference": (reference.run, "RUN_DIR ...", "the reference curve of a recipe, from runs of several seeds"),
-    "bench-input": (bench_input.run, "RUN_DIR", "rows that this machine makes ready in a second, without any accelerator"),
+    "bench-input": (
+        bench_input.run,
+        "RUN_DIR",
+        "rows that this machine makes ready in a second, without any accelerator",
+    ),
 }
 """Name -> what runs it, what it takes, what it is for."""
 

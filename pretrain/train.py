@@ -106,6 +106,7 @@ def _train(
             record(run_folder, recipe_name, saved)
         log.info("%s: complete: step %d of %d is done; nothing to train", run_folder.path, start, stop)
         return True
+    phases.check_staged(start, stop)
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe)
     report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, schedule, goodput, others)

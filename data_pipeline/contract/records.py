@@ -190,34 +190,24 @@ def read_header(folder: Path) -> RecordsHeader:
 class Records:
     """Random access to the rows of one split, from any number of threads.
 
-    - `staged`: whether the shards must be there; False is for a split of which nothing but its header is wanted.
+    - `staged`: whether the shards must be here now; `check_shards` asks for them later.
 
     Raises InputError where the folder holds no finished records, a shard is missing or cut, or the split is empty; and,
     when rows are read, naming the shard where they are not what was written.
     """
 
     def __init__(self, folder: Path, split: str, staged: bool = True) -> None:
+        self.folder, self.split = folder, split
         self.header = read_header(folder)
         self.row_fields = row_fields(self.header)
-        self.split = split
         if not self.header.rows.get(split):
             raise InputError(f"{folder}: the split {split!r} has no records (rows: {self.header.rows})")
         try:
-            shards = tfds.builder_from_directory(str(folder)).info.splits[split]
-            self._paths = [Path(path) for path in shards.filepaths]
-            lengths = np.array(shards.shard_lengths, np.int64)
-            # A shard is opened when a row of it is read: hours into training, perhaps.
-            found = sum(path.stat().st_size for path in self._paths) if staged else shards.num_bytes
-            expected = int(shards.num_bytes)
+            self._shards = tfds.builder_from_directory(str(folder)).info.splits[split]
+            self._paths = [Path(path) for path in self._shards.filepaths]
+            lengths = np.array(self._shards.shard_lengths, np.int64)
         except Exception as error:
-            raise InputError(
-                f"{folder}: records cannot be opened ({error}); remove the folder and prepare again"
-            ) from None
-        if found != expected:
-            raise InputError(
-                f"{folder}: the {split} shards hold {found} bytes instead of {expected}; "
-                "run `python -m data_pipeline prepare` again"
-            )
+            raise self._not_opened(error) from None
         if lengths.sum() != self.header.rows[split]:
             raise InputError(
                 f"{folder}: {lengths.sum()} {split} records, the header says {self.header.rows[split]}; prepare again"
@@ -226,6 +216,28 @@ class Records:
         self._lengths, self._ends = lengths, np.cumsum(lengths)
         self._readers: list[Callable[[int, int], list[bytes]] | None] = [None] * len(lengths)
         self._opening = threading.Lock()
+        if staged:
+            self.check_shards()
+
+    def check_shards(self) -> None:
+        """Raises InputError where a shard is missing or cut: without it that would show when a row of it is read."""
+        if not any(path.exists() for path in self._paths):
+            raise InputError(
+                f"{self.folder}: none of the {self.split} shards is on this machine; copy them here from where the run was "
+                "prepared, or run `python -m data_pipeline prepare` again"
+            )
+        try:
+            found, expected = sum(path.stat().st_size for path in self._paths), int(self._shards.num_bytes)
+        except OSError as error:
+            raise self._not_opened(error) from None
+        if found != expected:
+            raise InputError(
+                f"{self.folder}: the {self.split} shards hold {found} bytes instead of {expected}; "
+                "run `python -m data_pipeline prepare` again"
+            )
+
+    def _not_opened(self, error: Exception) -> InputError:
+        return InputError(f"{self.folder}: records cannot be opened ({error}); remove the folder and prepare again")
 
     def __len__(self) -> int:
         return self.header.rows[self.split]
@@ -243,7 +255,7 @@ class Records:
         for shard, row in zip(shards.tolist(), rows.tolist(), strict=True):
             read = self._readers[shard] or self._open(shard)
             try:
-                # Of a range ArrayRecord makes its chunks alone; a list of rows costs it a look at each chunk of the shard.
+                # A range takes the chunks that it lies in; a list of rows takes ArrayRecord a look at every chunk of the shard.
                 records += read(row, row + 1)
             except RuntimeError as error:  # ArrayRecord hashes each chunk: no flipped bit gets through
                 raise self._damage(shard, row, error) from None

@@ -39,7 +39,7 @@ def run(arguments: list[str]) -> None:
     profile = steps_to_profile(command.profile) if command.profile else range(0)
     if command.run_dir and is_url(command.run_dir):
         join_processes()
-        with run_in_bucket(command.run_dir.rstrip("/")) as run_folder:
+        with run_in_bucket(command.run_dir.rstrip("/"), command.training) as run_folder:
             train(run_folder, name, command.training, profile)
         return
     run_folder = existing_run_folder(command.run_dir or Path("runs") / name)

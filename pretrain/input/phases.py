@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jax.sharding import NamedSharding
 
-from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_of_length, read_header
+from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_of_length
 from pretrain.input.batches import EvaluationBatches, StageSeconds, TrainingBatches
 from pretrain.input.schedule import Stretch, rows_left_out, stretches
 from pretrain.objectives.protocols import Batch
@@ -26,6 +26,7 @@ class PhaseData:
 
     stretch: Stretch
     header: RecordsHeader
+    records: Records
     batches: TrainingBatches
     held_out: EvaluationBatches | None
 
@@ -37,7 +38,8 @@ class Phases:
     - `sharding`: from `pretrain.devices.sharding.batch_sharding`.
 
     Every length has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent`
-    tells how long the stages of all batches have taken. Raises InputError where records are missing.
+    tells how long the stages of all batches have taken. Raises InputError where records are missing; training rows only by
+    `check_staged`, for a host has those of the phases that it trains.
     """
 
     def __init__(self, examples: Path, recipe: TrainingRecipe, sharding: NamedSharding) -> None:
@@ -63,6 +65,12 @@ class Phases:
     def local_fields(self, step: int) -> tuple[np.ndarray, Row]:
         """See `TrainingBatches.local_fields`."""
         return self.at(step).batches.local_fields(step)
+
+    def check_staged(self, start: int, stop: int) -> None:
+        """Raises InputError where the training rows of the steps from `start` to `stop` are not all here."""
+        for phase in self.all:
+            if phase.stretch.start < stop and phase.stretch.stop > start:
+                phase.records.check_shards()
 
     def at(self, step: int) -> PhaseData:
         """The phase of a step."""
@@ -93,9 +101,10 @@ def _rows_before(phase: PhaseData, step: int) -> int:
 
 def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> PhaseData:
     folder, recipe = records_folder(examples, stretch), stretch.recipe
-    header = read_header(folder)
+    records = Records(folder, "train", staged=False)
+    header = records.header
     batches = TrainingBatches(
-        Records(folder, "train"),
+        records,
         seed=recipe.seed,
         global_batch_size=recipe.global_batch_size,
         accumulation=recipe.accumulation,
@@ -113,4 +122,4 @@ def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> PhaseDa
             sharding=sharding,
             sources=header.sources.get("evaluation", ()),
         )
-    return PhaseData(stretch, header, batches, held_out)
+    return PhaseData(stretch, header, records, batches, held_out)

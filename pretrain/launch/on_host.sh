@@ -92,6 +92,10 @@ if ! records_ready; then
     wait_for_records
   fi
 fi
+trained=$(steps_done)
+needed=$("$python" -m pretrain.commands.staging "$trained" "$recipe" --run-dir "$run_dir" ${training[@]+"${training[@]}"})
+# shellcheck disable=SC2086 # a word for each folder
+pull_records $needed
 
 phase train
 touch $state/training

@@ -1,10 +1,11 @@
 # shellcheck shell=bash
-# The store: where a run outlives its slice. A bucket, or a folder that all hosts see. Records are brought from it to every
-# host's disk, checkpoints to that of worker 0, which alone reads and writes them and brings back what is new.
+# The store: where a run outlives its slice. A bucket, or a folder that all hosts see. Records that are needed are brought from it
+# to every host's disk, checkpoints to that of worker 0, which alone reads and writes them and brings back what is new.
 # Reads STORE, WORKER, run_dir, state.
 
 STORE_SECONDS=${STORE_SECONDS:-60}
-LEFT_OUT='^(.*/)?\.[^/]*$|^corpus/' # of what is fetched, and of what may be deleted there
+TRAINING_ROWS='-train\.array_record-' # most of the records; pull_records brings those of the phases that are still to be trained
+LEFT_OUT='^(.*/)?\.[^/]*$|^corpus/|^examples/.*'$TRAINING_ROWS # of what is fetched, and of what may be deleted there
 
 in_store() { printf '%s/%s' "$STORE" "$(basename "$run_dir")"; }
 
@@ -57,6 +58,32 @@ pull() { # what the store has of this run -> the local disk, where nothing newer
   esac
 }
 
+pull_records() { # pull_records FOLDER...: training rows of these folders below examples (. is itself); what is here of others stays
+  local each part
+  for each in "$@"; do
+    part=examples
+    if [ "$each" != . ]; then part=examples/$each; fi
+    case $STORE in
+      "") ;;
+      gs://*)
+        gcloud storage rsync -r --no-clobber "$(in_store)/$part" "$run_dir/$part" --exclude='^[0-9]+/' ||
+          fail "$(in_store)/$part could not be copied here"
+        ;;
+      *)
+        [ -d "$(in_store)/$part" ] || continue # prepared here, and not brought there yet
+        find "$(in_store)/$part" -maxdepth 1 -name "*${TRAINING_ROWS//\\/}*" -exec cp -u -t "$run_dir/$part" {} +
+        ;;
+    esac
+  done
+}
+
+steps_done() { # by the newest checkpoint, here or in the store
+  local here there=0
+  here=$(step_in "$run_dir")
+  case $STORE in gs://*) there=$(step_in_store) || return 1 ;; esac
+  echo $((here > there ? here : there))
+}
+
 give_way() { # where the store has a later checkpoint, as after a run on another machine, what is here of an earlier one goes
   local there
   there=$(step_in_store)
@@ -93,9 +120,14 @@ nobody_else() { # whether the store has what this machine brought or fetched, an
 
 pull_folder() {
   local part
-  for part in vocabulary examples metrics; do
+  for part in vocabulary metrics; do
     if [ -d "$(in_store)/$part" ]; then mkdir -p "$run_dir/$part"; cp -Ru "$(in_store)/$part/." "$run_dir/$part/"; fi
   done
+  if [ -d "$(in_store)/examples" ]; then
+    mkdir -p "$run_dir/examples"
+    (here=$(cd "$run_dir/examples" && pwd) && cd "$(in_store)/examples" &&
+      find . -type f ! -name "*${TRAINING_ROWS//\\/}*" -exec cp -u --parents -t "$here" {} +)
+  fi
   if [ -f "$(in_store)/manifest.json" ]; then cp "$(in_store)/manifest.json" "$run_dir/"; fi # last: it says that the rest is whole
 }
 

@@ -36,7 +36,7 @@ def fetch_run(url: str, step: int | None) -> RunFolder:
     - `url`: a run folder on any fsspec file system.
     - `step`: the checkpoint; None means the newest that is valid, others being named and skipped.
 
-    Of the records come the held-out ones, which the proof reads, or all where a run has none. Raises InputError where the URL
+    Of the records come the held-out ones of the main length, which the proof reads, or all of it where a run has none. Raises InputError where the URL
     cannot be opened, is no run or has no such checkpoint; WorkError where it is damaged or the network does not give it.
     """
     try:
@@ -64,9 +64,10 @@ def fetch_run(url: str, step: int | None) -> RunFolder:
 
     small = [each for each in sizes if each.startswith(SMALL)]
     records = [each for each in sizes if each.startswith("examples/")]
-    held_out = [each for each in records if "-evaluation." in each]
     shards = [each for each in records if ".array_record" in each]
     fetch(small + [each for each in records if each not in shards], again=True)
+    shards = [each for each in shards if each.count("/") == 1]  # of the main length; others lie in folders
+    held_out = [each for each in shards if "-evaluation." in each]
     fetch(held_out or shards, again=False)
 
     finished = {int(each.split("/")[1]) for each in sizes if _is_manifest_of_step(each)}

@@ -17,7 +17,9 @@ from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from pretrain.checkpoints.verify import COMMITTED
+from pretrain.recipe import TrainingRecipe
 from pretrain.remote.fetched import local_copy
+from pretrain.remote.staging import folders_to_stage
 
 log = logging.getLogger(__name__)
 SYNC = Path(__file__).parent.parent / "launch" / "sync.sh"
@@ -26,10 +28,11 @@ LOOK_SECONDS = 5.0
 
 
 @contextmanager
-def run_in_bucket(url: str) -> Iterator[RunFolder]:
+def run_in_bucket(url: str, recipe: TrainingRecipe) -> Iterator[RunFolder]:
     """The run as a folder of this machine's cache while the block runs, brought to the bucket after each save and at the end.
 
     - `url`: gs://BUCKET/FOLDER/NAME. Of several processes the first brings what is new; processes must be joined before.
+    - `recipe`: says which training records come: those of its phases that are still to be trained.
 
     The folder goes on from the bucket where that has a later checkpoint, else from what is here. Raises InputError where gcloud is
     missing or the URL is no run; WorkError where the bucket cannot be read or written, at the end too.
@@ -47,6 +50,8 @@ def run_in_bucket(url: str) -> Iterator[RunFolder]:
     _sync("pull", url, run_folder)
     if not run_folder.manifest_path.exists():
         raise InputError(f"{url}: not a run folder (it has no manifest.json); bring one there that was prepared")
+    done = int(_sync("step", url, run_folder))
+    _sync("records", url, run_folder, *folders_to_stage(run_folder.examples, recipe, done))
     if jax.process_index():
         yield run_folder
         return
@@ -87,14 +92,15 @@ def _newest(run_folder: RunFolder) -> int | None:
     return committed["newest_step"] if committed else None
 
 
-def _sync(verb: Literal["pull", "push"], url: str, run_folder: RunFolder) -> None:
+def _sync(verb: Literal["pull", "step", "records", "push"], url: str, run_folder: RunFolder, *folders: str) -> str:
     with open(run_folder.path.parent / "sync.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the push of a run that was killed goes on, and holds it
         done = subprocess.run(
-            ["bash", SYNC, verb, url, run_folder.path],
+            ["bash", SYNC, verb, url, run_folder.path, *folders],
             env={**os.environ, "WORKER": str(jax.process_index())},
             pass_fds=[lock.fileno()], start_new_session=True, stdin=subprocess.DEVNULL, capture_output=True, text=True,
         )  # fmt: skip
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
         raise WorkError(said[0].removeprefix("error: ") if said else f"{url}: {verb} failed: {done.stderr[-300:]}")
+    return done.stdout

@@ -108,6 +108,23 @@ def test_a_run_goes_on_in_either_phase_bit_for_bit(
     assert untimed(run) == untimed(finished)
 
 
+def test_a_host_without_the_rows_of_a_phase_that_is_over_goes_on_and_one_that_needs_them_stops_at_once(
+    finished: RunFolder, new_run: Callable[[], RunFolder]
+) -> None:
+    run = new_run()
+    short = run.examples / str(SHORT)
+    [shard] = short.glob("*-train.array_record-*")
+    train(run, "tiny", changed(RECIPE, stop_at_step=2))
+    aside = shard.rename(run.path / "aside")
+    with pytest.raises(InputError, match=rf"{short}: none of the train shards is on this machine; copy them here"):
+        train(run, "tiny", RECIPE)
+    aside.rename(shard)
+    train(run, "tiny", changed(RECIPE, stop_at_step=4))
+    shard.unlink()
+    train(run, "tiny", RECIPE)
+    assert untimed(run) == untimed(finished)
+
+
 CHILD = """
     import os, signal, sys
     import jax

@@ -66,6 +66,35 @@ def test_a_push_takes_no_half_written_checkpoint_and_removes_old_ones(world: Wor
     assert "delete-unmatched" in rsyncs[1]
 
 
+SHARDS = ("{}-train.array_record-00000-of-00001", "{}-evaluation.array_record-00000-of-00001", "header.json")
+
+
+@pytest.mark.parametrize("kind", ["bucket", "folder"])
+def test_training_rows_come_of_the_folders_that_are_asked_for(world: World, kind: str) -> None:
+    world.script()
+    store = STORE if kind == "bucket" else str(world.fake / "shared")
+    there = (world.bucket() if kind == "bucket" else world.fake / "shared") / "x"
+    names = {f"examples/{folder}{name.format('records')}" for folder in ("", "128/", "512/") for name in SHARDS}
+    for name in ("manifest.json", *names):
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_text(name)
+    (there / "checkpoints").mkdir()
+    line = f"STORE={store} WORKER=1 run_dir=runs/x; pull; steps_done"
+    said = shell(world, line)
+    assert (said.code, said.out.split()[-1]) == (0, "0"), said.error
+    here = world.home / "runs" / "x"
+
+    def found() -> set[str]:
+        return {str(path.relative_to(here)) for path in (here / "examples").rglob("*") if path.is_file()}
+
+    small = {name for name in names if "-train." not in name}
+    assert found() == small
+    for folders, more in (("512", {"512/"}), (".", {"512/", ""})):
+        assert shell(world, f"STORE={store} WORKER=1 run_dir=runs/x; pull_records {folders}").code == 0
+        assert found() == small | {f"examples/{folder}{SHARDS[0].format('records')}" for folder in more}
+    assert shell(world, f"STORE={store} WORKER=1 run_dir=runs/x; pull_records").code == 0
+
+
 def test_a_push_that_cannot_see_the_whole_run_removes_nothing(world: World) -> None:
     world.script()
     run, there = world.home / "runs" / "x", world.bucket() / "x"

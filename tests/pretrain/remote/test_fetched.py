@@ -72,6 +72,8 @@ def test_only_what_an_export_reads_is_fetched_and_only_once(
     bucket: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.pipe("/bucket/runs/tiny/corpus/large", b"text")
+    further = "examples/512/korean_records-evaluation.array_record-00000-of-00001"
+    bucket.pipe(f"/bucket/runs/tiny/{further}", b"rows")
     fetched: list[str] = []
     get_file = type(bucket).get_file
 
@@ -84,6 +86,7 @@ def test_only_what_an_export_reads_is_fetched_and_only_once(
     assert list_steps(folder.checkpoints) == [6]
     assert not any(name.startswith(("corpus/", "checkpoints/00000004/")) for name in fetched)
     assert not any("-train." in name for name in fetched), "the proof reads held-out rows"
+    assert further not in fetched, "of the main length"
     first = len(fetched)
     assert first == len(set(fetched))
     fetched.clear()

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 from launch_world import FAKES
-from tiny_run import TINY, changed, untimed
+from tiny_run import LENGTH, TINY, changed, untimed, write_records
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_atomically
 from pretrain.checkpoints.verify import list_steps, newest_valid
+from pretrain.commands import staging as staging_command
 from pretrain.commands import train as train_command
+from pretrain.recipe import Phase
 from pretrain.remote import in_bucket
 from pretrain.remote.in_bucket import run_in_bucket
+from pretrain.remote.staging import folders_to_stage
 from pretrain.train import train
 
 pytestmark = pytest.mark.usefixtures("shared_programs")
@@ -58,11 +61,11 @@ def test_a_run_in_a_bucket_goes_on_from_an_empty_disk_with_the_losses_of_one_fol
     shutil.copytree(prepared.path, bucket)
     (bucket / "corpus").mkdir()
     (bucket / "corpus" / "large").write_text("text")
-    with run_in_bucket(URL) as run_folder:
+    with run_in_bucket(URL, TINY) as run_folder:
         train(run_folder, "tiny", changed(TINY, stop_at_step=2))
     assert newest_valid(bucket / "checkpoints") is not None
     shutil.rmtree(tmp_path / "cache")
-    with run_in_bucket(URL) as run_folder:
+    with run_in_bucket(URL, TINY) as run_folder:
         assert list_steps(run_folder.checkpoints) == [2]
         assert not run_folder.corpus.exists()
         train(run_folder, "tiny", TINY)
@@ -75,7 +78,7 @@ def test_a_run_in_a_bucket_goes_on_from_an_empty_disk_with_the_losses_of_one_fol
 def test_a_save_is_brought_while_training_goes_on(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(in_bucket, "LOOK_SECONDS", 0.05)
     saved(bucket, 2)
-    with run_in_bucket(URL) as run_folder:
+    with run_in_bucket(URL, TINY) as run_folder:
         saved(run_folder.path, 4)
         there = [bucket / "checkpoints" / name for name in ("00000004/manifest.json", "committed.json")]
         deadline = time.monotonic() + 30
@@ -84,11 +87,59 @@ def test_a_save_is_brought_while_training_goes_on(bucket: Path, monkeypatch: pyt
             time.sleep(0.05)
 
 
+PHASES = changed(TINY, phases=(Phase(24, 0.5), Phase(LENGTH, 0.5)))
+"""Three steps with rows of 24 tokens, then three with those of the main records."""
+
+
+@pytest.mark.parametrize(
+    ("done", "staged"), [(0, {"examples", "24"}), (2, {"examples", "24"}), (3, {"examples"}), (4, {"examples"})]
+)
+def test_only_the_rows_of_phases_still_to_be_trained_come_and_those_in_the_bucket_stay(
+    bucket: Path, done: int, staged: set[str]
+) -> None:
+    both_lengths(bucket, evaluation=5)
+    if done:
+        saved(bucket, done)
+    before = sorted(bucket.rglob("*-train.array_record-*"))
+    with run_in_bucket(URL, PHASES) as run_folder:
+        assert {path.parent.name for path in run_folder.path.rglob("*-train.array_record-*")} == staged
+        assert {path.parent.name for path in run_folder.path.rglob("*-evaluation.array_record-*")} == {"examples", "24"}
+        saved(run_folder.path, 5)
+    assert '"newest_step": 5' in (bucket / "checkpoints" / "committed.json").read_text()
+    assert sorted(bucket.rglob("*-train.array_record-*")) == before
+    with run_in_bucket(URL, PHASES) as run_folder:
+        assert {path.parent.name for path in run_folder.path.rglob("*-train.array_record-*")} == staged, "none goes"
+
+
+def both_lengths(folder: Path, evaluation: int) -> None:
+    """A prepared run with records of the main length and of 24 tokens."""
+    write_records(folder / "examples", evaluation=evaluation)
+    write_records(folder / "examples" / "24", length=24, evaluation=evaluation, vocabulary=folder / "vocabulary")
+    RunFolder(folder).record("prepare", {})
+
+
+def test_training_rows_of_the_main_length_come_where_the_proof_of_an_export_reads_them(tmp_path: Path) -> None:
+    backwards = changed(TINY, phases=(Phase(LENGTH, 0.5), Phase(24, 0.5)))
+    for evaluation, needed in ((5, ["24"]), (0, [".", "24"])):
+        both_lengths(tmp_path / str(evaluation), evaluation)
+        assert folders_to_stage(tmp_path / str(evaluation) / "examples", backwards, 3) == needed
+    assert folders_to_stage(tmp_path / "none", backwards, 3) == []
+
+
+def test_the_launcher_is_told_the_folders_of_the_phases_to_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both_lengths(tmp_path, evaluation=5)
+    flags = ["quickstart", "--run-dir", str(tmp_path), "--training.max-steps", "10"]
+    staging_command.run(["3", *flags])
+    assert capsys.readouterr().out.split() == ["."]
+
+
 def test_what_was_saved_is_brought_also_when_training_fails(bucket: Path) -> None:
     saved(bucket, 2)
 
     def fail() -> None:
-        with run_in_bucket(URL) as run_folder:
+        with run_in_bucket(URL, TINY) as run_folder:
             saved(run_folder.path, 4)
             raise WorkError("too many updates")
 
@@ -100,13 +151,13 @@ def test_what_was_saved_is_brought_also_when_training_fails(bucket: Path) -> Non
 @pytest.mark.parametrize(("elsewhere", "kept"), [(6, "runs 6\n"), (2, "copy 4\n")], ids=["bucket", "this machine"])
 def test_the_one_with_the_later_checkpoint_counts(bucket: Path, elsewhere: int, kept: str) -> None:
     saved(bucket, 2)
-    with run_in_bucket(URL) as run_folder:
+    with run_in_bucket(URL, TINY) as run_folder:
         path = run_folder.path
     shutil.rmtree(path)
     saved(path, 4)
     (path / "metrics" / "metrics.jsonl").write_text("copy 4\n")
     saved(bucket, elsewhere)
-    with run_in_bucket(URL) as run_folder:
+    with run_in_bucket(URL, TINY) as run_folder:
         assert (run_folder.metrics / "metrics.jsonl").read_text() == kept
     assert (bucket / "metrics" / "metrics.jsonl").read_text() == kept
 
@@ -118,9 +169,9 @@ def test_of_two_machines_that_train_one_run_the_second_brings_nothing(
     saved(bucket, 2)
 
     def train_elsewhere_meanwhile() -> None:
-        with run_in_bucket(URL) as here:
+        with run_in_bucket(URL, TINY) as here:
             monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-            with run_in_bucket(URL) as there:
+            with run_in_bucket(URL, TINY) as there:
                 saved(there.path, 4)
             saved(here.path, 4)
             (here.path / "metrics" / "metrics.jsonl").write_text("lost\n")
@@ -134,7 +185,7 @@ def test_of_two_machines_that_train_one_run_the_second_brings_nothing(
 
 def test_a_bucket_that_was_emptied_meanwhile_is_filled_again(bucket: Path) -> None:
     saved(bucket, 2)
-    with run_in_bucket(URL) as run_folder:
+    with run_in_bucket(URL, TINY) as run_folder:
         shutil.rmtree(bucket)
         saved(run_folder.path, 4)
     assert (bucket / "checkpoints" / "00000004").exists()
@@ -143,7 +194,7 @@ def test_a_bucket_that_was_emptied_meanwhile_is_filled_again(bucket: Path) -> No
 @pytest.mark.parametrize("killed", ["before", "after"])
 def test_a_push_that_is_killed_is_no_other_machine(bucket: Path, killed: str) -> None:
     saved(bucket, 2)
-    with run_in_bucket(URL) as run_folder:
+    with run_in_bucket(URL, TINY) as run_folder:
         saved(run_folder.path, 4)
     if killed == "before":
         (bucket / "checkpoints" / "committed.json").write_text('{"newest_step": 2}')
@@ -154,7 +205,7 @@ def test_a_push_that_is_killed_is_no_other_machine(bucket: Path, killed: str) ->
 
 def test_what_cannot_be_is_one_sentence(bucket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def enter(url: str) -> None:
-        with run_in_bucket(url):
+        with run_in_bucket(url, TINY):
             raise AssertionError("entered")
 
     with pytest.raises(InputError, match=r"gs://bucket/runs/tiny: not a run folder \(it has no manifest.json\)"):
