@@ -219,6 +219,11 @@ class Records:
         if staged:
             self.check_shards()
 
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of the shards on disk, by their metadata."""
+        return int(self._shards.num_bytes)
+
     def check_shards(self) -> None:
         """Raises InputError where a shard is missing or cut: without it that would show when a row of it is read."""
         if not any(path.exists() for path in self._paths):
@@ -227,7 +232,7 @@ class Records:
                 "prepared, or run `python -m data_pipeline prepare` again"
             )
         try:
-            found, expected = sum(path.stat().st_size for path in self._paths), int(self._shards.num_bytes)
+            found, expected = sum(path.stat().st_size for path in self._paths), self.stored_bytes
         except OSError as error:
             raise self._not_opened(error) from None
         if found != expected:

@@ -22,6 +22,7 @@ from pretrain.models.core.remat import REMAT
 from pretrain.monitoring.console import duration
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
 from pretrain.planning.collectives import traffic
+from pretrain.planning.disk import disk
 from pretrain.planning.hlo import Module
 from pretrain.planning.machines import Machine
 from pretrain.planning.roofline import Roofline, compiled_roofline, estimated_roofline
@@ -70,10 +71,19 @@ def planned_header(data: Any) -> RecordsHeader:
     )
 
 
-def print_plan(name: str, recipe: TrainingRecipe, header: RecordsHeader, on: str, machine: Machine, mfu: float) -> None:
+def print_plan(
+    name: str,
+    recipe: TrainingRecipe,
+    header: RecordsHeader,
+    on: str,
+    machine: Machine,
+    mfu: float,
+    examples: Path | None = None,
+) -> None:
     """Prints the plan; where the recipe does not fit, of the first change that fits with it.
 
     - `name`, `on`: of the recipe and the machine, for people.
+    - `header`, `examples`: of the main records; the folder of a prepared run's, None before.
     - `mfu`: model FLOPs utilisation to assume, 0 to 1.
 
     Raises InputError for a recipe that cannot work on so many devices, WorkError where nothing makes it fit.
@@ -83,6 +93,7 @@ def print_plan(name: str, recipe: TrainingRecipe, header: RecordsHeader, on: str
     if not 0 < mfu <= 1:
         raise InputError(f"--mfu {mfu}: must be above 0 and at most 1")
     _line(f"{name} on {on}", f"{machine.devices} x {machine.device_kind}, {machine.chips} chips; {_how(machine)}")
+    _line("disk", disk(recipe, header, examples))
     schedule = stretches(recipe)
     seconds = [_plan_stretch(number, stretch, header, machine, mfu) for number, stretch in enumerate(schedule)]
     if len(schedule) > 1:

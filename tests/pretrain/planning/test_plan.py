@@ -4,16 +4,23 @@ import dataclasses
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
+from tiny_run import LENGTH, TINY, write_records
 
 from configs import klue_bert_base, petitions_small
 from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.records import row_fields
+from data_pipeline.contract.write_records import write_shard
 from pretrain.input.schedule import stretches
 from pretrain.job import objective_of
 from pretrain.planning import plan
 from pretrain.planning.ahead_of_time import GIB, Footprint, estimate_step
+from pretrain.planning.disk import disk
 from pretrain.planning.machines import MACHINES, machine_named
 from pretrain.recipe import BatchWarmup, Mesh, Phase, TrainingRecipe
 
@@ -164,6 +171,38 @@ def test_the_plan_says_whether_the_assumed_mfu_can_be(mfu: float, capsys: pytest
     most = int(re.search(r"at most (\d+)% MFU, bound by memory", lines[place + 1])[1])  # type: ignore[index]
     assert 45 < most < 99
     assert ("out of reach" in lines[place + 1]) == (mfu > most / 100)
+
+
+def test_the_disk_that_records_take_is_counted_where_they_are_and_told_by_the_row_where_not(tmp_path: Path) -> None:
+    header = write_records(tmp_path / "examples", train=50, evaluation=11)
+    recipe = dataclasses.replace(TINY, phases=(Phase(LENGTH, 0.5), Phase(64, 0.5)))
+    said = disk(recipe, header, tmp_path / "examples")
+    stored = sum(path.stat().st_size for path in (tmp_path / "examples").glob("*.array_record*"))
+    counted = (
+        f"each host: 61 rows of 32 tokens take {stored / 1e9:.3f} GB, and 0.0 MB of memory when their shards are open; "
+    )
+    assert said.startswith(counted)
+    by_the_row = said.removeprefix(counted)
+    # 2 bytes a token and 2 bits, 68 bytes that TFDS reads names and lengths by, and a quarter of a chunk's header
+    assert by_the_row.startswith(
+        "a row of 64 tokens takes at most 228 bytes (3.55 GB a billion tokens; petitions 0.8 of that), and 8"
+    )
+    assert disk(recipe, header, None).endswith(by_the_row)
+
+
+def test_a_row_takes_no_more_disk_than_the_plan_says(tmp_path: Path) -> None:
+    """Of random rows only the framing is compressed; the shard itself takes 128 KB at most."""
+    header, random = write_records(tmp_path / "examples", train=2), np.random.default_rng(0)
+
+    def rows(number: int) -> Iterator[dict[str, np.ndarray]]:
+        for _ in range(number):
+            fields = row_fields(header).items()
+            yield {name: np.frombuffer(random.bytes(field.nbytes), field.dtype) for name, field in fields}
+
+    said = re.search(r"takes at most (\d+) bytes", disk(TINY, header, None))
+    assert said
+    shard = write_shard(tmp_path / "shard", "packed", LENGTH, "uint16", 0, rows(8000))
+    assert 0.7 * 8000 * int(said[1]) < shard.bytes < 8000 * int(said[1]) + 2**17
 
 
 def run_plan(*arguments: str) -> subprocess.CompletedProcess[str]:
