@@ -1,6 +1,6 @@
-"""Every shipped recipe compiled for a v3-8 and a v5e-8: memory, traffic, roofline and arithmetic.
+"""Every shipped recipe planned for machines that are not there: memory, traffic, roofline and days.
 
-python -m benchmarks.plan      seven minutes on two cores; no TPU, but `pip install .[plan]`
+python -m benchmarks.plan      half an hour on two cores; no TPU, but `pip install .[plan]`
 """
 
 import logging
@@ -25,7 +25,7 @@ PACKAGES = ("jax", "jaxlib", "libtpu", "optax")
 class Plan:
     """Compiles every shipped recipe for each machine."""
 
-    on: tuple[str, ...] = ("v3-8", "v5e-8")
+    on: tuple[str, ...] = ("v3-8", "v5e-8", "v4-32", "v5p-16", "v5e-32", "v6e-16", "h100-8", "h200-8")
     """Machines, as `python -m pretrain plan --on` takes them."""
     recipes: tuple[str, ...] = ()
     """Names in configs/; none means all of them."""
@@ -43,7 +43,7 @@ def measure(options: Plan) -> None:
     recipes = options.recipes or sorted(
         path.stem for path in Path(PACKAGED_CONFIGS).glob("*.py") if path.stem != "__init__"
     )
-    rows = [compiled_row(recipe, machine) for recipe in recipes for machine in options.on]
+    rows = [row for recipe in recipes for machine in options.on if (row := planned_row(recipe, machine))]
     columns = (
         "recipe",
         "machine",
@@ -58,6 +58,7 @@ def measure(options: Plan) -> None:
         "memory, s",
         "links, s",
         "in turn, s",
+        "XLA's, s",
         "bound by",
         "MFU at most, %",
         "days at 45 % MFU",
@@ -67,28 +68,34 @@ def measure(options: Plan) -> None:
 
 Parameters: of the encoder. State: parameters, Adam's moments and the batch; peak: what the compiled step needs of one device at
 most. Sent: the collectives' results on one device, bytes of the type that is sent. Products, memory, links: the least seconds of a
-step if a device did nothing else (docs/plan.md); in turn: with one instruction after the other. Days: arithmetic, all rows of the
-recipe.
+step if a device did nothing else (docs/plan.md); in turn: with one instruction after the other; XLA's: its own estimate, where it
+counts everything. Days: arithmetic, all rows of the recipe. Nothing is compiled for GPUs: their memory and roofline are arithmetic.
+Machines among which a recipe's batch cannot be divided are left out.
 """
-    write_page("plan", "The shipped recipes compiled for TPUs that are not there", PACKAGES, body)
+    write_page("plan", "The shipped recipes planned for machines that are not there", PACKAGES, body)
 
 
-def compiled_row(name: str, on: str) -> tuple[Any, ...]:
-    """One recipe on one machine."""
+def planned_row(name: str, on: str) -> tuple[Any, ...] | None:
+    """One recipe on one machine; None where its batch cannot be divided among the devices."""
     from pretrain.devices.peaks import peak_tflops
     from pretrain.input.schedule import stretches  # here, because they import jax
     from pretrain.job import objective_of
-    from pretrain.planning.ahead_of_time import GIB, compile_step, topology_devices
+    from pretrain.planning.ahead_of_time import GIB, compile_step, estimate_step, topology_devices
     from pretrain.planning.collectives import traffic
     from pretrain.planning.plan import planned_header, roofline_of
 
     _, recipe = load_recipe(name, "training", TrainingRecipe)
     header = planned_header(load_recipe(name, "data", object)[1])
     machine = machine_named(on)
+    if recipe.global_batch_size % (recipe.accumulation * machine.devices):
+        return None
     began = time.monotonic()
-    footprint = compile_step(recipe, header, topology_devices(machine))
-    seconds = time.monotonic() - began
-    sent = sum(each.bytes for each in traffic(footprint.module)) if footprint.program else 0
+    if machine.topology:
+        footprint = compile_step(recipe, header, topology_devices(machine))
+    else:
+        footprint = estimate_step(recipe, header, machine.devices)
+    seconds = f"{time.monotonic() - began:.0f}" if machine.topology else ""
+    sent = f"{sum(each.bytes for each in traffic(footprint.module)) / 1e6:,.1f}" if footprint.program else ""
     peak = peak_tflops(machine.device_kind) or 0
     objective = objective_of(recipe, header)
     flops = objective.flops_per_row()
@@ -99,10 +106,11 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
     )
     days = total / (0.45 * peak * 1e12 * machine.devices) / 86400
     logging.info("%s on %s: %.2f GiB", name, on, footprint.peak / GIB)
-    bounds: tuple[Any, ...] = ("",) * 6
-    if footprint.program and (found := roofline_of(recipe, header, footprint, machine)):
+    fits = footprint.peak <= (footprint.limit or (machine.memory_gib or 0) * GIB)
+    bounds: tuple[Any, ...] = ("",) * 7
+    if fits and (found := roofline_of(recipe, header, footprint, machine)):
         roofline, most = found
-        times = (roofline.products, roofline.memory, roofline.links, roofline.in_turn)
+        times = (roofline.products, roofline.memory, roofline.links, roofline.in_turn, roofline.by_xla)
         bounds = (*("" if each is None else f"{each:.3g}" for each in times), roofline.bound, f"{100 * most:.0f}")
     return (
         name,
@@ -111,12 +119,12 @@ def compiled_row(name: str, on: str) -> tuple[Any, ...]:
         f"{flops / header.row_tokens:.3g}",
         recipe.global_batch_size // recipe.accumulation // machine.devices,
         f"{footprint.state / GIB:.2f}",
-        f"{footprint.peak / GIB:.2f}" + ("" if footprint.program else ": does not fit"),
+        f"{footprint.peak / GIB:.2f}" + ("" if fits else ": does not fit"),
         f"{(footprint.limit or (machine.memory_gib or 0) * GIB) / GIB:.2f}",
-        f"{sent / 1e6:,.1f}",
+        sent,
         *bounds,
         f"{days:,.2f}",
-        f"{seconds:.0f}",
+        seconds,
     )
 
 

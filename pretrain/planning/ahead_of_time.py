@@ -42,6 +42,7 @@ class Footprint:
     - `gradients`: in float32; 0 where the step was compiled.
     - `limit`: what a program may use, where the compiler told it (it does where that does not suffice).
     - `program`: the optimised HLO; empty where it does not fit, or was not compiled.
+    - `xla_flops`, `xla_seconds`: XLA's own count and its `optimal_seconds`, in which the body of a loop counts once.
     """
 
     state: int
@@ -49,6 +50,8 @@ class Footprint:
     gradients: int = 0
     limit: int | None = None
     program: str = ""
+    xla_flops: float = 0.0
+    xla_seconds: float = 0.0
 
     @cached_property
     def module(self) -> Module:
@@ -104,7 +107,14 @@ def compile_step(recipe: TrainingRecipe, header: RecordsHeader, devices: Sequenc
     if memory is None or program is None:
         raise WorkError("this compiler tells neither memory nor program; use the versions of constraints.txt")
     peak = memory.argument_size_in_bytes + memory.output_size_in_bytes + memory.temp_size_in_bytes
-    return Footprint(state, peak - memory.alias_size_in_bytes, program=program)
+    counted = compiled.cost_analysis() or {}
+    return Footprint(
+        state,
+        peak - memory.alias_size_in_bytes,
+        program=program,
+        xla_flops=counted.get("flops", 0.0),
+        xla_seconds=counted.get("optimal_seconds", 0.0),
+    )
 
 
 def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -> Footprint:

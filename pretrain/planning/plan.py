@@ -270,7 +270,10 @@ def _roofline(
     )
     least = "instructions in turn" if roofline.least == roofline.in_turn else "at least"
     beyond = f"; the assumed {mfu:.0%} is out of reach" if mfu > most else ""
-    _line("", f"{least} {roofline.least:.3g} s a step: at most {most:.0%} MFU, bound by {roofline.bound}{beyond}")
+    by_xla = f" (XLA's own estimate: {roofline.by_xla:.3g} s)" if roofline.by_xla else ""
+    _line(
+        "", f"{least} {roofline.least:.3g} s a step{by_xla}: at most {most:.0%} MFU, bound by {roofline.bound}{beyond}"
+    )
 
 
 def roofline_of(
@@ -282,7 +285,7 @@ def roofline_of(
         return None
     flops = objective_of(recipe, header).flops_per_row() * recipe.global_batch_size / machine.devices
     if footprint.program:
-        roofline = compiled_roofline(footprint.module, flops, machine, peak)
+        roofline = compiled_roofline(footprint, flops, machine, peak)
     else:
         made = (footprint.peak - footprint.state) * recipe.accumulation
         sent = footprint.gradients * jnp.dtype(recipe.gradient_dtype).itemsize / 4

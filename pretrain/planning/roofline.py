@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pretrain.devices.peaks import peaks_of
+from pretrain.planning.ahead_of_time import Footprint
 from pretrain.planning.collectives import traffic
-from pretrain.planning.hlo import Module
 from pretrain.planning.machines import Machine
 from pretrain.planning.work import Work, work_of
 
@@ -17,6 +17,8 @@ class Roofline:
     - `products`, `memory`, `links`: if it did nothing else; `links` is None where the speed of the links is not known.
     - `in_turn`: with one instruction after the other, each bound by its products or by its memory; None where there is no program.
     - `memory_bytes`: read and written; `memory_peak`: GB/s.
+    - `by_xla`: XLA's `optimal_seconds`, a sum like `in_turn`; None where a loop over layers, whose body it counts once, or a negative
+      number shows that it is not to be believed.
     """
 
     products: float
@@ -25,6 +27,7 @@ class Roofline:
     in_turn: float | None
     memory_bytes: float
     memory_peak: float
+    by_xla: float | None = None
 
     @property
     def bound(self) -> str:
@@ -45,7 +48,7 @@ class Roofline:
         return flops / (tflops * 1e12) / self.least
 
 
-def compiled_roofline(module: Module, flops: float, machine: Machine, tflops: float) -> Roofline | None:
+def compiled_roofline(footprint: Footprint, flops: float, machine: Machine, tflops: float) -> Roofline | None:
     """Of a compiled step; None where the speed of the device's memory is not known.
 
     - `flops`: of the model, in a step, of one device; what a program does not show of them is in its kernels, whose products the text
@@ -55,6 +58,7 @@ def compiled_roofline(module: Module, flops: float, machine: Machine, tflops: fl
     peaks = peaks_of(machine.device_kind)
     if peaks is None or peaks.memory is None:
         return None
+    module = footprint.module
     works = work_of(module)
     shown = sum(each.flops for each in works)
     moved = sum(each.bytes for each in works)
@@ -66,13 +70,12 @@ def compiled_roofline(module: Module, flops: float, machine: Machine, tflops: fl
         in_turn=in_turn(works, max(0.0, flops - shown), tflops, peaks.memory),
         memory_bytes=moved,
         memory_peak=peaks.memory,
+        by_xla=footprint.xla_seconds if footprint.xla_seconds > 0 and footprint.xla_flops > 0.9 * shown else None,
     )
 
 
 def in_turn(works: Iterable[Work], in_kernels: float, tflops: float, memory: float) -> float:
     """Seconds of instructions that follow each other; what runs beside them (`*-start`) is left out.
-
-    XLA's `optimal_seconds` is such a sum; but it counts the body of a loop once, and is negative for some programs.
 
     - `in_kernels`: FLOPs that the kernels do at least.
     """

@@ -3,7 +3,7 @@
 import pytest
 
 from pretrain.devices.peaks import peaks_of
-from pretrain.planning.hlo import read_module
+from pretrain.planning.ahead_of_time import Footprint
 from pretrain.planning.machines import MACHINES, machine_named
 from pretrain.planning.roofline import Roofline, compiled_roofline, estimated_roofline
 
@@ -30,7 +30,7 @@ PRODUCT, MEMORY = FLOPS / 61.5e12, 6 * ARRAY / 450e9
 
 def test_instructions_follow_each_other() -> None:
     """The product is bound by the matrix units, what follows by memory: one after the other they take longer than either sum."""
-    roofline = compiled_roofline(read_module(PROGRAM), FLOPS, V3, 61.5)
+    roofline = compiled_roofline(Footprint(0, 0, program=PROGRAM), FLOPS, V3, 61.5)
     assert roofline is not None
     assert roofline.products == pytest.approx(PRODUCT)
     assert roofline.memory == pytest.approx(MEMORY)
@@ -41,15 +41,29 @@ def test_instructions_follow_each_other() -> None:
 
 
 def test_a_chip_sends_over_its_links_what_its_devices_put_together() -> None:
-    roofline = compiled_roofline(read_module(PROGRAM), FLOPS, V3, 61.5)
+    roofline = compiled_roofline(Footprint(0, 0, program=PROGRAM), FLOPS, V3, 61.5)
     assert roofline is not None
     assert roofline.links == pytest.approx(2 * 3 / 4 * ARRAY / (2 * 100e9))
 
 
 def test_products_that_a_kernel_hides_are_those_of_the_model() -> None:
     hidden = PROGRAM.replace("dot(%a, %b), lhs_contracting_dims={1}, rhs_contracting_dims={0}", "custom-call(%a, %b)")
-    roofline = compiled_roofline(read_module(hidden), FLOPS, V3, 61.5)
-    assert roofline == compiled_roofline(read_module(PROGRAM), FLOPS, V3, 61.5)
+    roofline = compiled_roofline(Footprint(0, 0, program=hidden), FLOPS, V3, 61.5)
+    assert roofline == compiled_roofline(Footprint(0, 0, program=PROGRAM), FLOPS, V3, 61.5)
+
+
+@pytest.mark.parametrize(
+    ("flops", "seconds", "believed"),
+    [(FLOPS, 0.03, 0.03), (FLOPS / 12, 0.003, None), (FLOPS, -25.0, None), (0.0, 0.0, None)],
+    ids=["whole", "a loop counted once", "negative", "not told"],
+)
+def test_the_estimate_of_xla_is_told_where_it_counted_everything(
+    flops: float, seconds: float, believed: float | None
+) -> None:
+    footprint = Footprint(0, 0, program=PROGRAM, xla_flops=flops, xla_seconds=seconds)
+    roofline = compiled_roofline(footprint, FLOPS, V3, 61.5)
+    assert roofline is not None
+    assert roofline.by_xla == believed
 
 
 def test_without_a_program_the_arithmetic_reads_and_writes_once() -> None:
