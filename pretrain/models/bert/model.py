@@ -11,13 +11,13 @@ from flax import nnx
 from data_pipeline.contract.errors import InputError
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.core.attention import attention
+from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
     Draw,
     Embedding,
     LayerNorm,
     Linear,
     Parameters,
-    dropout,
     embed,
     embed_few,
     fold_key,

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
+from pretrain.models.core.dropout import dropout
 from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
-from pretrain.models.core.layers import dropout, wide_einsum
+from pretrain.models.core.layers import wide_einsum
 from pretrain.models.core.pallas_attention import pallas_attention, refusal
 
 IMPLEMENTATIONS = ("auto", "xla", "cudnn", "splash", "pallas")

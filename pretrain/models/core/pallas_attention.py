@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from pretrain.models.core.dropout import LEVELS, dropout_words, kept_levels
 from pretrain.models.core.fused_attention import on_own_rows
-from pretrain.models.core.layers import DROPOUT_LEVELS, dropout_words, kept_levels
 
 LANES = 128
 """Columns of a block; the width of a TPU's registers."""
@@ -42,15 +42,15 @@ def pallas_attention(
 
     - `q`, `k`, `v`: [B, L, N, D].
     - `segments`: integers [B, L].
-    - `dropout_rate`, `dropout_key`: as in `pretrain.models.core.layers.dropout`, which drops the same probabilities.
+    - `dropout_rate`, `dropout_key`: as in `pretrain.models.core.dropout.dropout`, which drops the same probabilities.
     - `interpret`: run the kernel step by step, on any device.
 
     Returns [B, L, N, D] in q's type. Sizes that `refusal` objects to give nonsense.
     """
     length, heads, width = q.shape[1:]
-    kept = kept_levels(dropout_rate) if dropout_key is not None else DROPOUT_LEVELS
+    kept = kept_levels(dropout_rate) if dropout_key is not None else LEVELS
     bits = None
-    if dropout_key is not None and kept < DROPOUT_LEVELS:
+    if dropout_key is not None and kept < LEVELS:
         bits = _kept_bits(dropout_key, (q.shape[0], heads, length, length), kept)
 
     def kernel(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array, *bits: jax.Array) -> jax.Array:
@@ -85,7 +85,7 @@ def _kept_bits(key: jax.Array, shape: tuple[int, int, int, int], kept: int) -> j
     length, groups = shape[2], _groups(shape[2])
     words = dropout_words(key, shape).reshape(*shape[:2], groups, length // groups, length // 2)
     place = jnp.arange(groups, dtype=jnp.uint32)[:, None, None]
-    halves = (words & (DROPOUT_LEVELS - 1), words >> 16)
+    halves = (words & (LEVELS - 1), words >> 16)
     packed = [((half < kept).astype(jnp.uint32) << place).sum(-3, dtype=jnp.uint32) for half in halves]
     return jnp.concatenate(packed, axis=-1)
 
@@ -254,7 +254,7 @@ class _Block:
         groups = values.shape[0] // inner
         place = jax.lax.broadcasted_iota(jnp.int32, (groups, inner, keys), 0) + pl.program_id(2) * groups
         bits = jnp.broadcast_to(words[None], (groups, inner, keys)) >> place.astype(jnp.uint32) & 1
-        return jnp.where(bits.reshape(values.shape) == 1, values * (DROPOUT_LEVELS / self._kept), 0.0)
+        return jnp.where(bits.reshape(values.shape) == 1, values * (LEVELS / self._kept), 0.0)
 
 
 def _wide(array: jax.Array) -> jax.Array:

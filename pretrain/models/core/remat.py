@@ -38,3 +38,8 @@ def recomputed(
     """Lets the backward pass compute again what the policy does not keep; without one, all of it."""
     # Inside the loop over layers XLA cannot merge the second computation with the first; unrolled in full it would.
     return jax.checkpoint(function, policy=policy, prevent_cse=unrolled)
+
+
+def recomputed_elementwise(function: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+    """Lets the backward pass keep an elementwise function's inputs only, and not each step in between, often in float32."""
+    return jax.checkpoint(function, prevent_cse=False)

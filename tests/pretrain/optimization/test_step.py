@@ -14,7 +14,7 @@ from data_pipeline.contract.records import Records
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches, TrainingBatches
 from pretrain.job import objective_of
-from pretrain.models.core.layers import dropout
+from pretrain.models.core.dropout import dropout
 from pretrain.optimization.optimizer import make_optimizer
 from pretrain.optimization.step import CompiledSteps, compile_train_step, initial_state, make_steps
 from pretrain.recipe import Mesh, TrainingRecipe
