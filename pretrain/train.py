@@ -57,8 +57,8 @@ def train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, profi
     - `profile`: steps to trace, counted from 1.
 
     Raises InputError where recipe, records, devices and an earlier part of this run do not go together; WorkError where
-    too many updates are rejected or too many spikes met, a checkpoint cannot be written or none is valid; UnfinishedError, after saving, where SIGTERM
-    came or stop_after_minutes are over.
+    too many updates are rejected or too many spikes met, a checkpoint cannot be written or none is valid; UnfinishedError, after
+    saving, where SIGTERM came or stop_after_minutes are over.
     """
     check(recipe)
     began = time.perf_counter()
@@ -109,19 +109,19 @@ def _train(
     phases.check_staged(start, stop)
     goodput = Goodput(run_folder.metrics, start, began)
     others = wandb_runs(run_folder, recipe)
+    use_compilation_cache()
+    programs = Programs(job, phases, run_folder, mesh, goodput)
+    programs.enter(start)
+    if found:
+        abstract, guarded = programs.steps.abstract_state, has_running_mean(saved)
+        begun = as_wanted(checkpoints.restore(start, as_saved(abstract, guarded)), abstract)
+        started_from = saved.get("started_from")
+    else:
+        begun, started_from = _first_state(run_folder, job, programs.steps, goodput)
+    _log_start(run_folder, job, phases, mesh, saved, range(start, stop))
+    programs.compile()
+    # Only now is anything written: what is wrong with recipe, start or compiler options was told above.
     report = Reporter(run_folder, recipe_name, job, phases, saved, range(start, stop), mesh, schedule, goodput, others)
-    with report.window.paused():
-        use_compilation_cache()
-        programs = Programs(job, phases, run_folder, mesh, goodput)
-        programs.enter(start)
-        if found:
-            abstract, guarded = programs.steps.abstract_state, has_running_mean(saved)
-            begun = as_wanted(checkpoints.restore(start, as_saved(abstract, guarded)), abstract)
-            started_from = saved.get("started_from")
-        else:
-            begun, started_from = _first_state(run_folder, job, programs.steps, goodput)
-        _log_start(run_folder, job, phases, mesh, saved, range(start, stop))
-        programs.compile()
     if jax.process_index() == 0:
         write_json(run_folder.path / RECIPE_FILE, plain_recipe(recipe))
     account = Account(job, phases, mesh, saved, start, began, started_from)

@@ -67,6 +67,7 @@ def training_recipe(length: int) -> TrainingRecipe:
         global_batch_size=TOKENS_A_STEP // length,
         compute_dtype="bfloat16",
         dropout_rng="rbg",
+        attention="xla",
     )
 
 

@@ -30,6 +30,21 @@ def list_steps(folder: Path) -> list[int]:
 
 def fault(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint's folder, in words; None where every file is as its manifest says."""
+    if problem := fault_of_manifest(checkpoint):
+        return problem
+    for name, expected in read_json(checkpoint / MANIFEST)["files"].items():
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if path.stat().st_size != expected["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, {MANIFEST} says {expected['bytes']}"
+        if sha256_of_file(path) != expected["sha256"]:
+            return f"{name} differs from its hash in {MANIFEST}"
+    return None
+
+
+def fault_of_manifest(checkpoint: Path) -> str | None:
+    """What is wrong with a checkpoint's manifest, in words; None where its facts can be believed, whatever the other files are."""
     try:
         manifest = read_json(checkpoint / MANIFEST)
     except InputError:
@@ -38,14 +53,6 @@ def fault(checkpoint: Path) -> str | None:
         return f"it has no {MANIFEST}, so it was never finished"
     if not isinstance(manifest, dict) or manifest.get("sha256") != content_hash(manifest):
         return f"{MANIFEST} differs from its own hash"
-    for name, expected in manifest["files"].items():
-        path = checkpoint / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if path.stat().st_size != expected["bytes"]:
-            return f"{name} has {path.stat().st_size} bytes, {MANIFEST} says {expected['bytes']}"
-        if sha256_of_file(path) != expected["sha256"]:
-            return f"{name} differs from its hash in {MANIFEST}"
     return None
 
 

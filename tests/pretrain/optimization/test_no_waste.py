@@ -114,7 +114,7 @@ def test_gradients_are_summed_over_the_devices_once_a_step(
     pairs_folder: Path, machine: str, fields: dict[str, Any], element: str, width: int
 ) -> None:
     header, recipe = read_header(pairs_folder), changed(RECIPE, **fields)
-    sent = traffic(compiled(pairs_folder, recipe, machine).program)
+    sent = traffic(compiled(pairs_folder, recipe, machine).module)
     assert {each.kind for each in sent} == {"all-reduce"}
     gradients = parameter_bytes(header, recipe, width)
     assert gradients <= sum(each.bytes for each in sent if each.dtype == element) < gradients + 64
