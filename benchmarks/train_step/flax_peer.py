@@ -16,7 +16,7 @@ from flax.training.common_utils import shard
 from flax.training.train_state import TrainState
 
 from benchmarks.train_step.floor import masking_of
-from benchmarks.train_step.rounds import TRANSFORMERS_4, Facts, Setting, Turns
+from benchmarks.train_step.rounds import TRANSFORMERS_4, Facts, Setting, Turns, dropouts
 from benchmarks.train_step.rows import example_of, first_rows
 from pretrain.recipe import TrainingRecipe
 
@@ -103,6 +103,7 @@ def _facts(model: Any, setting: Setting) -> Facts:
     theirs = _logits_at_predictions(model, batch, len(ours))
     return {
         "parameters": sum(value.size for value in jax.tree.leaves(model.params)),
+        "dropouts": dropouts(model.config),
         "loss": _held_out_loss(model, setting),
         "logits": float(np.abs(theirs - ours)[batch["weights"][: len(ours)] > 0].max()),
     }

@@ -13,7 +13,7 @@ import numpy as np
 import optax
 
 from benchmarks.train_step.floor import products, seconds_per_step
-from benchmarks.train_step.rounds import Setting, Turns
+from benchmarks.train_step.rounds import DROPOUTS, Setting, Turns, dropouts
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.devices.available import use_compilation_cache
@@ -113,6 +113,8 @@ class Ours:
         header, model = self.header, self.objective.model
         tensors = to_hugging_face(self.state["params"], self.objective.rules(), header.vocabulary_size)
         configuration = FAMILY.config_to_json(model.config, header.vocabulary_size, header.pad_id, model.heads)
+        # An export names the dropouts of fine-tuning; the peers train with those that they read.
+        configuration |= dict(zip(DROPOUTS, dropouts(model.config), strict=True))
         write_folder(setting.start, tensors, configuration)
         masked = jax.tree.map(lambda array: array[0], self.objective.prepare(self.held_out, None))
         first = jax.tree.map(lambda array: array[:PROOF_ROWS], masked)
@@ -146,8 +148,14 @@ def train_ours_on_gpu(turns: Turns, setting: Setting) -> None:
 def _train(turns: Turns, setting: Setting) -> Ours:
     ours = Ours(setting)
     ours.write_start(setting)
-    parameters = sum(tensor.size for tensor in jax.tree.leaves(ours.state["params"]))
-    turns.tell({"loss": ours.held_out_loss(), "parameters": parameters, "threads": len(os.sched_getaffinity(0))})
+    turns.tell(
+        {
+            "loss": ours.held_out_loss(),
+            "parameters": sum(tensor.size for tensor in jax.tree.leaves(ours.state["params"])),
+            "dropouts": dropouts(ours.objective.model.config),
+            "threads": len(os.sched_getaffinity(0)),
+        }
+    )
     for _ in turns:
         ours.train(setting.steps)
     return ours

@@ -45,10 +45,12 @@ def page(measured: Measured) -> str:
 
 
 def refuse_other_work(ready: Mapping[str, Facts], told: Mapping[str, Facts], tolerance: float) -> None:
-    """Raises WorkError where rows differ in size, in their logits at step 0 by more than `tolerance`, or where one does not train."""
-    parameters = {row: facts["parameters"] for row, facts in ready.items()}
-    if len(set(parameters.values())) > 1:
-        raise WorkError(f"the rows train models of different sizes: {parameters} parameters")
+    """Raises WorkError where rows differ in size, in dropout, in their logits at step 0 by more than `tolerance`, or where one does
+    not train."""
+    for fact in ("parameters", "dropouts"):
+        by_row = {row: facts[fact] for row, facts in ready.items()}
+        if len(set(by_row.values())) > 1:
+            raise WorkError(f"the rows do not train the same model, their {fact} differ: {by_row}")
     for row, facts in ready.items():
         if facts.get("logits", 0.0) > tolerance:
             raise WorkError(f"{row}: logits differ from ours by {facts['logits']:.1e}, more than {tolerance:g}")

@@ -10,7 +10,7 @@ import transformers
 from torch.nn.functional import cross_entropy
 
 from benchmarks.train_step.floor import masking_of, max_predictions, products, seconds_per_step
-from benchmarks.train_step.rounds import Facts, Setting, Turns
+from benchmarks.train_step.rounds import Facts, Setting, Turns, dropouts
 from benchmarks.train_step.rows import Rows, example_of, first_rows
 from data_pipeline.contract.records import RecordsHeader
 from pretrain.devices.host_memory import keep_freed_memory
@@ -268,6 +268,7 @@ def _facts(model: transformers.BertForMaskedLM, setting: Setting) -> Facts:
     theirs = _logits_at_predictions(model, batch, len(ours), setting).numpy()
     return {
         "parameters": sum(value.numel() for value in model.parameters()),
+        "dropouts": dropouts(model.config),
         "loss": held_out_loss(model, setting),
         "logits": float(np.abs(theirs - ours)[batch["weights"][: len(ours)] > 0].max()),
     }

@@ -18,6 +18,13 @@ TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
 """Where run_tests.sh puts the last transformers with Flax, beside the current one."""
 log = logging.getLogger(__name__)
 Facts = dict[str, Any]
+DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")
+
+
+def dropouts(config: Any) -> tuple[float, float]:
+    """On hidden states and on attention probabilities, 0 to 1, by a config of ours or of transformers."""
+    hidden, attention = (getattr(config, name) for name in DROPOUTS)
+    return hidden, attention
 
 
 class Setting(NamedTuple):
