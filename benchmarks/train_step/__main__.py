@@ -1,11 +1,13 @@
 """Training steps a second, ours against transformers' Trainer and a plain torch loop: same model, same rows, same machine.
 
-    python -m benchmarks.train_step --peer flax        writes benchmarks/results/train_step.md; with transformers' Flax BERT, too
-    python -m benchmarks.train_step --peer torch       without it
+    python -m benchmarks.train_step --peer torch       writes benchmarks/results/train_step.md
+    python -m benchmarks.train_step --peer flax        with transformers' Flax BERT, too
+    python -m benchmarks.train_step --peer keras       with the Flax BERT and keras-hub's BertMaskedLM
     python -m benchmarks.train_step --profile DIR      a trace of five of our steps and its longest lines
 
-Four minutes on two cores, and one and a half more the first time, when the records are made. The peers need torch,
-transformers, accelerate (the Trainer) and g++ (torch.compile); the Flax peer also the transformers 4 that run_tests.sh installs.
+About eight minutes on two cores with all peers, and one and a half more the first time, when the records are made. The peers need torch,
+transformers, accelerate (the Trainer) and g++ (torch.compile); the Flax peer also the transformers 4 that run_tests.sh installs, and
+keras-hub what benchmarks/README.md installs beside the project's dependencies.
 """
 
 import contextlib
@@ -23,8 +25,8 @@ from typing import Literal
 import tyro
 
 from benchmarks.results_page import write_page
-from benchmarks.train_step.page import FLAX, LOOP, OURS, TRAINER, Measured, page
-from benchmarks.train_step.rounds import TRANSFORMERS_4, Contender, Setting, cpu_seconds, take_turns
+from benchmarks.train_step.page import FLAX, KERAS, LOOP, OURS, TRAINER, Measured, page
+from benchmarks.train_step.rounds import KERAS_HUB, TRANSFORMERS_4, Contender, Setting, cpu_seconds, take_turns
 from configs import petitions_small
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
@@ -41,10 +43,14 @@ VOCABULARY = 32_000
 LENGTH = 128
 TITLE = "Training steps on two CPU cores against transformers: BERT-mini, 32 rows of 128 tokens, vocabulary 32,000"
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "torch", "transformers", "accelerate")
+KERAS_PACKAGES = ("keras==3.15.1", "keras-hub==0.32.0")
+"""Installed alone, with what is here already: their requirements would bring TensorFlow Text, which only their tokenizers use."""
+Peer = Literal["torch", "flax", "keras"]
 ROWS = {
     OURS: "benchmarks.train_step.ours:train_ours",
     TRAINER: "benchmarks.train_step.peers:train_with_trainer",
     FLAX: "benchmarks.train_step.flax_peer:train_with_flax",
+    KERAS: "benchmarks.train_step.keras_peer:train_with_keras",
     LOOP: "benchmarks.train_step.peers:train_gathered",
 }
 """Rows of the page and the functions that train, in the order in which they take turns."""
@@ -54,9 +60,9 @@ ROWS = {
 class Command:
     """Training steps a second, ours against transformers' on the same model and machine."""
 
-    peer: Literal["torch", "flax"] | None = None
-    """Peers to measure against: the Trainer and a plain loop in torch, or these and transformers' Flax BERT. The rows belong together:
-    each says what the others leave open."""
+    peer: Peer | None = None
+    """Peers to measure against: the Trainer and a plain loop in torch; or these and transformers' Flax BERT; or these and keras-hub's
+    BertMaskedLM. The rows belong together: each says what the others leave open."""
     profile: Path | None = None
     """Instead: write a trace of five of our steps to this folder and print its longest lines."""
     corpus: Path = Path("../shared/data/corpus")
@@ -111,6 +117,21 @@ def measure(setting: Setting, rounds: int, rows: Iterable[str]) -> Measured:
     return Measured(setting, read_header(RunFolder(setting.folder).examples), seconds, others, ready, told)
 
 
+def refuse_missing(peer: Peer) -> None:
+    """Raises InputError where the rows of a peer lack a package."""
+    needed = (*PACKAGES, "grain") if peer == "keras" else PACKAGES
+    missing = [name for name in needed if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"--peer needs {', '.join(missing)}; install with `pip install {' '.join(missing)}`")
+    if peer != "torch" and not TRANSFORMERS_4.is_dir():
+        raise InputError(f"--peer {peer} needs transformers 4 in {TRANSFORMERS_4}; ./run_tests.sh installs it")
+    if peer == "keras" and not KERAS_HUB.is_dir():
+        raise InputError(
+            f"--peer keras needs Keras and keras-hub in {KERAS_HUB}; "
+            f"install with `pip install --no-deps --target {KERAS_HUB} {' '.join(KERAS_PACKAGES)}`"
+        )
+
+
 def run(command: Command) -> None:
     """What the command line asks for."""
     if (command.peer is None) == (command.profile is None):
@@ -124,18 +145,15 @@ def run(command: Command) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     setting = Setting(command.run_dir, training_recipe(), command.steps)
     if command.peer:
-        missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-        if missing:
-            raise InputError(f"--peer needs {', '.join(missing)}; install with `pip install {' '.join(missing)}`")
-        if command.peer == "flax" and not TRANSFORMERS_4.is_dir():
-            raise InputError(f"--peer flax needs transformers 4 in {TRANSFORMERS_4}; ./run_tests.sh installs it")
+        refuse_missing(command.peer)
     make_records(command.corpus, RunFolder(command.run_dir))
     if command.profile:
         from benchmarks.train_step.profile import profile  # here, because it imports jax, which the peers must not meet
 
         profile(setting, command.profile)
     else:
-        rows = [row for row in ROWS if row != FLAX or command.peer == "flax"]
+        left_out = {"torch": (FLAX, KERAS), "flax": (KERAS,)}.get(command.peer or "", ())
+        rows = [row for row in ROWS if row not in left_out]
         write_page("train_step", TITLE, PACKAGES, page(measure(setting, command.rounds, rows)))
 
 

@@ -17,7 +17,7 @@ from flax.training.train_state import TrainState
 
 from benchmarks.train_step.floor import masking_of
 from benchmarks.train_step.rounds import TRANSFORMERS_4, Facts, Setting, Turns, dropouts
-from benchmarks.train_step.rows import example_of, first_rows
+from benchmarks.train_step.rows import difference_from_ours, example_of, first_rows, loss_of
 from pretrain.recipe import TrainingRecipe
 
 sys.path.insert(0, str(TRANSFORMERS_4))
@@ -49,7 +49,8 @@ def train_with_flax(turns: Turns, setting: Setting) -> None:
             state, metrics, dropout = step(state, shard(dict(batch)), dropout)
         jax.block_until_ready((state, metrics))
     model.params = jax.device_get(jax_utils.unreplicate(state).params)
-    turns.tell({"loss": _held_out_loss(model, setting)})
+    batch = np.load(setting.held_out)
+    turns.tell({"loss": loss_of(_logits_at_predictions(model, batch), batch)})
 
 
 def _shuffled(count: int, recipe: TrainingRecipe) -> Iterator[np.ndarray]:
@@ -99,31 +100,20 @@ def _train_step(state: Any, batch: dict[str, Any], dropout: jax.Array) -> tuple[
 
 def _facts(model: Any, setting: Setting) -> Facts:
     batch = np.load(setting.held_out)
-    ours = batch["logits"]
-    theirs = _logits_at_predictions(model, batch, len(ours))
+    logits = _logits_at_predictions(model, batch)
     return {
         "parameters": sum(value.size for value in jax.tree.leaves(model.params)),
         "dropouts": dropouts(model.config),
-        "loss": _held_out_loss(model, setting),
-        "logits": float(np.abs(theirs - ours)[batch["weights"][: len(ours)] > 0].max()),
+        "loss": loss_of(logits, batch),
+        "logits": difference_from_ours(logits, batch),
     }
 
 
-def _held_out_loss(model: Any, setting: Setting) -> float:
-    """Nats a prediction on our held-out batch, with our masks."""
-    batch = np.load(setting.held_out)
-    logits = _logits_at_predictions(model, batch, len(batch["inputs"])).astype(np.float64)
-    largest = logits.max(-1, keepdims=True)
-    losses = np.log(np.exp(logits - largest).sum(-1)) + largest[..., 0]
-    losses -= np.take_along_axis(logits, batch["labels"][..., None].astype(np.int64), -1)[..., 0]
-    return float((losses * batch["weights"]).sum() / batch["weights"].sum())
-
-
-def _logits_at_predictions(model: Any, batch: Any, rows: int) -> np.ndarray:
-    """float32 [rows, K, V], without dropout, one segment of the rows after another: Flax BERT's mask knows only which keys are there."""
+def _logits_at_predictions(model: Any, batch: Any) -> np.ndarray:
+    """float32 [B, K, V], without dropout, one segment of the rows after another: Flax BERT's mask knows only which keys are there."""
     fields = ("inputs", "position_ids", "segments", "positions")
-    inputs, position_ids, segments, positions = (batch[name][:rows] for name in fields)
-    index = np.arange(rows)[:, None]
+    inputs, position_ids, segments, positions = (batch[name] for name in fields)
+    index = np.arange(len(inputs))[:, None]
     found = np.zeros((*positions.shape, model.config.vocab_size), np.float32)
     for segment in np.unique(segments):
         outputs = model(inputs, attention_mask=(segments == segment).astype(np.int32), position_ids=position_ids)

@@ -11,6 +11,7 @@ from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.records import RecordsHeader
 
 OURS, TRAINER, FLAX, LOOP = "ours", "transformers.Trainer", "transformers' Flax BERT", "plain torch loop"
+KERAS = "keras-hub's BertMaskedLM"
 TARGETS = {TRAINER: 3.0, FLAX: 2.2, LOOP: 1.2}
 """How many of our steps a step of the peer shall cost at least."""
 
@@ -106,6 +107,13 @@ def _what(measured: Measured) -> str:
 run_mlm_flax.py (`jax.pmap`, one-hot cross-entropy, batches collated between steps), with gradients clipped; single tokens masked; \
 rows are read as one text; head at all {header.length} positions.
 """
+    keras = ""
+    if KERAS in ready:
+        keras = f"""- **{KERAS}**: of keras-hub {ready[KERAS]["keras-hub"]} and Keras {ready[KERAS]["keras"]} on JAX, in `Model.fit` \
+with `jit_compile` and keras-hub's `MaskedLMMaskGenerator` (single tokens) in a grain pipeline, a batch ahead; rows ready in memory, read as one text; head at {k} positions \
+a row. Set to what the other rows have: GELU by erf, no dropout on attention probabilities (so that \
+Keras's attention is `jax.nn.dot_product_attention`), the head's LayerNorm epsilon, the pooler not trained, the loss a mean over predictions.
+"""
     return f"""All rows: {model.num_hidden_layers} layers, hidden {model.hidden_size}, {model.num_attention_heads} heads, \
 feed-forward {model.intermediate_size}; batches of {setting.recipe.global_batch_size} from the same {header.length}-token rows of petitions; \
 float32; dropout {model.hidden_dropout_prob:g} on hidden states and {model.attention_probs_dropout_prob:g} on attention probabilities \
@@ -117,7 +125,7 @@ metrics settled each round); whole-word masks drawn on the device; attention ins
 - **{TRAINER}**: `Trainer.train()` with `DataCollatorForLanguageModeling(whole_word_mask=True)` and optimizer \
 `{ready[TRAINER]["optimizer"]}` (its default), dataloader in the process, rows ready in memory, no logging or saving; whole words \
 masked, always by [MASK] (with whole words the collator can do nothing else); rows are read as one text (no segments, which is less work than ours); head at all {header.length} positions, as `BertForMaskedLM` has it.
-{flax}- **{LOOP}**: `BertForMaskedLM`'s encoder (SDPA attention, inside segments as ours) and its head at {k} positions a row; single tokens \
+{flax}{keras}- **{LOOP}**: `BertForMaskedLM`'s encoder (SDPA attention, inside segments as ours) and its head at {k} positions a row; single tokens \
 masked, which is less work than whole words; rows in memory; freed memory kept for the next step, as ours \
 does (`pretrain.devices.host_memory`). Ways tried before the rounds, ms of the shortest step: {others}; the rounds ran {fastest}."""
 

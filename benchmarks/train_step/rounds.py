@@ -16,6 +16,8 @@ from pretrain.recipe import TrainingRecipe
 
 TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
 """Where run_tests.sh puts the last transformers with Flax, beside the current one."""
+KERAS_HUB = Path(sys.prefix) / "keras-hub"
+"""Where benchmarks/README.md puts Keras and keras-hub."""
 log = logging.getLogger(__name__)
 Facts = dict[str, Any]
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob")

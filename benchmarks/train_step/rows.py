@@ -1,5 +1,6 @@
-"""The rows that the peers train on, in memory; no framework here."""
+"""The rows that the peers train on, in memory, and what their logits say on the held-out batch; no framework here."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,3 +36,21 @@ def first_rows(setting: Setting) -> tuple[Rows, RecordsHeader]:
 def example_of(tokens: np.ndarray, special: np.ndarray) -> dict[str, list[Any]]:
     """A row as transformers' collators take it."""
     return {"input_ids": tokens.tolist(), "special_tokens_mask": special.astype(int).tolist()}
+
+
+def loss_of(logits: np.ndarray, batch: Mapping[str, np.ndarray]) -> float:
+    """Nats a prediction.
+
+    - `logits`: float [B, K, V], at the predictions of `batch`, the arrays of `Setting.held_out`.
+    """
+    logits = logits.astype(np.float64)
+    largest = logits.max(-1, keepdims=True)
+    losses = np.log(np.exp(logits - largest).sum(-1)) + largest[..., 0]
+    losses -= np.take_along_axis(logits, batch["labels"][..., None].astype(np.int64), -1)[..., 0]
+    return float((losses * batch["weights"]).sum() / batch["weights"].sum())
+
+
+def difference_from_ours(logits: np.ndarray, batch: Mapping[str, np.ndarray]) -> float:
+    """Largest difference from our logits at a prediction of the rows whose logits we wrote; arguments as in `loss_of`."""
+    ours = batch["logits"]
+    return float(np.abs(logits[: len(ours)] - ours)[batch["weights"][: len(ours)] > 0].max())
