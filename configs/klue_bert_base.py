@@ -2,7 +2,7 @@
 
 Command:  ./run_tpu.sh configs/klue_bert_base.py      with the corpora below under corpora/
 Size:     110,617,344 parameters without heads; 7.7e13 FLOPs a step.
-Memory:   14.1 GiB of a v3 core's 16, without accumulation or rematerialisation (`python -m pretrain plan`; compiled, not run).
+Memory:   6.9 GiB of a v3 core's 16, without accumulation or rematerialisation (`python -m pretrain plan`; compiled, not run).
 Time:     4.0 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run.
 Tried:    five steps of 8 rows on a CPU, from petition text, and the export (tests/test_klue_bert_base.py).
 
