@@ -33,6 +33,8 @@ PREFETCHED = READERS + 2
 """Batches made or being made ahead of the step that needs them."""
 STAGES = ("order", "reading", "decoding", "transfer")
 """The making of a batch: which rows belong to it, their records off the disk, their fields, to the devices."""
+PATIENCE = 40e-6
+"""Seconds a row for which a thread leaves reading to others: more than all READERS in turn take where rows are in memory."""
 EVALUATION_ORDER = 0
 """Seed of the shuffle whose first rows are evaluated. Not the run's: runs on the same records are measured on the same rows."""
 MOST_SOURCES = 32
@@ -94,6 +96,7 @@ class TrainingBatches:
         self.first_step, self.first_row = first_step, first_row
         self.left_out: tuple[tuple[int, int], ...] = ()
         self.spent = StageSeconds()
+        self._turn = threading.Lock()
 
     def record_indices(self, step: int, rows: np.ndarray) -> np.ndarray:
         """The records (int64 [n]) that stand at rows [n], counted from 0, of a step."""
@@ -119,11 +122,25 @@ class TrainingBatches:
             indices = self.record_indices(step, read)
             epochs = self._positions(step, read) // len(self.source)
             numbers = {"record_ids": indices.astype(np.int32), "epochs": epochs.astype(np.int32)}
-        with self.spent.stage("reading"):
+        with self._in_turn(len(indices)), self.spent.stage("reading"):
             stored = self.source.fetch(indices)
         with self.spent.stage("decoding"):
             fields = self.source.decode(stored)
             return rows, {**blanked(fields, beyond, self.source.row_fields), **numbers}
+
+    @contextmanager
+    def _in_turn(self, rows: int) -> Iterator[None]:
+        """Waits until no other thread reads, but not for one that waits for its disk.
+
+        A record is read in microseconds, and Python's lock is given away and taken back for each: several threads at that spend most
+        of their time in handing it over (two of them made half as many rows as one). From a slow disk all read at once.
+        """
+        alone = self._turn.acquire(timeout=rows * PATIENCE)
+        try:
+            yield
+        finally:
+            if alone:
+                self._turn.release()
 
 
 class EvaluationBatches:

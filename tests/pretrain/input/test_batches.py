@@ -243,3 +243,23 @@ def test_no_second_of_a_stage_is_lost_when_several_threads_add_theirs(monkeypatc
     finally:
         sys.setswitchinterval(interval)
     assert spent.seconds == {**dict.fromkeys(STAGES, 0.0), "reading": 8000.0}
+
+
+def test_rows_on_a_slow_disk_are_read_by_several_threads_at_once() -> None:
+    """Though from memory they are read in turn, which is faster."""
+    now, at_once = [], []
+
+    class SlowSource(ArraySource):
+        def fetch(self, indices: ArrayLike) -> dict[str, np.ndarray]:
+            now.append(None)
+            at_once.append(len(now))
+            time.sleep(0.2)
+            now.pop()
+            return super().fetch(indices)
+
+    source = SlowSource({"tokens": np.zeros((8, LENGTH), np.uint16)}, {"tokens": 0})
+    sharding = batch_sharding(make_mesh(Mesh(data=1), jax.devices()[:1]))
+    batches = TrainingBatches(source, seed=0, global_batch_size=4, accumulation=1, sharding=sharding)
+    with Prefetched(batches, 0, 8) as prefetched:
+        assert [step for step, _ in prefetched] == list(range(8))
+    assert max(at_once) > 1
