@@ -71,7 +71,7 @@ def preprocessing(prepare: Mapping[str, Any]) -> str:
 
 
 def _personal_data(data: Mapping[str, Any], replaced: Mapping[str, int] | None) -> str:
-    """What pseudonyms stand for, by type.
+    """What pseudonyms replaced, by type.
 
     - `replaced`: how many values of each type; None where the manifest is of code that did not count them there.
     """

@@ -17,7 +17,7 @@ def disk(recipe: TrainingRecipe, header: RecordsHeader, examples: Path | None) -
     """What the records of all lengths that the recipe trains take, in words.
 
     - `header`: of the main records, planned or prepared.
-    - `examples`: of a prepared run, whose records are counted; None, or a length that was not prepared, is told by the row.
+    - `examples`: of a prepared run, whose records are counted; for None, or a length that was not prepared, sizes are given per row.
     """
     prepared = {read_header(folder).length: folder for folder in records_folders(examples)} if examples else {}
     lengths = dict.fromkeys(stretch.length or header.length for stretch in stretches(recipe))

@@ -83,10 +83,13 @@ def _absent(
 ) -> dict[str, str]:
     """By the name of a fused kernel, what it lacks of what is asked; empty where it lacks nothing."""
     has_no = {
-        "no dropout on attention probabilities (model.attention_probs_dropout_prob)": (dropout_rate, "cudnn splash"),
-        "no bias on the scores": (bias is not None, "cudnn splash pallas"),
-        "no causal attention and no window": (causal or window is not None, "splash pallas"),
-        "no keys but the queries' own": (key_segments is not None, "pallas"),
+        "no dropout on attention probabilities (model.attention_probs_dropout_prob)": (
+            dropout_rate,
+            ("cudnn", "splash"),
+        ),
+        "no bias on the scores": (bias is not None, ("cudnn", "splash", "pallas")),
+        "no causal attention and no window": (causal or window is not None, ("splash", "pallas")),
+        "no keys but the queries' own": (key_segments is not None, ("pallas",)),
     }
     found = {
         kernel: next((f"has {what}" for what, (asked, kernels) in has_no.items() if asked and kernel in kernels), "")

@@ -1,4 +1,4 @@
-"""GPUs before Ampere are told of, and no other device."""
+"""GPUs before Ampere get a warning, and no other device does."""
 
 from collections.abc import Callable
 from types import SimpleNamespace

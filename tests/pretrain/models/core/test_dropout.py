@@ -1,4 +1,4 @@
-"""Dropout keeps the share that it is told, by the bits of the key's own generator."""
+"""Dropout keeps the configured share, with the bits of the key's own generator."""
 
 import math
 
