@@ -8,7 +8,7 @@ import jax
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader
 from pretrain.input.schedule import stretches
-from pretrain.models.config import with_vocabulary
+from pretrain.models.config import with_padding, with_vocabulary
 from pretrain.models.protocols import Compute
 from pretrain.objectives.protocols import Keys, Objective
 from pretrain.objectives.registry import make_objective
@@ -62,11 +62,13 @@ def objective_of(recipe: TrainingRecipe, header: RecordsHeader) -> Objective:
         raise InputError(
             f"model.vocab_size {config.vocab_size}: the records have {header.vocabulary_size}; leave model.vocab_size unset"
         )
+    config = with_padding(config, header.pad_id)
     longest = config.longest_row()
-    if longest and header.length > longest[1]:
+    if longest and header.length > longest.tokens:
+        room = f", which has room for {longest.tokens} tokens" if longest.tokens != longest.value else ""
         raise InputError(
-            f"model.{longest[0]} {longest[1]}: the records' rows have {header.length} tokens; "
-            f"set it to {header.length} or more, or prepare shorter examples"
+            f"model.{longest.field} {longest.value}{room}: the records' rows have {header.length} tokens; "
+            f"set it to {header.length + longest.value - longest.tokens} or more, or prepare shorter examples"
         )
     if recipe.dropout_rng not in DROPOUT_RNGS:
         raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be {' or '.join(DROPOUT_RNGS)}")

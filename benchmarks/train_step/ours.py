@@ -112,7 +112,7 @@ class Ours:
         shutil.copytree(self.run_folder.vocabulary, setting.start)
         header, model = self.header, self.objective.model
         tensors = to_hugging_face(self.state["params"], self.objective.rules(), header.vocabulary_size)
-        configuration = FAMILY.config_to_json(model.config, header.vocabulary_size, header.pad_id, model.heads)
+        configuration = FAMILY.config_to_json(model.config, header.vocabulary_size, header.special_ids, model.heads)
         # An export names the dropouts of fine-tuning; the peers train with those that they read.
         configuration |= dict(zip(DROPOUTS, dropouts(model.config), strict=True))
         write_folder(setting.start, tensors, configuration)

@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 from data_pipeline.contract.errors import InputError, WorkError, machine_error
 from data_pipeline.contract.record_bytes import RecordBytes
 from data_pipeline.contract.storage import read_json
+from data_pipeline.contract.tokenizer import SpecialIds
 
 Layout = Literal["packed", "full_sentences", "sentence_pairs", "sentence_order", "causal", "source_target"]
 PAIR_TASKS: dict[Layout, str] = {"sentence_pairs": "next_sentence", "sentence_order": "sentence_order"}
@@ -79,6 +80,11 @@ class RecordsHeader:
     def pair_task(self) -> str:
         """What is learnt from the labels: next_sentence, sentence_order, or nothing where rows have none."""
         return PAIR_TASKS.get(self.layout, "")
+
+    @property
+    def special_ids(self) -> SpecialIds:
+        """Ids of the specials."""
+        return SpecialIds(self.pad_id, self.unk_id, self.cls_id, self.sep_id, self.mask_id)
 
     @property
     def row_tokens(self) -> int:

@@ -147,14 +147,15 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject) -> di
     """Writes one model's folder and returns what its card says of it."""
     fresh.mkdir(exist_ok=True)
     header, data = header_of(saved, folder), prepared(saved, folder)
-    configuration = subject.family.config_to_json(subject.config, subject.vocab_size, header.pad_id, subject.heads)
+    configuration = subject.family.config_to_json(subject.config, subject.vocab_size, header.special_ids, subject.heads)
     write_folder(fresh, subject.tensors, configuration)
     for name in TOKENIZER_FILES:
         if (folder.vocabulary / name).exists():
             shutil.copyfile(folder.vocabulary / name, fresh / name)
     # Without model_max_length transformers takes 1e30 and never truncates.
     names = read_json(fresh / "tokenizer_config.json") or {}
-    max_length = (subject.config.longest_row() or ("", header.length))[1]
+    longest = subject.config.longest_row()
+    max_length = longest.tokens if longest else header.length
     write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": max_length})
     tokenizer = Tokenizer(fresh)
     facts = {

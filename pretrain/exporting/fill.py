@@ -25,8 +25,8 @@ def fill(subject: Subject, text: str, top: int) -> list[tuple[str, float, str]]:
     if mask not in encoding.ids:
         raise InputError(f"{text!r}: holds no {tokenizer.pieces[mask]}; put it where a word is to be filled in")
     longest = subject.config.longest_row()
-    if longest and len(encoding.ids) > longest[1]:
-        raise InputError(f"the text has {len(encoding.ids)} tokens, the model reads {longest[1]}; shorten it")
+    if longest and len(encoding.ids) > longest.tokens:
+        raise InputError(f"the text has {len(encoding.ids)} tokens, the model reads {longest.tokens}; shorten it")
     ids = np.array([encoding.ids])
     place = encoding.ids.index(mask)
     logits = subject.logits(ids, np.array([encoding.type_ids]), np.ones_like(ids))

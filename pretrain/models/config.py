@@ -2,13 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import NamedTuple
 
+from data_pipeline.contract.errors import InputError
 from pretrain.open_union import members
 
 DEFAULT_CONFIG = "BertConfig"
 """The config of a recipe that names none."""
+PADDING = "pad_token_id"
+"""The field of families whose computation depends on which token pads."""
 
 
 class RowShape(NamedTuple):
@@ -33,6 +36,18 @@ class RowShape(NamedTuple):
         return self.length**2 if self.attended is None else self.attended
 
 
+class LongestRow(NamedTuple):
+    """What limits a row's tokens.
+
+    - `field`: the config's field; `value`: what it is.
+    - `tokens`: of the longest row; fewer than `value` where a family keeps positions for itself.
+    """
+
+    field: str
+    value: int
+    tokens: int
+
+
 @dataclass(frozen=True)
 class ModelConfig(ABC):
     """The sizes of a model. A family's own lies in its `config.py`, with Hugging Face's names for the fields.
@@ -46,8 +61,8 @@ class ModelConfig(ABC):
         """Entries of the vocabulary; None: the records say."""
 
     @abstractmethod
-    def longest_row(self) -> tuple[str, int] | None:
-        """The field that limits a row's tokens, and its value; None where nothing does."""
+    def longest_row(self) -> LongestRow | None:
+        """What limits a row's tokens; None where nothing does."""
 
     @abstractmethod
     def token_types(self) -> tuple[str, int] | None:
@@ -81,6 +96,19 @@ class ModelConfig(ABC):
 def with_vocabulary(config: ModelConfig, size: int) -> ModelConfig:
     """The config with its vocabulary's size filled in."""
     return replace(config, vocab_size=size)  # type: ignore[call-arg]  # the property is a field of each
+
+
+def with_padding(config: ModelConfig, pad_id: int) -> ModelConfig:
+    """The config with the id of the padding filled in, where its family has a field for it.
+
+    Raises InputError where that holds another.
+    """
+    if not any(field.name == PADDING for field in fields(config)):
+        return config
+    told = getattr(config, PADDING)
+    if told not in (None, pad_id):
+        raise InputError(f"model.{PADDING} {told}: the records have {pad_id}; leave model.{PADDING} unset")
+    return replace(config, **{PADDING: pad_id})
 
 
 def config_classes() -> tuple[type[ModelConfig], ...]:

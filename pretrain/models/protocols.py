@@ -9,6 +9,7 @@ import numpy as np
 from jax.typing import DTypeLike
 
 from data_pipeline.contract.records import Layout
+from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
@@ -89,7 +90,7 @@ class Family:
     - `model_types`: what `model_type` of a config.json says that this family reads.
     - `current_names`: tensors of a Hugging Face file under the names of `rules`, whatever their age.
     - `not_parameters`: beginnings of tensor names that are copies or constants, and are not read.
-    - `config_to_json`: (config, rows of the vocabulary, id of the padding, heads) -> content of config.json.
+    - `config_to_json`: (config, rows of the vocabulary, ids of its specials, heads) -> content of config.json.
     - `config_from_json`: the config that a config.json tells; InputError for what this family does not compute.
     - `must_match`: fields of the config that must be equal where one model starts from another.
     - `auto_class`: transformers' class that loads an export with such heads for the proof; empty where it has none.
@@ -105,7 +106,7 @@ class Family:
     model_types: tuple[str, ...]
     current_names: Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]
     not_parameters: tuple[str, ...]
-    config_to_json: Callable[[Any, int, int, frozenset[str]], dict[str, Any]]
+    config_to_json: Callable[[Any, int, SpecialIds, frozenset[str]], dict[str, Any]]
     config_from_json: Callable[[Mapping[str, Any]], ModelConfig]
     must_match: tuple[str, ...]
     auto_class: Callable[[frozenset[str]], str]

@@ -13,7 +13,7 @@ from tiny_run import PIECES, VOCABULARY, changed, untimed
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
+from data_pipeline.contract.tokenizer import SpecialIds, Tokenizer, hugging_face_files
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import step_folder
 from pretrain.hugging_face.weights import to_hugging_face
@@ -48,7 +48,7 @@ def other(tiny: TrainingRecipe, tmp_path: Path, objective: tuple[Objective, Path
         {name: random.normal(size=tensor.shape).astype(np.float32) for name, tensor in shapes.items()},
         folder / "model.safetensors",
     )
-    config = FAMILY.config_to_json(tiny.model, VOCABULARY, 0, frozenset({"vocabulary"}))
+    config = FAMILY.config_to_json(tiny.model, VOCABULARY, SpecialIds(0, 1, 2, 3, 4), frozenset({"vocabulary"}))
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 

@@ -1,74 +1,15 @@
-"""Sizes of a BERT and its arithmetic. No JAX here: recipes import this file."""
+"""Sizes of a BERT. No JAX here: recipes import this file."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from pretrain.models.config import ModelConfig, RowShape
-from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, number
-
-CUSTOMARY_DROPOUT = 0.1
-"""What BERTs are fine-tuned with (Devlin et al. 2019, appendix A.3)."""
+from pretrain.models.encoder.config import EncoderConfig
 
 
 @dataclass(frozen=True)
-class BertConfig(ModelConfig):
+class BertConfig(EncoderConfig):
     """A BERT encoder (Devlin et al. 2019, arXiv 1810.04805) with Hugging Face's names."""
-
-    num_hidden_layers: int = number(12, AT_LEAST_ONE)
-    """Encoder layers."""
-    hidden_size: int = number(768, AT_LEAST_ONE)
-    """Width of the hidden states; a multiple of num_attention_heads."""
-    num_attention_heads: int = number(12, AT_LEAST_ONE)
-    """Attention heads a layer."""
-    intermediate_size: int = number(3072, AT_LEAST_ONE)
-    """Width of the feed-forward layer."""
-    max_position_embeddings: int = number(512, AT_LEAST_ONE)
-    """Rows of the position table; at least the records' length."""
-    type_vocab_size: int = number(2, AT_LEAST_ONE)
-    """Rows of the token type table."""
-    hidden_dropout_prob: float = number(0.1, ZERO_TO_BELOW_ONE)
-    """Dropout after the embeddings and after each block's output, 0 to 1."""
-    attention_probs_dropout_prob: float = number(0.0, ZERO_TO_BELOW_ONE)
-    """Dropout on attention probabilities, 0 to 1. Published BERTs used 0.1; it rules out every fused attention kernel."""
-    layer_norm_eps: float = number(1e-12, ABOVE_ZERO)
-    """Epsilon of LayerNorm."""
-    initializer_range: float = number(0.02, AT_LEAST_ZERO)
-    """Standard deviation of the initial kernels and embeddings."""
-    initializer: Literal["normal", "truncated_normal"] = "normal"
-    """normal: as Hugging Face draws; truncated_normal: nothing beyond two deviations, as google-research/bert."""
-    exported_dropout: float | None = number(None, ZERO_TO_BELOW_ONE, free=True)
-    """Both dropouts that config.json of an export names, with which fine-tuning scripts then train, 0 to 1; None means 0.1, as
-    published BERTs, whatever pretraining had."""
-    vocab_size: int | None = None
-    """Rows of the vocabulary. Left None: the records say. A number that differs from the records' is refused."""
-
-    def longest_row(self) -> tuple[str, int]:
-        return "max_position_embeddings", self.max_position_embeddings
-
-    def token_types(self) -> tuple[str, int]:
-        return "type_vocab_size", self.type_vocab_size
-
-    def tensor_divides(self) -> Mapping[str, int]:
-        return {"num_attention_heads": self.num_attention_heads}
-
-    def in_words(self) -> str:
-        return f"{self.num_hidden_layers} layers, {self.hidden_size} wide"
-
-    def has_dropout(self) -> bool:
-        return bool(self.hidden_dropout_prob or self.attention_probs_dropout_prob)
 
     def parameter_count(self, vocab_size: int, heads: frozenset[str]) -> int:
         """Parameters of the encoder; KLUE-BERT-base (32,000 rows) has 110,617,344 with its pooler (the head `pair`)."""
-        hidden, inner = self.hidden_size, self.intermediate_size
-        embeddings = (vocab_size + self.max_position_embeddings + self.type_vocab_size + 2) * hidden
-        attention = 4 * (hidden * hidden + hidden) + 2 * hidden
-        feed_forward = 2 * hidden * inner + inner + hidden + 2 * hidden
-        pooler = hidden * hidden + hidden if "pair" in heads else 0
-        return embeddings + self.num_hidden_layers * (attention + feed_forward) + pooler
-
-    def flops_per_row(self, row: RowShape, heads: frozenset[str]) -> float:
-        hidden, inner = self.hidden_size, self.intermediate_size
-        layer = (4 * hidden * hidden + 2 * hidden * inner) * row.length + 2 * hidden * row.pairs
-        head = (hidden * hidden + hidden * row.vocabulary_size) * row.predictions
-        return 6.0 * (self.num_hidden_layers * layer + head)
+        pooler = self.hidden_size * self.hidden_size + self.hidden_size if "pair" in heads else 0
+        return self.encoder_parameters(vocab_size) + pooler

@@ -90,12 +90,45 @@ def linear(params: Parameters, inputs: jax.Array, dtype: DTypeLike) -> jax.Array
     return (product.astype(jnp.float32) + params["bias"].astype(jnp.float32)).astype(dtype)
 
 
-def embed(params: Parameters, ids: jax.Array) -> jax.Array:
+def embed(params: Parameters, ids: jax.Array, *, without_gradient: int | None = None) -> jax.Array:
     """Looks up `ids` [...] (any integer type) and returns float32 [..., width].
+
+    - `without_gradient`: a row whose lookups send it no gradient (padding_idx of torch.nn.Embedding); None means none.
 
     An id beyond the table gives NaN, which stops a run; clamping it would train on in silence.
     """
-    return jnp.take(params["embedding"], ids, axis=0, mode="fill").astype(jnp.float32)
+    table = params["embedding"]
+    if without_gradient is None:
+        return _lookup(table, ids).astype(jnp.float32)
+    return _lookup_without(table, ids, without_gradient).astype(jnp.float32)
+
+
+def _lookup(table: jax.Array, ids: jax.Array) -> jax.Array:
+    return jnp.take(table, ids, axis=0, mode="fill")
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _lookup_without(table: jax.Array, ids: jax.Array, without_gradient: int) -> jax.Array:
+    return _lookup(table, ids)
+
+
+def _lookup_without_forward(
+    table: jax.Array, ids: jax.Array, without_gradient: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _lookup(table, ids), (table, ids)
+
+
+def _lookup_without_backward(
+    without_gradient: int, saved: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, None]:
+    table, ids = saved
+    # A row beyond the table takes nothing: no select over the activations.
+    kept = jnp.where(ids == without_gradient, table.shape[0], ids)
+    _, pull_back = jax.vjp(lambda table: _lookup(table, kept), table)
+    return pull_back(gradient)[0], None
+
+
+_lookup_without.defvjp(_lookup_without_forward, _lookup_without_backward)
 
 
 def embed_few(params: Parameters, ids: jax.Array) -> jax.Array:
@@ -125,38 +158,6 @@ def wide_einsum(equation: str, a: jax.Array, b: jax.Array) -> jax.Array:
 
     product.defvjp(forward, backward)
     return product(a, b)
-
-
-@jax.custom_vjp
-def table_logits(hidden: jax.Array, table: jax.Array, bias: jax.Array) -> jax.Array:
-    """Scores of a table's rows: float32 [..., V], for hidden states [..., H], a table [V, H] of the same type and a bias, float32 [V].
-
-    Its own derivative: products in the type of the operands, the table's as [H, V], because the gradient of the logits, by far the
-    largest array, is then read as it lies, and the bias' as a product with ones, which a CPU does in a third of a sum's time.
-    """
-    return jnp.einsum("...h,vh->...v", hidden, table, preferred_element_type=jnp.float32) + bias
-
-
-def _table_logits_forward(
-    hidden: jax.Array, table: jax.Array, bias: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return table_logits(hidden, table, bias), (hidden, table)
-
-
-def _table_logits_backward(
-    saved: tuple[jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    hidden, table = saved
-    gradient = gradient.astype(hidden.dtype)
-    of_hidden = jnp.einsum("...v,vh->...h", gradient, table)
-    rows, of_rows = hidden.reshape(-1, hidden.shape[-1]), gradient.reshape(-1, gradient.shape[-1])
-    of_table = (rows.T @ of_rows).T
-    ones = jnp.ones((1, len(rows)), rows.dtype)
-    of_bias = jnp.matmul(ones, of_rows, preferred_element_type=jnp.float32)[0]
-    return of_hidden, of_table, of_bias
-
-
-table_logits.defvjp(_table_logits_forward, _table_logits_backward)
 
 
 def layer_norm(params: Parameters, *inputs: jax.Array, epsilon: float, dtype: DTypeLike) -> jax.Array:

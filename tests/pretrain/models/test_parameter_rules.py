@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.hugging_face.weights import flatten, to_hugging_face
 from pretrain.models.config import ModelConfig
 from pretrain.models.parameter_rules import Kind, ParameterRule, checked_rule, rule_of, with_prefix
@@ -20,7 +21,7 @@ from pretrain.models.protocols import Compute, Family
 from pretrain.models.registry import config_classes, family_of
 
 KEYS = Path(__file__).resolve().parents[3] / "../shared/facts/keys_5.23.0.json"
-VOCAB = 50
+VOCAB, SPECIAL = 50, SpecialIds(0, 1, 2, 3, 4)
 SIZES: dict[str, dict[str, Any]] = {
     "BertConfig": {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32},
 }
@@ -77,7 +78,7 @@ def test_names_and_shapes_are_those_of_transformers(config: ModelConfig, heads: 
     shapes = jax.eval_shape(model.init, jax.random.key(0))
     params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
     tensors = to_hugging_face(params, family.rules(config, heads), VOCAB)
-    [their_class] = family.config_to_json(config, VOCAB, 0, heads)["architectures"]
+    [their_class] = family.config_to_json(config, VOCAB, SPECIAL, heads)["architectures"]
     theirs = json.loads(KEYS.read_text())[their_class]
     tied = {copy for _, copy in theirs["tied"]}
     assert {name: list(tensor.shape) for name, tensor in tensors.items()} == {

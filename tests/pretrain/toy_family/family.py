@@ -5,6 +5,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.core.layers import Parameters, embed, gelu, linear, split_rows, wide_einsum
 from pretrain.models.parameter_rules import ParameterRule, Rules
 from pretrain.models.protocols import Compute, Family, Inputs
@@ -58,7 +59,7 @@ def rules(config: ToyConfig, heads: frozenset[str]) -> Rules:
     )
 
 
-def config_to_json(config: ToyConfig, vocab_size: int, pad_token_id: int, heads: frozenset[str]) -> dict[str, Any]:
+def config_to_json(config: ToyConfig, vocab_size: int, special: SpecialIds, heads: frozenset[str]) -> dict[str, Any]:
     return {"model_type": "toy", "width": config.width, "turns": config.turns, "vocab_size": vocab_size}
 
 

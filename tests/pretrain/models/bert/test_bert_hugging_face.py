@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, hugging_face_files
+from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, SpecialIds, hugging_face_files
 from pretrain.hugging_face.folder import write_folder
 from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
 from pretrain.models.bert.config import BertConfig
@@ -30,7 +31,7 @@ CONFIG = BertConfig(
     hidden_dropout_prob=0.0,
     initializer_range=0.15,
 )
-VOCAB = 150
+VOCAB, SPECIAL = 150, SpecialIds(0, 1, 2, 3, 4)
 
 HIDDEN, INNER, POSITIONS = 32, 64, 40
 
@@ -120,7 +121,7 @@ def test_round_trip_is_exact(heads: frozenset[str]) -> None:
 
 def stored(folder: Path, tensors: Mapping[str, np.ndarray], heads: frozenset[str], config: BertConfig = CONFIG) -> Path:
     """A folder of the model, with a tokenizer."""
-    configuration = FAMILY.config_to_json(config, VOCAB, 0, heads)
+    configuration = FAMILY.config_to_json(config, VOCAB, SPECIAL, heads)
     write_folder(folder, tensors, configuration)
     pieces = [*SPECIAL_TOKENS, *(chr(ord("가") + index) for index in range(VOCAB - len(SPECIAL_TOKENS)))]
     for name, content in hugging_face_files(pieces, lowercase=False).items():
@@ -178,7 +179,7 @@ def saved_and_loaded(params: Any, heads: frozenset[str], folder: Path) -> Any:
     """Writes config.json and model.safetensors and loads them with the class that config.json names."""
     pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    config = FAMILY.config_to_json(CONFIG, VOCAB, 0, heads)
+    config = FAMILY.config_to_json(CONFIG, VOCAB, SPECIAL, heads)
     write_folder(folder, written(params, heads), config)
     cls = getattr(transformers, config["architectures"][0])
     model, info = cls.from_pretrained(folder, output_loading_info=True)
@@ -264,7 +265,7 @@ def test_logits_and_gradients_equal_transformers(heads: frozenset[str], tmp_path
 def test_config_json_says_what_transformers_reads(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    told = FAMILY.config_to_json(CONFIG, VOCAB, 3, HEADS)
+    told = FAMILY.config_to_json(CONFIG, VOCAB, replace(SPECIAL, pad=3), HEADS)
     (tmp_path / "config.json").write_text(json.dumps(told))
     read = transformers.AutoConfig.from_pretrained(tmp_path)
     assert type(read).__name__ == "BertConfig"
@@ -282,12 +283,14 @@ def test_config_json_has_the_dropouts_of_fine_tuning_and_not_those_of_pretrainin
 ) -> None:
     for pretraining in (0.0, 0.3):
         config = BertConfig(**(vars(CONFIG) | dict.fromkeys(DROPOUTS, pretraining) | {"exported_dropout": asked}))
-        told = FAMILY.config_to_json(config, VOCAB, 0, HEADS)
+        told = FAMILY.config_to_json(config, VOCAB, SPECIAL, HEADS)
         assert [told[name] for name in DROPOUTS] == [exported] * 2
         assert not {"exported_dropout", "initializer"} & told.keys()
 
 
 def test_what_is_ours_alone_is_not_taken_from_a_config_json() -> None:
-    told = FAMILY.config_to_json(CONFIG, VOCAB, 0, HEADS)
+    told = FAMILY.config_to_json(CONFIG, VOCAB, SPECIAL, HEADS)
     read = FAMILY.config_from_json({**told, "initializer": "TruncatedNormal", "exported_dropout": "no"})
-    assert read == BertConfig(**(vars(CONFIG) | dict.fromkeys(DROPOUTS, 0.1) | {"vocab_size": VOCAB}))
+    assert read == BertConfig(
+        **(vars(CONFIG) | dict.fromkeys(DROPOUTS, 0.1) | {"vocab_size": VOCAB, "pad_token_id": 0})
+    )

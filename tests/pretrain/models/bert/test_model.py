@@ -16,9 +16,10 @@ from data_pipeline.contract.errors import InputError
 from pretrain.devices.sharding import make_mesh, parameter_shardings
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.family import rules
-from pretrain.models.bert.model import HEADS, PADDED_LOGIT, ROW_MULTIPLE, Bert
+from pretrain.models.bert.model import HEADS, Bert
 from pretrain.models.config import RowShape
 from pretrain.models.core.layers import Embedding, normal, parameters
+from pretrain.models.core.vocabulary import PADDED_LOGIT, ROW_MULTIPLE
 from pretrain.models.parameter_rules import rule_of
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.recipe import Mesh

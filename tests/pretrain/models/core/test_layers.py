@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pretrain.models.core.layers import gelu, layer_norm, linear, table_logits
+from pretrain.models.core.layers import embed, gelu, layer_norm, linear
+from pretrain.models.core.vocabulary import table_logits
 
 
 @pytest.mark.parametrize(("dtype", "precision"), [(jnp.float32, 1e-6), (jnp.bfloat16, 2**-8)])
@@ -63,3 +64,19 @@ def test_the_gradients_of_table_logits_are_those_of_the_product(dtype: jnp.dtype
             other,
             **({"rtol": 1e-5, "atol": 1e-5} if dtype == jnp.float32 else {"rtol": 0.02, "atol": 0.05}),
         )
+
+
+def test_lookups_of_a_row_without_gradient_send_it_none() -> None:
+    """As padding_idx of torch.nn.Embedding: the value is looked up, and the other rows' gradients are as ever."""
+    table = jax.random.normal(jax.random.key(0), (7, 3))
+    ids = jnp.array([[1, 4, 1, 6], [0, 1, 4, 4]])
+    weights = jax.random.normal(jax.random.key(1), (*ids.shape, 3))
+
+    def gradient(without: int | None) -> jax.Array:
+        return jax.grad(lambda table: (embed({"embedding": table}, ids, without_gradient=without) * weights).sum())(
+            table
+        )
+
+    np.testing.assert_array_equal(embed({"embedding": table}, ids, without_gradient=1), table[ids])
+    np.testing.assert_array_equal(gradient(1), gradient(None).at[1].set(0))
+    assert gradient(None)[1].any()

@@ -1,0 +1,240 @@
+"""The post-norm encoder (Devlin et al. 2019, arXiv 1810.04805): a parameter tree with Hugging Face's names, and functions of it."""
+
+import functools
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from data_pipeline.contract.errors import InputError
+from pretrain.models.core.attention import attention
+from pretrain.models.core.dropout import dropout
+from pretrain.models.core.layers import (
+    Draw,
+    Embedding,
+    LayerNorm,
+    Linear,
+    Parameters,
+    embed,
+    embed_few,
+    fold_key,
+    gelu,
+    layer_norm,
+    linear,
+    normal,
+    parameters,
+    split_rows,
+    truncated_normal,
+)
+from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
+from pretrain.models.core.vocabulary import padding_rows
+from pretrain.models.encoder.config import EncoderConfig
+from pretrain.models.protocols import Compute, Inputs
+
+
+def drawn_as(config: EncoderConfig) -> Draw:
+    """How kernels and tables are drawn."""
+    return {"normal": normal, "truncated_normal": truncated_normal}[config.initializer](config.initializer_range)
+
+
+class Embeddings(nnx.Module):
+    """Word, position and token type tables."""
+
+    def __init__(self, config: EncoderConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
+        width, draw = config.embedding_width, drawn_as(config)
+        self.word_embeddings = Embedding(vocab_size, width, padding_rows=padding_rows(vocab_size), draw=draw, rngs=rngs)
+        self.position_embeddings = Embedding(config.max_position_embeddings, width, draw=draw, rngs=rngs)
+        self.token_type_embeddings = Embedding(config.type_vocab_size, width, draw=draw, rngs=rngs)
+        self.LayerNorm = LayerNorm(width)
+
+
+class Dense(nnx.Module):
+    """A linear map under the name `dense`, and, where `normalised`, a LayerNorm behind it."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        config: EncoderConfig,
+        rngs: nnx.Rngs,
+        *,
+        stack: tuple[int, ...] = (),
+        normalised: bool = False,
+    ) -> None:
+        self.dense = Linear(inputs, outputs, draw=drawn_as(config), rngs=rngs, stack=stack)
+        if normalised:
+            self.LayerNorm = LayerNorm(outputs, stack=stack)
+
+
+class SelfAttention(nnx.Module):
+    """Query, key and value projections of all layers."""
+
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
+        for name in ("query", "key", "value"):
+            projection = Linear(
+                config.hidden_size,
+                config.hidden_size,
+                draw=drawn_as(config),
+                rngs=rngs,
+                stack=stack,
+            )
+            setattr(self, name, projection)
+
+
+class Attention(nnx.Module):
+    """Self-attention and its output projection, of all layers."""
+
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
+        self.self = SelfAttention(config, rngs, stack)
+        self.output = Dense(config.hidden_size, config.hidden_size, config, rngs, stack=stack, normalised=True)
+
+
+class Layers(nnx.Module):
+    """All encoder layers, stacked: every parameter has a leading axis of num_hidden_layers."""
+
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs) -> None:
+        hidden, inner, stack = config.hidden_size, config.intermediate_size, (config.num_hidden_layers,)
+        self.attention = Attention(config, rngs, stack)
+        self.intermediate = Dense(hidden, inner, config, rngs, stack=stack)
+        self.output = Dense(inner, hidden, config, rngs, stack=stack, normalised=True)
+
+
+class Encoder(nnx.Module):
+    """The stack of layers under Hugging Face's name `layer`."""
+
+    def __init__(self, config: EncoderConfig, rngs: nnx.Rngs) -> None:
+        self.layer = Layers(config, rngs)
+
+
+class Body(nnx.Module):
+    """Embeddings and encoder, with a projection between them where the tables have another width."""
+
+    def __init__(self, config: EncoderConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
+        self.embeddings = Embeddings(config, vocab_size, rngs)
+        if config.embedding_width != config.hidden_size:
+            draw = drawn_as(config)
+            self.embeddings_project = Linear(config.embedding_width, config.hidden_size, draw=draw, rngs=rngs)
+        self.encoder = Encoder(config, rngs)
+
+
+@dataclass(frozen=True)
+class EncoderModel:
+    """A post-norm encoder; a family's own model adds its heads.
+
+    - `config`: the sizes.
+    - `vocab_size`: entries of the vocabulary; the word table is padded to a multiple of 128 (`pretrain.models.core.vocabulary`).
+    - `heads`: of the family's.
+    - `compute`: how it is computed. LayerNorm, softmax and logits are float32 whatever the types.
+
+    Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
+    """
+
+    config: EncoderConfig
+    vocab_size: int
+    heads: frozenset[str]
+    compute: Compute
+
+    body: ClassVar[str]
+    """Name of the encoder in the tree of parameters, which is Hugging Face's."""
+
+    def __post_init__(self) -> None:
+        config = self.config
+        if config.hidden_size % config.num_attention_heads:
+            raise InputError(
+                f"model.hidden_size {config.hidden_size} is not a multiple of "
+                f"model.num_attention_heads {config.num_attention_heads}; change one of them"
+            )
+        if config.vocab_size not in (None, self.vocab_size):
+            raise InputError(
+                f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
+                "leave model.vocab_size unset"
+            )
+        check_remat(self.compute.remat, self.compute.scan_unroll)
+
+    @abstractmethod
+    def _tree(self, rngs: nnx.Rngs) -> nnx.Module:
+        """The whole tree as drawn: the encoder under `body`, and the heads."""
+
+    def init(self, key: jax.Array) -> Parameters:
+        """Draws the parameters: kernels and tables as `config.initializer` says, biases 0, scales 1.
+
+        The row of [PAD] is drawn like any other (torch sets it to zero): no other token sees a padding position, and as an
+        output the row is a class like the rest.
+        """
+        drawn = parameters(self._tree(nnx.Rngs(params=key)))
+        return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), drawn)
+
+    def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
+        """Runs the encoder.
+
+        - `inputs`: integers [B, L].
+        - `dropout_key`: one key, or a key [B] for each row; switches dropout on; its implementation draws the bits.
+
+        Returns the last hidden states [B, L, H] in compute_dtype. An id beyond the word or position table gives NaN.
+        """
+        config, body = self.config, params[self.body]
+        embeddings_key, layers_key = fold_key(dropout_key, 0), fold_key(dropout_key, 1)
+        hidden = self._embed(body["embeddings"], inputs, embeddings_key)
+        if "embeddings_project" in body:
+            hidden = linear(body["embeddings_project"], hidden, self.compute.compute_dtype)
+
+        def run_layer(hidden: jax.Array, layer: tuple[Parameters, jax.Array]) -> tuple[jax.Array, None]:
+            layer_params, index = layer
+            return split_rows(self._layer(layer_params, hidden, inputs.segments, fold_key(layers_key, index))), None
+
+        run_layer = rematerialised_layer(run_layer, self.compute.remat, unrolled=self._unrolled)
+        layers = (body["encoder"]["layer"], jnp.arange(config.num_hidden_layers))
+        hidden, _ = jax.lax.scan(run_layer, hidden, layers, unroll=self.compute.scan_unroll)
+        return hidden
+
+    def _embed(self, params: Parameters, inputs: Inputs, key: jax.Array | None) -> jax.Array:
+        padding, first = self.config.pad_token_id, self.config.first_position
+        positions = inputs.positions + first if first else inputs.positions
+        if first:
+            # Padding takes the row before the first, and as in torch no gradient reaches that.
+            positions = jnp.where(inputs.tokens == padding, first - 1, positions)
+        total = embed(params["word_embeddings"], inputs.tokens, without_gradient=padding) + embed(
+            params["position_embeddings"], positions, without_gradient=first - 1 if first else None
+        )
+        total = split_rows(total + embed_few(params["token_type_embeddings"], inputs.token_types))
+        return dropout(self._layer_norm(params["LayerNorm"], total), self.config.hidden_dropout_prob, key)
+
+    def _layer(self, params: Parameters, hidden: jax.Array, segments: jax.Array, key: jax.Array | None) -> jax.Array:
+        """One encoder layer with LayerNorm after each residual sum, as in the original: [B, L, H] to [B, L, H]."""
+        config, dtype = self.config, self.compute.compute_dtype
+        # One axis of rows outside attention: products of two matrices, whose gradients sum over one axis, take a CPU a
+        # twentieth less time for a step. Reshaped once: the backward pass keeps each shape that a product gets.
+        rows = hidden.reshape(-1, config.hidden_size)
+        keys = [fold_key(key, number) for number in range(3)]
+        heads = (*hidden.shape[:-1], config.num_attention_heads, config.hidden_size // config.num_attention_heads)
+        q, k, v = (
+            linear(params["attention"]["self"][name], rows, dtype).reshape(heads) for name in ("query", "key", "value")
+        )
+        attend: Callable[..., jax.Array] = functools.partial(
+            attention, implementation=self.compute.attention, dropout_rate=config.attention_probs_dropout_prob
+        )
+        if self.compute.remat == "attention":
+            attend = recomputed(attend, unrolled=self._unrolled)
+        mixed = attend(q, k, v, segments=segments, dropout_key=keys[0]).reshape(rows.shape)
+        rows = self._add_and_norm(params["attention"]["output"], mixed, rows, keys[1])
+        inner = gelu(linear(params["intermediate"]["dense"], rows, dtype))
+        return self._add_and_norm(params["output"], inner, rows, keys[2]).reshape(hidden.shape)
+
+    @property
+    def _unrolled(self) -> bool:
+        return self.compute.scan_unroll >= self.config.num_hidden_layers
+
+    def _add_and_norm(
+        self, params: Parameters, inputs: jax.Array, residual: jax.Array, key: jax.Array | None
+    ) -> jax.Array:
+        outputs = dropout(
+            linear(params["dense"], inputs, self.compute.compute_dtype), self.config.hidden_dropout_prob, key
+        )
+        return self._layer_norm(params["LayerNorm"], residual, outputs)
+
+    def _layer_norm(self, params: Parameters, *inputs: jax.Array) -> jax.Array:
+        return layer_norm(params, *inputs, epsilon=self.config.layer_norm_eps, dtype=self.compute.compute_dtype)
