@@ -17,7 +17,7 @@ MODULES = {
     for room in ROOMS
     for path in (ROOT / room).rglob("*.py")
 }
-CONFIGS = sorted(path for path in (ROOT / "configs").glob("*.py") if path.stem != "__init__")
+CONFIGS = sorted(path for path in (ROOT / "configs").rglob("*.py") if path.stem != "__init__")
 
 
 def imports(module: str) -> Iterator[str]:
@@ -186,25 +186,25 @@ def test_imports_have_no_cycle() -> None:
         visit(module, ())
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_every_recipe_file_holds_both_recipes(path: Path) -> None:
-    from data_pipeline.contract.recipe_file import load_recipe
+    from data_pipeline.contract.recipe_file import load_recipe, recipe_name
     from data_pipeline.recipe import DataRecipe
     from pretrain.recipe import TrainingRecipe
 
     name, data = load_recipe(str(path), "data", DataRecipe)
     _, training = load_recipe(str(path), "training", TrainingRecipe)
-    assert name == path.stem
+    assert name == recipe_name(path)
     longest = training.model.longest_row()
     assert longest is None or data.examples.length <= longest.tokens
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
     assert docstring
     assert "Command:" in docstring
-    assert f"configs/{name}.py" in docstring or name == "quickstart"
+    assert path.relative_to(ROOT).as_posix() in docstring or name == "quickstart"
 
 
 def test_recipes_need_no_jax() -> None:
-    modules = ["data_pipeline.recipe", "pretrain.recipe", *(f"configs.{path.stem}" for path in CONFIGS)]
+    modules = ["data_pipeline.recipe", "pretrain.recipe", *(name for name in MODULES if MODULES[name] in CONFIGS)]
     code = f"import sys, {', '.join(modules)}; print([m for m in ('jax', 'flax', 'torch', 'tensorflow') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

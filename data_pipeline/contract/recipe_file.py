@@ -12,6 +12,8 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_types import find_wrong_value, line_of
 
 PACKAGED_CONFIGS = Path(__file__).parent.parent.parent / "configs"
+MINI = "mini"
+"""Folder of the recipes for two cores, each named after the recipe that it is a small edition of."""
 Recipe = TypeVar("Recipe")
 
 
@@ -25,8 +27,23 @@ def recipe_path(name: str) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    known = ", ".join(sorted(path.stem for path in PACKAGED_CONFIGS.glob("*.py") if path.stem != "__init__"))
-    raise InputError(f"{name}: no such recipe; give configs/NAME.py or one of: {known}")
+    packaged = {recipe_name(path): path for path in packaged_recipes()}
+    if name in packaged:
+        return packaged[name]
+    raise InputError(f"{name}: no such recipe; give configs/NAME.py or one of: {', '.join(sorted(packaged))}")
+
+
+def packaged_recipes() -> list[Path]:
+    """The recipe files that come with this code, those in configs/mini/ included."""
+    return sorted(path for path in PACKAGED_CONFIGS.rglob("*.py") if path.stem != "__init__")
+
+
+def recipe_name(path: Path) -> str:
+    """What a recipe file's runs are called: `kobert` for configs/kobert.py, `mini-kobert` for configs/mini/kobert.py.
+
+    launch/job.sh names run folders by the same rule.
+    """
+    return f"{MINI}-{path.stem}" if path.absolute().parent.name == MINI else path.stem
 
 
 def load_recipe(name: str, part: str, expected: type[Recipe]) -> tuple[str, Recipe]:
@@ -61,7 +78,7 @@ def load_recipe(name: str, part: str, expected: type[Recipe]) -> tuple[str, Reci
     if wrong:
         line = line_of(path.read_text(encoding="utf-8"), part, wrong.steps)
         raise InputError(f"{path}:{line}: {wrong.sentence(part)}; mend the recipe")
-    return path.stem, recipe
+    return recipe_name(path), recipe
 
 
 def _frame(file: str, error: BaseException) -> tuple[int, dict[str, Any]]:

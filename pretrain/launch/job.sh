@@ -5,6 +5,7 @@ split_arguments() { # RECIPE, flags of the data side and of training -> recipe, 
   recipe=quickstart
   case ${1:---} in --*) ;; *) recipe=$1; shift ;; esac
   run_dir=runs/$(basename "$recipe" .py)
+  case $recipe in mini/* | */mini/*) run_dir=runs/mini-$(basename "$recipe" .py) ;; esac
   data=() training=()
   local target=training
   while [ $# -gt 0 ]; do
@@ -53,6 +54,6 @@ next:
   $shown -m data_pipeline report $run_dir
   $shown -m data_pipeline inspect $run_dir
   $shown -m pretrain inspect $run_dir
-  ./run_tpu.sh configs/petitions_small.py --source FORMAT:GLOB     your own text (docs/data.md lists the formats)
+  ./run_tpu.sh configs/mini/bert.py --source FORMAT:GLOB     your own text (docs/data.md lists the formats)
 TEXT
 }

@@ -7,7 +7,15 @@ import pytest
 from configs.klue_bert_base import training
 from configs.quickstart import data
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_file import differences, from_plain, load_recipe, plain, recipe_path
+from data_pipeline.contract.recipe_file import (
+    differences,
+    from_plain,
+    load_recipe,
+    packaged_recipes,
+    plain,
+    recipe_name,
+    recipe_path,
+)
 from data_pipeline.recipe import (
     Clean,
     DataRecipe,
@@ -43,8 +51,16 @@ def test_ones_own_recipe_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert recipe_path("quickstart") == Path("configs/quickstart.py")
 
 
+@pytest.mark.parametrize("name", ["mini/kobert", "mini-kobert", "configs/mini/kobert.py"])
+def test_small_editions_have_names_of_their_own(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(name, "data", DataRecipe)[0] == "mini-kobert"
+    names = [recipe_name(path) for path in packaged_recipes()]
+    assert len(names) == len(set(names))
+
+
 def test_an_unknown_recipe_lists_the_known() -> None:
-    with pytest.raises(InputError, match=r"quikstart: no such recipe; .*klue_bert_base, petitions_small, quickstart"):
+    with pytest.raises(InputError, match=r"quikstart: no such recipe; .*klue_bert_base, .*mini-bert, .*quickstart"):
         load_recipe("quikstart", "data", DataRecipe)
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from launch_world import ROOT, STORE, Said, World
 
+from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS, packaged_recipes, recipe_name
+
 PARTS = "source common.sh; source machine.sh; source install.sh; source store.sh; "
 
 
@@ -209,3 +211,10 @@ def test_missing_packages_are_those_without_metadata_or_without_modules(tmp_path
 
     assert missing() == "below-one gone-one"
     assert missing("export") == "below-one gone-one hollow-one"
+
+
+def test_run_folders_are_named_as_python_names_recipes(world: World) -> None:
+    listed = [path.relative_to(PACKAGED_CONFIGS.parent) for path in packaged_recipes()]
+    for path in (*listed, Path("mini/kobert"), Path("quickstart")):
+        said = shell(world, f'source {ROOT}/pretrain/launch/job.sh; split_arguments {path}; echo "$run_dir"')
+        assert said.out.strip() == f"runs/{recipe_name(path)}"
