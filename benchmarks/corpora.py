@@ -11,7 +11,7 @@ from pathlib import Path
 
 from data_pipeline.contract.errors import InputError, WorkError
 
-RECIPE = "configs/petitions_small.py"
+RECIPE = "configs/mini/bert.py"
 
 
 @dataclass(frozen=True)

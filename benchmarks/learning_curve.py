@@ -1,4 +1,4 @@
-"""configs/petitions_small.py trained on real petitions: what it learns beyond what can be known without context, and that
+"""configs/mini/bert.py trained on real petitions: what it learns beyond what can be known without context, and that
 kill -9 changes nothing of it.
 
     python -m benchmarks.learning_curve
@@ -28,7 +28,7 @@ from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.monitoring.metrics import METRICS_FILE, OF_THIS_MACHINE, read_metrics
 
-RECIPE = "configs/petitions_small.py"
+RECIPE = "configs/mini/bert.py"
 KILLS = 3
 Line = dict[str, Any]
 
@@ -85,7 +85,7 @@ def measure(options: LearningCurve) -> None:
         draw(unbroken, known, steps_killed)
         write_page(
             "learning_curve",
-            "What petitions_small learns, and that kill -9 changes nothing",
+            "What mini/bert learns, and that kill -9 changes nothing",
             ("jax", "flax", "optax", "orbax-checkpoint"),
             page(unbroken, known, times, steps_killed, last),
         )

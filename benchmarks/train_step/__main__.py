@@ -27,7 +27,7 @@ import tyro
 from benchmarks.results_page import write_page
 from benchmarks.train_step.page import FLAX, KERAS, LOOP, OURS, TRAINER, Measured, page
 from benchmarks.train_step.rounds import KERAS_HUB, TRANSFORMERS_4, Contender, Setting, cpu_seconds, take_turns
-from configs import petitions_small
+from configs.mini import bert as mini_bert
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
@@ -76,7 +76,7 @@ class Command:
 
 
 def training_recipe() -> TrainingRecipe:
-    """BERT-mini with the dropout, the masking and the batch that BERT is trained with; the rest as in configs/petitions_small.py."""
+    """BERT-mini with the dropout, the masking and the batch that BERT is trained with; the rest as in configs/mini/bert.py."""
     model = BertConfig(
         num_hidden_layers=4,
         hidden_size=256,
@@ -85,7 +85,7 @@ def training_recipe() -> TrainingRecipe:
         max_position_embeddings=LENGTH,
         hidden_dropout_prob=0.1,
     )
-    return dataclasses.replace(petitions_small.training, model=model, objective=MaskedLM(), global_batch_size=32)
+    return dataclasses.replace(mini_bert.training, model=model, objective=MaskedLM(), global_batch_size=32)
 
 
 def make_records(corpus: Path, folder: RunFolder, length: int = LENGTH) -> None:
@@ -93,12 +93,12 @@ def make_records(corpus: Path, folder: RunFolder, length: int = LENGTH) -> None:
     if not list(corpus.glob("petitions_*.jsonl.gz")):
         raise InputError(f"--corpus {corpus}: holds no petitions_*.jsonl.gz; give the folder that does")
     data = dataclasses.replace(
-        petitions_small.data,
+        mini_bert.data,
         sources=(Source("petitions", str(corpus / "petitions_*.jsonl.gz")),),
-        vocabulary=dataclasses.replace(petitions_small.data.vocabulary, size=VOCABULARY),
+        vocabulary=dataclasses.replace(mini_bert.data.vocabulary, size=VOCABULARY),
         examples=Packed(length=length),
     )
-    prepare(folder, "petitions_small", data, THREADS)
+    prepare(folder, "mini/bert", data, THREADS)
 
 
 def measure(setting: Setting, rounds: int, rows: Iterable[str]) -> Measured:

@@ -24,7 +24,7 @@ from benchmarks.train_step.__main__ import make_records
 from benchmarks.train_step.floor import flops_per_row, max_predictions
 from benchmarks.train_step.page import refuse_other_work
 from benchmarks.train_step.rounds import Contender, Facts, Setting, take_turns
-from configs import petitions_small
+from configs.mini import bert as mini_bert
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
@@ -61,7 +61,7 @@ class Command:
 def training_recipe(length: int) -> TrainingRecipe:
     """BERT-base with the dropout and the masking that BERT is trained with, no dropout on attention probabilities."""
     return dataclasses.replace(
-        petitions_small.training,
+        mini_bert.training,
         model=BertConfig(max_position_embeddings=length, hidden_dropout_prob=0.1),
         objective=MaskedLM(),
         global_batch_size=TOKENS_A_STEP // length,

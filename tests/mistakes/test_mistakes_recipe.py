@@ -163,7 +163,7 @@ def test_training_recipes_are_read_with_the_same_eyes(
 
 def test_whole_numbers_do_for_fractions_and_shipped_recipes_hold_what_their_types_say() -> None:
     assert find_wrong_value(DataRecipe((), evaluation_fraction=1), DataRecipe) is None
-    for name in ("quickstart", "petitions_small", "klue_bert_base"):
+    for name in ("quickstart", "mini/bert", "klue_bert_base"):
         load_recipe(name, "data", DataRecipe)
         load_recipe(name, "training", TrainingRecipe)
 

@@ -115,7 +115,7 @@ def test_a_recipe_file_that_cannot_be_is_named_with_its_line(
         Path(RECIPE_FILE).write_text(content)
         fails(run_command_line, TRAIN, message.replace("{line}", str(line)))
     Path(RECIPE_FILE).unlink()
-    fails(run_command_line, TRAIN, r"tiny.py: no such recipe; give configs/NAME.py or one of: .*petitions_small.*")
+    fails(run_command_line, TRAIN, r"tiny.py: no such recipe; give configs/NAME.py or one of: .*mini-bert.*")
     fails(run_command_line, TRAIN[:2], r"RECIPE must be the first argument: python -m pretrain train RECIPE \.\.\.")
     Path(RECIPE_FILE).write_text(RECIPE)
     completes(run_command_line, never_failed)

@@ -104,7 +104,7 @@ def test_nothing_is_left_and_the_run_folder_stays(
     monkeypatch.chdir(tmp_path)
     [first, _] = recipe.sources
     command.run(
-        ["petitions_small", "--source", f"jsonl:{first.glob}", "--run-dir", "run", "--dry-run", "50", "--workers", "1"]
+        ["mini/bert", "--source", f"jsonl:{first.glob}", "--run-dir", "run", "--dry-run", "50", "--workers", "1"]
     )
     assert [path.name for path in tmp_path.iterdir()] == ["dry-run-"]
     assert list((tmp_path / "dry-run-").iterdir()) != []

@@ -45,7 +45,7 @@ def test_another_job_is_not_mistaken_for_this_one(world: World) -> None:
     world.steps(200)
     with world.running("--create", "kobert", *V3, "quickstart"):
         world.wait_for(world.worker(0) / "runs" / "quickstart" / "checkpoints" / "00000001")
-    said = world.run("--create", "kobert", *V3, "petitions_small")
+    said = world.run("--create", "kobert", *V3, "mini/bert")
     assert said.sentence(2) == "kobert is at another job; --stop kobert first, or take another name"
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from tiny_run import LENGTH, TINY, write_records
 
-from configs import klue_bert_base, petitions_small
+from configs import klue_bert_base
+from configs.mini import bert as mini_bert
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import row_fields
 from data_pipeline.contract.write_records import write_shard
@@ -85,15 +86,15 @@ def test_where_nothing_fits_the_plan_says_so() -> None:
 def test_the_planned_header_is_what_the_data_recipe_says() -> None:
     data = klue_bert_base.data
     assert (HEADER.layout, HEADER.length, HEADER.vocabulary_size) == ("sentence_pairs", 512, 32_000)
-    assert plan.planned_header(petitions_small.data).layout == "packed"
+    assert plan.planned_header(mini_bert.data).layout == "packed"
     given = dataclasses.replace(data.vocabulary, given="no/such/vocab.txt")
     with pytest.raises(InputError, match=r"data\.vocabulary\.given no/such/vocab\.txt: not found"):
         plan.planned_header(dataclasses.replace(data, vocabulary=given))
 
 
 def test_an_estimate_grows_with_the_rows_of_a_device() -> None:
-    recipe = petitions_small.training
-    header = plan.planned_header(petitions_small.data)
+    recipe = mini_bert.training
+    header = plan.planned_header(mini_bert.data)
     one, four = estimate_step(recipe, header, 1), estimate_step(recipe, header, 4)
     parameters = recipe.model.parameter_count(8_000, frozenset({"vocabulary"}))
     assert one.state == four.state > 3 * 4 * parameters
@@ -109,8 +110,8 @@ def test_an_estimate_grows_with_the_rows_of_a_device() -> None:
 
 
 def test_several_gpus_share_rows_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
-    header, machine = plan.planned_header(petitions_small.data), machine_named("h100-8")
-    recipe = dataclasses.replace(petitions_small.training, global_batch_size=64, accumulation=1)
+    header, machine = plan.planned_header(mini_bert.data), machine_named("h100-8")
+    recipe = dataclasses.replace(mini_bert.training, global_batch_size=64, accumulation=1)
     plan.print_plan("small", recipe, header, "h100-8", machine, 0.45)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].endswith("8 x NVIDIA H100, 8 chips; by arithmetic, all parameters on each")
@@ -134,10 +135,8 @@ def test_where_only_arithmetic_is_to_be_had_no_parameters_are_split() -> None:
 def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFixture[str]) -> None:
     """A phase that does not fit alone gets flags of its own; the last line adds up what the phases say."""
     phases = (Phase(64, 0.75), Phase(128, 0.25, global_batch_size=65536))
-    recipe = dataclasses.replace(petitions_small.training, max_steps=1000, phases=phases)
-    plan.print_plan(
-        "two lengths", recipe, plan.planned_header(petitions_small.data), "h100", machine_named("h100"), 0.45
-    )
+    recipe = dataclasses.replace(mini_bert.training, max_steps=1000, phases=phases)
+    plan.print_plan("two lengths", recipe, plan.planned_header(mini_bert.data), "h100", machine_named("h100"), 0.45)
     lines = capsys.readouterr().out.splitlines()
     named = [line for line in lines if line.startswith("phase ")]
     assert named == [
@@ -154,8 +153,8 @@ def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFi
 def test_the_time_counts_a_growing_batch(capsys: pytest.CaptureFixture[str]) -> None:
     """64, 128 and 192 rows for a sixth of the steps each, then 256: three quarters of steps times a full batch."""
     warmup = BatchWarmup(first_rows=64, steps=500)
-    recipe = dataclasses.replace(petitions_small.training, max_steps=1000, global_batch_size=256)
-    header, machine = plan.planned_header(petitions_small.data), machine_named("h100")
+    recipe = dataclasses.replace(mini_bert.training, max_steps=1000, global_batch_size=256)
+    header, machine = plan.planned_header(mini_bert.data), machine_named("h100")
     full = plan._time(stretches(recipe)[0], header, machine, 0.45)
     grown = plan._time(stretches(dataclasses.replace(recipe, batch_warmup=warmup))[0], header, machine, 0.45)
     assert grown / full == pytest.approx(0.75, abs=1e-3)
@@ -164,8 +163,8 @@ def test_the_time_counts_a_growing_batch(capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.mark.parametrize("mfu", [0.45, 0.99])
 def test_the_plan_says_whether_the_assumed_mfu_can_be(mfu: float, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = dataclasses.replace(petitions_small.training, global_batch_size=64, accumulation=1)
-    plan.print_plan("small", recipe, plan.planned_header(petitions_small.data), "h200", machine_named("h200"), mfu)
+    recipe = dataclasses.replace(mini_bert.training, global_batch_size=64, accumulation=1)
+    plan.print_plan("small", recipe, plan.planned_header(mini_bert.data), "h200", machine_named("h200"), mfu)
     lines = capsys.readouterr().out.splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("roofline     products "))
     most = int(re.search(r"at most (\d+)% MFU, bound by memory", lines[place + 1])[1])  # type: ignore[index]
@@ -244,7 +243,7 @@ def test_a_small_recipe_compiles_for_a_v3_8_that_is_not_there() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("machine", ["v3-8", "v5e-8"])
-@pytest.mark.parametrize("recipe", ["klue_bert_base", "petitions_small", "quickstart"])
+@pytest.mark.parametrize("recipe", ["klue_bert_base", "mini/bert", "quickstart"])
 def test_every_shipped_recipe_fits_as_it_is(recipe: str, machine: str) -> None:
     pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
     done = run_plan(recipe, "--on", machine)

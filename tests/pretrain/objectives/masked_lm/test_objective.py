@@ -78,7 +78,13 @@ def test_sentence_order_is_learnt_as_the_next_sentence_is_under_its_own_name(
     pairs = metrics_of(pairs_folder, header, one_device)
     order = metrics_of(pairs_folder, replace(header, layout="sentence_order"), one_device)
     assert pairs == {name.replace("sentence_order", "next_sentence"): value for name, value in order.items()}
-    assert order.keys() == {"loss", "masked_lm_loss", "masked_accuracy", "sentence_order_loss", "sentence_order_accuracy"}
+    assert order.keys() == {
+        "loss",
+        "masked_lm_loss",
+        "masked_accuracy",
+        "sentence_order_loss",
+        "sentence_order_accuracy",
+    }
     assert order["sentence_order_loss"] == pytest.approx(np.log(2), abs=0.1)
 
 

@@ -1,6 +1,6 @@
 """A small BERT (4 layers, 256 wide, sequences of 128) for one's own text on a few CPU cores or any accelerator.
 
-Command:  ./run_tpu.sh configs/petitions_small.py --source 'petitions:PATH/petitions_*.jsonl.gz'
+Command:  ./run_tpu.sh configs/mini/bert.py --source 'petitions:PATH/petitions_*.jsonl.gz'
 Made for the Blue House petitions (11 MB in five months), but any source does.
 
 What BERT's published settings need tens of millions of tokens for, these begin in the first two epochs of petitions: to look at
