@@ -27,8 +27,7 @@ from pretrain.models.bert.family import FAMILY
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Inputs
 from pretrain.monitoring.steps.window import Window
-from pretrain.objectives.losses import sum_of_losses
-from pretrain.objectives.masked_lm.losses import gather_positions, masked_lm_sums
+from pretrain.objectives.losses import gather_positions, masked_lm_sums, sum_of_losses
 from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
 from pretrain.objectives.protocols import Prepared
 from pretrain.optimization.optimizer import make_optimizer

@@ -18,8 +18,7 @@ from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Inputs, PairHead, VocabularyHead
 from pretrain.models.registry import family_of, make_model
 from pretrain.objectives.corruption.masking import mask_rows
-from pretrain.objectives.losses import sum_of_losses
-from pretrain.objectives.masked_lm.losses import gather_positions, masked_lm_sums
+from pretrain.objectives.losses import gather_positions, masked_lm_sums, sum_of_losses
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.objectives.masked_lm.sentence_pairs import next_sentence_sums
 from pretrain.objectives.parts import Parts

@@ -4,7 +4,7 @@ rows `[CLS] A [SEP] B [SEP]`."""
 import jax
 import jax.numpy as jnp
 
-from pretrain.objectives.masked_lm.losses import masked_lm_sums
+from pretrain.objectives.losses import masked_lm_sums
 
 
 def next_sentence_sums(logits: jax.Array, label: jax.Array, weights: jax.Array | None = None) -> dict[str, jax.Array]:

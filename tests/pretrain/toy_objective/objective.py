@@ -13,8 +13,7 @@ from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.models.registry import make_model
-from pretrain.objectives.losses import sum_of_losses
-from pretrain.objectives.masked_lm.losses import masked_lm_sums
+from pretrain.objectives.losses import masked_lm_sums, sum_of_losses
 from pretrain.objectives.parts import Parts
 from pretrain.objectives.protocols import INIT, Batch, Keys, Prepared, SpeltRow, Sums
 from toy_objective.recipe import Tandem

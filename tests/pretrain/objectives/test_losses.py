@@ -8,9 +8,9 @@ import numpy as np
 import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
-from pretrain.objectives.masked_lm import losses as masked_lm
+from pretrain.objectives import losses as masked_lm
+from pretrain.objectives.losses import gather_positions
 from pretrain.objectives.masked_lm import sentence_pairs as sentence_pair
-from pretrain.objectives.masked_lm.losses import gather_positions
 
 B, L, K, H, V = 8, 16, 5, 12, 50
 
