@@ -1,8 +1,10 @@
 """How much of a row is hidden, and by what. No JAX here: recipes import this file."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
+from data_pipeline.contract.errors import InputError
 from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, number
 
 
@@ -23,3 +25,24 @@ class Masking:
     all pieces of a word, as KoBigBird)."""
     static_masks: int | None = number(None, AT_LEAST_ONE)
     """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""
+
+    def predictions(self, length: int) -> int:
+        """Predictions a row, K.
+
+        - `length`: tokens a row.
+        """
+        return self.max_predictions or math.ceil(self.rate * length)
+
+    def check(self, length: int) -> None:
+        """Raises InputError where rows of this length cannot have as many predictions as max_predictions wants."""
+        if (self.max_predictions or 1) > length:
+            raise InputError(
+                f"objective.masking.max_predictions {self.max_predictions}: must be 1 to {length}, the tokens of a row"
+            )
+
+    def in_words(self) -> str:
+        """What is masked, in a line."""
+        return (
+            f"{self.rate:.0%} of tokens predicted, of these {self.mask_share:.0%} masked and {self.random_share:.0%} replaced "
+            "at random" + (", all pieces of a word alike" if self.replace_unit == "word" else "")
+        )

@@ -1,9 +1,8 @@
 """Masked language modelling: hide a part of each row, say how much there is to predict, sum the losses."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -17,22 +16,12 @@ from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Inputs, PairHead, VocabularyHead
 from pretrain.models.registry import family_of, make_model
-from pretrain.objectives.corruption.masking import mask_rows
+from pretrain.objectives.corruption.masked_batch import masked_batch
 from pretrain.objectives.losses import gather_positions, masked_lm_sums, sum_of_losses
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.objectives.masked_lm.sentence_pairs import next_sentence_sums
 from pretrain.objectives.parts import Parts
-from pretrain.objectives.protocols import (
-    EVALUATION_MASKS,
-    INIT,
-    MASKS,
-    Batch,
-    Keys,
-    Prepared,
-    SpeltRow,
-    Sums,
-    row_keys,
-)
+from pretrain.objectives.protocols import INIT, Batch, Keys, Prepared, SpeltRow, Sums
 from pretrain.objectives.rows import attended_pairs, expand_rows
 
 LAYOUTS: tuple[Layout, ...] = ("packed", "full_sentences", *PAIRS)
@@ -74,9 +63,8 @@ class MaskedLanguageModelling:
 
     @property
     def predictions(self) -> int:
-        """Predictions a row, K: as the recipe says, or rate x length rounded up."""
-        masking = self.recipe.masking
-        return masking.max_predictions or math.ceil(masking.rate * self.header.length)
+        """Predictions a row, K."""
+        return self.recipe.masking.predictions(self.header.length)
 
     @property
     def _pair_loss(self) -> tuple[str, ...]:
@@ -93,39 +81,15 @@ class MaskedLanguageModelling:
         return self.model.config.flops_per_row(row, self.model.heads)
 
     def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
-        """Expands the rows and hides some of their tokens; a row's mask is decided by its record and its epoch.
-
-        Masks are new in each epoch, or take turns where the recipe has `static_masks`.
+        """Expands the rows and hides some of their tokens (`masked_batch`).
 
         Returns, each [accumulation, microbatch, ...]: `inputs`, `position_ids`, `token_type_ids`, `segments` [..., L];
         `positions`, `labels`, `weights` [..., K]; `row_weights`, `real_tokens`, `attended_pairs` [...]; and `label` for
         pairs.
         """
-        header, masking = self.header, self.recipe.masking
-        epochs, key = batch["epochs"], self.keys.of(EVALUATION_MASKS if step is None else MASKS)
-        if step is not None and masking.static_masks:
-            epochs = epochs % masking.static_masks
+        header = self.header
         rows = expand_rows(batch, header.layout, header.pad_id)
-        specials = (header.pad_id, header.unk_id, header.cls_id, header.sep_id, header.mask_id)
-        ordinary = jnp.asarray(np.setdiff1d(np.arange(header.vocabulary_size), header.reserved_ids), jnp.int32)
-
-        def mask_microbatch(tokens: jax.Array, word_starts: jax.Array, keys: jax.Array) -> Any:
-            return mask_rows(
-                tokens,
-                word_starts,
-                row_keys=keys,
-                rate=masking.rate,
-                max_predictions=self.predictions,
-                mask_share=masking.mask_share,
-                random_share=masking.random_share,
-                replace_unit=masking.replace_unit,
-                mask_id=header.mask_id,
-                special_ids=specials,
-                ordinary_ids=ordinary,
-            )
-
-        keys = row_keys(key, batch["record_ids"], epochs)
-        hidden = jax.vmap(mask_microbatch)(rows.tokens, rows.word_starts, keys)
+        hidden = masked_batch(rows, batch, step, masking=self.recipe.masking, header=header, keys=self.keys)
         real_tokens = (rows.tokens != header.pad_id).sum(-1)
         labels = {"label": batch["label"]} if "label" in batch else {}
         return {
@@ -220,11 +184,7 @@ def make(
     recipe: MaskedLM, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys
 ) -> MaskedLanguageModelling:
     """The objective on records of this header. Raises InputError where it masks more than rows hold, or the model has not what pairs need."""
-    if (recipe.masking.max_predictions or 1) > header.length:
-        raise InputError(
-            f"objective.masking.max_predictions {recipe.masking.max_predictions}: must be 1 to {header.length}, the tokens "
-            "of a row"
-        )
+    recipe.masking.check(header.length)
     types = config.token_types()
     if header.has_pairs and types and types[1] < 2:
         raise InputError(f"model.{types[0]} {types[1]}: sentence pairs need 2 token types")

@@ -21,12 +21,7 @@ class MaskedLM(ObjectiveRecipe):
         return "whole-word masking"
 
     def in_words(self) -> str:
-        masking = self.masking
-        return (
-            f"{masking.rate:.0%} of tokens predicted, of these {masking.mask_share:.0%} masked and "
-            f"{masking.random_share:.0%} replaced at random"
-            + (", all pieces of a word alike" if masking.replace_unit == "word" else "")
-        )
+        return self.masking.in_words()
 
     @classmethod
     def headlines(cls) -> tuple[Headline, ...]:
