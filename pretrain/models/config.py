@@ -76,6 +76,18 @@ class ModelConfig(ABC):
     def in_words(self) -> str:
         """Its sizes, after "a Korean BERT of": "12 layers, 768 wide"."""
 
+    def generator(self, hidden_share: float, layers_share: float) -> "ModelConfig":
+        """The config of the generator that proposes replacements to a discriminator of this config.
+
+        - `hidden_share`, `layers_share`: its width and its layers as shares of the discriminator's.
+
+        Raises InputError where the family has no generators, or the share makes no width that suits it.
+        """
+        raise InputError(
+            f"model is a {type(self).__name__}, which has no generator; replaced-token detection needs a family such as "
+            "ElectraConfig"
+        )
+
     @abstractmethod
     def has_dropout(self) -> bool:
         """Whether anything is dropped while training."""

@@ -79,6 +79,13 @@ class PairHead(Model, Protocol):
         """Scores of the two labels of a pair of texts, float32 [B, 2], for hidden states [B, L, H]."""
 
 
+class ReplacedHead(Model, Protocol):
+    """A model with the head `replaced`."""
+
+    def replaced_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Log-odds that a token replaced the original, float32 [...], for hidden states [..., H]."""
+
+
 @dataclass(frozen=True)
 class Family:
     """What a model family brings: its package under `models/` holds one as `FAMILY` in `family.py`.
@@ -96,6 +103,8 @@ class Family:
     - `auto_class`: transformers' class that loads an export with such heads for the proof; empty where it has none.
     - `logits`: (model, parameters, inputs) -> what that class calls `logits`.
     - `layouts`: of the rows that its models can read.
+    - `shared_with_generator`: path of the parameters that a generator (`ModelConfig.generator`) may share with its discriminator;
+      empty where the family has no generators.
     """
 
     name: str
@@ -112,3 +121,4 @@ class Family:
     auto_class: Callable[[frozenset[str]], str]
     logits: Callable[[Any, Parameters, Inputs], jax.Array]
     layouts: tuple[Layout, ...] = get_args(Layout)
+    shared_with_generator: str = ""
