@@ -31,7 +31,7 @@ from pretrain.exporting.exported import (
     without_cards,
 )
 from pretrain.exporting.proof import prove
-from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
+from pretrain.hugging_face.folder import CONFIG, WEIGHTS, tokenizer_configuration, write_folder
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
 from pretrain.subject import Subject, find_step, subject_of_run
 
@@ -152,11 +152,10 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject) -> di
     for name in TOKENIZER_FILES:
         if (folder.vocabulary / name).exists():
             shutil.copyfile(folder.vocabulary / name, fresh / name)
-    # Without model_max_length transformers takes 1e30 and never truncates.
     names = read_json(fresh / "tokenizer_config.json") or {}
     longest = subject.config.longest_row()
     max_length = longest.tokens if longest else header.length
-    write_json(fresh / "tokenizer_config.json", {**names, "model_max_length": max_length})
+    write_json(fresh / "tokenizer_config.json", tokenizer_configuration(names, subject.config, max_length))
     tokenizer = Tokenizer(fresh)
     facts = {
         "family": subject.family.title,

@@ -111,3 +111,16 @@ def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], configuration:
     # "format" is what older transformers 4 insist on. save_file would make a file that only its owner may read.
     (folder / WEIGHTS).write_bytes(save(dict(tensors), metadata={"format": "pt"}))
     write_json(folder / CONFIG, dict(configuration))
+
+
+def tokenizer_configuration(configuration: Mapping[str, Any], config: ModelConfig, max_length: int) -> dict[str, Any]:
+    """The content of tokenizer_config.json beside a model.
+
+    - `configuration`: that of the vocabulary alone.
+    - `max_length`: most tokens of a text; without it transformers takes 1e30 and never truncates.
+    """
+    limited = {**configuration, "model_max_length": max_length}
+    if (config.token_types() or ("", 1))[1] > 1:
+        return limited
+    # BERT's tokenizer gives a second text type 1, a row that this table has not.
+    return {**limited, "model_input_names": ["input_ids", "attention_mask"]}

@@ -3,22 +3,20 @@
 from functools import partial
 from typing import Any
 
-import jax
-
 from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.model import HEADS, Bert
-from pretrain.models.core.layers import Parameters
 from pretrain.models.encoder.hugging_face import (
     MUST_MATCH,
     encoder_from_json,
     encoder_rules,
     encoder_to_json,
     head_rule,
+    masked_lm_logits,
     with_current_names,
 )
 from pretrain.models.parameter_rules import Rules
-from pretrain.models.protocols import Family, Inputs
+from pretrain.models.protocols import Family
 
 
 def rules(config: BertConfig, heads: frozenset[str]) -> Rules:
@@ -50,11 +48,6 @@ def config_to_json(config: BertConfig, vocab_size: int, special: SpecialIds, hea
         "model_type": "bert",
         **encoder_to_json(config, vocab_size, special),
     }
-
-
-def masked_lm_logits(model: Bert, params: Parameters, inputs: Inputs) -> jax.Array:
-    """What AutoModelForMaskedLM calls logits: float32 [B, L, vocabulary]."""
-    return model.vocabulary_logits(params, model.encode(params, inputs))[..., : model.vocab_size]
 
 
 FAMILY = Family(

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import SpecialIds
+from pretrain.models.core.layers import Parameters
 from pretrain.models.encoder.config import CUSTOMARY_DROPOUT, EncoderConfig
 from pretrain.models.parameter_rules import Axis, Kind, ParameterRule, Rules
+from pretrain.models.protocols import Inputs, VocabularyHead
 
 Config = TypeVar("Config", bound=EncoderConfig)
 MUST_MATCH = ("num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "layer_norm_eps")
@@ -106,3 +109,8 @@ def encoder_from_json(kind: type[Config], title: str, configuration: Mapping[str
         raise InputError(f"config.json says hidden_act {activation}; a {title} is computed here with gelu only")
     names = {field.name for field in fields(kind)}.difference(NOT_IN_CONFIG_JSON)
     return kind(**{name: value for name, value in configuration.items() if name in names})
+
+
+def masked_lm_logits(model: VocabularyHead, params: Parameters, inputs: Inputs) -> jax.Array:
+    """What AutoModelForMaskedLM calls logits: float32 [B, L, vocabulary]."""
+    return model.vocabulary_logits(params, model.encode(params, inputs))[..., : model.vocab_size]

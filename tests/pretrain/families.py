@@ -1,0 +1,102 @@
+"""A tiny model of each family: what the tests take that every family passes. A new family adds its line to FAMILIES."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from tiny_run import TINY, changed
+
+from data_pipeline.contract.records import Layout
+from data_pipeline.contract.storage import read_json, write_json
+from data_pipeline.contract.tokenizer import SpecialIds, Tokenizer, hugging_face_files
+from pretrain.hugging_face.folder import tokenizer_configuration, write_folder
+from pretrain.hugging_face.weights import flatten, to_hugging_face
+from pretrain.models.bert.config import BertConfig
+from pretrain.models.config import ModelConfig, with_padding
+from pretrain.models.core.layers import Parameters, put
+from pretrain.models.parameter_rules import rule_of
+from pretrain.models.protocols import Compute, Model
+from pretrain.models.registry import family_of
+from pretrain.models.roberta.config import RobertaConfig
+from pretrain.objectives.config import ObjectiveRecipe
+from pretrain.objectives.masked_lm.recipe import MaskedLM
+from pretrain.recipe import TrainingRecipe
+
+VOCAB = 50
+SPECIAL = SpecialIds(pad=1, unk=3, cls=0, sep=2, mask=4)
+"""KLUE's order for RoBERTa: a family that takes 0 for the padding is found out."""
+PIECES = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", *(chr(ord("가") + index) for index in range(VOCAB - 5))]
+ENCODER = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+@dataclass(frozen=True)
+class Tiny:
+    """How a family is tested.
+
+    - `config`: the sizes of its models in ../shared/facts/keys_5.23.0.json.
+    - `exported`: the heads, with blanks between, of each class of transformers that an export names.
+    - `objective`, `layout`: of the training tests.
+    """
+
+    config: ModelConfig
+    exported: tuple[str, ...] = ("vocabulary",)
+    objective: ObjectiveRecipe = field(default_factory=MaskedLM)
+    layout: Layout = "packed"
+
+    @property
+    def recipe(self) -> TrainingRecipe:
+        found: TrainingRecipe = changed(TINY, model=self.config, objective=self.objective)
+        return found
+
+
+FAMILIES = {
+    "bert": Tiny(BertConfig(**ENCODER), ("vocabulary", "pair vocabulary"), layout="sentence_pairs"),
+    "roberta": Tiny(RobertaConfig(**ENCODER, max_position_embeddings=512, type_vocab_size=2)),
+}
+EVERY_FAMILY = pytest.mark.parametrize("tiny", [pytest.param(tiny, id=name) for name, tiny in FAMILIES.items()])
+EVERY_EXPORT = pytest.mark.parametrize(
+    ("config", "heads"),
+    [
+        pytest.param(tiny.config, frozenset(heads.split()), id=f"{name} {heads}")
+        for name, tiny in FAMILIES.items()
+        for heads in tiny.exported
+    ],
+)
+
+
+def drawn(config: ModelConfig, heads: frozenset[str]) -> tuple[Model, Parameters]:
+    """A model whose biases and scales are random too, so that none of them can be lost without a difference."""
+    family, config = family_of(config), with_padding(config, SPECIAL.pad)
+    model, rules = family.make(config, VOCAB, heads, Compute()), family.rules(config, heads)
+    random, params = np.random.default_rng(1), {}
+    for path, leaf in flatten(jax.eval_shape(model.init, jax.random.key(0))):
+        values = random.normal(float(path.endswith("scale")), 0.3, leaf.shape).astype(np.float32)
+        if rule_of(path, rules).rows == "vocabulary":
+            values[VOCAB:] = 0
+        put(params, path, values)
+    return model, params
+
+
+def tensors_of(model: Model, params: Parameters) -> dict[str, np.ndarray]:
+    """Parameters, or gradients, by Hugging Face's names."""
+    return to_hugging_face(params, family_of(model.config).rules(model.config, model.heads), VOCAB)
+
+
+def stored(folder: Path, model: Model, params: Parameters) -> Path:
+    """The model's Hugging Face folder, with a tokenizer."""
+    folder.mkdir(exist_ok=True)
+    configuration = family_of(model.config).config_to_json(model.config, VOCAB, SPECIAL, model.heads)
+    write_folder(folder, tensors_of(model, params), configuration)
+    return with_tokenizer(folder, model.config)
+
+
+def with_tokenizer(folder: Path, config: ModelConfig) -> Path:
+    """The folder of a model with the files of a tokenizer, as an export has them."""
+    for name, content in hugging_face_files(PIECES, lowercase=False).items():
+        (folder / name).write_text(content, encoding="utf-8")
+    settings = tokenizer_configuration(read_json(folder / "tokenizer_config.json") or {}, config, 32)
+    write_json(folder / "tokenizer_config.json", settings)
+    assert Tokenizer(folder).special == SPECIAL
+    return folder
