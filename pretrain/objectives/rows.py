@@ -31,10 +31,10 @@ def expand_rows(record: Mapping[str, jax.Array], layout: Layout, pad_id: int) ->
     - `record`: `tokens` uint16 or uint32 [..., L]; `word_starts` and `segment_starts` uint8 [..., L / 8].
     - `layout`: `packed`: segments count from 1, the padding is a segment of its own, positions restart in each, token
       types are 0. Others: the row is segment 1, its padding segment 0, positions run through; token types are 0, but
-      1 from B on in `sentence_pairs` and `sentence_order`.
+      1 from B on in `sentence_pairs` and `sentence_order`. So the texts of a `causal` row see each other.
     - `pad_id`: the token that pads a row; it never stands for text.
 
-    Raises ValueError for `causal` and `source_target`.
+    Raises ValueError for `source_target`.
     """
     tokens = record["tokens"].astype(jnp.int32)
     starts = unpack_bits(record["segment_starts"])
@@ -44,21 +44,25 @@ def expand_rows(record: Mapping[str, jax.Array], layout: Layout, pad_id: int) ->
         segments = count
         position_ids = index - jax.lax.cummax(jnp.where(starts, index, 0), axis=tokens.ndim - 1)
         token_type_ids = jnp.zeros_like(tokens)
-    elif layout in (*PAIRS, "full_sentences"):
+    elif layout in (*PAIRS, "full_sentences", "causal"):
         segments = (tokens != pad_id).astype(jnp.int32)
         position_ids = index
         token_type_ids = count - 1 if layout in PAIRS else jnp.zeros_like(tokens)
     else:
-        raise ValueError(f"layout {layout!r}: must be packed, full_sentences, {' or '.join(PAIRS)}")
+        raise ValueError(f"layout {layout!r}: must be packed, full_sentences, causal, {' or '.join(PAIRS)}")
     return Rows(tokens, unpack_bits(record["word_starts"]), segments, position_ids, token_type_ids)
 
 
-def attended_pairs(rows: Rows, pad_id: int) -> jax.Array:
+def attended_pairs(rows: Rows, pad_id: int, *, causal: bool = False) -> jax.Array:
     """int32 [...]: pairs of a query and a key of one segment, both real tokens, in rows [..., L].
 
-    The token at position p of its segment adds 2 p + 1 pairs to those of the p tokens before it: n tokens make n x n.
+    - `causal`: a query has the keys up to itself only.
+
+    The token at position p of its segment adds 2 p + 1 pairs to those of the p tokens before it: n tokens make n x n. Causal it
+    adds p + 1.
     """
-    return jnp.where(rows.tokens != pad_id, 2 * rows.position_ids + 1, 0).sum(-1)
+    added = rows.position_ids + 1 if causal else 2 * rows.position_ids + 1
+    return jnp.where(rows.tokens != pad_id, added, 0).sum(-1)
 
 
 def unpack_bits(packed: jax.Array) -> jax.Array:

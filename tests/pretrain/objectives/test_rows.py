@@ -102,6 +102,14 @@ def test_sentence_order_rows_are_read_as_sentence_pairs() -> None:
         np.testing.assert_array_equal(pairs, order)
 
 
+def test_the_texts_of_a_causal_row_are_one_segment_and_positions_run_through() -> None:
+    tokens = [10, 11, SEP, 12, 13, SEP, 14, PAD]
+    rows = expand_rows(record(tokens, [], [0, 3, 6]), "causal", PAD)
+    np.testing.assert_array_equal(rows.segments, [[1] * 7 + [0]])
+    np.testing.assert_array_equal(rows.position_ids, [list(range(8))])
+    assert attended_pairs(rows, PAD, causal=True).tolist() == [7 * 8 // 2]
+
+
 def test_another_layout_is_refused() -> None:
-    with pytest.raises(ValueError, match="causal"):
-        expand_rows(record([PAD] * 8, [], []), "causal", PAD)
+    with pytest.raises(ValueError, match="source_target"):
+        expand_rows(record([PAD] * 8, [], []), "source_target", PAD)
