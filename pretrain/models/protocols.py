@@ -86,6 +86,16 @@ class ReplacedHead(Model, Protocol):
         """Log-odds that a token replaced the original, float32 [...], for hidden states [..., H]."""
 
 
+class NextTokenHead(Model, Protocol):
+    """A causal model with the head `next_token`."""
+
+    def next_token_table(self, params: Parameters) -> jax.Array:
+        """The table [V, H] in the parameters' type, V padded, whose products with hidden states are the logits."""
+
+    def next_token_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Scores of the token that follows, float32 [..., V], for hidden states [..., H]; V may be padded."""
+
+
 @dataclass(frozen=True)
 class Family:
     """What a model family brings: its package under `models/` holds one as `FAMILY` in `family.py`.
@@ -105,6 +115,8 @@ class Family:
     - `layouts`: of the rows that its models can read.
     - `shared_with_generator`: path of the parameters that a generator (`ModelConfig.generator`) may share with its discriminator;
       empty where the family has no generators.
+    - `template`: what an export's tokenizer makes of a text: `text` and roles of `SpecialIds`; empty leaves the tokenizer's own.
+    - `generation_config`: ids of the specials -> content of generation_config.json; None where the family writes no text.
     """
 
     name: str
@@ -122,3 +134,5 @@ class Family:
     logits: Callable[[Any, Parameters, Inputs], jax.Array]
     layouts: tuple[Layout, ...] = get_args(Layout)
     shared_with_generator: str = ""
+    template: tuple[str, ...] = ()
+    generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None

@@ -186,6 +186,15 @@ def gelu(inputs: jax.Array) -> jax.Array:
     return recomputed_elementwise(apply)(inputs)
 
 
+def gelu_tanh(inputs: jax.Array) -> jax.Array:
+    """The tanh approximation of `gelu`, in the inputs' type; transformers calls it gelu_new."""
+
+    def apply(inputs: jax.Array) -> jax.Array:
+        return jax.nn.gelu(inputs.astype(jnp.float32), approximate=True).astype(inputs.dtype)
+
+    return recomputed_elementwise(apply)(inputs)
+
+
 def fold_key(key: jax.Array | None, number: jax.Array | int) -> jax.Array | None:
     """`jax.random.fold_in` for one key, for each of several, and for none."""
     if key is None:
