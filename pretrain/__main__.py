@@ -14,9 +14,9 @@ except ModuleNotFoundError as error:
 COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "train": (train.run, "RECIPE", "records to checkpoints; starts or resumes"),
     "plan": (plan.run, "RECIPE", "memory, traffic, days and chip-hours on a machine that is not there"),
-    "inspect": (inspect.run, "RUN_DIR", "the batch of a step, its masks and labels, and the model's predictions"),
+    "inspect": (inspect.run, "RUN_DIR", "the batch of a step, what the model should say of it, and what it says"),
     "export": (export.run, "RUN_DIR", "a checkpoint as a Hugging Face folder, proven"),
-    "fill": (fill.run, "RUN_DIR", "the likeliest words for [MASK]"),
+    "fill": (fill.run, "RUN_DIR", "what an export answers: words for [MASK], replaced tokens, continuations"),
     "compare": (compare.run, "RUN_DIR ...", "the curves of several runs in one PNG or HTML file"),
     "reference": (reference.run, "RUN_DIR ...", "the reference curve of a recipe, from runs of several seeds"),
     "bench-input": (

@@ -1,6 +1,6 @@
 """python -m pretrain fill RUN_DIR."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +11,27 @@ from data_pipeline.contract.command_line import parse_command_line
 
 @dataclass(frozen=True)
 class Fill:
-    """Prints the likeliest words for [MASK], from a run's export."""
+    """Asks an exported model: for the likeliest words for [MASK], for the tokens that were replaced, or for continuations of a
+    text; which of them, its head decides."""
 
     run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
-    """Folder of the run, or an exported folder."""
+    """Folder of the run, or an exported or another Hugging Face folder."""
     text: tuple[str, ...] = ()
-    """Sentences with [MASK] in them; empty means two examples."""
-    top: int = 5
-    """Words for each sentence."""
+    """Sentences with [MASK] in them, sentences, or beginnings of texts; empty means two examples."""
+    top: int | None = None
+    """Answers to each text: words for [MASK] (5 unless given) or continuations (3)."""
+    tokens: int | None = None
+    """Most tokens of a continuation (32 unless given)."""
+    temperature: float | None = None
+    """Continuations: below 1 likelier tokens, above 1 more varied ones (1 unless given)."""
+    seed: int | None = None
+    """Continuations: another seed, other draws (0 unless given)."""
 
 
 def run(arguments: list[str]) -> None:
     command = parse_command_line(Fill, arguments, "python -m pretrain fill")
-    from pretrain.exporting.fill import print_fills
+    from pretrain.exporting.answers.by_head import print_answers
 
-    print_fills(command.run_dir, command.text, command.top)
+    flags = asdict(command)
+    folder, texts = flags.pop("run_dir"), flags.pop("text")
+    print_answers(folder, texts, flags)
