@@ -1,6 +1,7 @@
 """inspect: the batch of a training step as the model sees it, with what it should say and what it says."""
 
 import dataclasses
+from textwrap import indent
 
 import jax
 import numpy as np
@@ -58,11 +59,11 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     first = {name: values[0, :rows] for name, values in prepared.items()}
     params = restore_params(step_folder(folder.checkpoints, step)) if has_checkpoint else None
     shown = jax.device_get(jax.jit(objective.show)(params, first))
-    print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch); {{label}} marks what is predicted")
+    print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch)")
     spelt = objective.spell(shown, Tokenizer(folder.vocabulary))
     for number, (row, source) in enumerate(zip(spelt, sources, strict=False)):
         print(f"\nrow {number}{f' ({source})' if source else ''}: {row.heading}")
-        print("  " + row.text)
+        print(indent(row.text, "  "))
         if row.right:
             print(f"  right: {row.right}")
 

@@ -1,5 +1,7 @@
 """A few held-out rows with what the model says of them."""
 
+from textwrap import indent
+
 import jax
 
 from data_pipeline.contract.tokenizer import Tokenizer
@@ -33,6 +35,7 @@ class PredictionSample:
         shown = jax.device_get(self._predict(params, self._batch))
         rows = self._objective.spell(shown, self._tokenizer)[: len(self._sources)]
         return "\n\n".join(
-            f"{f'{source}: ' if source else ''}{row.right} right\n\n    {row.text}"
+            f"{f'{source}: ' if source else ''}{row.heading}{f', right: {row.right}' if row.right else ''}\n\n"
+            + indent(row.text, "    ")
             for source, row in zip(self._sources, rows, strict=True)
         )

@@ -67,7 +67,7 @@ def row_keys(key: jax.Array, record_ids: jax.Array, epochs: jax.Array) -> jax.Ar
 class SpeltRow(NamedTuple):
     """A row in words.
 
-    - `heading`: what is in it: "23 tokens, 4 predicted (17.4%)".
+    - `heading`: what is in it, and what its marks mean: "23 tokens, 4 predicted {label} (17.4%)".
     - `text`: its pieces, with what should be said and what the model says.
     - `right`: how much the model has right, "2 of 4"; empty where it was not asked.
     - `tokens`: how many are no padding.

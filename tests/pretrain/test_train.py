@@ -155,7 +155,7 @@ def test_tensorboard_shows_the_recipe_and_what_the_model_says_of_held_out_rows(f
         "the masks have changed"
     )
     for counts, text in zip(rows[-1][::2], rows[-1][1::2], strict=True):
-        right, predicted = map(int, re.fullmatch(r"(\d+) of (\d+) right", counts).groups())  # type: ignore[union-attr]
+        right, predicted = map(int, re.search(r"right: (\d+) of (\d+)$", counts).groups())  # type: ignore[union-attr]
         answers = re.findall(r"\{(\S+) -> (\S+)\}", text)
         assert len(answers) == predicted
         assert sum(label == said for label, said in answers) == right

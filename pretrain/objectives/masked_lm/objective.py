@@ -168,7 +168,7 @@ class MaskedLanguageModelling:
             pieces.append(piece)
         task = self.header.pair_task.replace("_", "-")
         pair = f", {task} label {shown['label'][row]}" if "label" in shown else ""
-        heading = f"{tokens} tokens, {len(slots)} predicted ({len(slots) / max(1, tokens):.1%}){pair}"
+        heading = f"{tokens} tokens, {len(slots)} predicted {{label}} ({len(slots) / max(1, tokens):.1%}){pair}"
         return SpeltRow(heading, " ".join(pieces), "" if predictions is None else f"{right} of {len(slots)}", tokens)
 
     def _encode(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None) -> jax.Array:
