@@ -164,9 +164,10 @@ class TrainingRecipe:
     max_rejected_updates: int = number(10, AT_LEAST_ZERO, free=True)
     """Updates whose loss or gradient is not finite are left out; more than these, over all starts of the run, stop it."""
     spikes: SpikeGuard = field(default_factory=SpikeGuard, metadata=FREE)
-    start_from: str | None = None
+    start_from: tuple[str, ...] = ()
     """A Hugging Face folder of the model's family, or a run (folder or URL), whose parameters a new run begins with; steps and
-    optimizer begin at 0."""
+    optimizer begin at 0. Sizes that the recipe leaves as the model's class has them are those of the folder. Where the objective
+    trains several models, one for each; one that is not given is beside the first, where an export has it."""
     phases: tuple[Phase, ...] = ()
     """Row lengths in turn; empty means all steps on rows of data.examples.length."""
     seed: int = number(0, UINT32)

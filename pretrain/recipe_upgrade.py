@@ -1,6 +1,6 @@
 """Training recipes that older code wrote down, as today's code writes them.
 
-Format 1: `masking` beside `model`. Format 2: `objective`, which holds it.
+Format 1: `masking` beside `model`. Format 2: `objective`, which holds it. Format 3: `start_from` names several places.
 
 A field that came later needs no line here where its default is what the older code did: what a written recipe lacks takes the
 default. A field that moves, or whose default changes, gets its line and a new number.
@@ -12,7 +12,7 @@ from typing import Any
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 
-RECIPE_FORMAT = 2
+RECIPE_FORMAT = 3
 
 
 def plain_recipe(recipe: Any) -> dict[str, Any]:
@@ -37,6 +37,8 @@ def upgraded(value: dict[str, Any]) -> dict[str, Any]:
             ) from None
     if found.get("format", 1) == 1 and "masking" in found:
         found["objective"] = {"kind": "MaskedLM", "masking": found.pop("masking")}
+    if found.get("format", 1) <= 2 and not isinstance(found.get("start_from", ()), list | tuple):
+        found["start_from"] = [found["start_from"]] if found["start_from"] else []
     if found.get("format", 1) <= RECIPE_FORMAT:
         found.pop("format", None)
     return found

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,8 +16,8 @@ from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.checkpoints.facts import exported_models, models_of
 from pretrain.checkpoints.provenance import UNKNOWN, licences, trained_token_types
 from pretrain.checkpoints.restore import restore_params
-from pretrain.checkpoints.verify import facts_of, fault, list_steps, newest_valid, step_folder
-from pretrain.hugging_face.folder import licences_of, read_configuration, read_model
+from pretrain.checkpoints.verify import Facts, facts_of, fault, list_steps, newest_valid, step_folder
+from pretrain.hugging_face.folder import licences_of, read_config, read_configuration, read_model
 from pretrain.hugging_face.weights import (
     from_hugging_face,
     to_hugging_face,
@@ -42,6 +43,7 @@ class Subject:
     - `tokenizer`: in whose text [MASK] is meant as such.
     - `origin`: the place, for people.
     - `licences`: of all that it was made from; `token_types`: rows of that table that training has used, None where unknown.
+    - `unknown_heads`: tensors of its folder that are of heads which its family does not have here.
     """
 
     family: Family
@@ -52,6 +54,7 @@ class Subject:
     origin: str
     licences: tuple[str, ...] = (UNKNOWN,)
     token_types: int | None = None
+    unknown_heads: tuple[str, ...] = ()
 
     @property
     def rules(self) -> Rules:
@@ -87,6 +90,11 @@ class Subject:
         return np.asarray(found)
 
 
+def is_run(place: str | Path) -> bool:
+    """Whether a place is a run, by its URL or as a folder; else it should be a Hugging Face folder."""
+    return is_url(str(place)) or (Path(place) / "checkpoints").is_dir()
+
+
 def load_subject(place: str | Path, *, step: int | None = None, part: str = "", called: str = "") -> Subject:
     """The model that lies at a place.
 
@@ -98,11 +106,9 @@ def load_subject(place: str | Path, *, step: int | None = None, part: str = "", 
     Raises InputError where nothing can be read there, WorkError where it is damaged.
     """
     called = called or str(place)
-    if is_url(str(place)):
-        return subject_of_run(fetch_run(str(place), step), step, part, called)
+    if is_run(place):
+        return subject_of_run(_run_at(place, step), step, part, called)
     folder = Path(place)
-    if (folder / "checkpoints").is_dir():
-        return subject_of_run(RunFolder(folder), step, part, called)
     configuration = read_configuration(folder, called)
     family = family_of_hugging_face(configuration, called)
     stored = read_model(folder, family, configuration, called)
@@ -113,27 +119,58 @@ def load_subject(place: str | Path, *, step: int | None = None, part: str = "", 
         raise InputError(
             f"{folder}: the tokenizer has {tokenizer.size} rows, config.json says {stored.config.vocab_size}; export again"
         )
-    used = token_types_used(stored.tensors, family.rules(stored.config, stored.heads))
     return Subject(
-        family, stored.config, stored.heads, stored.tensors, tokenizer, called, licences_of(folder), token_types=used
+        family,
+        stored.config,
+        stored.heads,
+        stored.tensors,
+        tokenizer,
+        called,
+        licences_of(folder),
+        token_types=token_types_used(stored.tensors, family.rules(stored.config, stored.heads)),
+        unknown_heads=stored.unknown_heads,
     )
+
+
+def config_at(place: str | Path, *, called: str = "") -> ModelConfig:
+    """The config of the model that lies at a place, of a run that of the model in `export/`; as for `load_subject`."""
+    called = called or str(place)
+    if is_run(place):
+        run = _run_at(place, None)
+        facts = _facts_of(run, find_step(run, None, called))
+        return _config_of(models_of(facts, run)[exported_models(facts)[""]])
+    configuration = read_configuration(Path(place), called)
+    return read_config(Path(place), family_of_hugging_face(configuration, called), configuration, called)
+
+
+def parts_at(place: str | Path, *, called: str = "") -> tuple[str, ...]:
+    """The names of the models that a run has; none where a Hugging Face folder should be."""
+    if not is_run(place):
+        return ()
+    run = _run_at(place, None)
+    return tuple(models_of(_facts_of(run, find_step(run, None, called or str(place))), run))
+
+
+def size_fields(config: ModelConfig) -> tuple[str, ...]:
+    """The fields of a config that must be equal where one model starts from another, and the field that counts positions."""
+    counted = [found[0] for found in (config.token_types(), config.longest_row()) if found]
+    return tuple(dict.fromkeys([*family_of(config).must_match, *counted]))
 
 
 def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", called: str = "") -> Subject:
     """The model of a run's checkpoint, as an export holds it; arguments and errors as for `load_subject`."""
     step = find_step(run, step, called or str(run.path))
-    checkpoint = step_folder(run.checkpoints, step)
-    facts = facts_of(checkpoint)
-    training_recipe_from_plain(facts["recipe"])  # whose modules are imported, so that their families are known
+    facts = _facts_of(run, step)
     models = models_of(facts, run)
     if part and part not in models:
         raise InputError(f"{called or run.path}: has no model {part}; its models are {', '.join(models)}")
-    described = models[part or exported_models(facts)[""]]
-    config: ModelConfig = from_plain(described["config"], config_classes())
+    part = part or exported_models(facts)[""]
+    described = models[part]
+    config = _config_of(described)
     family, heads = family_of(config), frozenset(described["heads"])
     size = described["config"]["vocab_size"]
-    params = part_of(restore_params(checkpoint), described)
-    rules, used = family.rules(config, heads), trained_token_types(facts, run)
+    params = part_of(restore_params(step_folder(run.checkpoints, step)), described)
+    rules, used = family.rules(config, heads), trained_token_types(facts, run, part)
     tensors = to_hugging_face(params, rules, size)
     if used is not None:
         tensors = with_unused_token_types(tensors, rules, used)
@@ -141,6 +178,21 @@ def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", call
     tokenizer.backend.encode_special_tokens = False
     config, origin = with_vocabulary(config, size), called or str(run.path)
     return Subject(family, config, heads, tensors, tokenizer, origin, licences(facts, run), used)
+
+
+def _run_at(place: str | Path, step: int | None) -> RunFolder:
+    return fetch_run(str(place), step) if is_url(str(place)) else RunFolder(Path(place))
+
+
+def _facts_of(run: RunFolder, step: int) -> Facts:
+    facts = facts_of(step_folder(run.checkpoints, step))
+    training_recipe_from_plain(facts["recipe"])  # whose modules are imported, so that their families are known
+    return facts
+
+
+def _config_of(described: Mapping[str, Any]) -> ModelConfig:
+    config: ModelConfig = from_plain(described["config"], config_classes())
+    return config
 
 
 def find_step(run: RunFolder, step: int | None, called: str = "") -> int:

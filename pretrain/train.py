@@ -44,7 +44,8 @@ from pretrain.optimization.step import CompiledSteps, State
 from pretrain.recipe import TrainingRecipe
 from pretrain.recipe_checks import check, check_sizes
 from pretrain.recipe_upgrade import plain_recipe
-from pretrain.start import starting_parameters
+from pretrain.start.parameters import starting_parameters
+from pretrain.start.places import with_sizes_of_run, with_sizes_of_start
 
 log = logging.getLogger(__name__)
 
@@ -87,15 +88,16 @@ def _train(
     began = time.perf_counter()
     if mesh.devices.flat[0].platform == "cpu":
         keep_freed_memory()
+    checkpoints = CheckpointStore(
+        run_folder.checkpoints, recipe.checkpoints.keep, recipe.checkpoints.milestone_every_steps
+    )
+    found = checkpoints.newest_valid()
+    recipe = with_sizes_of_run(recipe, found[1]) if found else with_sizes_of_start(recipe)
     stop = check_sizes(recipe, mesh)
     phases = Phases(run_folder.examples, recipe, batch_sharding(mesh))
     job = make_job(recipe, [phase.header for phase in phases.all])
     refuse_other_tokenizer(run_folder.vocabulary, phases.all[-1].header.tokenizer_sha256)
     recipe, schedule = job.recipe, learning_rate(job.recipe)
-    checkpoints = CheckpointStore(
-        run_folder.checkpoints, recipe.checkpoints.keep, recipe.checkpoints.milestone_every_steps
-    )
-    found = checkpoints.newest_valid()
     start, saved = (found[0], {**NOTHING, **found[1]}) if found else (0, NOTHING)
     if found:
         refuse_other_run(saved, recipe, phases.fingerprint)
@@ -191,12 +193,12 @@ def _train(
 
 def _first_state(run_folder: RunFolder, job: Job, steps: CompiledSteps, goodput: Goodput) -> tuple[State, Facts | None]:
     """The state at step 0, with the parameters that the recipe starts from, and what is known of these."""
-    with goodput.spent_on("compile"):
-        state = steps.init()
     if not job.recipe.start_from:
-        return state, None
+        with goodput.spent_on("compile"):
+            return steps.init(), None
     params, facts = starting_parameters(job.recipe.start_from, job.phases[0], Tokenizer(run_folder.vocabulary))
-    return {**state, "params": placed(params, steps.abstract_state["params"])}, facts
+    with goodput.spent_on("compile"):
+        return steps.init_from(placed(params, steps.abstract_state["params"])), facts
 
 
 def _log_start(

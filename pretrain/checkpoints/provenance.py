@@ -20,21 +20,24 @@ def prepared(facts: Facts, run: RunFolder) -> dict[str, Any]:
     return found if trained <= {records.get("fingerprint") for records in published} else {}
 
 
-def started_from(facts: Facts) -> dict[str, Any] | None:
+def started_from(facts: Facts, part: str = "") -> dict[str, Any] | None:
     """What `pretrain.start` said of the model that a run began with; None where it began with drawn parameters.
 
-    Checkpoints of older code tell nothing but the recipe's `start_from`: then only `place` is there.
+    - `part`: of an objective with several models; empty, and any that it says nothing of by name, means the first.
+
+    Checkpoints of older code tell nothing but the recipe's `start_from`, which was one place: then only `place` is there.
     """
     place = facts["recipe"].get("start_from")
     told: dict[str, Any] | None = facts.get("started_from", {"place": place} if place else None)
-    return told
+    return told and told.get("others", {}).get(part, told)
 
 
 def licences(facts: Facts, run: RunFolder) -> tuple[str, ...]:
     """The licences of all that a checkpoint was made from, each once: the corpora's and those of the model it began with."""
     found = [source["licence"] for source in prepared(facts, run).get("recipe", {}).get("sources", [])] or [UNKNOWN]
     if start := started_from(facts):
-        found += start.get("licences", [UNKNOWN])
+        for model in (start, *start.get("others", {}).values()):
+            found += model.get("licences", [UNKNOWN])
     return tuple(dict.fromkeys(found))
 
 
@@ -47,9 +50,12 @@ def own_token_types(facts: Facts, run: RunFolder) -> int:
     return 2 if pairs else 1
 
 
-def trained_token_types(facts: Facts, run: RunFolder) -> int | None:
-    """The rows of the token type table that training has used, here or in the model it began with; None where unknown."""
-    start, own = started_from(facts), own_token_types(facts, run)
+def trained_token_types(facts: Facts, run: RunFolder, part: str = "") -> int | None:
+    """The rows of the token type table that training has used, here or in the model it began with; None where unknown.
+
+    - `part`: as for `started_from`.
+    """
+    start, own = started_from(facts, part), own_token_types(facts, run)
     if start is None:
         return own
     return max(own, start["token_types"]) if "token_types" in start else None

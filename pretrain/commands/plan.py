@@ -40,7 +40,8 @@ def run(arguments: list[str]) -> None:
     )
     from data_pipeline.contract.records import read_header
     from pretrain.planning.plan import planned_header, print_plan
+    from pretrain.start.places import with_sizes_of_start
 
     examples = existing_run_folder(command.run_dir).examples if command.run_dir else None
     header = read_header(examples) if examples else planned_header(load_recipe(command.recipe, "data", object)[1])
-    print_plan(name, command.training, header, command.on, machine, command.mfu, examples)
+    print_plan(name, with_sizes_of_start(command.training), header, command.on, machine, command.mfu, examples)

@@ -68,7 +68,10 @@ def export(folder: RunFolder, step: int | None, to: Path) -> int:
     subjects = {below: subject_of_run(folder, step, part) for below, part in models.items()}
     with new_folder(to) as fresh:
         with machine_errors_at(to):
-            facts = {below: _write(fresh / below, folder, saved, subject) for below, subject in subjects.items()}
+            facts = {
+                below: _write(fresh / below, folder, saved, subject, models[below])
+                for below, subject in subjects.items()
+            }
         for below in models:
             _refuse_other_card(folder, to, fresh, f"{below}/{CARD}".lstrip("/"))
         texts = _proof_texts(folder, header, subjects[""].tokenizer)
@@ -143,8 +146,8 @@ def _checkpoint_hash(folder: RunFolder, step: int) -> str:
     return sha256_of_file(step_folder(folder.checkpoints, step) / MANIFEST)
 
 
-def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject) -> dict[str, Any]:
-    """Writes one model's folder and returns what its card says of it."""
+def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part: str) -> dict[str, Any]:
+    """Writes the folder of one model, that of a part, and returns what its card says of it."""
     fresh.mkdir(exist_ok=True)
     header, data = header_of(saved, folder), prepared(saved, folder)
     configuration = subject.family.config_to_json(subject.config, subject.vocab_size, header.special_ids, subject.heads)
@@ -161,7 +164,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject) -> di
         "family": subject.family.title,
         "sizes": subject.config.in_words(),
         "licences": subject.licences,
-        "started_from": started_from(saved),
+        "started_from": started_from(saved, part),
         "token_types": (subject.config.token_types() or ("", 1))[1],
         "token_types_trained": (own_token_types(saved, folder), subject.token_types),
         "word_unit": header.word_unit,

@@ -12,13 +12,23 @@ from safetensors.numpy import load_file, save
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json, write_json
-from pretrain.hugging_face.weights import refuse_surplus, tensor_names
+from pretrain.hugging_face.weights import refuse_unknown_encoder, surplus_tensors, tensor_names
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Family
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+SHARDS = f"{WEIGHTS}.index.json"
+"""Where weights are in several files: `weight_map`, the file of each tensor."""
+CONVERT = (
+    "import glob, torch; from safetensors.torch import save_file; "
+    "save_file({{name: tensor.clone().contiguous() for file in glob.glob('{folder}/pytorch_model*.bin') "
+    "for name, tensor in torch.load(file, map_location='cpu', weights_only=True).items()}}, "
+    "'{folder}/model.safetensors', {{'format': 'pt'}})"
+)
+"""What python runs to make a file of safetensors out of torch's own: the same tensors, those of heads among them. With
+transformers' classes it would need to be that of the folder, or there would be heads that were drawn."""
 
 
 class Stored(NamedTuple):
@@ -26,11 +36,13 @@ class Stored(NamedTuple):
 
     - `config`: with the size of the vocabulary; `heads`: those whose tensors are all there.
     - `tensors`: by the names of today's transformers, whatever the folder's age.
+    - `unknown_heads`: names of tensors that are there, and of heads which the family does not have here.
     """
 
     config: ModelConfig
     heads: frozenset[str]
     tensors: dict[str, np.ndarray]
+    unknown_heads: tuple[str, ...]
 
 
 def read_configuration(folder: Path, called: str) -> dict[str, Any]:
@@ -48,12 +60,10 @@ def read_configuration(folder: Path, called: str) -> dict[str, Any]:
     return configuration
 
 
-def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], called: str) -> Stored:
-    """Reads the weights of a folder, and its config as that of a family.
+def read_config(folder: Path, family: Family, configuration: Mapping[str, Any], called: str) -> ModelConfig:
+    """The config of a folder as that of a family; arguments as for `read_model`.
 
-    - `configuration`, `called`: of and as for `read_configuration`.
-
-    Raises InputError where a file is missing or damaged, has other tensors, or the family does not compute such a model.
+    Raises InputError where config.json is damaged, or the family does not compute such a model.
     """
     try:
         config = family.config_from_json(configuration)
@@ -63,24 +73,58 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
         raise InputError(f"{folder / CONFIG}: not the config of a {family.title} ({error}); export again") from None
     if config.vocab_size is None:
         raise InputError(f"{folder / CONFIG}: says no vocab_size; export again")
-    if not (folder / WEIGHTS).is_file():
-        raise InputError(
-            f"{called}: holds no {WEIGHTS}; load it with transformers and call save_pretrained to write one"
-        )
-    try:
-        tensors = family.current_names(load_file(folder / WEIGHTS))
-    except SafetensorError as error:
-        raise InputError(f"{folder / WEIGHTS}: damaged ({error}); fetch or export it again") from None
+    return config
+
+
+def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], called: str) -> Stored:
+    """Reads the weights of a folder, and its config as that of a family.
+
+    - `configuration`, `called`: of and as for `read_configuration`.
+
+    Raises InputError where a file is missing or damaged, the encoder has tensors that the family does not know, or the family does
+    not compute such a model.
+    """
+    config = read_config(folder, family, configuration, called)
+    tensors = family.current_names(_read_tensors(folder, called))
     shapes, rules = _widest(family, config)
-    refuse_surplus(tensors, tensor_names(shapes, rules, copies=True), family.not_parameters, called)
-    needed = tensor_names(shapes, rules, copies=False)
+    surplus = surplus_tensors(tensors, tensor_names(shapes, rules, copies=True), family.not_parameters)
     bare = family.rules(config, frozenset())
+    refuse_unknown_encoder(surplus, bare, family.heads_in_body, called)
+    needed = tensor_names(shapes, rules, copies=False)
     heads = set()
     for head in family.heads:
         own = set(family.rules(config, frozenset({head}))).difference(bare)
         if all(name in tensors for name, rule in needed.items() if rule in own):
             heads.add(head)
-    return Stored(config, frozenset(heads), tensors)
+    known = {name: tensor for name, tensor in tensors.items() if name not in surplus}
+    return Stored(config, frozenset(heads), known, tuple(surplus))
+
+
+def _read_tensors(folder: Path, called: str) -> dict[str, np.ndarray]:
+    """The tensors of a folder, as its files name them."""
+    files = [WEIGHTS]
+    if not (folder / WEIGHTS).is_file():
+        index = read_json(folder / SHARDS)
+        if index is None:
+            raise InputError(f"{called}: {_how_to_get_weights(folder)}")
+        files = sorted(set(index.get("weight_map", {}).values()))
+        if not files or (lacking := [name for name in files if not (folder / name).is_file()]):
+            what = f"{lacking[0]}, which {SHARDS} names" if files else f"a weight_map in {SHARDS}"
+            raise InputError(f"{called}: holds no {what}; fetch the folder again")
+    tensors: dict[str, np.ndarray] = {}
+    for name in files:
+        try:
+            tensors |= load_file(folder / name)
+        except SafetensorError as error:
+            raise InputError(f"{folder / name}: damaged ({error}); fetch or export it again") from None
+    return tensors
+
+
+def _how_to_get_weights(folder: Path) -> str:
+    if any(folder.glob("pytorch_model*.bin")):
+        code = CONVERT.format(folder=folder)
+        return f'holds no {WEIGHTS} but pytorch_model.bin; convert it (with torch installed): python -c "{code}"'
+    return f"holds no {WEIGHTS}; load it with transformers and call save_pretrained to write one"
 
 
 def licences_of(folder: Path) -> tuple[str, ...]:

@@ -107,16 +107,32 @@ def _rows_used(table: np.ndarray) -> int:
     return 1 + int(others[-1]) if len(others) else 1
 
 
-def refuse_surplus(tensors: Iterable[str], known: Container[str], not_parameters: tuple[str, ...], called: str) -> None:
-    """Raises InputError where a file has tensors that a model has not.
+def surplus_tensors(tensors: Iterable[str], known: Container[str], not_parameters: tuple[str, ...]) -> list[str]:
+    """The names of a file's tensors that a family does not have, sorted.
 
-    - `tensors`: the names that are there; `known`: those that the model knows.
+    - `tensors`: the names that are there; `known`: those that a model of the family with all its heads has.
     - `not_parameters`: `Family.not_parameters`.
+    """
+    return sorted(name for name in tensors if name not in known and not name.startswith(not_parameters))
+
+
+def refuse_unknown_encoder(surplus: Iterable[str], bare: Rules, heads_in_body: tuple[str, ...], called: str) -> None:
+    """Raises InputError where the encoder of a file has tensors that the family does not compute with; those of heads may be left.
+
+    - `surplus`: of `surplus_tensors`.
+    - `bare`: the family's rules without heads. What is in the same module as all of their names ("bert.") is of the encoder; where
+      they are in several, everything is.
+    - `heads_in_body`: `Family.heads_in_body`.
     - `called`: what the error calls the file.
     """
-    surplus = sorted(name for name in tensors if name not in known and not name.startswith(not_parameters))
-    if surplus:
-        raise InputError(f"{called}: has {len(surplus)} tensors that this model has not, the first is {surplus[0]}")
+    modules = {rule.hugging_face.partition(".")[0] for rule in bare if rule.hugging_face}
+    body = f"{modules.pop()}." if len(modules) == 1 else ""
+    heads = tuple(body + name for name in heads_in_body)
+    if unknown := [name for name in surplus if name.startswith(body) and not name.startswith(heads)]:
+        raise InputError(
+            f"{called}: its encoder has {len(unknown)} tensors that this family does not compute with, the first is {unknown[0]}; "
+            "it is a model of another kind"
+        )
 
 
 def flatten(params: Parameters) -> Iterator[tuple[str, Any]]:

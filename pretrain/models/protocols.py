@@ -117,6 +117,8 @@ class Family:
       empty where the family has no generators.
     - `template`: what an export's tokenizer makes of a text: `text` and roles of `SpecialIds`; empty leaves the tokenizer's own.
     - `generation_config`: ids of the specials -> content of generation_config.json; None where the family writes no text.
+    - `heads_in_body`: beginnings of tensor names, behind the module that has the encoder ("bert."), which are of a head all the same:
+      a start leaves them behind where no head here has them.
     """
 
     name: str
@@ -136,3 +138,4 @@ class Family:
     shared_with_generator: str = ""
     template: tuple[str, ...] = ()
     generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None
+    heads_in_body: tuple[str, ...] = ("pooler.",)

@@ -28,12 +28,23 @@ class Parts:
         if self._lone:
             (model,) = self.models.values()
             return model.init(key)
-        whole = {}
-        for place, (part, model) in enumerate(self.models.items()):
-            whole[part] = model.init(jax.random.fold_in(key, place))
-            for path in self.shares.get(part, ()):
-                _remove(whole[part], path)
-        return whole
+        return self.whole(
+            {
+                part: model.init(jax.random.fold_in(key, place))
+                for place, (part, model) in enumerate(self.models.items())
+            }
+        )
+
+    def whole(self, of_parts: Mapping[str, Parameters]) -> Parameters:
+        """The whole tree out of the parameters of each part; what a part only shares is left to the part that owns it."""
+        if self._lone:
+            (params,) = of_parts.values()
+            return params
+        found = {part: _copied(params) for part, params in of_parts.items()}
+        for part, paths in self.shares.items():
+            for path in paths:
+                _remove(found[part], path)
+        return found
 
     def rules(self) -> Rules:
         """The table of all parameters."""

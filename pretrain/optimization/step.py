@@ -32,23 +32,27 @@ UNGUARDED = SpikeGuard()
 class CompiledSteps(NamedTuple):
     """The functions that a run calls, jitted for one mesh, and the shape and sharding of its state.
 
-    - `init`: () -> state at step 0.
+    - `init`: () -> state at step 0; `init_from`: (parameters) -> the same with these, which are donated.
     - `train`: jitted (state, batch) -> (state, metrics); the state given is donated.
     - `evaluate`: (params, batch) -> sums.
     - `abstract_state`: a tree of jax.ShapeDtypeStruct with shardings.
     """
 
     init: Callable[[], State]
+    init_from: Callable[[Parameters], State]
     train: jax.stages.Wrapped
     evaluate: Callable[[Parameters, Batch], Sums]
     abstract_state: State
 
 
 def initial_state(
-    objective: Objective, optimizer: optax.GradientTransformation, guard: SpikeGuard = UNGUARDED
+    objective: Objective,
+    optimizer: optax.GradientTransformation,
+    guard: SpikeGuard = UNGUARDED,
+    params: Parameters | None = None,
 ) -> State:
-    """The state at step 0."""
-    params = objective.init()
+    """The state at step 0, with these parameters or with drawn ones."""
+    params = objective.init() if params is None else params
     state = {"params": params, "optimizer": optimizer.init(params), "step": jnp.zeros((), jnp.int32)}
     return state if guard.action == "none" else {**state, SPIKES: first_mean()}
 
@@ -155,6 +159,9 @@ def make_steps(objective: Objective, recipe: TrainingRecipe, mesh: jax.sharding.
     def init() -> State:
         return initial_state(objective, optimizer, recipe.spikes)
 
+    def init_from(params: Parameters) -> State:
+        return initial_state(objective, optimizer, recipe.spikes, params)
+
     def train(state: State, batch: Batch) -> tuple[State, Metrics]:
         return train_step(
             state,
@@ -178,6 +185,7 @@ def make_steps(objective: Objective, recipe: TrainingRecipe, mesh: jax.sharding.
     rows, everywhere = batch_sharding(mesh), replicated(mesh)
     return CompiledSteps(
         init=jax.jit(init, out_shardings=placed),
+        init_from=jax.jit(init_from, out_shardings=placed, donate_argnums=0),
         train=jax.jit(
             train,
             in_shardings=(placed, rows),

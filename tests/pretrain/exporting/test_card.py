@@ -162,7 +162,7 @@ def test_a_run_that_continues_another_model_names_it_and_counts_its_licence_in(
     export(trained, None, start)
     (start / "README.md").write_text("---\nlanguage: ko\n" + (f"license: {base}\n" if base else "") + "---\n# Theirs\n")
     run = new_run()
-    train(run, "tiny", changed(tiny, start_from=str(start), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
+    train(run, "tiny", changed(tiny, start_from=(str(start),), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
     prepared(run, changed(DATA, sources=tuple(Source("text", "a", licence=each) for each in corpora)))
     card = card_of(run)
     assert "Continued from `their-bert` with whole-word masking" in card
@@ -179,7 +179,7 @@ def test_a_copy_from_the_hub_is_the_base_model_by_its_id(
     start = tmp_path / "hub" / "models--klue--bert-base" / "snapshots" / "0123abc"
     export(trained, None, start)
     run = new_run()
-    train(run, "tiny", changed(tiny, start_from=str(start), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
+    train(run, "tiny", changed(tiny, start_from=(str(start),), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
     card = card_of(run)
     assert metadata(card)["base_model"] == "klue/bert-base"
     assert "Continued from `klue/bert-base`" in card
@@ -194,7 +194,7 @@ def test_a_start_from_a_run_has_the_licences_of_its_text_and_of_its_own_start(
         train(
             later,
             "tiny",
-            changed(tiny, start_from=str(start.path), max_steps=3, stop_at_step=1, evaluation={"rows": 0}),
+            changed(tiny, start_from=(str(start.path),), max_steps=3, stop_at_step=1, evaluation={"rows": 0}),
         )
         prepared(later, changed(DATA, sources=(Source("text", "a", licence=licence),)))
     assert licences(facts_of(step_folder(third.checkpoints, 1)), third) == ("agreement", "MIT", "CC0")

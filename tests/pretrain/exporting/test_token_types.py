@@ -78,7 +78,7 @@ def test_a_start_that_never_trained_type_1_does_not_make_it_a_trained_one(
     train(first, "tiny", short(tiny))
     export(first, None, first.export)
     start = first.path if place == "run" else first.export
-    train(second, "tiny", short(tiny, start_from=str(start)))
+    train(second, "tiny", short(tiny, start_from=(str(start),)))
     trained, table, card = exported(second)
     assert not np.array_equal(trained[1], trained[0]), "row 0 was trained on, row 1 was not"
     np.testing.assert_array_equal(table, trained[[0, 0]])
@@ -95,13 +95,13 @@ def test_a_type_that_the_start_had_trained_on_pairs_stays(
     tensors = load_file(first.export / "model.safetensors")
     kept = {name: tensor for name, tensor in tensors.items() if "pooler" not in name and "relationship" not in name}
     save_file(kept, first.export / "model.safetensors")
-    recipe = short(tiny, start_from=str(first.export))
+    recipe = short(tiny, start_from=(str(first.export),))
     train(second, "tiny", changed(recipe, stop_at_step=1))
     train(second, "tiny", recipe)  # resumed: what was brought is known to every checkpoint
     trained, table, card = exported(second)
     np.testing.assert_array_equal(table, trained)
     assert "was not trained here: its row is that of `first/export`" in card
-    train(third, "tiny", short(tiny, start_from=str(second.path)))
+    train(third, "tiny", short(tiny, start_from=(str(second.path),)))
     trained, table, _ = exported(third)
     np.testing.assert_array_equal(table, trained, err_msg="a start from that start")
 
@@ -111,9 +111,10 @@ def test_a_checkpoint_that_does_not_say_what_its_start_had_trained_is_exported_a
 ) -> None:
     first, second = new_run("first"), new_run("second")
     train(first, "tiny", short(tiny))
-    train(second, "tiny", short(tiny, start_from=str(first.path)))
+    train(second, "tiny", short(tiny, start_from=(str(first.path),)))
     of_older_code = {**facts_of(step_folder(second.checkpoints, 2))}
     del of_older_code["started_from"]
+    of_older_code["recipe"] = {**of_older_code["recipe"], "format": 2, "start_from": str(first.path)}
     for module in ("export", "subject"):
         name = "pretrain.exporting.export" if module == "export" else "pretrain.subject"
         monkeypatch.setattr(f"{name}.facts_of", lambda _: of_older_code)

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from data_pipeline.contract.errors import InputError
-from pretrain.hugging_face.weights import from_hugging_face, refuse_surplus, tensor_names, to_hugging_face
+from pretrain.hugging_face.weights import (
+    from_hugging_face,
+    refuse_unknown_encoder,
+    surplus_tensors,
+    tensor_names,
+    to_hugging_face,
+)
 from pretrain.models.parameter_rules import ParameterRule, Rules
 
 VOCAB, PADDED, HIDDEN, INNER, LAYERS = 5, 8, 3, 4, 2
@@ -227,10 +233,27 @@ def test_a_missing_or_misshapen_tensor_is_named(name: str, tensor: np.ndarray | 
         from_hugging_face(tensors, shapes_of(params), FUSED, VOCAB)
 
 
-def test_a_surplus_tensor_is_named_unless_it_is_no_parameter() -> None:
-    refuse_surplus(["table", "position_ids"], {"table": 0}, ("position_ids",), "start_from here")
-    with pytest.raises(InputError, match=r"start_from here: has 2 tensors that this model has not, the first is 2\.qk"):
-        refuse_surplus(["table", "head", "2.qk"], {"table": 0}, (), "start_from here")
+def test_what_a_family_does_not_have_is_surplus_unless_it_is_no_parameter() -> None:
+    assert surplus_tensors(["table", "position_ids"], {"table": 0}, ("position_ids",)) == []
+    assert surplus_tensors(["table", "head", "2.qk"], {"table": 0}, ()) == ["2.qk", "head"]
+
+
+@pytest.mark.parametrize(
+    ("names", "unknown"),
+    [
+        (("deep.table", "deep.{layer}.qk"), ["deep.2.scale"]),
+        # Nothing that all names share: whatever is not known may be of the encoder.
+        (("table", "{layer}.qk"), ["deep.2.scale", "deep.pooler.weight", "head.weight"]),
+    ],
+)
+def test_unknown_tensors_of_the_encoder_are_refused_and_those_of_heads_are_not(
+    names: tuple[str, ...], unknown: list[str]
+) -> None:
+    rules = tuple(ParameterRule("x", "vector", hugging_face=name) for name in names)
+    surplus = ["deep.2.scale", "deep.pooler.weight", "head.weight"]
+    with pytest.raises(InputError, match=rf"start_from here: its encoder has {len(unknown)} tensors .*the first is deep\.2"):
+        refuse_unknown_encoder(surplus, rules, ("pooler.",), "start_from here")
+    refuse_unknown_encoder(sorted(set(surplus) - set(unknown)), rules, ("pooler.",), "start_from here")
 
 
 def test_a_parameter_without_a_rule_is_named() -> None:

@@ -64,7 +64,7 @@ def test_an_export_of_a_bucket_is_the_export_of_the_folder(
         assert subject.tensors.keys() == subjects[0].tensors.keys()
         assert all((tensor == subjects[0].tensors[name]).all() for name, tensor in subject.tensors.items())
     begun = new_run("begun")
-    train(begun, "tiny", changed(TINY, start_from=places[0], stop_at_step=1))
+    train(begun, "tiny", changed(TINY, start_from=(places[0],), stop_at_step=1))
     assert list_steps(begun.checkpoints) == [1]
 
 

@@ -1,0 +1,107 @@
+"""The parameters that a new run begins with: those of trained models, row by row of the vocabulary."""
+
+import logging
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.checkpoints.verify import Facts
+from pretrain.hugging_face.folder import hub_id_of
+from pretrain.hugging_face.weights import from_hugging_face, tensor_names, to_hugging_face
+from pretrain.models.config import ModelConfig
+from pretrain.models.core.layers import Parameters
+from pretrain.models.protocols import Model
+from pretrain.objectives.protocols import Objective
+from pretrain.start.places import starts_of
+from pretrain.start.vocabulary import row_origins
+from pretrain.subject import Subject, size_fields
+
+log = logging.getLogger(__name__)
+
+
+class Start(NamedTuple):
+    """What a run begins with.
+
+    - `params`: in the shape of the objective's own, on the host.
+    - `facts`: what every checkpoint of the run keeps of it, JSON-ready: `place`, `hub_id` (empty where the place does not tell),
+      `licences` and `token_types` (rows of that table that its training has used) of the model that the first part began with,
+      `sizes` (fields of the recipe's model that had to be its), and `others`: the first four of each further part.
+    """
+
+    params: Parameters
+    facts: Facts
+
+
+def starting_parameters(places: tuple[str, ...], objective: Objective, tokenizer: Tokenizer) -> Start:
+    """The parameters of trained models for an objective, and what is known of them.
+
+    - `places`: as for `pretrain.start.places.starts_of`.
+    - `tokenizer`: the run's. Rows go to the same pieces, the others begin as `pretrain.start.vocabulary.row_origins` says.
+
+    What a model does not have (a head, rows of pieces that it cannot tell) is initialised as without a start; its heads that the
+    objective does not train are left behind. An array that parts share is that of the part that owns it.
+
+    Raises InputError where models and objective do not fit each other.
+    """
+    starts = starts_of(places, objective)
+    fresh = jax.device_get(jax.jit(objective.init)())
+    params, facts = {}, {}
+    for part, model in objective.parts.models.items():
+        place, subject = starts.pop(part)  # not kept: as large as the model
+        params[part] = _started(place, subject, model, objective.parts.of(fresh, part), tokenizer)
+        facts[part] = {
+            "place": place,
+            "hub_id": hub_id_of(place),
+            "licences": list(subject.licences),
+            "token_types": subject.token_types,
+        }
+    first, *others = objective.parts.models
+    config = objective.parts.models[first].config
+    sizes = {name: getattr(config, name) for name in size_fields(config)}
+    further = {"others": {part: facts[part] for part in others}} if others else {}
+    return Start(objective.parts.whole(params), {**facts[first], "sizes": sizes, **further})
+
+
+def _started(place: str, subject: Subject, model: Model, fresh: Parameters, tokenizer: Tokenizer) -> Parameters:
+    """The parameters of one part."""
+    rules = subject.family.rules(model.config, model.heads)
+    drawn, names = to_hugging_face(fresh, rules, model.vocab_size), tensor_names(fresh, rules, copies=False)
+    own = {name: drawn[name].copy() for name in names}  # what comes from a device cannot be written to
+    given, origins = subject.tensors, row_origins(subject.tokenizer, tokenizer)
+    for name in own.keys() & given.keys():
+        tensor, rows, axis = np.asarray(given[name], np.float32), names[name].rows, -1 if names[name].transposed else 0
+        if rows == "vocabulary":
+            origins.fill(np.moveaxis(own[name], axis, 0), np.moveaxis(tensor, axis, 0))
+            continue
+        if rows == "positions":
+            tensor = _position_rows(own[name], tensor, model.config, subject.config)
+        if tensor.shape != own[name].shape:
+            shapes = f"{list(tensor.shape)}, the model's is {list(own[name].shape)}"
+            raise InputError(f"start_from {place}: its {name} is {shapes}; is config.json of another model?")
+        own[name] = tensor
+    log.info("starting from %s: rows of the vocabulary: %s", place, origins.in_words())
+    for what, tensors in (
+        ("not there, so initialised randomly", own.keys() - given.keys()),
+        ("left behind, because this run does not train them", {*given, *subject.unknown_heads} - drawn.keys()),
+    ):
+        if tensors:
+            log.info("starting from %s: %s: %s", place, what, ", ".join(_modules(tensors)))
+    return from_hugging_face(own, fresh, rules, model.vocab_size)
+
+
+def _position_rows(own: np.ndarray, given: np.ndarray, ours: ModelConfig, theirs: ModelConfig) -> np.ndarray:
+    """A position table with as many positions as `own`; either may have other rows before the first position."""
+    before, theirs_before = (
+        len(table) - (config.longest_row() or ("", len(table)))[1] for table, config in ((own, ours), (given, theirs))
+    )
+    first = given[:before] if before == theirs_before else own[:before]
+    return np.concatenate([first, given[theirs_before:][: len(own) - before]])
+
+
+def _modules(tensors: Iterable[str]) -> list[str]:
+    """The names without what is last in them (weight, bias), each once."""
+    return sorted({name.rpartition(".")[0] or name for name in tensors})
