@@ -87,7 +87,8 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
     config = read_config(folder, family, configuration, called)
     tensors = family.current_names(_read_tensors(folder, called))
     shapes, rules = _widest(family, config)
-    surplus = surplus_tensors(tensors, tensor_names(shapes, rules, copies=True), family.not_parameters)
+    known = tensor_names(shapes, rules, copies=True)
+    surplus = surplus_tensors(tensors, known, family.not_parameters)
     bare = family.rules(config, frozenset())
     refuse_unknown_encoder(surplus, bare, family.heads_in_body, called)
     needed = tensor_names(shapes, rules, copies=False)
@@ -96,8 +97,12 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
         own = set(family.rules(config, frozenset({head}))).difference(bare)
         if all(name in tensors for name, rule in needed.items() if rule in own):
             heads.add(head)
-    known = {name: tensor for name, tensor in tensors.items() if name not in surplus}
-    return Stored(config, frozenset(heads), known, tuple(surplus))
+    if "vocabulary" in heads and configuration.get("tie_word_embeddings") is False:
+        raise InputError(
+            f"{called}: config.json says tie_word_embeddings false; here a {family.title} predicts words with its word table only"
+        )
+    read = {name: tensor for name, tensor in tensors.items() if name in known}
+    return Stored(config, frozenset(heads), read, tuple(surplus))
 
 
 def _read_tensors(folder: Path, called: str) -> dict[str, np.ndarray]:

@@ -251,7 +251,9 @@ def test_unknown_tensors_of_the_encoder_are_refused_and_those_of_heads_are_not(
 ) -> None:
     rules = tuple(ParameterRule("x", "vector", hugging_face=name) for name in names)
     surplus = ["deep.2.scale", "deep.pooler.weight", "head.weight"]
-    with pytest.raises(InputError, match=rf"start_from here: its encoder has {len(unknown)} tensors .*the first is deep\.2"):
+    with pytest.raises(
+        InputError, match=rf"start_from here: its encoder has {len(unknown)} tensors .*the first is deep\.2"
+    ):
         refuse_unknown_encoder(surplus, rules, ("pooler.",), "start_from here")
     refuse_unknown_encoder(sorted(set(surplus) - set(unknown)), rules, ("pooler.",), "start_from here")
 

@@ -90,8 +90,13 @@ def test_what_a_bare_encoder_lacks_is_as_without_a_start(
     np.testing.assert_array_equal(
         found["cls.predictions.transform.dense.weight"], fresh["cls.predictions.transform.dense.weight"]
     )
-    assert "rows of the vocabulary: 150 of 200 found there, 0 begin as the mean of their pieces there, 50 as drawn" in caplog.text
-    assert "not there, so initialised randomly: cls.predictions, cls.predictions.transform.LayerNorm, cls" in caplog.text
+    assert (
+        "rows of the vocabulary: 150 of 200 found there, 0 begin as the mean of their pieces there, 50 as drawn"
+        in caplog.text
+    )
+    assert (
+        "not there, so initialised randomly: cls.predictions, cls.predictions.transform.LayerNorm, cls" in caplog.text
+    )
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path, other: Path, objective: tuple[Objective, Path]) -> None:
