@@ -112,7 +112,8 @@ def _base_model(facts: Mapping[str, Any]) -> str:
 def place_name(base: Mapping[str, Any]) -> str:
     """What a card calls a place that a run started from: the hub's id, or the end of the path, which may name a person's folders."""
     path = PurePosixPath(base["place"])
-    return str(base.get("hub_id") or (f"{path.parent.name}/{path.name}" if path.name == "export" else path.name))
+    below = path.name in ("export", base.get("below"))
+    return str(base.get("hub_id") or (f"{path.parent.name}/{path.name}" if below else path.name))
 
 
 def _training(recipe: TrainingRecipe, saved: Mapping[str, Any], facts: Mapping[str, Any]) -> str:

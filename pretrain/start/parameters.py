@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import jax
@@ -27,9 +28,10 @@ class Start(NamedTuple):
     """What a run begins with.
 
     - `params`: in the shape of the objective's own, on the host.
-    - `facts`: what every checkpoint of the run keeps of it, JSON-ready: `place`, `hub_id` (empty where the place does not tell),
-      `licences` and `token_types` (rows of that table that its training has used) of the model that the first part began with,
-      `sizes` (fields of the recipe's model that had to be its), and `others`: the first four of each further part.
+    - `facts`: what every checkpoint of the run keeps of it, JSON-ready. Of the model that the first part began with `place`, `below`
+      (its folder there, where an export has the model below another), `hub_id` (empty where the place does not tell), `licences` and
+      `token_types` (rows of that table that its training has used); of the recipe's model `sizes`, the fields that had to be as
+      there; and `others`, the same of each further part but for sizes.
     """
 
     params: Parameters
@@ -48,6 +50,7 @@ def starting_parameters(places: tuple[str, ...], objective: Objective, tokenizer
     Raises InputError where models and objective do not fit each other.
     """
     starts = starts_of(places, objective)
+    folders = {part: folder for folder, part in objective.exports.items()}
     fresh = jax.device_get(jax.jit(objective.init)())
     params, facts = {}, {}
     for part, model in objective.parts.models.items():
@@ -55,6 +58,7 @@ def starting_parameters(places: tuple[str, ...], objective: Objective, tokenizer
         params[part] = _started(place, subject, model, objective.parts.of(fresh, part), tokenizer)
         facts[part] = {
             "place": place,
+            **({"below": folders[part]} if folders.get(part) == PurePosixPath(place).name else {}),
             "hub_id": hub_id_of(place),
             "licences": list(subject.licences),
             "token_types": subject.token_types,
@@ -68,6 +72,7 @@ def starting_parameters(places: tuple[str, ...], objective: Objective, tokenizer
 
 def _started(place: str, subject: Subject, model: Model, fresh: Parameters, tokenizer: Tokenizer) -> Parameters:
     """The parameters of one part."""
+    called = f"start_from {place}"
     rules = subject.family.rules(model.config, model.heads)
     drawn, names = to_hugging_face(fresh, rules, model.vocab_size), tensor_names(fresh, rules, copies=False)
     own = {name: drawn[name].copy() for name in names}  # what comes from a device cannot be written to
@@ -78,28 +83,34 @@ def _started(place: str, subject: Subject, model: Model, fresh: Parameters, toke
             origins.fill(np.moveaxis(own[name], axis, 0), np.moveaxis(tensor, axis, 0))
             continue
         if rows == "positions":
-            tensor = _position_rows(own[name], tensor, model.config, subject.config)
+            tensor = _position_rows(own[name], tensor, model.config, subject.config, called)
         if tensor.shape != own[name].shape:
             shapes = f"{list(tensor.shape)}, the model's is {list(own[name].shape)}"
-            raise InputError(f"start_from {place}: its {name} is {shapes}; is config.json of another model?")
+            raise InputError(f"{called}: its {name} is {shapes}; is config.json of another model?")
         own[name] = tensor
-    log.info("starting from %s: rows of the vocabulary: %s", place, origins.in_words())
+    log.info("%s: rows of the vocabulary: %s", called, origins.in_words())
     for what, tensors in (
         ("not there, so initialised randomly", own.keys() - given.keys()),
         ("left behind, because this run does not train them", {*given, *subject.unknown_heads} - drawn.keys()),
     ):
         if tensors:
-            log.info("starting from %s: %s: %s", place, what, ", ".join(_modules(tensors)))
+            log.info("%s: %s: %s", called, what, ", ".join(_modules(tensors)))
     return from_hugging_face(own, fresh, rules, model.vocab_size)
 
 
-def _position_rows(own: np.ndarray, given: np.ndarray, ours: ModelConfig, theirs: ModelConfig) -> np.ndarray:
-    """A position table with as many positions as `own`; either may have other rows before the first position."""
-    before, theirs_before = (
-        len(table) - (config.longest_row() or ("", len(table)))[1] for table, config in ((own, ours), (given, theirs))
-    )
+def _position_rows(
+    own: np.ndarray, given: np.ndarray, ours: ModelConfig, theirs: ModelConfig, called: str
+) -> np.ndarray:
+    """A position table with as many positions as `own`; either may have other rows before its first position."""
+    wanted, there = ours.longest_row(), theirs.longest_row()
+    if wanted is None or there is None:
+        return given
+    before, theirs_before = wanted.value - wanted.tokens, there.value - there.tokens
+    if there.tokens < wanted.tokens:
+        flag = f"--training.model.{wanted.field.replace('_', '-')} {before + there.tokens}"
+        raise InputError(f"{called}: has {there.tokens} positions, and the model {wanted.tokens}; set {flag}")
     first = given[:before] if before == theirs_before else own[:before]
-    return np.concatenate([first, given[theirs_before:][: len(own) - before]])
+    return np.concatenate([first, given[theirs_before:][: wanted.tokens]])
 
 
 def _modules(tensors: Iterable[str]) -> list[str]:

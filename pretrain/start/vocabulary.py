@@ -41,33 +41,40 @@ class RowOrigins(NamedTuple):
 def row_origins(other: Tokenizer, wanted: Tokenizer) -> RowOrigins:
     """Where each entry of `wanted` comes from in the vocabulary of `other`.
 
-    - Its own row, where the piece is there; a special's, where it has another name there ([MASK] and <mask>).
-    - Else the rows of the pieces into which `other` cuts its text: that of "##서울" as it would inside a word.
-    - Else, where `other` knows a part of the text only as [UNK], the [unusedN] row in whose place it is, if there is one.
-    - Else none. Specials and [unusedN] rows are never a mean.
+    - Its own row, where the piece is there: the same text, at the same place in a word. A special's row is that of its role.
+    - Else the rows of the pieces into which `other` cuts its text, that of "##서울" as it would inside a word.
+    - Else, where `other` knows a part of the text only as [UNK], none. Nor have new [unusedN] any.
     """
-    places = {piece: row for row, piece in enumerate(other.pieces) if piece}
-    for role in ROLES:
-        places.setdefault(wanted.pieces[getattr(wanted.special, role)], getattr(other.special, role))
+    places = {_form(other, row): row for row in range(other.size)}
+    roles = {getattr(wanted.special, role): getattr(other.special, role) for role in ROLES}
     reserved, cut = set(wanted.reserved_ids), _Cutter(other)
     origins: list[list[int]] = []
-    for row, piece in enumerate(wanted.pieces):
-        if piece in places:
-            origins.append([places[piece]])
+    known = np.zeros(wanted.size, bool)
+    for row in range(wanted.size):
+        form = _form(wanted, row)
+        same = roles.get(row, places.get(form))
+        if same is not None and form.text:
+            origins.append([same])
+            known[row] = True
             continue
-        pieces = [] if row in reserved else cut(*_text_of(piece, continues=bool(wanted.continues[row])))
-        unused = row < other.size and other.pieces[row].startswith("[unused") and row not in reserved
-        origins.append(pieces or ([row] if unused else []))
+        origins.append([] if row in reserved else cut(form))
     return RowOrigins(
         np.array([row for origin in origins for row in origin], np.int64),
         np.array([len(origin) for origin in origins], np.int64),
-        np.array([piece in places for piece in wanted.pieces], bool),
+        known,
     )
 
 
-def _text_of(piece: str, *, continues: bool) -> tuple[str, bool]:
-    """The text of a piece, and whether it is inside a word."""
-    return piece.removeprefix(INSIDE if continues else SPACE_SYMBOL).replace(SPACE_SYMBOL, " "), continues
+class _Form(NamedTuple):
+    """What a piece is, however its tokenizer marks that: its text, and whether that continues a word."""
+
+    text: str
+    inside: bool
+
+
+def _form(tokenizer: Tokenizer, row: int) -> _Form:
+    piece, inside = tokenizer.pieces[row], bool(tokenizer.continues[row])
+    return _Form(piece.removeprefix(INSIDE if inside else SPACE_SYMBOL).replace(SPACE_SYMBOL, " "), inside)
 
 
 class _Cutter:
@@ -82,9 +89,9 @@ class _Cutter:
             inside = {unknown: tokenizer.special.unk, **{piece[len(INSIDE) :]: row for piece, row in rows.items()}}
             self._inside = models.WordPiece(inside, unk_token=unknown, continuing_subword_prefix="")
 
-    def __call__(self, text: str, inside: bool) -> list[int]:
-        backend = self._tokenizer.backend
-        if not inside:
+    def __call__(self, form: _Form) -> list[int]:
+        backend, text = self._tokenizer.backend, form.text
+        if not form.inside:
             rows = backend.encode(text, add_special_tokens=False).ids
         else:
             text = backend.normalizer.normalize_str(text).strip() if backend.normalizer else text

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,11 +20,11 @@ from pretrain.checkpoints.verify import step_folder
 from pretrain.hugging_face.weights import to_hugging_face
 from pretrain.job import objective_of
 from pretrain.models.bert.family import FAMILY
+from pretrain.models.bert.model import Bert
 from pretrain.models.core.layers import Parameters
 from pretrain.objectives.protocols import Objective
 from pretrain.recipe import TrainingRecipe
 from pretrain.start.parameters import starting_parameters
-from pretrain.start.places import with_sizes_of_start
 from pretrain.train import train
 
 ROWS = "bert.embeddings.word_embeddings.weight"
@@ -69,8 +70,10 @@ def test_rows_follow_their_pieces_and_all_else_is_the_same(other: Path, objectiv
         np.testing.assert_array_equal(found[name], given[name], err_msg=name)
     np.testing.assert_array_equal(found[ROWS][6:], given[ROWS][:5:-1])
     np.testing.assert_array_equal(found["cls.predictions.bias"][6:], given["cls.predictions.bias"][:5:-1])
-    # A piece in the place of [unused0] keeps its row.
-    np.testing.assert_array_equal(found[ROWS][:6], given[ROWS][:6])
+    np.testing.assert_array_equal(found[ROWS][:5], given[ROWS][:5])
+    # The folder knows 가 as [UNK] only.
+    fresh = to_hugging_face(jax.jit(objective[0].init)(), objective[0].rules(), VOCABULARY)
+    np.testing.assert_array_equal(found[ROWS][5], fresh[ROWS][5])
 
 
 def test_what_a_bare_encoder_lacks_is_as_without_a_start(
@@ -128,3 +131,25 @@ def test_a_run_goes_on_from_another_and_resumes_as_itself(
         np.testing.assert_array_equal(
             one[:VOCABULARY] if len(one) == 256 else one, other[:VOCABULARY] if len(other) == 256 else other
         )
+
+
+def test_parameters_are_drawn_once(
+    other: Path, tiny: TrainingRecipe, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Bert] = []
+    init, eval_shape = Bert.init, jax.eval_shape
+
+    def counted(model: Bert, key: jax.Array) -> Parameters:
+        drawn.append(model)
+        return init(model, key)
+
+    def shapes_alone(*arguments: Any) -> Any:
+        before = len(drawn)
+        found = eval_shape(*arguments)
+        del drawn[before:]
+        return found
+
+    monkeypatch.setattr(Bert, "init", counted)
+    monkeypatch.setattr(jax, "eval_shape", shapes_alone)
+    train(new_run("drawn-once"), "tiny", changed(tiny, start_from=(str(other),), max_steps=3, stop_at_step=1))
+    assert len(drawn) == 1
