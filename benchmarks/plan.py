@@ -35,7 +35,7 @@ class Plan:
     on: tuple[str, ...] = ("v3-8", "v5e-8", "v4-32", "v5p-16", "v5e-32", "v6e-16", "h100-8", "h200-8")
     """Machines, as `python -m pretrain plan --on` takes them."""
     recipes: tuple[str, ...] = ()
-    """Names in configs/; none means all of them."""
+    """Names in configs/; none means all of them whose sizes are not those of a model that they start from."""
     kept: Path = Path("runs/plan.jsonl")
     """Rows compiled so far. A row counts for the very recipe, code of the model and compiler that it was made with."""
 
@@ -50,7 +50,9 @@ def main() -> None:
 def measure(options: Plan) -> None:
     """Writes the page."""
     recipes = options.recipes or sorted(
-        path.stem for path in Path(PACKAGED_CONFIGS).glob("*.py") if path.stem != "__init__"
+        path.stem
+        for path in Path(PACKAGED_CONFIGS).glob("*.py")
+        if path.stem != "__init__" and not load_recipe(str(path), "training", TrainingRecipe)[1].start_from
     )
     rows = [row for recipe in recipes for machine in options.on if (row := kept_row(options.kept, recipe, machine))]
     columns = (

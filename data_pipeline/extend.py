@@ -12,7 +12,7 @@ from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
 from data_pipeline.engines.local import LocalEngine
 from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages
-from data_pipeline.recipe import DataRecipe, Pseudonyms, Source, Vocabulary
+from data_pipeline.recipe import DataRecipe, Pseudonyms, Vocabulary
 from data_pipeline.recipe_checks import check
 from data_pipeline.vocabulary.counts import CountTable, added
 from data_pipeline.vocabulary.extension import UNUSED, NewWord, extended, new_words
@@ -23,7 +23,7 @@ SHOWN = 20
 
 def extend(
     vocabulary: Path,
-    sources: Sequence[Source],
+    domain: DataRecipe,
     to: Path,
     most: int | None,
     min_count: int,
@@ -33,6 +33,7 @@ def extend(
     """Counts the morphemes of a domain corpus and writes the vocabulary with the words that save most tokens.
 
     - `vocabulary`: folder with vocab.txt or a WordPiece tokenizer.json.
+    - `domain`: its sources and categories are the corpus.
     - `to`: a new or empty folder; gets the tokenizer's files and `new_words.json`, each word with its count and today's pieces.
     - `most`: words to add; None means as many as there are `[unusedN]` rows.
     - `min_count`: rarer morphemes are left out.
@@ -54,7 +55,8 @@ def extend(
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise InputError(f"--to {to}: is not an empty folder; choose an empty or a new one")
     recipe = DataRecipe(
-        sources=tuple(sources),
+        sources=domain.sources,
+        categories=domain.categories,
         evaluation_fraction=0.0,
         vocabulary=Vocabulary(scheme="klue", lowercase=normalizer.lowercase),
         pseudonyms=Pseudonyms(enabled=False),  # nothing of the text is kept but words that are frequent

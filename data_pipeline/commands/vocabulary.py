@@ -1,6 +1,6 @@
 """python -m data_pipeline vocabulary extend VOCABULARY."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ import tyro
 from data_pipeline.commands.flags import Sources, with_sources, workers_of
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.packages import require_packages
 from data_pipeline.recipe import DataRecipe
@@ -25,6 +26,10 @@ class Extend:
     """Folder to write, new or empty."""
     source: Sources = ()
     """The domain corpus, as prepare takes it."""
+    recipe: str | None = None
+    """configs/NAME.py or NAME, whose sources and categories are the domain corpus where no --source is given."""
+    categories: tuple[str, ...] = ()
+    """Only documents of these categories, in place of the recipe's."""
     words: int | None = None
     """Words to add; None means as many as there are [unusedN] rows."""
     min_count: int = 10
@@ -41,13 +46,15 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"vocabulary can do one thing: {program} VOCABULARY --source FORMAT:GLOB --to DIR")
     command = parse_command_line(Extend, arguments[1:], program)
     workers = workers_of(command.workers)
-    recipe = with_sources(DataRecipe(sources=()), [*chain(*command.source)], [])
+    recipe = load_recipe(command.recipe, "data", DataRecipe)[1] if command.recipe else DataRecipe(sources=())
+    recipe = with_sources(recipe, [*chain(*command.source)], [])
+    recipe = replace(recipe, categories=command.categories or recipe.categories)
     require_packages(recipe)
     from data_pipeline.extend import extend
 
     extend(
         command.vocabulary,
-        recipe.sources,
+        recipe,
         command.to,
         command.words,
         command.min_count,

@@ -1,5 +1,6 @@
 """A domain's words take the [unusedN] rows, every other row keeps its id, and the text gets shorter."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,6 +72,29 @@ def test_the_command_writes_a_vocabulary_that_knows_the_domain(
     again = run_extend("extend", vocabulary, "--source", source, "--to", tmp_path / "to", *flags)
     assert again.returncode == 2
     assert "is not an empty folder" in again.stderr
+
+
+@pytest.mark.parametrize(("flags", "words"), [((), ["보습"]), (("--categories", "음식"), ["김치"])])
+def test_the_corpus_of_a_recipe_is_that_of_its_categories(
+    flags: tuple[str, ...], words: list[str], vocabulary: Path, tmp_path: Path, document: Callable[..., str]
+) -> None:
+    lines = [
+        json.dumps({"text": f"{document(seed)} {word} 생각을 {word} 합니다.", "topic": topic}, ensure_ascii=False)
+        for seed in range(20)
+        for topic, word in (("화장품", "보습"), ("음식", "김치"))
+    ]
+    (tmp_path / "corpus.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    recipe = tmp_path / "domain.py"
+    recipe.write_text(
+        "from data_pipeline.recipe import DataRecipe, Source\n"
+        f"source = Source('jsonl', '{tmp_path}/corpus.jsonl', category_field='topic')\n"
+        "data = DataRecipe(sources=(source,), categories=('화장품',))\n"
+    )
+    work = ("--run-dir", tmp_path / "work", "--workers", 1, "--min-count", 30)
+    done = run_extend("extend", vocabulary, "--recipe", recipe, "--to", tmp_path / "to", *flags, *work)
+    assert done.returncode == 0, done.stderr
+    found = {word["text"] for word in read_json(tmp_path / "to" / WORDS_FILE)["words"]}
+    assert found & {"보습", "김치"} == set(words)
 
 
 @pytest.mark.parametrize(
