@@ -23,7 +23,7 @@ class Totals:
     - `steps`: whose update was accepted; only these count in `sums`, `grad_norm`, `grad_norm_max`, `clipped` and `update_norm`.
     - `rejected`: steps whose update was left out.
     - `real_tokens`, `attended_pairs`: of all steps.
-    - `sums`: of the objective's losses. `parameter_norm`: the last step's, no sum.
+    - `sums`: of the objective's losses, lists of floats where they are arrays. `parameter_norm`: the last step's, no sum.
     """
 
     steps: int = 0
@@ -35,12 +35,12 @@ class Totals:
     grad_norm_max: float = 0.0
     parameter_norm: Mapping[str, float] = field(default_factory=dict)
     update_norm: Mapping[str, float] = field(default_factory=dict)
-    sums: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    sums: Mapping[str, Mapping[str, float | list[float]]] = field(default_factory=dict)
 
     def plus(self, metrics: Metrics, clip_norm: float) -> Self:
         """With one step more.
 
-        - `metrics`: of `pretrain.optimization.step.train_step`, as floats.
+        - `metrics`: of `pretrain.optimization.step.train_step`, as floats and lists of floats.
         - `clip_norm`: `Optimizer.clip_norm`.
         """
         of_all = replace(
@@ -90,9 +90,12 @@ def _unknown(tree: Any) -> Any:
     return jax.tree.map(lambda _: math.nan, tree)
 
 
-def _of_sums(objective: Objective, sums: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def _of_sums(objective: Objective, sums: Mapping[str, Mapping[str, float | list[float]]]) -> dict[str, float]:
     with jax.transfer_guard("allow"):
-        on_device = jax.tree.map(np.float32, sums)
+        on_device: Any = {
+            loss: {name: np.asarray(value, np.float32) for name, value in of_loss.items()}
+            for loss, of_loss in sums.items()
+        }
         found = jax.device_get({**objective.metrics(on_device), **objective.counts(on_device)})
     return {name: float(value) for name, value in found.items()}
 
@@ -135,7 +138,7 @@ class Window:
         """Fetches what was added since the last call; `rejected` then tells which of these updates were left out."""
         self.rejected = []
         for fetched in jax.device_get(self._pending):
-            metrics = jax.tree.map(float, fetched)
+            metrics = jax.tree.map(lambda value: np.asarray(value).tolist(), fetched)
             self.step += 1
             self.tokens += metrics["real_tokens"]
             self.totals = self.totals.plus(metrics, self._clip_norm)

@@ -22,7 +22,7 @@ def objective(pairs_folder: Path) -> Objective:
 
 def step(loss_sum: float, predictions: float, grad_norm: float = 1.0, rejected: float = 0.0) -> Metrics:
     """What a step says, as it lies on the devices."""
-    masked = {"loss_sum": loss_sum, "correct_sum": 1.0, "weight_sum": predictions}
+    masked = {"loss_sum": loss_sum, "correct_sum": 1.0, "weight_sum": predictions, "histogram": [predictions, 0.25]}
     values: dict[str, Any] = {
         "sums": {"masked_lm": masked, "next_sentence": {"loss_sum": 2.0, "correct_sum": 1.0, "weight_sum": 4.0}},
         "loss": loss_sum / predictions,
@@ -34,7 +34,7 @@ def step(loss_sum: float, predictions: float, grad_norm: float = 1.0, rejected: 
         "rejected": rejected,
     }
     return {
-        name: {a: {b: jnp.float32(c) for b, c in below.items()} for a, below in value.items()}
+        name: {a: {b: jnp.asarray(c, jnp.float32) for b, c in below.items()} for a, below in value.items()}
         if name == "sums"
         else {a: jnp.float32(b) for a, b in value.items()}
         if isinstance(value, dict)
@@ -65,6 +65,7 @@ def test_losses_are_sums_over_sums_and_norms_are_means_of_the_steps(objective: O
     assert (found["parameter_norm/body"], found["update_norm/body"]) == (8.0, 1.0)
     assert (found["predictions"], found["real_tokens"], found["rejected"]) == (12, 20, 0)
     assert (window.tokens, window.step) == (20.0, 2)
+    assert window.totals.sums["masked_lm"]["histogram"] == [12.0, 0.5]
 
 
 def test_rejected_steps_are_named_and_left_out_of_all_means_but_their_tokens_count(objective: Objective) -> None:
@@ -105,4 +106,5 @@ def test_a_window_that_goes_through_a_checkpoint_tells_what_it_tells_without(obj
         after.add(each)
     if cut < len(steps):
         assert logged(after, objective) == pytest.approx(logged(whole, objective), rel=0, abs=0, nan_ok=True)
+        assert after.totals.sums == whole.totals.sums
     assert after.tokens == 10 * (len(steps) - cut), "speed is that of this start"
