@@ -8,7 +8,7 @@ import jax
 
 from data_pipeline.contract.recipe_file import plain
 from pretrain.models.core.layers import Parameters, put
-from pretrain.models.parameter_rules import Rules, with_prefix
+from pretrain.models.parameter_rules import Rules, rule_of, with_prefix
 from pretrain.models.protocols import Model
 from pretrain.models.registry import family_of
 
@@ -57,8 +57,14 @@ class Parts:
         """Parameters of the encoders, without heads; what is shared counts once."""
         count = sum(model.config.parameter_count(model.vocab_size, model.heads) for model in self.models.values())
         for part, paths in self.shares.items():
-            shapes = jax.eval_shape(self.models[part].init, jax.eval_shape(lambda: jax.random.key(0)))
-            count -= sum(leaf.size for path in paths for leaf in jax.tree.leaves(_at(shapes, path)))
+            model = self.models[part]
+            shapes = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
+            rules = family_of(model.config).rules(model.config, model.heads)
+            for path in paths:
+                for below, leaf in jax.tree.leaves_with_path(_at(shapes, path)):
+                    name = f"{path}/{jax.tree_util.keystr(below, simple=True, separator='/')}".rstrip("/")
+                    padded = rule_of(name, rules).rows == "vocabulary"
+                    count -= leaf.size // leaf.shape[0] * model.vocab_size if padded else leaf.size
         return count
 
     def of(self, params: Parameters, part: str) -> Parameters:
