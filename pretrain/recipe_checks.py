@@ -31,11 +31,13 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
     for number, stretch in enumerate(stretches(recipe)):
         rows, accumulation = stretch.recipe.global_batch_size, stretch.recipe.accumulation
         where = f" in phases.{number}" if recipe.phases else ""
-        for field, value in stretch.recipe.model.tensor_divides().items():
-            if value % tensor:
-                raise InputError(
-                    f"model.{field} {value} cannot be divided over mesh.tensor {tensor}{where}; choose one that divides it"
-                )
+        for part, model in stretch.recipe.objective.models(stretch.recipe.model).items():
+            of_part = "model." if model == stretch.recipe.model else f"the {part}'s "
+            for field, value in model.tensor_divides().items():
+                if value % tensor:
+                    raise InputError(
+                        f"{of_part}{field} {value} cannot be divided over mesh.tensor {tensor}{where}; choose one that divides it"
+                    )
         if rows % (accumulation * splits):
             raise InputError(
                 f"global_batch_size {rows} cannot be divided by accumulation {accumulation} x {splits} devices that split "

@@ -1,9 +1,11 @@
 """What every objective's recipe is. No JAX here: recipes import these."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
+from pretrain.models.config import ModelConfig
 from pretrain.open_union import members
 
 DEFAULT_OBJECTIVE = "MaskedLM"
@@ -34,6 +36,9 @@ class ObjectiveRecipe(ABC):
     `TrainingRecipe.objective` takes any of them: which one it holds is the choice of the objective.
     """
 
+    samples: ClassVar[bool] = False
+    """Whether training draws from what a model says: a draw may turn out otherwise where the sums before it round otherwise."""
+
     @property
     @abstractmethod
     def title(self) -> str:
@@ -47,6 +52,15 @@ class ObjectiveRecipe(ABC):
     @abstractmethod
     def in_words(self) -> str:
         """Its settings, in a line of the model card."""
+
+    def models(self, config: ModelConfig) -> Mapping[str, ModelConfig]:
+        """The configs of the models that it trains, by part.
+
+        - `config`: `TrainingRecipe.model`.
+
+        Raises InputError where the config's family cannot make one of them.
+        """
+        return {"model": config}
 
     @classmethod
     @abstractmethod

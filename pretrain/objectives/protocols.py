@@ -19,10 +19,12 @@ Prepared = dict[str, jax.Array]
 """What `Objective.prepare` makes of a batch, or one microbatch of it. Always there, [..., microbatch]: `row_weights` (float32, 0 for
 rows of padding only), `real_tokens` (int32, tokens that are not padding) and `attended_pairs` (int32, `RowShape.attended`)."""
 Sums = dict[str, dict[str, jax.Array]]
-"""By the name of a loss, float32 scalars: `loss_sum` (nats), `correct_sum`, `weight_sum`, and what else an objective wants."""
+"""By the name of a loss, float32 scalars: `loss_sum` (nats), `correct_sum`, `weight_sum`, and what else an objective wants, scalars
+or arrays [n] such as histograms."""
 
-INIT, MASKS, DROPOUT, EVALUATION_MASKS = range(4)
-"""What a key of the run is for, folded into the key of the seed so that the streams never meet."""
+INIT, MASKS, DROPOUT, EVALUATION_MASKS, SAMPLES, EVALUATION_SAMPLES = range(6)
+"""What a key of the run is for, folded into the key of the seed so that the streams never meet. New ones go to the end: the number of
+each decides its stream."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Keys:
     dropout_rng: str
 
     def of(self, purpose: int, implementation: str = "threefry2x32") -> jax.Array:
-        """The run's key for one of INIT, MASKS, DROPOUT, EVALUATION_MASKS."""
+        """The run's key for INIT, MASKS or another of these."""
         return jax.random.fold_in(jax.random.key(self.seed, impl=implementation), purpose)
 
     def dropout(self, step: jax.Array, rows: jax.Array) -> jax.Array:
