@@ -5,6 +5,7 @@
 Rerun after any interruption: what is done is not done again.
 """
 
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -39,7 +40,7 @@ class StartFrom:
 
     data: Path = Path("../shared/data")
     """Folder with corpus/petitions_*.jsonl.gz."""
-    base_steps: int = 1000
+    base_steps: int = 400
     """Steps of the model that is continued."""
     steps: int = 200
     """Steps with the other vocabulary."""
@@ -58,7 +59,7 @@ def measure(options: StartFrom) -> None:
     """Runs everything and writes the page."""
     if not options.data.is_dir():
         raise InputError(f"--data {options.data}: no such folder")
-    base, months = options.kept / "base", options.data / "corpus" / "petitions_2019-*"
+    base, months = options.kept / "base", options.data / "corpus" / "petitions_2019-0[56]*"
     model = [word for each in SMALL for word in f"--training.model.{each}".split()]
     prepare(base, months)
     train(base, options.base_steps, *model)
@@ -68,8 +69,11 @@ def measure(options: StartFrom) -> None:
     continued = options.data / "corpus" / "petitions_2017-08*"
     rate = ("--training.optimizer.learning-rate", options.learning_rate)
     runs = {name: options.kept / name for name in ("mean", "random", "scratch")}
+    records = options.kept / "records"
+    prepare(records, continued, *(word for each in OTHER for word in f"--data.vocabulary.{each}".split()))
     for name, run in runs.items():
-        prepare(run, continued, *(word for each in OTHER for word in f"--data.vocabulary.{each}".split()))
+        if not run.exists():
+            shutil.copytree(records, run)
         start = {"mean": export, "random": options.kept / "random-rows"}.get(name)
         if name == "random" and start and not (start / CONFIG).exists():
             write_random_rows(RunFolder(runs["mean"]), export, start)
@@ -140,7 +144,7 @@ def page(options: StartFrom, base: Path, runs: dict[str, Path]) -> str:
     ]
     of_base = held_out(base)
     return f"""
-The base: {RECIPE} with {", ".join(SMALL)}, {options.base_steps:,} steps on the petitions of 2019 in a vocabulary of 8,000 entries
+The base: {RECIPE} with {", ".join(SMALL)}, {options.base_steps:,} steps on the petitions of May and June 2019 in a vocabulary of 8,000 entries
 of morphemes (held-out loss {of_base[max(of_base)]:.3f}). Continued for {options.steps} steps (peak learning rate
 {options.learning_rate:g}) on those of August 2017 in one of {len(origins.known):,} ({", ".join(OTHER)}): {origins.in_words()}.
 All three see the same rows with the same masks. Held-out loss in nats:

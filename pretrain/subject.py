@@ -24,7 +24,7 @@ from pretrain.hugging_face.weights import (
     token_types_used,
     with_unused_token_types,
 )
-from pretrain.models.config import ModelConfig, config_classes, with_vocabulary
+from pretrain.models.config import PADDING, ModelConfig, config_classes, with_vocabulary
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Family, Inputs, Model
@@ -152,9 +152,12 @@ def parts_at(place: str | Path, *, called: str = "") -> tuple[str, ...]:
 
 
 def size_fields(config: ModelConfig) -> tuple[str, ...]:
-    """The fields of a config that must be equal where one model starts from another, and the field that counts positions."""
+    """The fields of a config that must be equal where one model starts from another, and the field that counts positions.
+
+    The id of the padding is none: it is that of the records, wherever position tables begin for its sake.
+    """
     counted = [found[0] for found in (config.token_types(), config.longest_row()) if found]
-    return tuple(dict.fromkeys([*family_of(config).must_match, *counted]))
+    return tuple(dict.fromkeys(name for name in (*family_of(config).must_match, *counted) if name != PADDING))
 
 
 def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", called: str = "") -> Subject:

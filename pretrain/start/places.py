@@ -44,7 +44,9 @@ def with_sizes_of_start(recipe: TrainingRecipe) -> TrainingRecipe:
         flags = " ".join(f"--training.model.{name.replace('_', '-')} {wanted[name]}" for name in other)
         raise InputError(f"{called}: its {found}; set the recipe's model to its sizes: {flags}")
     if taken:
-        log.info("%s: the recipe leaves these to it: %s", called, _listed(taken))
+        log.info("%s: the recipe leaves these to it: %s", called, ", ".join(f"{name} {taken[name]}" for name in taken))
+    if positions in wanted and positions not in taken:
+        log.info("%s: of its positions those beyond %s %d are cut", called, positions, getattr(ours, positions))
     return replace(recipe, model=replace(ours, **taken))
 
 
@@ -134,7 +136,3 @@ def _refuse_other_sizes(theirs: ModelConfig, ours: ModelConfig, part: str, calle
 
 def _called(place: str) -> str:
     return f"start_from {place}"
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
