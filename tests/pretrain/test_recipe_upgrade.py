@@ -74,6 +74,14 @@ def test_masking_of_the_first_format_is_the_masking_of_the_objective() -> None:
     assert training_recipe_from_plain(written) == changed(RECIPE, objective=MaskedLM(masking))
 
 
+@pytest.mark.parametrize(("written", "places"), [(None, ()), ("their-bert", ("their-bert",))])
+def test_the_one_place_of_the_second_format_is_the_first_of_several(
+    written: str | None, places: tuple[str, ...]
+) -> None:
+    older = {**plain_recipe(RECIPE), "format": 2, "start_from": written}
+    assert training_recipe_from_plain(older) == changed(RECIPE, start_from=places)
+
+
 def test_a_written_recipe_tells_its_format_and_is_read_back() -> None:
     assert plain_recipe(RECIPE)["format"] == RECIPE_FORMAT
     assert training_recipe_from_plain(plain_recipe(RECIPE)) == RECIPE

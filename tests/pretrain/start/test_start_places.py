@@ -14,7 +14,9 @@ from tiny_run import LENGTH, TINY, VOCABULARY, changed, untimed
 from toy_family.config import ToyConfig
 from toy_objective.recipe import Tandem
 
+from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
@@ -224,3 +226,19 @@ def test_cards_and_licences_name_the_model_of_each_part(
     assert "`base`; its licence: mit," in cards[0]
     assert "Continued from `base/helper` with" in cards[1]
     assert "`base/helper`; its licence: apache-2.0," in cards[1]
+
+
+def test_a_place_as_plain_text_in_a_recipe_file_is_refused_with_the_line(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.py"
+    recipe.write_text(
+        "from pretrain.recipe import TrainingRecipe\n\ntraining = TrainingRecipe(\n    start_from='their-bert',\n)\n"
+    )
+    with pytest.raises(
+        InputError, match=r"mine\.py:4: training\.start_from must be a tuple such as \('\.\.\.',\), found 'their-bert'"
+    ):
+        load_recipe(str(recipe), "training", TrainingRecipe)
+
+
+def test_the_flag_takes_several_places() -> None:
+    words = ["--start-from", "one", "other", "--seed", "3"]
+    assert parse_command_line(TrainingRecipe(), words, "train").start_from == ("one", "other")
