@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from pretrain.models.core.layers import Parameters, fold_key
+from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Inputs, NextTokenHead
 
 
@@ -33,7 +33,8 @@ def continued(
     def write_one(turn: jax.Array, tokens: jax.Array) -> jax.Array:
         ends = lengths + turn
         last = jnp.take_along_axis(one_text(model, params, tokens), (ends - 1)[:, None, None], axis=1)[:, 0]
-        drawn = _drawn(model.next_token_logits(params, last), fold_key(keys, turn), top_k, temperature)
+        of_turn = jax.vmap(jax.random.fold_in, (0, None))(keys, turn)
+        drawn = _drawn(model.next_token_logits(params, last), of_turn, top_k, temperature)
         return jnp.where(place == ends[:, None], drawn[:, None], tokens)
 
     return jax.lax.fori_loop(0, count, write_one, tokens)
@@ -45,7 +46,7 @@ def one_text(model: NextTokenHead, params: Parameters, tokens: jax.Array) -> jax
     return model.encode(params, Inputs(tokens, jnp.ones_like(tokens), positions, jnp.zeros_like(tokens)))
 
 
-def _drawn(logits: jax.Array, keys: jax.Array | None, top_k: int, temperature: float) -> jax.Array:
+def _drawn(logits: jax.Array, keys: jax.Array, top_k: int, temperature: float) -> jax.Array:
     """A token for each row, int32 [R], of float32 scores [R, V]."""
     if temperature == 0:
         return logits.argmax(-1).astype(jnp.int32)

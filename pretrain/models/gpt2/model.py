@@ -46,7 +46,7 @@ class QueryKeyValue(nnx.Module):
             setattr(self, name, Linear(width, width, draw=draw, rngs=rngs, stack=stack))
 
 
-class SelfAttention(nnx.Module):
+class CausalAttention(nnx.Module):
     """Attention's maps under Hugging Face's names."""
 
     def __init__(self, width: int, *, draw: Draw, draw_output: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
@@ -71,7 +71,7 @@ class Blocks(nnx.Module):
         width, stack, deviation = config.n_embd, (config.n_layer,), config.initializer_range
         draws = {"draw": normal(deviation), "draw_output": normal(deviation / math.sqrt(2 * config.n_layer))}
         self.ln_1 = LayerNorm(width, stack=stack)
-        self.attn = SelfAttention(width, **draws, rngs=rngs, stack=stack)
+        self.attn = CausalAttention(width, **draws, rngs=rngs, stack=stack)
         self.ln_2 = LayerNorm(width, stack=stack)
         self.mlp = FeedForward(width, config.inner_width, **draws, rngs=rngs, stack=stack)
 
