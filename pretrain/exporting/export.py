@@ -2,7 +2,6 @@
 
 import logging
 import math
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 from data_pipeline.contract.errors import InputError, machine_errors_at
 from data_pipeline.contract.records import HEADER, Records, RecordsHeader, from_bitmap
 from data_pipeline.contract.run_folder import RunFolder, software_versions
-from data_pipeline.contract.storage import read_json, sha256_of_file, write_json
+from data_pipeline.contract.storage import sha256_of_file
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints.facts import exported_models, header_of
 from pretrain.checkpoints.provenance import own_token_types, prepared, started_from
@@ -31,12 +30,13 @@ from pretrain.exporting.exported import (
     without_cards,
 )
 from pretrain.exporting.proof import prove
-from pretrain.hugging_face.folder import CONFIG, WEIGHTS, tokenizer_configuration, write_folder
+from pretrain.exporting.tokenizer_files import GENERATION_CONFIG, write_tokenizer
+from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
 from pretrain.subject import Subject, find_step, subject_of_run
 
 logger = logging.getLogger("pretrain")
-FILES = (CARD, CONFIG, WEIGHTS, *TOKENIZER_FILES)
+FILES = (CARD, CONFIG, GENERATION_CONFIG, WEIGHTS, *TOKENIZER_FILES)
 """What an exported folder may hold, beside folders for further models."""
 PROOF_TEXTS = 32
 
@@ -152,13 +152,9 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
     header, data = header_of(saved, folder), prepared(saved, folder)
     configuration = subject.family.config_to_json(subject.config, subject.vocab_size, header.special_ids, subject.heads)
     write_folder(fresh, subject.tensors, configuration)
-    for name in TOKENIZER_FILES:
-        if (folder.vocabulary / name).exists():
-            shutil.copyfile(folder.vocabulary / name, fresh / name)
-    names = read_json(fresh / "tokenizer_config.json") or {}
     longest = subject.config.longest_row()
     max_length = longest.tokens if longest else header.length
-    write_json(fresh / "tokenizer_config.json", tokenizer_configuration(names, subject.config, max_length))
+    write_tokenizer(folder.vocabulary, fresh, subject.family, subject.config, max_length)
     tokenizer = Tokenizer(fresh)
     facts = {
         "family": subject.family.title,

@@ -1,0 +1,67 @@
+"""The tokenizer of an exported folder."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tokenizers import processors
+
+from data_pipeline.contract.storage import read_json, write_json
+from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
+from pretrain.hugging_face.folder import tokenizer_configuration
+from pretrain.models.config import ModelConfig
+from pretrain.models.protocols import Family
+
+GENERATION_CONFIG = "generation_config.json"
+"""How transformers' `generate` begins, ends and pads a text."""
+
+
+def write_tokenizer(vocabulary: Path, folder: Path, family: Family, config: ModelConfig, max_length: int) -> None:
+    """Writes a run's tokenizer to a folder as the family's models take text.
+
+    - `max_length`: tokens that the model reads; without it transformers takes 1e30 and never truncates.
+    """
+    for name in TOKENIZER_FILES:
+        if (vocabulary / name).exists():
+            shutil.copyfile(vocabulary / name, folder / name)
+    path = folder / "tokenizer_config.json"
+    changes = tokenizer_configuration(read_json(path) or {}, config, max_length)
+    if family.template:
+        changes |= _write_template(Tokenizer(vocabulary), folder, family.template)
+    if family.generation_config:
+        changes |= _write_generation(Tokenizer(vocabulary), folder, family)
+    write_json(path, changes)
+
+
+def _write_template(tokenizer: Tokenizer, folder: Path, template: tuple[str, ...]) -> dict[str, Any]:
+    """Writes tokenizer.json with another template; returns what tokenizer_config.json must say for it to be used."""
+    roles = {role: getattr(tokenizer.special, role) for role in template if role != "text"}
+
+    def around(text: str) -> list[str]:
+        return [text if role == "text" else tokenizer.pieces[roles[role]] for role in template]
+
+    tokenizer.backend.post_processor = processors.TemplateProcessing(
+        single=around("$A"),
+        pair=[*around("$A"), *around("$B")],
+        special_tokens=[(tokenizer.pieces[index], index) for index in roles.values()],
+    )
+    tokenizer.backend.save(str(folder / "tokenizer.json"))
+    # transformers 5 gives a BertTokenizer BERT's template, whatever tokenizer.json says.
+    return {"tokenizer_class": "PreTrainedTokenizerFast"}
+
+
+def _write_generation(tokenizer: Tokenizer, folder: Path, family: Family) -> dict[str, Any]:
+    """Writes generation_config.json; returns the tokens that it names, by their roles in tokenizer_config.json."""
+    assert family.generation_config is not None
+    ids = family.generation_config(tokenizer.special)
+    write_json(folder / GENERATION_CONFIG, ids)
+    tokens = {
+        name.removesuffix("_id"): tokenizer.pieces[index] for name, index in ids.items() if name.endswith("_token_id")
+    }
+    if (folder / "special_tokens_map.json").exists():
+        _change(folder / "special_tokens_map.json", tokens)
+    return tokens
+
+
+def _change(path: Path, changes: dict[str, Any]) -> None:
+    write_json(path, {**(read_json(path) or {}), **changes})
