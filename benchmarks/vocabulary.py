@@ -22,7 +22,8 @@ from data_pipeline.contract.benchmark_files.klue import read_rows
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files, read_vocabulary_file
+from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.word_piece import hugging_face_files, read_vocabulary_file
 from data_pipeline.corpus_files import read_sentences
 from data_pipeline.vocabulary.report import vocabulary_report
 

@@ -8,7 +8,8 @@ from tokenizers import models, normalizers
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_atomically, write_json
-from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
+from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.word_piece import hugging_face_files
 from data_pipeline.engines.local import LocalEngine
 from data_pipeline.engines.runner import mending
 from data_pipeline.flow import Stages

@@ -16,8 +16,9 @@ from data_pipeline.corpus_files import MATCHES
 from data_pipeline.engines.runner import Engine, Runner
 from data_pipeline.flow_checks import check_documents, check_sentences, check_training_documents, tell_of_empty_files
 from data_pipeline.progress import StageProgress
-from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.recipe import DataRecipe, Source, Vocabulary
 from data_pipeline.recipe_checks import given_files
+from data_pipeline.recipe_vocabulary import ADDED_FIELDS, as_prepared
 from data_pipeline.shard_task import Done, Output, ShardTask, done_with_other_inputs, fetch, finished, remove_leftovers
 from data_pipeline.stages.duplicates import key_ranges
 from data_pipeline.stages.near_duplicates import band_ranges
@@ -38,7 +39,8 @@ class Stages:
     def __init__(
         self, folder: RunFolder, recipe: DataRecipe, engine: Engine, retrain_vocabulary: bool = False, bucket: str = ""
     ) -> None:
-        self.folder, self.recipe, self._runner = folder, recipe, Runner(engine)
+        self.folder, self._runner = folder, Runner(engine)
+        self.recipe = recipe if retrain_vocabulary else _with_the_folders_vocabulary(folder, recipe)
         self._retrain_vocabulary, self._bucket = retrain_vocabulary, bucket
         self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
         self._files = [
@@ -248,7 +250,7 @@ class Stages:
     def vocabulary(self, sentences: list[Done]) -> Done:
         check_training_documents(self.report["sentences"])
         recipe = self.recipe.vocabulary
-        parameters = {"vocabulary": plain_fields(recipe)}
+        parameters = {"vocabulary": vocabulary_parameters(recipe)}
         if recipe.given:
             files = given_files(recipe.given)
             self.inputs += files
@@ -304,6 +306,23 @@ class Stages:
         counts = self.report["records"]
         reconcile("records", self.report["sentences"]["documents"], counts["documents"], 0)
         return done_tasks
+
+
+def _with_the_folders_vocabulary(folder: RunFolder, recipe: DataRecipe) -> DataRecipe:
+    """The recipe, with the vocabulary that a prepared folder has where only a constant that it names is another by now."""
+    written = folder.manifest().get("prepare", {}).get("recipe", {}).get("vocabulary")
+    kept = as_prepared(written, recipe.vocabulary) if written else recipe.vocabulary
+    if kept != recipe.vocabulary:
+        logger.info(
+            "vocabulary: as the folder was prepared, though the recipe's constant has changed since; --retrain-vocabulary makes today's"
+        )
+    return replace(recipe, vocabulary=kept)
+
+
+def vocabulary_parameters(recipe: Vocabulary) -> dict[str, Any]:
+    """The fields of a vocabulary recipe, JSON-ready: as earlier code wrote them down where the fields added since are at their defaults."""
+    plain_recipe, usual = plain_fields(recipe), plain_fields(Vocabulary())
+    return {name: value for name, value in plain_recipe.items() if name not in ADDED_FIELDS or value != usual[name]}
 
 
 def sentence_parameters(recipe: DataRecipe, source: Source) -> dict[str, Any]:

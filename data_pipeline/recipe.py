@@ -5,6 +5,13 @@ from typing import ClassVar, Literal
 
 from tyro.conf import Suppress
 
+# Recipe files take these from here.
+from data_pipeline.recipe_vocabulary import KLUE_ROBERTA_VOCABULARY as KLUE_ROBERTA_VOCABULARY
+from data_pipeline.recipe_vocabulary import KLUE_VOCABULARY as KLUE_VOCABULARY
+from data_pipeline.recipe_vocabulary import KOBERT_VOCABULARY as KOBERT_VOCABULARY
+from data_pipeline.recipe_vocabulary import LMKOR_VOCABULARY as LMKOR_VOCABULARY
+from data_pipeline.recipe_vocabulary import Vocabulary as Vocabulary
+
 Unit = Literal["sentence", "paragraph", "document"]
 
 
@@ -160,38 +167,6 @@ class Pseudonyms:
     """Vehicle plates."""
     address: bool = True
     """Street and lot addresses, from the road or village on; province, city and district stay."""
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The vocabulary: trained on counts of morphemes or eojeols, or given. docs/vocabulary.md has those of published models."""
-
-    size: int = 32_000
-    """Rows, exactly; specials and [unusedN] included."""
-    unused: int = 500
-    """Rows [unused0]...; kept free for later domain words."""
-    model: Literal["wordpiece", "unigram"] = "wordpiece"
-    """wordpiece: BERT's; pieces that go on inside a word carry ##. unigram: SentencePiece's, as KoBERT's; pieces that begin a word
-    carry a blank. It wants the scheme plain."""
-    scheme: Literal["klue", "continuation", "plain"] = "continuation"
-    """continuation: a morpheme inside an eojeol carries ##; measured as the best. klue: every morpheme is counted as a word of its
-    own, which gives KLUE's vocabulary. plain: eojeols are counted, without morphemes."""
-    character_coverage: float = 0.9999
-    """Share of the corpus' characters that the alphabet covers, 0 to 1; rarer characters become [UNK]."""
-    min_count: int = 2
-    """Morphemes or eojeols counted less often teach no pieces."""
-    lowercase: bool = False
-    """Lower-case the text (accents and Hangul are never decomposed)."""
-    given: str = ""
-    """Path of a vocab.txt or a Hugging Face folder to use instead of training one; its size then wins over `size`."""
-
-
-KLUE_VOCABULARY = Vocabulary(size=32_000, unused=500, scheme="klue")
-"""KLUE-BERT's: WordPiece of morphemes, cased."""
-LMKOR_VOCABULARY = Vocabulary(size=42_000, unused=2_000, scheme="plain", lowercase=True)
-"""LMkor's: WordPiece of eojeols, lower-cased. The alphabet is clean where the text is: Clean(foreign_characters=True)."""
-KOBERT_VOCABULARY = Vocabulary(model="unigram", size=8_002, unused=0, scheme="plain")
-"""KoBERT's: Unigram of eojeols, cased; [UNK] [PAD] [CLS] [SEP] [MASK] are the rows 0 to 4."""
 
 
 @dataclass(frozen=True)

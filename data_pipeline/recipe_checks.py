@@ -5,9 +5,12 @@ from pathlib import Path
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import features
+from data_pipeline.contract.special_tokens import ROLES
 from data_pipeline.contract.storage import InputFile, find_input_files
-from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, build_word_piece, read_vocabulary_file
-from data_pipeline.recipe import DataRecipe, SentenceOrder, SentencePairs
+from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
+from data_pipeline.contract.unigram import MODEL_ENDINGS, sentencepiece_in
+from data_pipeline.contract.word_piece import build_word_piece, read_vocabulary_file
+from data_pipeline.recipe import DataRecipe, SentenceOrder, SentencePairs, Vocabulary
 from data_pipeline.sources import FORMAT_NAMES, WITHOUT_FIELDS
 from data_pipeline.steps.split_sentences import sentence_splitter
 from data_pipeline.vocabulary.morphemes import surface_parser
@@ -33,28 +36,50 @@ def check(recipe: DataRecipe) -> None:
     if recipe.decontamination.benchmarks:
         benchmark_paths(recipe.decontamination.benchmarks)
     sentence_splitter(recipe.sentences)
-    if recipe.vocabulary.model == "unigram" and recipe.vocabulary.scheme != "plain":
-        raise InputError(
-            f"--data.vocabulary.scheme {recipe.vocabulary.scheme}: a unigram model is trained on eojeols; "
-            "give --data.vocabulary.scheme plain as well"
-        )
-    if recipe.vocabulary.given:
-        _check_given(recipe.vocabulary.given)
+    check_vocabulary(recipe.vocabulary)
     if recipe.word_unit == "morpheme" or not (recipe.vocabulary.given or recipe.vocabulary.scheme == "plain"):
         surface_parser()
 
 
+def check_vocabulary(recipe: Vocabulary) -> None:
+    """Raises an InputError for fields that do not go together, and a given vocabulary that cannot be read."""
+    if recipe.model == "unigram" and recipe.scheme != "plain":
+        raise InputError(
+            f"--data.vocabulary.scheme {recipe.scheme}: a unigram model is trained on eojeols; "
+            "give --data.vocabulary.scheme plain as well"
+        )
+    if recipe.model == "unigram" and recipe.alphabet_limit is not None:
+        raise InputError(
+            f"--data.vocabulary.alphabet-limit {recipe.alphabet_limit}: is for wordpiece; a unigram model takes "
+            "--data.vocabulary.character-coverage"
+        )
+    if recipe.model == "wordpiece" and recipe.normalization != "nfc":
+        raise InputError(
+            f"--data.vocabulary.normalization {recipe.normalization}: is for unigram; wordpiece has BERT's normalisation"
+        )
+    if recipe.specials and sorted(recipe.specials) != sorted(ROLES):
+        raise InputError(
+            f"--data.vocabulary.specials {' '.join(recipe.specials)}: must be {', '.join(ROLES)}, each once, in any order"
+        )
+    if recipe.given:
+        _check_given(recipe)
+
+
 def given_files(given: str) -> tuple[InputFile, ...]:
-    """The tokenizer files of `vocabulary.given`: a vocab.txt, or those in a Hugging Face folder."""
+    """The tokenizer files of `vocabulary.given`: a vocab.txt, a SentencePiece model, or those in a Hugging Face folder."""
     path = Path(given).expanduser()
     if path.is_file():
-        if path.name != "vocab.txt":
+        if path.name != "vocab.txt" and path.suffix not in MODEL_ENDINGS:
             raise InputError(
-                f"--data.vocabulary.given {given}: must be a file named vocab.txt or a Hugging Face folder"
+                f"--data.vocabulary.given {given}: must be a file named vocab.txt or a Hugging Face folder, or a SentencePiece model "
+                f"({', '.join(MODEL_ENDINGS)})"
             )
         return tuple(find_input_files(str(path)))
     present = [path / name for name in TOKENIZER_FILES if (path / name).is_file()]
-    if not {"vocab.txt", "tokenizer.json"} & {file.name for file in present}:
+    model = sentencepiece_in(path)
+    if model and model not in present and not (path / "tokenizer.json").is_file():
+        present.append(model)
+    if not model and not {"vocab.txt", "tokenizer.json"} & {file.name for file in present}:
         raise InputError(
             f"--data.vocabulary.given {given}: holds neither tokenizer.json nor vocab.txt; give a Hugging Face folder, or "
             "a file named vocab.txt"
@@ -62,14 +87,20 @@ def given_files(given: str) -> tuple[InputFile, ...]:
     return tuple(file for name in present for file in find_input_files(str(name)))
 
 
-def _check_given(given: str) -> None:
+def _check_given(recipe: Vocabulary) -> None:
     """Reads the given vocabulary as the work will, hours later."""
-    given_files(given)
-    path = Path(given).expanduser()
-    if path.is_file():
+    given_files(recipe.given)
+    path = Path(recipe.given).expanduser()
+    if path.name == "vocab.txt" and path.is_file():
         build_word_piece(read_vocabulary_file(path), lowercase=False, file=path)
     else:
-        Tokenizer(path)
+        special = Tokenizer(path).special
+        order = sorted(ROLES, key=lambda role: getattr(special, role))
+        if recipe.specials and (path / "tokenizer.json").exists() and order != list(recipe.specials):
+            raise InputError(
+                f"--data.vocabulary.specials {' '.join(recipe.specials)}: {path / 'tokenizer.json'} has {' '.join(order)}; leave specials "
+                "out, or give its vocab.txt alone"
+            )
 
 
 def _check_sources(recipe: DataRecipe) -> None:
@@ -139,6 +170,8 @@ def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
         ("vocabulary.character-coverage", recipe.vocabulary.character_coverage, 0, 1),
         ("vocabulary.min-count", recipe.vocabulary.min_count, 1, NO_LIMIT),
     ]
+    if recipe.vocabulary.alphabet_limit is not None:
+        bounds.append(("vocabulary.alphabet-limit", recipe.vocabulary.alphabet_limit, 1, NO_LIMIT))
     if isinstance(recipe.examples, SentencePairs):
         bounds.append(("examples.random-next", recipe.examples.random_next, 0, 1))
     if isinstance(recipe.examples, SentenceOrder):

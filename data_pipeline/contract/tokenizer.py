@@ -4,7 +4,6 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
@@ -12,48 +11,38 @@ from typing import Any, Literal
 
 import numpy as np
 import tokenizers
-from tokenizers import decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import models, pre_tokenizers
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.special_tokens import ROLES, find_specials, names_of
+from data_pipeline.contract.special_tokens import SPECIAL_TOKENS as SPECIAL_TOKENS
+from data_pipeline.contract.special_tokens import SpecialIds as SpecialIds
 from data_pipeline.contract.storage import read_json, sha256_of_file
+from data_pipeline.contract.unigram import (
+    SENTENCEPIECE_FILE,
+    SPACE_SYMBOL,
+    build_unigram,
+    read_unigram,
+    rows_of,
+    sentencepiece_in,
+    unigram_in,
+)
+from data_pipeline.contract.word_piece import build_word_piece, normalizer, read_vocabulary_file
+from data_pipeline.contract.word_piece import hugging_face_files as hugging_face_files
 
 WordUnit = Literal["token", "bert_word", "eojeol", "morpheme"]
-SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-"""The specials of a vocabulary that we train, in the order of their ids 0..4."""
-ROLES = ("pad", "unk", "cls", "sep", "mask")
-SPACE_SYMBOL = "\u2581"
-"""Stands for the blank before a word, in SentencePiece's pieces."""
-SENTENCEPIECE_FILE = "spiece.model"
-"""A Unigram vocabulary as the package sentencepiece reads it; nothing here needs it."""
 TOKENIZER_FILES = (
     "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", SENTENCEPIECE_FILE,
 )  # fmt: skip
-ALTERNATIVE_NAMES = {
-    "pad": ("<pad>",),
-    "unk": ("<unk>",),
-    "cls": ("<s>", "[BOS]"),
-    "sep": ("</s>", "[EOS]"),
-    "mask": ("<mask>",),
-}
 Boundaries = Callable[[str], np.ndarray]
 """text -> bool array, one per character: a unit starts here."""
-
-
-@dataclass(frozen=True)
-class SpecialIds:
-    """Ids of the five specials that pretraining needs."""
-
-    pad: int
-    unk: int
-    cls: int
-    sep: int
-    mask: int
 
 
 class Tokenizer:
     """A vocabulary with its tokenizer, as training, packing and export use it.
 
-    - `folder`: holds `tokenizer.json`, or a WordPiece `vocab.txt` (with `tokenizer_config.json` for its flags).
+    - `folder`: holds `tokenizer.json`, or a WordPiece `vocab.txt` (with `tokenizer_config.json` for its flags), or the model file of
+      a SentencePiece Unigram (`unigram.unigram_in`). Or it is such a model file itself.
 
     Special tokens that stand literally in a text ("[MASK]") are tokenised as ordinary text. Raises InputError where the
     folder holds no tokenizer or lacks one of the five specials.
@@ -100,16 +89,13 @@ class Tokenizer:
     def _special_ids(self) -> SpecialIds:
         vocabulary = self.backend.get_vocab(with_added_tokens=True)
         named = _named_specials(self.folder)
-        ids = {}
+        found = find_specials(vocabulary, named)
         for role, name in zip(ROLES, SPECIAL_TOKENS, strict=True):
-            names = [named[role]] if role in named else [name, *ALTERNATIVE_NAMES[role]]
-            found = [vocabulary[candidate] for candidate in names if candidate in vocabulary]
-            if not found:
+            if role not in found:
                 raise InputError(
-                    f"{self.folder}: the vocabulary has no {name} token (looked for {', '.join(names)}); add it"
+                    f"{self.folder}: the vocabulary has no {name} token (looked for {', '.join(names_of(role, named))}); add it"
                 )
-            ids[role] = found[0]
-        return SpecialIds(**ids)
+        return SpecialIds(**{role: vocabulary[token] for role, token in found.items()})
 
     @property
     def token_dtype(self) -> np.dtype[Any]:
@@ -213,76 +199,6 @@ def is_isolated(character: str) -> bool:
     return _bert_kind(character) == ISOLATED
 
 
-def normalizer(lowercase: bool) -> normalizers.Normalizer:
-    """BERT's normaliser with every flag explicit: strip_accents left to None with lower-casing splits Hangul into jamo."""
-    return normalizers.BertNormalizer(
-        clean_text=True, handle_chinese_chars=True, strip_accents=False, lowercase=lowercase
-    )
-
-
-def build_word_piece(vocabulary: Sequence[str], lowercase: bool, file: Path | None = None) -> tokenizers.Tokenizer:
-    """A BERT tokenizer of these rows: BertNormalizer, BertPreTokenizer, WordPiece, `[CLS] A [SEP] B [SEP]`.
-
-    - `file`: where the rows come from, for the error.
-
-    Raises InputError where a special is missing.
-    """
-    ids = {piece: index for index, piece in enumerate(vocabulary)}
-    missing = [token for token in SPECIAL_TOKENS if token not in ids]
-    if missing:
-        place = f"{file}: " if file else ""
-        raise InputError(f"{place}the vocabulary has no {', '.join(missing)} (found {len(ids)} rows); add them")
-    backend = tokenizers.Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
-    backend.normalizer = normalizer(lowercase)
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.decoder = decoders.WordPiece(prefix="##")
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0",
-        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])],
-    )
-    backend.add_special_tokens(
-        [tokenizers.AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS]
-    )
-    return backend
-
-
-def read_vocabulary_file(path: Path) -> list[str]:
-    """The rows of a vocab.txt; duplicates, empty rows and other encodings than UTF-8 are an InputError with the line."""
-    lines = path.read_bytes().removesuffix(b"\n").split(b"\n")
-    seen: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        try:
-            row = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r")
-        except UnicodeDecodeError:
-            raise InputError(f"{path}:{number}: not UTF-8; convert the file") from None
-        if not row:
-            raise InputError(f"{path}:{number}: the row is empty; every line holds one piece")
-        if row in seen:
-            raise InputError(f"{path}:{number}: the row {row!r} stands already at line {seen[row]}; remove one of them")
-        seen[row] = number
-    return list(seen)
-
-
-def hugging_face_files(vocabulary: Sequence[str], lowercase: bool) -> dict[str, str]:
-    """The four files by which every transformers release loads the same tokenizer: name -> content."""
-    configuration = {
-        "tokenizer_class": "BertTokenizer",
-        "do_lower_case": lowercase,
-        "do_basic_tokenize": True,
-        "strip_accents": False,
-        "tokenize_chinese_chars": True,
-        "clean_up_tokenization_spaces": True,
-    }
-    specials = {f"{role}_token": token for role, token in zip(ROLES, SPECIAL_TOKENS, strict=True)}
-    return {
-        "vocab.txt": "\n".join(vocabulary) + "\n",
-        "tokenizer.json": build_word_piece(vocabulary, lowercase).to_str(pretty=True) + "\n",
-        "tokenizer_config.json": json.dumps({**configuration, **specials}, ensure_ascii=False, indent=2) + "\n",
-        "special_tokens_map.json": json.dumps(specials, ensure_ascii=False, indent=2) + "\n",
-    }
-
-
 def tokenizer_sha256(folder: Path) -> str:
     """Hash of the tokenizer's files in a folder, names included: the `tokenizer_sha256` of a records' header."""
     files = [[name, sha256_of_file(folder / name)] for name in sorted(TOKENIZER_FILES) if (folder / name).is_file()]
@@ -302,23 +218,32 @@ def refuse_other_tokenizer(folder: Path, sha256: str) -> None:
 
 
 def _load_backend(folder: Path) -> tokenizers.Tokenizer:
+    if folder.is_file():
+        return build_unigram(rows_of(read_unigram(folder), folder), lowercase=False)
     if (folder / "tokenizer.json").exists():
         try:
             return tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
         except Exception as error:
             raise InputError(f"{folder / 'tokenizer.json'}: not a tokenizer ({error}); restore the file") from None
-    if (folder / "vocab.txt").exists():
-        flags, path = _configuration(folder), folder / "vocab.txt"
-        return build_word_piece(read_vocabulary_file(path), bool(flags.get("do_lower_case", False)), path)
+    flags, path = _configuration(folder), folder / "vocab.txt"
+    rows = read_vocabulary_file(path) if path.exists() else []
+    pieces_of_words = any(row.startswith(SPACE_SYMBOL) for row in rows)
+    if rows and not pieces_of_words:
+        return build_word_piece(rows, bool(flags.get("do_lower_case", False)), path)
+    if pieces_of_words or sentencepiece_in(folder):
+        return build_unigram(rows_of(unigram_in(folder), folder), lowercase=False)
     raise InputError(f"{folder}: holds neither tokenizer.json nor vocab.txt; prepare again, or restore them")
 
 
 def _configuration(folder: Path) -> dict[str, Any]:
-    return read_json(folder / "tokenizer_config.json") or {}
+    return (folder.is_dir() and read_json(folder / "tokenizer_config.json")) or {}
 
 
 def _named_specials(folder: Path) -> dict[str, str]:
-    """Specials that a Hugging Face folder names, by role."""
+    """Specials that a Hugging Face folder names, by role; where a SentencePiece model is all it has, the model's own count, for one of
+    KoBERT's folders names <unk> where the model has [UNK]."""
+    if not {path.name for path in folder.glob("*")} & {"tokenizer.json", "vocab.txt"}:
+        return {}
     names = {}
     for role in ROLES:
         value = _configuration(folder).get(f"{role}_token")

@@ -7,9 +7,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from data_pipeline.contract.special_tokens import in_order
 from data_pipeline.contract.storage import read_json
-from data_pipeline.contract.tokenizer import SENTENCEPIECE_FILE, Tokenizer, hugging_face_files
-from data_pipeline.contract.unigram import unigram_files
+from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.unigram import SENTENCEPIECE_FILE, rows_of, unigram_files, unigram_in
+from data_pipeline.contract.word_piece import hugging_face_files
 from data_pipeline.corpus_files import SplitDocument, read_sentences
 from data_pipeline.mixture import Mixture
 from data_pipeline.recipe import Vocabulary
@@ -77,24 +79,41 @@ def make_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
             types, morphemes = types + 1, morphemes + number
         if recipe.model == "unigram":
             unigram = train_unigram(counts, recipe)
-            files = unigram_files(unigram.pieces, recipe.lowercase)
+            files = unigram_files(unigram.rows, recipe.lowercase, recipe.begin_and_end)
             (folder / SENTENCEPIECE_FILE).write_bytes(unigram.model)
         else:
-            files = hugging_face_files(train_vocabulary(counts, recipe), recipe.lowercase)
+            files = hugging_face_files(train_vocabulary(counts, recipe), recipe.lowercase, recipe.begin_and_end)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
     return {"rows": recipe.size, "types": types, "morphemes": morphemes}
 
 
 def copy_vocabulary(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Brings a given vocabulary in: a folder's tokenizer files as they are, a lone vocab.txt with files made for it."""
+    """Brings a given vocabulary in: a folder's tokenizer files as they are, a lone vocab.txt or SentencePiece model with files made
+    for it, and its specials in the recipe's order."""
     recipe = Vocabulary(**task.parameters["vocabulary"])
     for file in task.inputs["given"]:
         shutil.copyfile(file.path, folder / Path(file.path).name)
     if not (folder / "tokenizer.json").exists():
-        configuration = read_json(folder / "tokenizer_config.json") or {"do_lower_case": recipe.lowercase}
-        lowercase = bool(configuration.get("do_lower_case", False))
-        rows = Tokenizer(folder).pieces
-        for name, content in hugging_face_files(rows, lowercase).items():
-            (folder / name).write_text(content, encoding="utf-8")
+        files = _files_of_given(folder, recipe)
+        for path in folder.iterdir():
+            path.unlink()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
     return {"rows": Tokenizer(folder).size}
+
+
+def _files_of_given(folder: Path, recipe: Vocabulary) -> dict[str, bytes]:
+    """The tokenizer's files, name -> content, for a folder that has no tokenizer.json."""
+    tokenizer = Tokenizer(folder)
+    order = [tokenizer.pieces[getattr(tokenizer.special, role)] for role in recipe.specials]
+    rows = in_order(tokenizer.pieces, order)
+    if tokenizer.is_bert:
+        configuration = read_json(folder / "tokenizer_config.json") or {"do_lower_case": recipe.lowercase}
+        files = hugging_face_files(rows, bool(configuration.get("do_lower_case", False)), recipe.begin_and_end)
+        return {name: content.encode() for name, content in files.items()}
+    model = unigram_in(folder)
+    pieces = {piece.text: piece for piece in model.pieces}
+    model = model.with_pieces([pieces[row] for row in rows])
+    files = unigram_files(rows_of(model, folder), recipe.lowercase, recipe.begin_and_end)
+    return {SENTENCEPIECE_FILE: model.to_bytes(), **{name: content.encode() for name, content in files.items()}}

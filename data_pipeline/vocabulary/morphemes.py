@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from data_pipeline.contract.packages import needed
-from data_pipeline.contract.tokenizer import is_isolated, normalizer
+from data_pipeline.contract.tokenizer import is_isolated
+from data_pipeline.contract.word_piece import normalizer
 from data_pipeline.vocabulary.counts import COUNTED_AT_ONCE
 
 Scheme = Literal["klue", "continuation", "plain"]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
-from data_pipeline.contract.tokenizer import SPACE_SYMBOL, SPECIAL_TOKENS, is_isolated
+from data_pipeline.contract.tokenizer import is_isolated
+from data_pipeline.contract.unigram import SPACE_SYMBOL
 from data_pipeline.recipe import Vocabulary
 from data_pipeline.vocabulary.counts import Count, Counts, least_count
 from data_pipeline.vocabulary.morphemes import CONTINUES
@@ -19,7 +20,8 @@ MOST_TYPES = 2_000_000
 
 
 def train_vocabulary(counts: Counts, recipe: Vocabulary, most_types: int = MOST_TYPES) -> list[str]:
-    """The rows of vocab.txt, exactly `recipe.size`: specials, `[unusedN]`, the alphabet in both forms, then merges by rank.
+    """The rows of vocab.txt, exactly `recipe.size`: specials, the alphabet in both forms, then merges by rank; `[unusedN]` as the recipe
+    says, behind the specials or last.
 
     - `counts`: what `count_morphemes` counted, sorted by text; read several times.
     - `most_types`: of more morphemes the rarest teach no merges.
@@ -28,35 +30,42 @@ def train_vocabulary(counts: Counts, recipe: Vocabulary, most_types: int = MOST_
     missing one would turn the whole word into [UNK]. Raises InputError where the size is too small for the alphabet or
     the corpus too small for the size.
     """
-    reserved = [*SPECIAL_TOKENS, *(f"[unused{index}]" for index in range(recipe.unused))]
-    letters = alphabet(counts, recipe.character_coverage)
+    specials, unused = recipe.special_tokens(), [f"[unused{index}]" for index in range(recipe.unused)]
+    letters = alphabet(counts, recipe.character_coverage, recipe.alphabet_limit)
     if not letters:
         raise InputError(
             "no morpheme was counted: the corpus is empty after the filters; see `python -m data_pipeline report`"
         )
-    rows = [*reserved, *letters, *(CONTINUES + letter for letter in letters if not is_isolated(letter))]
-    wanted = recipe.size - len(rows)
+    if recipe.order == "code_point":
+        letters.sort()
+    characters = [*letters, *(CONTINUES + letter for letter in letters if not is_isolated(letter))]
+    least = len(specials) + len(unused) + len(characters)
+    wanted = recipe.size - least
     if wanted < 0:
+        field = "character-coverage" if recipe.alphabet_limit is None else "alphabet-limit"
         raise InputError(
             f"--data.vocabulary.size {recipe.size}: too small for {len(letters)} characters in both forms and "
-            f"{len(reserved)} reserved rows; at least {len(rows)} are needed, or a lower --data.vocabulary.character-coverage"
+            f"{len(specials) + len(unused)} reserved rows; at least {least} are needed, or a lower --data.vocabulary.{field}"
         )
     merges = _learn_merges(counts, set(letters), least_count(counts, recipe.min_count, most_types), wanted)
     if len(merges) < wanted:
         raise InputError(
-            f"--data.vocabulary.size {recipe.size}: the corpus yields only {len(rows) + len(merges)} rows; "
+            f"--data.vocabulary.size {recipe.size}: the corpus yields only {least + len(merges)} rows; "
             "lower the size to that or give more text"
         )
-    return rows + merges[:wanted]
+    first, last = (unused, []) if recipe.unused_rows == "first" else ([], unused)
+    return [*specials, *first, *characters, *merges[:wanted], *last]
 
 
-def alphabet(counts: Counts, coverage: float) -> list[str]:
-    """The most frequent characters that together make up this share of all characters; by count, then code point."""
+def alphabet(counts: Counts, coverage: float, limit: int | None = None) -> list[str]:
+    """The most frequent characters that together make up this share of all characters, or so many; by count, then code point."""
     characters: Counter[str] = Counter()
     for morpheme, number in counts:
         for character in morpheme.removeprefix(CONTINUES):
             characters[character] += number
     ordered = sorted(characters.items(), key=lambda item: (-item[1], item[0]))
+    if limit is not None:
+        return [character for character, _ in ordered[:limit]]
     needed, covered, kept = coverage * sum(characters.values()), 0, list[str]()
     for character, number in ordered:
         if covered >= needed:

@@ -1,15 +1,16 @@
-"""Eojeol counts -> SentencePiece Unigram model, as KoBERT's: ids [UNK] [PAD] [CLS] [SEP] [MASK] = 0..4."""
+"""Eojeol counts -> SentencePiece Unigram model, as KoBERT's."""
 
 import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
-from data_pipeline.contract.tokenizer import SPACE_SYMBOL
-from data_pipeline.contract.unigram import NEVER_TEXT, unigram_normalizer
+from data_pipeline.contract.sentencepiece_file import NORMAL, SentencePieceModel, parse_sentencepiece
+from data_pipeline.contract.unigram import SPACE_SYMBOL, UnigramRows, rows_of, unigram_normalizer
 from data_pipeline.recipe import Vocabulary
 from data_pipeline.vocabulary.counts import COUNTED_AT_ONCE, Counts
 
@@ -24,7 +25,7 @@ _TOO_FEW = re.compile(r"Vocabulary size is smaller than required_chars\. \d+ vs 
 class Unigram:
     """A trained model: its rows in the order of their ids, and SentencePiece's own file of it."""
 
-    pieces: list[tuple[str, float]]
+    rows: UnigramRows
     model: bytes
 
 
@@ -42,7 +43,7 @@ def count_eojeols(texts: Iterable[str], lowercase: bool, most_types: int = COUNT
 
 
 def train_unigram(counts: Counts, recipe: Vocabulary, most_read: int = MOST_READ) -> Unigram:
-    """Exactly `recipe.size` rows: specials, `[unusedN]`, then pieces by score.
+    """Exactly `recipe.size` rows: specials, then pieces by score or code point; `[unusedN]` behind the specials or last.
 
     - `counts`: what `count_eojeols` counted, sorted by text; read several times.
     - `most_read`: all counts are made smaller by one factor where their sum is larger.
@@ -63,7 +64,7 @@ def train_unigram(counts: Counts, recipe: Vocabulary, most_read: int = MOST_READ
             model_type="unigram",
             vocab_size=recipe.size,
             character_coverage=recipe.character_coverage,
-            normalization_rule_name="identity",
+            normalization_rule_name="identity" if recipe.normalization == "nfc" else recipe.normalization,
             unk_id=0,
             unk_piece="[UNK]",
             pad_id=1,
@@ -87,15 +88,20 @@ def train_unigram(counts: Counts, recipe: Vocabulary, most_read: int = MOST_READ
         else:
             raise
         raise InputError(f"{size}: {problem}") from None
-    learnt = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())
-    pieces = [
-        (
-            learnt.id_to_piece(index),
-            NEVER_TEXT if learnt.is_control(index) or learnt.is_unknown(index) else learnt.get_score(index),
-        )
-        for index in range(learnt.get_piece_size())
-    ]
-    return Unigram(pieces, model.getvalue())
+    learnt = _arranged(parse_sentencepiece(model.getvalue()), recipe)
+    return Unigram(rows_of(learnt, Path("model")), learnt.to_bytes())
+
+
+def _arranged(model: SentencePieceModel, recipe: Vocabulary) -> SentencePieceModel:
+    """The model with its rows where the recipe wants them."""
+    reserved = {piece.text: piece for piece in model.pieces if piece.kind != NORMAL}
+    specials = [reserved.pop(token) for token in recipe.special_tokens()]
+    pieces = [piece for piece in model.pieces if piece.kind == NORMAL]
+    if recipe.order == "code_point":
+        pieces.sort()
+    unused = list(reserved.values())
+    first, last = (unused, []) if recipe.unused_rows == "first" else ([], unused)
+    return model.with_pieces([*specials, *first, *pieces, *last])
 
 
 def _lines(counts: Counts, min_count: int, most_read: int) -> Iterator[str]:

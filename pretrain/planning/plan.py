@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.records import RecordsHeader
-from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer
+from data_pipeline.contract.special_tokens import ROLES, SpecialIds
+from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.devices.peaks import peak_tflops
 from pretrain.input.schedule import Stretch, stretches
 from pretrain.job import objective_of
@@ -48,20 +49,23 @@ def planned_header(data: Any) -> RecordsHeader:
             raise InputError(
                 f"data.vocabulary.given {given}: not found; bring it here, it says how many rows there are"
             )
-        tokenizer = Tokenizer(path.parent if path.is_file() else path)
-        size, reserved = tokenizer.size, tokenizer.reserved_ids
+        tokenizer = Tokenizer(path.parent if path.name == "vocab.txt" else path)
+        size, reserved, special = tokenizer.size, tokenizer.reserved_ids, tokenizer.special
     else:
-        size, reserved = data.vocabulary.size, tuple(range(len(SPECIAL_TOKENS) + data.vocabulary.unused))
+        size, order = data.vocabulary.size, data.vocabulary.special_tokens()
+        # [unusedN] rows may stand elsewhere; no shape depends on where.
+        reserved = tuple(range(len(order) + data.vocabulary.unused))
+        special = SpecialIds(**{role: order.index(f"[{role.upper()}]") for role in ROLES})
     return RecordsHeader(
         layout=data.examples.layout,
         length=data.examples.length,
         vocabulary_size=size,
         token_dtype="uint16" if size <= 2**16 else "uint32",
-        pad_id=0,
-        unk_id=1,
-        cls_id=2,
-        sep_id=3,
-        mask_id=4,
+        pad_id=special.pad,
+        unk_id=special.unk,
+        cls_id=special.cls,
+        sep_id=special.sep,
+        mask_id=special.mask,
         reserved_ids=reserved,
         word_unit=data.word_unit,
         tokenizer_sha256="",

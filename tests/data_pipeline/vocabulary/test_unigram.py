@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.tokenizer import SENTENCEPIECE_FILE, Tokenizer
-from data_pipeline.contract.unigram import unigram_files
+from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.unigram import SENTENCEPIECE_FILE, unigram_files
 from data_pipeline.recipe import KOBERT_VOCABULARY, DataRecipe
 from data_pipeline.recipe_checks import check
 from data_pipeline.vocabulary.report import vocabulary_report
@@ -40,14 +40,14 @@ def trained(counts: Counter[str]) -> Unigram:
 @pytest.fixture(scope="module")
 def tokenizer(trained: Unigram, tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
     folder = tmp_path_factory.mktemp("unigram")
-    for name, content in unigram_files(trained.pieces, lowercase=False).items():
+    for name, content in unigram_files(trained.rows, lowercase=False).items():
         (folder / name).write_text(content, encoding="utf-8")
     (folder / SENTENCEPIECE_FILE).write_bytes(trained.model)
     return Tokenizer(folder)
 
 
 def test_rows_are_as_many_as_asked_for_and_specials_have_koberts_ids(trained: Unigram, tokenizer: Tokenizer) -> None:
-    pieces = [piece for piece, _ in trained.pieces]
+    pieces = [piece for piece, _ in trained.rows.pieces]
     assert pieces[:5] == ["[UNK]", "[PAD]", "[CLS]", "[SEP]", "[MASK]"]
     assert len(pieces) == len(set(pieces)) == tokenizer.size == 130
     special = tokenizer.special
@@ -56,7 +56,7 @@ def test_rows_are_as_many_as_asked_for_and_specials_have_koberts_ids(trained: Un
 
 
 def test_unused_rows_are_reserved(counts: Counter[str]) -> None:
-    pieces = [piece for piece, _ in train_unigram(sorted(counts.items()), replace(RECIPE, unused=3)).pieces]
+    pieces = [piece for piece, _ in train_unigram(sorted(counts.items()), replace(RECIPE, unused=3)).rows.pieces]
     assert pieces[4:9] == ["[MASK]", "[unused0]", "[unused1]", "[unused2]", pieces[8]]
 
 
@@ -94,7 +94,7 @@ def test_special_tokens_in_a_text_are_text(counts: Counter[str], tmp_path: Path)
     # Apart, for sentencepiece learns nothing from specials that stand in its text.
     known = counts + Counter({"[가": 9, "가]": 9, "MASKUNKPAD": 9, "CLSSEP": 9})
     trained = train_unigram(sorted(known.items()), replace(RECIPE, size=140))
-    for name, content in unigram_files(trained.pieces, lowercase=False).items():
+    for name, content in unigram_files(trained.rows, lowercase=False).items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     [(ids, _)] = Tokenizer(tmp_path).encode(["[MASK] [UNK][PAD] [CLS][SEP]"], "eojeol")
     assert not set(ids.tolist()) & set(range(5))
@@ -104,7 +104,7 @@ def test_lower_case_is_counted_and_cut_lower(tmp_path: Path) -> None:
     counts = Counter({"tv를": 9, "tv가": 5, "를": 3})
     assert next(count_eojeols(["TV를  본다\nTV를"], lowercase=True)) == Counter({"tv를": 2, "본다": 1})
     recipe = replace(RECIPE, size=12, lowercase=True)
-    for name, content in unigram_files(train_unigram(sorted(counts.items()), recipe).pieces, lowercase=True).items():
+    for name, content in unigram_files(train_unigram(sorted(counts.items()), recipe).rows, lowercase=True).items():
         (tmp_path / name).write_text(content, encoding="utf-8")
     tokenizer = Tokenizer(tmp_path)
     upper, lower = tokenizer.encode(["TV를", "tv를"], "token")
@@ -116,7 +116,7 @@ def test_counts_beyond_32_bits_are_scaled_to_what_sentencepiece_can_read(
     counts: Counter[str], trained: Unigram
 ) -> None:
     many = {text: number << 40 for text, number in counts.items()}
-    assert train_unigram(sorted(many.items()), RECIPE, most_read=counts.total()).pieces == trained.pieces
+    assert train_unigram(sorted(many.items()), RECIPE, most_read=counts.total()).rows.pieces == trained.rows.pieces
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_the_sizes_that_errors_name_work(counts: Counter[str], size: int, messag
         train_unigram(sorted(counts.items()), replace(RECIPE, size=size))
     found = re.search(message, str(error.value))
     assert found
-    assert len(train_unigram(sorted(counts.items()), replace(RECIPE, size=int(found[1]))).pieces) == int(found[1])
+    assert len(train_unigram(sorted(counts.items()), replace(RECIPE, size=int(found[1]))).rows.pieces) == int(found[1])
 
 
 def test_an_empty_corpus_is_named() -> None:
