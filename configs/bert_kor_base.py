@@ -4,7 +4,7 @@ Command:  ./run_tpu.sh configs/bert_kor_base.py      with the corpora below unde
 Size:     118,297,344 parameters without heads; 7.8e13 FLOPs a step.
 Time:     7.8 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run.
 Expect:   NSMC 90.87, KorNLI 82.32, KorSTS 84.31, naver NER 87.27 after fine-tuning (LMkor's README, its own settings).
-Tried:    nothing but loading; nothing was compiled.
+Tried:    three steps of two layers on a CPU, from petition text, and the export (tests/test_published_recipes.py).
 
 Verified (README and its history, copies of config.json, a log of the checkpoint's heads): 100 million reviews and 20 million pages, MODU,
 Wikipedia and NamuWiki, 100 GB cleaned to 70 GB or 12.7 billion tokens; all but Hangul, Latin letters, digits and some marks deleted;

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import SPECIAL_TOKENS, Tokenizer, hugging_face_files, is_isolated
-from data_pipeline.recipe import Vocabulary
+from data_pipeline.recipe import KLUE_ROBERTA_VOCABULARY, Vocabulary
 from data_pipeline.vocabulary.counts import least_count
 from data_pipeline.vocabulary.morphemes import Scheme, count_morphemes, morpheme_boundaries
 from data_pipeline.vocabulary.report import vocabulary_report
@@ -46,6 +46,26 @@ def test_the_size_is_exact_and_rows_differ(counts: Counter[str]) -> None:
         rows = train(counts, replace(RECIPE, size=size))
         assert len(rows) == len(set(rows)) == size
         assert rows[:8] == [*SPECIAL_TOKENS, "[unused0]", "[unused1]", "[unused2]"]
+
+
+def test_rows_stand_where_the_recipe_wants_them(counts: Counter[str]) -> None:
+    klue = replace(KLUE_ROBERTA_VOCABULARY, size=200, unused=3, alphabet_limit=60, min_count=1)
+    rows = train(counts, klue)
+    assert rows[:5] == ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+    assert rows[-3:] == ["[unused0]", "[unused1]", "[unused2]"]
+    letters = rows[5:65]
+    assert letters == sorted(letters)
+    assert set(letters) == set(alphabet(counts.items(), 1.0)[:60])
+    inside = [f"##{letter}" for letter in letters if not is_isolated(letter)]
+    assert rows[65 : 65 + len(inside)] == inside
+    merges = rows[65 + len(inside) : -3]
+    assert merges
+    assert all(len(merge.removeprefix("##")) > 1 for merge in merges)
+
+
+def test_a_limit_takes_the_place_of_the_coverage_in_the_error(counts: Counter[str]) -> None:
+    with pytest.raises(InputError, match=r"or a lower --data\.vocabulary\.alphabet-limit"):
+        train(counts, replace(RECIPE, size=60, alphabet_limit=50))
 
 
 def test_every_character_stands_in_both_forms_unless_isolated(counts: Counter[str]) -> None:

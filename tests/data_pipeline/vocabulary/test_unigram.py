@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.contract.unigram import SENTENCEPIECE_FILE, unigram_files
 from data_pipeline.recipe import KOBERT_VOCABULARY, DataRecipe
-from data_pipeline.recipe_checks import check
+from data_pipeline.recipe_checks import check, check_vocabulary
 from data_pipeline.vocabulary.report import vocabulary_report
 from data_pipeline.vocabulary.unigram import Unigram, count_eojeols, train_unigram
 
@@ -60,9 +61,31 @@ def test_unused_rows_are_reserved(counts: Counter[str]) -> None:
     assert pieces[4:9] == ["[MASK]", "[unused0]", "[unused1]", "[unused2]", pieces[8]]
 
 
+def test_pieces_stand_by_code_point_or_by_score_and_cut_alike(counts: Counter[str], texts: list[str]) -> None:
+    by_score = train_unigram(sorted(counts.items()), replace(RECIPE, order="rank", unused=2))
+    last = replace(RECIPE, unused=2, specials=("cls", "pad", "sep", "unk", "mask"), unused_rows="last")
+    by_code_point = train_unigram(sorted(counts.items()), last)
+    assert by_score.rows.pieces[7][1] == max(score for _, score in by_score.rows.pieces)
+    pieces = [piece for piece, _ in by_code_point.rows.pieces]
+    assert pieces[:5] == ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+    assert pieces[5:-2] == sorted(pieces[5:-2])
+    assert pieces[-2:] == ["[unused0]", "[unused1]"]
+    assert dict(by_code_point.rows.pieces) == dict(by_score.rows.pieces)
+    models = [sentencepiece.SentencePieceProcessor(model_proto=made.model) for made in (by_score, by_code_point)]
+    assert models[0].encode(texts, out_type=str) == models[1].encode(texts, out_type=str)
+
+
 def test_cuts_are_those_of_sentencepiece(trained: Unigram, tokenizer: Tokenizer, texts: list[str]) -> None:
     theirs = sentencepiece.SentencePieceProcessor(model_proto=trained.model)
-    for text in [*texts, "없는 글자 뷁뷁과 漢字  두 칸", "", " "]:
+    odd = (
+        "없는 글자 뷁뷁과 漢字  두 칸",
+        "",
+        " ",
+        "ㅎㅏㄱ교 Ａ①",
+        unicodedata.normalize("NFD", "학교에서"),
+        "도서관\u3000에서\u200b \n책을",
+    )
+    for text in [*texts, *odd]:
         [(ids, _)] = tokenizer.encode([text], "token")
         assert ids.tolist() == theirs.encode(text)
 
@@ -150,3 +173,19 @@ def test_the_report_counts_pieces_that_begin_with_a_blank_as_word_initial(tokeni
     hangul = [piece for piece in tokenizer.pieces if any("가" <= character <= "힣" for character in piece)]
     assert report["hangul_initial"] == sum(piece.startswith("▁") for piece in hangul) > 2
     assert report["hangul_continuing"] == len(hangul) - report["hangul_initial"] > 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"alphabet_limit": 500}, r"--data\.vocabulary\.alphabet-limit 500: is for wordpiece"),
+        (
+            {"specials": ("cls", "pad")},
+            r"--data\.vocabulary\.specials cls pad: must be pad, unk, cls, sep, mask, each once",
+        ),
+        ({"model": "wordpiece"}, r"--data\.vocabulary\.normalization nmt_nfkc: is for unigram"),
+    ],
+)
+def test_fields_that_do_not_go_together_are_told(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        check_vocabulary(replace(KOBERT_VOCABULARY, **changes))
