@@ -39,7 +39,14 @@ def compiled_programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
         yield
 
 
-LONGEST = ("test_main_job.py", "test_kill_anywhere.py", "test_processes.py", "test_step.py", "test_launch_run.py")
+LONGEST = (
+    "test_main_job.py",
+    "test_kill_anywhere.py",
+    "test_processes.py",
+    "test_step.py",
+    "test_launch_run.py",
+    "test_every_family.py",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:

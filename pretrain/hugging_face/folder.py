@@ -171,6 +171,5 @@ def tokenizer_configuration(configuration: Mapping[str, Any], config: ModelConfi
     limited = {**configuration, "model_max_length": max_length}
     if (config.token_types() or ("", 1))[1] > 1:
         return limited
-    # BERT's tokenizer gives a second text type 1, a row that this table has not; and a GPT2LMHeadModel that is given token types
-    # adds rows of its word table for them.
+    # BERT's tokenizer gives a second text type 1, a row that such a model does not have; GPT-2's would look types up as words.
     return {**limited, "model_input_names": ["input_ids", "attention_mask"]}

@@ -68,6 +68,8 @@ def test_a_family_of_the_test_suite_trains_resumes_and_exports(
     same_logits(tmp_path / "export", Toy(ToyConfig(), VOCABULARY, FAMILY.heads, Compute()), params)
     card = (tmp_path / "export" / "README.md").read_text()
     assert "A Korean Toy of 3 turns, 16 wide" in card
+    told = json.loads((tmp_path / "export" / "tokenizer_config.json").read_text())
+    assert told["model_input_names"] == ["input_ids", "attention_mask"], "it has no token types"
 
 
 @pytest.mark.parametrize(

@@ -65,8 +65,7 @@ FAMILY = Family(
     not_parameters=("lm_head.decoder.weight", "lm_head.decoder.bias", "roberta.embeddings.position_ids"),
     config_to_json=config_to_json,
     config_from_json=config_from_json,
-    # Tables of positions begin at other rows where paddings differ.
-    must_match=(*MUST_MATCH, "pad_token_id"),
+    must_match=MUST_MATCH,
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,
 )

@@ -6,33 +6,25 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 import pytest
+from families import EVERY_EXPORT, FAMILIES, SPECIAL, VOCAB, drawn, tensors_of
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.tokenizer import SpecialIds
-from pretrain.hugging_face.weights import flatten, to_hugging_face
+from pretrain.hugging_face.weights import flatten
 from pretrain.models.config import ModelConfig
 from pretrain.models.parameter_rules import Kind, ParameterRule, checked_rule, rule_of, with_prefix
 from pretrain.models.protocols import Compute, Family
-from pretrain.models.registry import config_classes, family_of
+from pretrain.models.registry import family_of
 
 KEYS = Path(__file__).resolve().parents[3] / "../shared/facts/keys_5.23.0.json"
-VOCAB, SPECIAL = 50, SpecialIds(0, 1, 2, 3, 4)
-SIZES: dict[str, dict[str, Any]] = {
-    "BertConfig": {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32},
-}
-"""The models of keys_5.23.0.json, by the family's config."""
 CASES = [
-    pytest.param(config, frozenset(heads), id=f"{family_of(config).name} {' '.join(heads) or 'bare'}")
-    for kind in config_classes()
-    if kind.__module__.startswith("pretrain.models.")  # not a test's own family
-    for config in [kind(**SIZES[kind.__name__])]
-    for count in range(len(family_of(config).heads) + 1)
-    for heads in itertools.combinations(sorted(family_of(config).heads), count)
+    pytest.param(tiny.config, frozenset(heads), id=f"{name} {' '.join(heads) or 'bare'}")
+    for name, tiny in FAMILIES.items()
+    for count in range(len(family_of(tiny.config).heads) + 1)
+    for heads in itertools.combinations(sorted(family_of(tiny.config).heads), count)
 ]
 EVERY_MODEL = pytest.mark.parametrize(("config", "heads"), CASES)
 
@@ -71,13 +63,10 @@ def test_every_tensor_has_a_name_of_its_own(config: ModelConfig, heads: frozense
 
 
 @pytest.mark.skipif(not KEYS.is_file(), reason="transformers' names (../shared/facts) are not on this machine")
-@pytest.mark.parametrize(("config", "heads"), [case for case in CASES if "vocabulary" in case.values[1]])
+@EVERY_EXPORT
 def test_names_and_shapes_are_those_of_transformers(config: ModelConfig, heads: frozenset[str]) -> None:
     family = family_of(config)
-    model = family.make(config, VOCAB, heads, Compute())
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
-    params = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), shapes)
-    tensors = to_hugging_face(params, family.rules(config, heads), VOCAB)
+    tensors = tensors_of(*drawn(config, heads))
     [their_class] = family.config_to_json(config, VOCAB, SPECIAL, heads)["architectures"]
     theirs = json.loads(KEYS.read_text())[their_class]
     tied = {copy for _, copy in theirs["tied"]}

@@ -1,5 +1,6 @@
 """Every family and head against transformers: logits, gradients, files in both directions."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -14,15 +15,17 @@ import pytest
 from families import EVERY_EXPORT, EVERY_FAMILY, SPECIAL, VOCAB, Tiny, drawn, stored, tensors_of, with_tokenizer
 from read_exports import loaded, read_exports
 
+from data_pipeline.contract.storage import read_json
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Inputs, Model
 from pretrain.models.registry import family_of
 from pretrain.subject import load_subject
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-
+# Imported inside the tests: every worker reads this file, and torch takes seconds.
+pytestmark = pytest.mark.skipif(
+    not all(map(importlib.util.find_spec, ("torch", "transformers"))), reason="torch or transformers is not installed"
+)
 TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
 TOLERANCE = 1e-4
 """Relative, of an array's norm: a wrong gelu or epsilon is ten times as far off (facts/hugging_face.md)."""
@@ -89,6 +92,8 @@ def ours(model: Model, params: Parameters, rows: Rows) -> tuple[dict[str, np.nda
 
 def theirs(model: Any, heads: frozenset[str], rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """`ours` of a model of transformers."""
+    import torch
+
     inputs = {"input_ids": rows.inputs.tokens, "attention_mask": rows.inputs.segments}
     if rows.inputs.token_types.any():
         inputs["token_type_ids"] = rows.inputs.token_types
@@ -106,10 +111,10 @@ def without_copies(config: ModelConfig, tensors: Mapping[str, Any]) -> dict[str,
 
 
 def differences(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Of each array, relative to its norm, or to a thousandth of the largest: a key's bias has no gradient but rounding, for softmax
+    """Of each array, relative to its norm, or to a hundredth of the largest: a key's bias has no gradient but rounding, for softmax
     does not see what all keys share."""
     assert found.keys() == expected.keys()
-    least = 1e-3 * max(np.linalg.norm(array) for array in expected.values())
+    least = 1e-2 * max(np.linalg.norm(array) for array in expected.values())
     return {
         name: float(np.linalg.norm(found[name] - array) / max(np.linalg.norm(array), least))
         for name, array in expected.items()
@@ -143,6 +148,9 @@ def test_tensors_are_the_same_in_both_directions(config: ModelConfig, heads: fro
     assert ours.keys() == found.keys()
     for name, tensor in ours.items():
         np.testing.assert_array_equal(found[name].numpy(), tensor, name)
+    for name, value in (read_json(tmp_path / "ours" / "config.json") or {}).items():
+        if name not in ("torch_dtype", "position_embedding_type"):  # of transformers 4
+            assert getattr(their_model.config, name) == value, name
     their_model.save_pretrained(tmp_path / "theirs")
     subject = load_subject(with_tokenizer(tmp_path / "theirs", config))
     assert subject.heads == heads
@@ -155,6 +163,8 @@ def test_tensors_are_the_same_in_both_directions(config: ModelConfig, heads: fro
 
 @EVERY_FAMILY
 def test_what_a_config_json_leaves_out_is_what_transformers_takes(tiny: Tiny) -> None:
+    import transformers
+
     family = family_of(tiny.config)
     theirs = transformers.AutoConfig.for_model(family.model_types[0])
     read = family.config_from_json({"model_type": family.model_types[0]})
@@ -195,6 +205,7 @@ def test_transformers_5_reads_every_export(folders: dict[str, Path]) -> None:
     check_pairs_of_texts(folders, found, "5")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not TRANSFORMERS_4.exists(),
     reason="transformers 4 is not installed beside the current one; run_tests.sh does that",

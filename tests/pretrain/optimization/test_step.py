@@ -70,7 +70,6 @@ def losses(folder: Path, recipe: TrainingRecipe, devices: int) -> np.ndarray:
         pytest.param(Mesh(1, 1, 1), 4, id="4 microbatches"),
         pytest.param(Mesh(8, 1, 1), 1, id="data 8"),
         pytest.param(Mesh(8, 1, 1), 2, id="data 8, 2 microbatches"),
-        pytest.param(Mesh(1, 8, 1), 1, id="fsdp 8"),
         pytest.param(Mesh(4, 1, 2), 1, id="data 4 x tensor 2"),
         pytest.param(Mesh(4, 1, 2), 2, id="data 4 x tensor 2, 2 microbatches", marks=pytest.mark.slow),
         pytest.param(Mesh(2, 2, 2), 1, id="data 2 x fsdp 2 x tensor 2", marks=pytest.mark.slow),
