@@ -1,4 +1,4 @@
-"""What is RoBERTa's own: where positions begin, what it refuses, pairs of texts in transformers."""
+"""What is RoBERTa's own: its published sizes, where positions begin, what it refuses, pairs of texts in transformers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +8,7 @@ from families import FAMILIES, SPECIAL, VOCAB, drawn, stored
 from read_exports import read_exports
 from tiny_run import LENGTH, TINY, changed
 
+from configs import klue_roberta_base, klue_roberta_large, klue_roberta_small
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import read_header
 from pretrain.job import objective_of
@@ -18,6 +19,22 @@ from pretrain.subject import load_subject
 CONFIG = FAMILIES["roberta"].config
 assert isinstance(CONFIG, RobertaConfig)
 HEADS = frozenset({"vocabulary"})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "published"),
+    [
+        (klue_roberta_small, 68_090_880),
+        (klue_roberta_base, 110_618_112),
+        (klue_roberta_large, 336_656_384),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_klues_recipes_have_their_published_sizes(recipe: object, published: int) -> None:
+    """Which count the pooler of transformers' RobertaModel."""
+    config = recipe.training.model  # type: ignore[attr-defined]
+    pooler = config.hidden_size * (config.hidden_size + 1)
+    assert config.parameter_count(32_000, HEADS) + pooler == published
 
 
 @pytest.mark.parametrize(("padding", "room"), [(None, 512), (1, 512), (0, 513), (600, -87)])
