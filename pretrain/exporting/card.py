@@ -7,6 +7,7 @@ from typing import Any
 
 from pretrain.checkpoints.provenance import UNKNOWN
 from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
+from pretrain.exporting.card_of_use import companions, in_heads, snippet, usage, use
 from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain
 
 REPOSITORY_NAME = "korean-pretrain"
@@ -14,7 +15,6 @@ BOARD_WATTS = {"A100": 400, "H100": 700, "H200": 700}
 """Board power of SXM cards in watts (NVIDIA's data sheets): an upper bound of what the card draws."""
 GRID_KILOGRAMS_PER_KWH = 0.48
 """World average of 2023 in kg CO2 a kWh (Ember, Global Electricity Review 2024)."""
-WIDGETS = ("대한민국의 수도는 [MASK]이다.", "오늘은 날씨가 참 [MASK].", "이 영화는 정말 [MASK] 있었다.")
 OPTIMIZERS = {
     "adamw": "AdamW",
     "lamb": "LAMB",
@@ -36,12 +36,17 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
     - `name`: what to call the model.
     - `prepare`: the manifest's section of that name, or empty where it is not of the checkpoint's records.
     - `saved`: the facts of the checkpoint (`pretrain.checkpoints.facts`).
-    - `facts`: of this export: `family`, `sizes` (in words), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
+    - `facts`: of this export: `family`, `sizes` (in words), `heads`, `auto_class` (transformers', or empty), `adds_pooler` (of
+      `Family`), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
+      `part` (its name among the run's models), `main` (the part in the folder above, empty where it is this one), `others` (a
+      mapping for each other one: `part`, `heads`, `place` as seen from here),
       `evaluation` (a mapping of the newest held-out figures, or None), `licences`, `started_from` (of `pretrain.start`, or None),
-      `token_types` (rows of that table), `token_types_trained` (by this run; in all, or None), `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
+      `token_types` (rows of that table), `token_types_trained` (by this run; in all, or None), `trained_length` (tokens of the longest
+      rows that were trained), `layout`, `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
       `tokenizer` (WordPiece, Unigram, BPE), `lowercase`, `dropout` (config.json's, or None).
     """
     recipe = training_recipe_from_plain(saved["recipe"])
+    base = place_name(facts["started_from"]) if facts["started_from"] else ""
     sections = [
         _front_matter(facts),
         f"# {name}\n\n{_summary(recipe, facts)}",
@@ -51,7 +56,7 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
         tokenizer(prepare, facts),
         _training(recipe, saved, facts),
         _hardware(saved.get("parts", [])),
-        _use(facts),
+        use(facts, base),
         _citation(name, saved),
     ]
     return "\n\n".join(sections) + "\n"
@@ -59,21 +64,23 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
 
 def _front_matter(facts: Mapping[str, Any]) -> str:
     """The metadata that the hub reads. A `base_model` must be a repository's id there: it refuses paths."""
-    mask, base = facts["mask_token"], facts["started_from"]
+    base, found = facts["started_from"], usage(facts)
+    mask, task = facts["mask_token"], found.task if found else ""
+    texts = [text.replace("[MASK]", mask) for text in found.texts] if found else []
     lines = [
         "---",
         "language: ko",
         f"license: {_licence(facts['licences'])}",
         *([f"base_model: {base.get('hub_id') or f'{UNKNOWN}  # {place_name(base)}'}"] if base else []),
-        "library_name: transformers",
-        "pipeline_tag: fill-mask",
+        *(["library_name: transformers"] if facts["auto_class"] else []),
+        *([f"pipeline_tag: {task}"] if task else []),
         "tags:",
         "- korean",
         *(f"- {tag}" for tag in facts["tags"]),
-        "- fill-mask",
-        f"mask_token: {json.dumps(mask)}",
-        "widget:",
-        *(f"- text: {json.dumps(text.replace('[MASK]', mask), ensure_ascii=False)}" for text in WIDGETS),
+        *([f"- {task}"] if task else []),
+        *([f"mask_token: {json.dumps(mask)}"] if task == "fill-mask" else []),
+        *(["widget:"] if texts else []),
+        *(f"- text: {json.dumps(text, ensure_ascii=False)}" for text in texts),
         "---",
     ]
     return "\n".join(lines)
@@ -88,16 +95,13 @@ def _licence(notes: Sequence[str]) -> str:
 
 
 def _summary(recipe: TrainingRecipe, facts: Mapping[str, Any]) -> str:
-    heads = f"masked-language-model and {facts['pairs']} heads" if facts["pairs"] else "a masked-language-model head"
     base = facts["started_from"]
     begun = f"Continued from `{place_name(base)}`" if base else "Pretrained from scratch"
-    return (
-        f"A Korean {facts['family']} of {facts['sizes']}, with {heads}; {facts['parameters']:,} parameters. {begun} with "
-        f"{recipe.objective.method} (unit: {facts['word_unit']}) in JAX by {REPOSITORY_NAME}, exported at step "
-        f"{facts['step']:,}.\n\n"
-        "```python\nfrom transformers import pipeline\n\n"
-        f'pipeline("fill-mask", model="PATH_OR_NAME")("대한민국의 수도는 {facts["mask_token"]}이다.")\n```'
+    summary = (
+        f"A Korean {facts['family']} of {facts['sizes']}, {in_heads(facts['heads'], facts['pairs'])}; {facts['parameters']:,} "
+        f"parameters. {begun} with {recipe.objective.method} in JAX by {REPOSITORY_NAME}, exported at step {facts['step']:,}."
     )
+    return "\n\n".join(filter(None, [summary, companions(facts), snippet(facts)]))
 
 
 def _base_model(facts: Mapping[str, Any]) -> str:
@@ -130,6 +134,7 @@ def _training(recipe: TrainingRecipe, saved: Mapping[str, Any], facts: Mapping[s
     lines = [
         f"- {facts['step']:,} of {recipe.max_steps:,} steps{rows}; "
         f"tokens seen: {f'{tokens_seen:,}' if tokens_seen else UNKNOWN}",
+        f"- rows of at most {facts['trained_length']} tokens, layout {facts['layout']}, word unit {facts['word_unit']}",
         *phases,
         f"- {recipe.objective.in_words()}",
         f"- {_optimizer(recipe.optimizer)}",
@@ -175,48 +180,6 @@ def _carbon(parts: Sequence[Mapping[str, Any]]) -> str:
     return (
         f"at most {kilowatt_hours * GRID_KILOGRAMS_PER_KWH:.2f} kg CO2 ({kilowatt_hours:.2f} kWh at the cards' board power, "
         f"{GRID_KILOGRAMS_PER_KWH} kg a kWh, the world's average of 2023; the grid's own figure: {UNKNOWN})"
-    )
-
-
-def _use(facts: Mapping[str, Any]) -> str:
-    pooler = (
-        f"The pooler and the {facts['pairs']} head (`seq_relationship`) were trained on sentence pairs."
-        if facts["pairs"]
-        else "No pooler was trained: `AutoModel` initialises one at random and says so; use the last hidden states, or "
-        "`add_pooling_layer=False`."
-    )
-    return (
-        "## Intended use\n\nFine-tuning on Korean understanding tasks (classification, tagging, span extraction) and filling "
-        f"masks. It does not generate text. {pooler}{_token_types(facts)}{_dropout(facts)}\n\n"
-        "## Risks\n\nThe model repeats the bias, the errors and the opinions of its training text, and may complete sentences "
-        "with offensive or false words, or with personal information that stood there. It was not filtered for toxicity. "
-        "Check it on your own task and groups of people before you use it in decisions about them."
-    )
-
-
-def _token_types(facts: Mapping[str, Any]) -> str:
-    """A sentence on the rows of the token type table that this run did not train; empty where there are none."""
-    here, in_all = facts["token_types_trained"]
-    rows = facts["token_types"]
-    if rows <= here:
-        return ""
-    if in_all is None:
-        return f" Whether token type 1, which tasks on two texts use, was ever trained: {UNKNOWN}."
-    if in_all > here:
-        return f" Token type 1, which tasks on two texts use, was not trained here: its row is that of `{place_name(facts['started_from'])}`."
-    if rows == here + 1:
-        return (
-            f" Token type {here}, which tasks on several texts use, was never trained: its row is a copy of type 0's."
-        )
-    return f" Token types {here} to {rows - 1}, which tasks on several texts use, were never trained: copies of type 0's row."
-
-
-def _dropout(facts: Mapping[str, Any]) -> str:
-    dropout = facts["dropout"]
-    return (
-        ""
-        if dropout is None
-        else f" config.json names the dropout of fine-tuning, {dropout:g}, and not that of pretraining."
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import posixpath
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from data_pipeline.contract.records import HEADER, Records, RecordsHeader, from_
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import sha256_of_file
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
-from pretrain.checkpoints.facts import exported_models, header_of
+from pretrain.checkpoints.facts import exported_models, header_of, models_of
 from pretrain.checkpoints.provenance import own_token_types, prepared, started_from
 from pretrain.checkpoints.verify import MANIFEST, Facts, facts_of, step_folder
 from pretrain.devices.available import available_devices
@@ -32,13 +33,17 @@ from pretrain.exporting.exported import (
 from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import GENERATION_CONFIG, write_tokenizer
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
+from pretrain.input.schedule import stretches
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
+from pretrain.recipe import training_recipe_from_plain
 from pretrain.subject import Subject, find_step, subject_of_run
 
 logger = logging.getLogger("pretrain")
 FILES = (CARD, CONFIG, GENERATION_CONFIG, WEIGHTS, *TOKENIZER_FILES)
 """What an exported folder may hold, beside folders for further models."""
 PROOF_TEXTS = 32
+DROPOUTS = ("hidden_dropout_prob", "resid_pdrop")
+"""What transformers' configs call the dropout of hidden states."""
 
 
 def export(folder: RunFolder, step: int | None, to: Path) -> int:
@@ -159,10 +164,16 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
     facts = {
         "family": subject.family.title,
         "sizes": subject.config.in_words(),
+        "heads": sorted(subject.heads),
+        "auto_class": subject.family.auto_class(subject.heads),
+        "adds_pooler": subject.family.adds_pooler(subject.heads),
+        **_among(saved, folder, part),
         "licences": subject.licences,
         "started_from": started_from(saved, part),
         "token_types": (subject.config.token_types() or ("", 1))[1],
         "token_types_trained": (own_token_types(saved, folder), subject.token_types),
+        "trained_length": _trained_length(saved, header),
+        "layout": header.layout,
         "word_unit": header.word_unit,
         "train_tokens": header.tokens["train"],
         "train_rows": header.rows["train"],
@@ -172,15 +183,34 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "parameters": sum(math.prod(tensor.shape) for tensor in subject.tensors.values()),
         "vocab_size": subject.vocab_size,
         "mask_token": tokenizer.pieces[header.mask_id],
-        "dropout": configuration.get("hidden_dropout_prob"),
+        "dropout": next((configuration[name] for name in DROPOUTS if name in configuration), None),
         "tokenizer": type(tokenizer.backend.model).__name__,
         "lowercase": tokenizer.lowercases,
         "max_length": max_length,
         "evaluation": evaluation_at(folder, saved["step"]),
     }
-    name = f"{folder.path.resolve().name}-{subject.family.name}"
+    name = "-".join([folder.path.resolve().name, subject.family.name, *([part] if facts["others"] else [])])
     (fresh / CARD).write_text(model_card(name, data, saved, facts), encoding="utf-8")
     return facts
+
+
+def _among(saved: Facts, folder: RunFolder, part: str) -> dict[str, Any]:
+    """What a card says of a part among the models that the run exports."""
+    places = exported_models(saved)
+    own = next(below for below, model in places.items() if model == part)
+    described = models_of(saved, folder)
+    others = [
+        {"part": model, "heads": described[model]["heads"], "place": posixpath.relpath(below or ".", own or ".")}
+        for below, model in places.items()
+        if model != part
+    ]
+    return {"part": part, "main": places[""] if own else "", "others": others}
+
+
+def _trained_length(saved: Facts, header: RecordsHeader) -> int:
+    """Tokens of the longest rows that a checkpoint has trained."""
+    schedule = stretches(training_recipe_from_plain(saved["recipe"]))
+    return max(stretch.length or header.length for stretch in schedule if stretch.start < max(1, saved["step"]))
 
 
 def _proof_texts(folder: RunFolder, header: RecordsHeader, tokenizer: Tokenizer) -> list[str]:

@@ -119,6 +119,7 @@ class Family:
     - `generation_config`: ids of the specials -> content of generation_config.json; None where the family writes no text.
     - `heads_in_body`: beginnings of tensor names, behind the module that has the encoder ("bert."), which are of a head all the same:
       a start leaves them behind where no head here has them.
+    - `adds_pooler`: whether transformers' AutoModel adds a pooler, at random, to an export with such heads.
     """
 
     name: str
@@ -139,3 +140,4 @@ class Family:
     template: tuple[str, ...] = ()
     generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None
     heads_in_body: tuple[str, ...] = ("pooler.",)
+    adds_pooler: Callable[[frozenset[str]], bool] = lambda heads: False

@@ -47,7 +47,7 @@ class ObjectiveRecipe(ABC):
     @property
     @abstractmethod
     def method(self) -> str:
-        """How it trains, after "pretrained with": "whole-word masking"."""
+        """How it trains, after "pretrained with": "masked language modelling"."""
 
     @abstractmethod
     def in_words(self) -> str:

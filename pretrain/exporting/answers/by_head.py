@@ -9,6 +9,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.devices.available import available_devices
 from pretrain.exporting.answers.tokens import fillings, refuse_masks, suspicions
+from pretrain.exporting.continuation import continuations
 from pretrain.exporting.exported import exports_of, hashes_of, name_of, without_cards
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS
 from pretrain.subject import Subject, load_subject
@@ -52,10 +53,10 @@ def _suspect(subject: Subject, text: str) -> Iterable[str]:
 
 
 def _continue(subject: Subject, text: str, top: int, tokens: int, temperature: float, seed: int) -> Iterable[str]:
-    from pretrain.exporting.continuation import continuations
-
     refuse_masks(subject, text)
-    for continuation in continuations(subject, text, top, tokens, TOP_K, temperature, seed):
+    for continuation in continuations(
+        subject, text, count=top, tokens=tokens, top_k=TOP_K, temperature=temperature, seed=seed
+    ):
         yield f"  {continuation}"
 
 

@@ -65,4 +65,5 @@ FAMILY = Family(
     must_match=MUST_MATCH,
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,
+    adds_pooler=lambda heads: "pair" not in heads,
 )

@@ -18,7 +18,7 @@ class MaskedLM(ObjectiveRecipe):
 
     @property
     def method(self) -> str:
-        return "whole-word masking"
+        return "masked language modelling"
 
     def in_words(self) -> str:
         return self.masking.in_words()

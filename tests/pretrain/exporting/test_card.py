@@ -133,7 +133,7 @@ def test_lengths_of_single_sources_are_told(run: RunFolder) -> None:
 def test_a_run_from_scratch_has_no_base_model_and_the_licence_of_its_text(run: RunFolder) -> None:
     prepared(run)
     card = card_of(run)
-    assert "Pretrained from scratch with whole-word masking (unit: bert_word)" in card
+    assert "Pretrained from scratch with masked language modelling in JAX" in card
     assert metadata(card) == {"license": "cc0-1.0"}
     assert "## Base model" not in card
 
@@ -165,7 +165,7 @@ def test_a_run_that_continues_another_model_names_it_and_counts_its_licence_in(
     train(run, "tiny", changed(tiny, start_from=(str(start),), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
     prepared(run, changed(DATA, sources=tuple(Source("text", "a", licence=each) for each in corpora)))
     card = card_of(run)
-    assert "Continued from `their-bert` with whole-word masking" in card
+    assert "Continued from `their-bert` with masked language modelling" in card
     assert "from scratch" not in card
     assert f"## Base model\n\n`their-bert`; its licence: {base or 'unknown'}," in card
     assert str(tmp_path) not in card

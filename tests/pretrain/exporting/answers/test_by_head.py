@@ -1,11 +1,9 @@
 """fill asks each model what its head answers, whatever its family, and refuses in one sentence what it does not take."""
 
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -62,14 +60,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     calls: list[Any] = []
 
     def continuations(
-        subject: Subject, text: str, count: int, tokens: int, top_k: int, temperature: float, seed: int
+        subject: Subject, text: str, *, count: int, tokens: int, top_k: int, temperature: float, seed: int
     ) -> list[str]:
         calls.append((text, count, tokens, top_k, temperature, seed))
         return [f"{text} {number}" for number in range(count)]
 
-    module = ModuleType("pretrain.exporting.continuation")
-    module.continuations = continuations  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(by_head, "continuations", continuations)
     return calls
 
 

@@ -1,0 +1,259 @@
+"""A card says of its model what its heads do and no more: metadata that the hub takes, snippets that run, what was never trained."""
+
+import contextlib
+import io
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+from tiny_run import LENGTH, PIECES, SPECIALS, TINY, VOCABULARY, changed, write_records
+from toy_family.config import ToyConfig
+from toy_objective.recipe import Tandem
+
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.tokenizer import hugging_face_files
+from pretrain.checkpoints.verify import facts_of, step_folder
+from pretrain.exporting.card import model_card
+from pretrain.exporting.card_of_use import PLACE
+from pretrain.exporting.export import export
+from pretrain.hugging_face.folder import fit_tokenizer
+from pretrain.recipe import Phase, TrainingRecipe
+from pretrain.train import train
+
+pytestmark = pytest.mark.usefixtures("shared_programs")
+TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
+BLOCK = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
+SIZES = {"vocab_size": VOCABULARY, "max_position_embeddings": LENGTH + 2, "pad_token_id": SPECIALS["pad_id"]}
+ENCODER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, **SIZES}
+CAUSAL = {
+    "n_embd": 32,
+    "n_layer": 2,
+    "n_head": 2,
+    "n_positions": 2 * LENGTH,
+    "vocab_size": VOCABULARY,
+    "bos_token_id": 3,
+}
+OTHERS: dict[str, dict[str, Any]] = {
+    "generator": {"part": "generator", "heads": ["vocabulary"], "place": "generator"},
+    "discriminator": {"part": "discriminator", "heads": ["replaced"], "place": ".."},
+}
+DOUBLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "roberta": ("RobertaForMaskedLM", {**ENCODER, "type_vocab_size": 1}, {"heads": ["vocabulary"], "token_types": 1}),
+    "discriminator": (
+        "ElectraForPreTraining",
+        {**ENCODER, "embedding_size": 16},
+        {"heads": ["replaced"], "part": "discriminator", "others": [OTHERS["generator"]]},
+    ),
+    "generator": (
+        "ElectraForMaskedLM",
+        {**ENCODER, "embedding_size": 16},
+        {
+            "heads": ["vocabulary"],
+            "part": "generator",
+            "main": "discriminator",
+            "others": [OTHERS["discriminator"]],
+        },
+    ),
+    "gpt2": (
+        "GPT2LMHeadModel",
+        {**CAUSAL, "eos_token_id": 3, "pad_token_id": 0},
+        {"heads": ["next_token"], "token_types": 1},
+    ),
+}
+"""Models of families that may not be here yet: transformers' class, its config, and what an export's facts would say."""
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
+    """An exported BERT on packed rows, one on pairs, and two toys that were trained together."""
+    folder, found = tmp_path_factory.mktemp("cards"), {}
+    for name, layout, recipe in (
+        ("packed", "packed", TINY),
+        ("pairs", "sentence_pairs", TINY),
+        ("tandem", "packed", changed(TINY, model=ToyConfig(), objective=Tandem())),
+    ):
+        run = found[name] = RunFolder(folder / name)
+        run.path.mkdir()
+        write_records(run.examples, layout=layout)
+        train(run, "tiny", changed(recipe, max_steps=3, stop_at_step=2))
+        export(run, None, run.export)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folders(runs: dict[str, RunFolder], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders with a model that transformers loads and the card of an export with such heads."""
+    transformers = pytest.importorskip("transformers")
+    found = {name: runs[name].export for name in ("packed", "pairs")}
+    run = runs["packed"]
+    saved = facts_of(step_folder(run.checkpoints, 2))
+    known = run.manifest()["export"]["folders"]["export"]["facts"]
+    for name, (kind, sizes, facts) in DOUBLES.items():
+        folder = found[name] = tmp_path_factory.mktemp(name)
+        model = getattr(transformers, kind)
+        model(model.config_class(**sizes)).save_pretrained(folder)
+        for file, content in hugging_face_files(PIECES, lowercase=False).items():
+            (folder / file).write_text(content, encoding="utf-8")
+        types = facts.get("token_types", 2)
+        fit_tokenizer(folder, LENGTH, ("type_vocab_size", types))
+        told = {**known, "auto_class": "AutoModel", "token_types_trained": (1, 1), "adds_pooler": False, **facts}
+        (folder / "README.md").write_text(model_card(name, {}, saved, told), encoding="utf-8")
+    return found
+
+
+def card_of(folder: Path) -> str:
+    return (folder / "README.md").read_text(encoding="utf-8")
+
+
+EVERY = ("packed", "pairs", *DOUBLES)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_snippet_of_a_card_runs(name: str, folders: dict[str, Path]) -> None:
+    blocks = BLOCK.findall(card_of(folders[name]))
+    assert len(blocks) == (1 if name in ("generator", "gpt2") else 2)
+    for block in blocks:
+        assert PLACE in block
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(block.replace(PLACE, str(folders[name])), {})
+        assert printed.getvalue().strip()
+
+
+@pytest.mark.slow
+def test_every_snippet_runs_with_transformers_4(folders: dict[str, Path]) -> None:
+    if not TRANSFORMERS_4.exists():
+        pytest.skip(f"{TRANSFORMERS_4} is not there; ./run_tests.sh makes it")
+    blocks = [
+        block.replace(PLACE, str(folder)) for folder in folders.values() for block in BLOCK.findall(card_of(folder))
+    ]
+    code = "import json, sys\nfor block in json.loads(sys.argv[1]):\n    exec(block, {})"
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(blocks)], capture_output=True, text=True, timeout=600,
+        env={"PYTHONPATH": str(TRANSFORMERS_4)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+TASKS = {"roberta": "fill-mask", "generator": "fill-mask", "discriminator": None, "gpt2": "text-generation"}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_metadata_are_the_hubs(name: str, folders: dict[str, Path]) -> None:
+    from transformers.pipelines import SUPPORTED_TASKS
+
+    card = ModelCard(card_of(folders[name]))  # raises where the block is no YAML, or a value of another type
+    task = TASKS.get(name, "fill-mask")
+    told = card.data.to_dict()
+    assert told["language"] == "ko"
+    assert told["library_name"] == "transformers"
+    assert told.get("pipeline_tag") == task
+    assert task is None or task in SUPPORTED_TASKS
+    assert [tag for tag in told["tags"] if tag in SUPPORTED_TASKS] == ([task] if task else [])
+    assert ("mask_token" in told) == (task == "fill-mask")
+    assert all(isinstance(example["text"], str) for example in told.get("widget", []))
+    assert ("widget" in told) == (task is not None)
+    if task == "fill-mask":
+        assert all(told["mask_token"] in example["text"] for example in told["widget"])
+
+
+SAID = {
+    "packed": ("with a masked-language-model head", "and filling masks. It does not generate text.", "No pooler was"),
+    "pairs": (
+        "with masked-language-model and next-sentence heads",
+        "The pooler and the next-sentence head were trained on sentence pairs.",
+    ),
+    "roberta": ("It has no token types for the texts of a pair, and its tokenizer makes none.",),
+    "discriminator": (
+        "with a replaced-token-detection head",
+        "This is the discriminator. Trained together with it and exported beside it: the generator (`generator`, with a "
+        "masked-language-model head).",
+        "(classification, tagging, span extraction), and telling which tokens of a text were replaced. It does not fill masks",
+    ),
+    "generator": (
+        "the discriminator (`..`, with a replaced-token-detection head)",
+        "Filling masks. For fine-tuning take the discriminator instead (`..`).",
+    ),
+    "gpt2": ("with a next-token-prediction head", "answered in text, and continuing texts. What it writes need not be true."),
+}  # fmt: skip
+NEVER_SAID = {
+    "packed": ("replaced-token", "Trained together"),
+    "discriminator": ("fill-mask", "[MASK]", "complete sentences", "pooler"),
+    "generator": ("AutoModelForSequenceClassification",),
+    "gpt2": ("fill-mask", "[MASK]", "does not generate", "understanding tasks"),
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_card_says_what_its_heads_do(name: str, folders: dict[str, Path]) -> None:
+    card = card_of(folders[name])
+    for words in SAID[name]:
+        assert words in card
+    for words in NEVER_SAID.get(name, ()):
+        assert words not in card
+
+
+@pytest.mark.parametrize("name", ["packed", "pairs"])
+def test_a_card_names_a_pooler_that_transformers_would_draw(name: str, folders: dict[str, Path]) -> None:
+    from transformers import AutoModel
+
+    _, info = AutoModel.from_pretrained(folders[name], output_loading_info=True)
+    assert {key.partition(".")[0] for key in info["missing_keys"]} == ({"pooler"} if name == "packed" else set())
+    assert ("No pooler was trained" in card_of(folders[name])) == bool(info["missing_keys"])
+
+
+def test_models_that_were_trained_together_point_to_each_other(runs: dict[str, RunFolder]) -> None:
+    """And one that transformers has no class for is not said to be its."""
+    folder = runs["tandem"].export
+    first, second = card_of(folder), card_of(folder / "helper")
+    assert first.count("# tandem-toy-first\n") == second.count("# tandem-toy-second\n") == 1
+    assert "This is the first." in first
+    assert "the second (`helper`, with a masked-language-model head)" in first
+    assert "This is the second." in second
+    assert "the first (`..`, with a masked-language-model head)" in second
+    for card in (first, second):
+        assert re.search(r"held-out tandem loss: \d\.\d{4}; second's accuracy: 0\.\d{4}\n", card)
+        assert "transformers has no class for it" in card
+        assert "fill-mask" not in card
+        assert "library_name" not in ModelCard(card).data.to_dict()
+        (block,) = BLOCK.findall(card)
+        exec(block.replace(PLACE, str(folder)), {})
+
+
+def test_positions_that_no_row_reached_are_named(
+    tiny: TrainingRecipe, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pretrain.exporting.export.prove", lambda *_: "not proven")
+    short, start = new_run("short"), new_run("start")
+    recipe = changed(tiny, model={"max_position_embeddings": 64}, max_steps=3, stop_at_step=1, evaluation={"rows": 0})
+    train(short, "tiny", recipe)
+    export(short, None, short.export)
+    card = card_of(short.export)
+    assert "Training rows had at most 32 tokens: positions 33 to 64 were never trained." in card
+    assert "- rows of at most 32 tokens, layout packed, word unit bert_word\n" in card
+    assert '"model_max_length": 64' in (short.export / "tokenizer_config.json").read_text()
+    train(start, "tiny", changed(recipe, start_from=str(short.path)))
+    export(start, None, start.export)
+    assert "rows had at most 32 tokens here: positions 33 to 64 are those of `short`." in card_of(start.export)
+
+
+def test_rows_of_a_phase_that_has_not_begun_count_for_nothing(
+    tiny: TrainingRecipe, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pretrain.exporting.export.prove", lambda *_: "not proven")
+    run = new_run()
+    write_records(run.examples / "24", length=24)
+    recipe = changed(
+        tiny, phases=(Phase(length=24, share=0.5), Phase(length=LENGTH, share=0.5)), max_steps=4, evaluation={"rows": 0}
+    )
+    train(run, "tiny", recipe)
+    for step, positions in ((2, True), (4, False)):
+        to = run.path / f"of-{step}"
+        export(run, step, to)
+        assert ("positions 25 to 32 were never trained" in card_of(to)) == positions
