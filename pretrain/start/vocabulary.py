@@ -5,7 +5,9 @@ from typing import NamedTuple
 import numpy as np
 from tokenizers import models
 
-from data_pipeline.contract.tokenizer import ROLES, SPACE_SYMBOL, Tokenizer, is_isolated
+from data_pipeline.contract.special_tokens import ROLES
+from data_pipeline.contract.tokenizer import Tokenizer, is_isolated
+from data_pipeline.contract.unigram import SPACE_SYMBOL
 
 INSIDE = "##"
 """Begins the pieces of a WordPiece vocabulary that continue a word."""
