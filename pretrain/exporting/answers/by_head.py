@@ -21,7 +21,7 @@ SUSPECT = 0.5
 LIMITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "top": (lambda value: value >= 1, "1 or more"),
     "tokens": (lambda value: value >= 1, "1 or more"),
-    "temperature": (lambda value: value > 0, "above 0"),
+    "temperature": (lambda value: value >= 0, "0 or more"),
     "seed": (lambda value: value >= 0, "0 or more"),
 }
 

@@ -12,106 +12,66 @@ from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
-from tiny_run import LENGTH, PIECES, SPECIALS, TINY, VOCABULARY, changed, write_records
+from tiny_run import LENGTH, TINY, changed, write_records
 from toy_family.config import ToyConfig
 from toy_objective.recipe import Tandem
 
+from data_pipeline.contract.records import Layout
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.tokenizer import hugging_face_files
-from pretrain.checkpoints.verify import facts_of, step_folder
-from pretrain.exporting.card import model_card
+from pretrain.commands.fill import run as fill
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.export import export
-from pretrain.hugging_face.folder import fit_tokenizer
+from pretrain.models.electra.config import ElectraConfig
+from pretrain.models.gpt2.config import GPT2Config
+from pretrain.models.roberta.config import RobertaConfig
+from pretrain.objectives.causal_lm.recipe import CausalLM
+from pretrain.objectives.replaced_token.recipe import Generator, ReplacedToken
 from pretrain.recipe import Phase, TrainingRecipe
 from pretrain.train import train
 
 pytestmark = pytest.mark.usefixtures("shared_programs")
 TRANSFORMERS_4 = Path(sys.prefix) / "transformers-4"
 BLOCK = re.compile(r"```python\n(.*?)\n```", re.DOTALL)
-SIZES = {"vocab_size": VOCABULARY, "max_position_embeddings": LENGTH + 2, "pad_token_id": SPECIALS["pad_id"]}
-ENCODER = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, **SIZES}
-CAUSAL = {
-    "n_embd": 32,
-    "n_layer": 2,
-    "n_head": 2,
-    "n_positions": 2 * LENGTH,
-    "vocab_size": VOCABULARY,
-    "bos_token_id": 3,
-}
-OTHERS: dict[str, dict[str, Any]] = {
-    "generator": {"part": "generator", "heads": ["vocabulary"], "place": "generator"},
-    "discriminator": {"part": "discriminator", "heads": ["replaced"], "place": ".."},
-}
-DOUBLES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "roberta": ("RobertaForMaskedLM", {**ENCODER, "type_vocab_size": 1}, {"heads": ["vocabulary"], "token_types": 1}),
+ENCODER = {"num_hidden_layers": 2, "hidden_size": 32, "num_attention_heads": 2, "intermediate_size": 64}
+GENERATOR = Generator(hidden_share=0.5, layers_share=0.5)
+RUNS: dict[str, tuple[Layout, dict[str, Any]]] = {
+    "packed": ("packed", {}),
+    "pairs": ("sentence_pairs", {}),
+    "roberta": ("packed", {"model": RobertaConfig(**ENCODER, max_position_embeddings=LENGTH + 1)}),
     "discriminator": (
-        "ElectraForPreTraining",
-        {**ENCODER, "embedding_size": 16},
-        {"heads": ["replaced"], "part": "discriminator", "others": [OTHERS["generator"]]},
-    ),
-    "generator": (
-        "ElectraForMaskedLM",
-        {**ENCODER, "embedding_size": 16},
+        "packed",
         {
-            "heads": ["vocabulary"],
-            "part": "generator",
-            "main": "discriminator",
-            "others": [OTHERS["discriminator"]],
+            "model": ElectraConfig(**ENCODER, embedding_size=16, max_position_embeddings=LENGTH),
+            "objective": ReplacedToken(generator=GENERATOR),
         },
     ),
     "gpt2": (
-        "GPT2LMHeadModel",
-        {**CAUSAL, "eos_token_id": 3, "pad_token_id": 0},
-        {"heads": ["next_token"], "token_types": 1},
+        "causal",
+        {"model": GPT2Config(n_layer=2, n_embd=32, n_head=2, n_positions=64), "objective": CausalLM()},
     ),
+    "tandem": ("packed", {"model": ToyConfig(), "objective": Tandem()}),
 }
-"""Models of families that may not be here yet: transformers' class, its config, and what an export's facts would say."""
+"""A run of each kind: the layout of its rows, and what its recipe has other than TINY."""
+EVERY = ("packed", "pairs", "roberta", "discriminator", "generator", "gpt2")
+"""Exports that transformers loads."""
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunFolder]:
-    """An exported BERT on packed rows, one on pairs, and two toys that were trained together."""
+def folders(tmp_path_factory: pytest.TempPathFactory, shared_programs: None) -> dict[str, Path]:
+    """The exports of RUNS, and those below them."""
     folder, found = tmp_path_factory.mktemp("cards"), {}
-    for name, layout, recipe in (
-        ("packed", "packed", TINY),
-        ("pairs", "sentence_pairs", TINY),
-        ("tandem", "packed", changed(TINY, model=ToyConfig(), objective=Tandem())),
-    ):
-        run = found[name] = RunFolder(folder / name)
+    for name, (layout, fields) in RUNS.items():
+        run = RunFolder(folder / name)
         run.path.mkdir()
         write_records(run.examples, layout=layout)
-        train(run, "tiny", changed(recipe, max_steps=3, stop_at_step=2))
+        train(run, "tiny", changed(TINY, **fields, max_steps=3, stop_at_step=2))
         export(run, None, run.export)
-    return found
-
-
-@pytest.fixture(scope="module")
-def folders(runs: dict[str, RunFolder], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Folders with a model that transformers loads and the card of an export with such heads."""
-    transformers = pytest.importorskip("transformers")
-    found = {name: runs[name].export for name in ("packed", "pairs")}
-    run = runs["packed"]
-    saved = facts_of(step_folder(run.checkpoints, 2))
-    known = run.manifest()["export"]["folders"]["export"]["facts"]
-    for name, (kind, sizes, facts) in DOUBLES.items():
-        folder = found[name] = tmp_path_factory.mktemp(name)
-        model = getattr(transformers, kind)
-        model(model.config_class(**sizes)).save_pretrained(folder)
-        for file, content in hugging_face_files(PIECES, lowercase=False).items():
-            (folder / file).write_text(content, encoding="utf-8")
-        types = facts.get("token_types", 2)
-        fit_tokenizer(folder, LENGTH, ("type_vocab_size", types))
-        told = {**known, "auto_class": "AutoModel", "token_types_trained": (1, 1), "adds_pooler": False, **facts}
-        (folder / "README.md").write_text(model_card(name, {}, saved, told), encoding="utf-8")
-    return found
+        found[name] = run.export
+    return {**found, "generator": found["discriminator"] / "generator"}
 
 
 def card_of(folder: Path) -> str:
     return (folder / "README.md").read_text(encoding="utf-8")
-
-
-EVERY = ("packed", "pairs", *DOUBLES)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -126,12 +86,21 @@ def test_every_snippet_of_a_card_runs(name: str, folders: dict[str, Path]) -> No
         assert printed.getvalue().strip()
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_fill_asks_each_of_them(name: str, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    capsys.readouterr()
+    fill([str(folders[name]), *(["--tokens", "4"] if name == "gpt2" else [])])
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if not line.startswith("  ")]) == 2, "two examples"
+    assert len([line for line in lines if "%" in line or name == "gpt2"]) >= 8
+
+
 @pytest.mark.slow
 def test_every_snippet_runs_with_transformers_4(folders: dict[str, Path]) -> None:
     if not TRANSFORMERS_4.exists():
         pytest.skip(f"{TRANSFORMERS_4} is not there; ./run_tests.sh makes it")
     blocks = [
-        block.replace(PLACE, str(folder)) for folder in folders.values() for block in BLOCK.findall(card_of(folder))
+        block.replace(PLACE, str(folders[name])) for name in EVERY for block in BLOCK.findall(card_of(folders[name]))
     ]
     code = "import json, sys\nfor block in json.loads(sys.argv[1]):\n    exec(block, {})"
     done = subprocess.run(
@@ -199,18 +168,18 @@ def test_a_card_says_what_its_heads_do(name: str, folders: dict[str, Path]) -> N
         assert words not in card
 
 
-@pytest.mark.parametrize("name", ["packed", "pairs"])
+@pytest.mark.parametrize("name", EVERY)
 def test_a_card_names_a_pooler_that_transformers_would_draw(name: str, folders: dict[str, Path]) -> None:
     from transformers import AutoModel
 
     _, info = AutoModel.from_pretrained(folders[name], output_loading_info=True)
-    assert {key.partition(".")[0] for key in info["missing_keys"]} == ({"pooler"} if name == "packed" else set())
+    assert {key.partition(".")[0] for key in info["missing_keys"]} <= {"pooler"}
     assert ("No pooler was trained" in card_of(folders[name])) == bool(info["missing_keys"])
 
 
-def test_models_that_were_trained_together_point_to_each_other(runs: dict[str, RunFolder]) -> None:
+def test_models_that_were_trained_together_point_to_each_other(folders: dict[str, Path]) -> None:
     """And one that transformers has no class for is not said to be its."""
-    folder = runs["tandem"].export
+    folder = folders["tandem"]
     first, second = card_of(folder), card_of(folder / "helper")
     assert first.count("# tandem-toy-first\n") == second.count("# tandem-toy-second\n") == 1
     assert "This is the first." in first
@@ -238,7 +207,7 @@ def test_positions_that_no_row_reached_are_named(
     assert "Training rows had at most 32 tokens: positions 33 to 64 were never trained." in card
     assert "- rows of at most 32 tokens, layout packed, word unit bert_word\n" in card
     assert '"model_max_length": 64' in (short.export / "tokenizer_config.json").read_text()
-    train(start, "tiny", changed(recipe, start_from=str(short.path)))
+    train(start, "tiny", changed(recipe, start_from=(str(short.path),)))
     export(start, None, start.export)
     assert "rows had at most 32 tokens here: positions 33 to 64 are those of `short`." in card_of(start.export)
 

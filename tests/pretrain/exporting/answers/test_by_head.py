@@ -133,7 +133,7 @@ def test_examples_have_the_mask_of_the_models_own_tokenizer(
         (["replaced"], ["--text", "가 [MASK]"], r"'가 \[MASK\]': holds \[MASK\], but model has no head that fills masks"),
         (["replaced"], ["--text", ""], r"'': has no token; give a sentence"),
         (["next_token"], ["--text", "가 [MASK]"], r"'가 \[MASK\]': holds \[MASK\], but model has no head that fills masks"),
-        (["next_token"], ["--temperature", "0"], r"--temperature 0.0: must be above 0"),
+        (["next_token"], ["--temperature", "-1"], r"--temperature -1.0: must be 0 or more"),
         (["next_token"], ["--tokens", "0"], r"--tokens 0: must be 1 or more"),
         (["pair"], [], r".*model: its Toy has none of the heads that answer \(next_token, replaced, vocabulary\)"),
         ([], [], r".*model: its Toy has none of the heads that answer"),
