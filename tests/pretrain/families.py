@@ -16,12 +16,16 @@ from pretrain.hugging_face.weights import flatten, to_hugging_face
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.config import ModelConfig, with_padding
 from pretrain.models.core.layers import Parameters, put
+from pretrain.models.electra.config import ElectraConfig
+from pretrain.models.gpt2.config import GPT2Config
 from pretrain.models.parameter_rules import rule_of
 from pretrain.models.protocols import Compute, Model
 from pretrain.models.registry import family_of
 from pretrain.models.roberta.config import RobertaConfig
+from pretrain.objectives.causal_lm.recipe import CausalLM
 from pretrain.objectives.config import ObjectiveRecipe
 from pretrain.objectives.masked_lm.recipe import MaskedLM
+from pretrain.objectives.replaced_token.recipe import Generator, ReplacedToken
 from pretrain.recipe import TrainingRecipe
 
 VOCAB = 50
@@ -54,6 +58,12 @@ class Tiny:
 FAMILIES = {
     "bert": Tiny(BertConfig(**ENCODER), ("vocabulary", "pair vocabulary"), layout="sentence_pairs"),
     "roberta": Tiny(RobertaConfig(**ENCODER, max_position_embeddings=512, type_vocab_size=2)),
+    "electra": Tiny(
+        ElectraConfig(**ENCODER, embedding_size=8),
+        ("replaced", "vocabulary"),
+        ReplacedToken(generator=Generator(0.5, 0.5)),
+    ),
+    "gpt2": Tiny(GPT2Config(1, 16, 2), ("next_token",), CausalLM(), "causal"),
 }
 EVERY_FAMILY = pytest.mark.parametrize("tiny", [pytest.param(tiny, id=name) for name, tiny in FAMILIES.items()])
 EVERY_EXPORT = pytest.mark.parametrize(
