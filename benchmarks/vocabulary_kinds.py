@@ -119,7 +119,7 @@ what KLUE's is taken to be made by. Of ours {shared[0]:,} entries are in the pub
 The scheme is KLUE's where ours and Hugging Face's agree; what both have otherwise than the published file comes of the text. Of the 2,000 most
 frequent characters of 62 GB of news, encyclopedias and web text 335 are Han, which have no ## form; of petitions, reviews and comments
 some 50, and the other places go to rarer syllables, each of which takes a ## entry. Comments and reviews also hold more loose jamo
-and less Latin. Hugging Face's trainer gives a ## form to characters that it met inside a morpheme; ours to all that can stand there, so that no
+and less Latin. Hugging Face's trainer gives a ## form to characters that it met inside a morpheme; ours to all that can follow one, so that no
 word of known characters is [UNK].
 """
 

@@ -7,12 +7,13 @@ Time:     4.0 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, 
 Tried:    five steps of 8 rows on a CPU, from petition text, and the export (tests/test_klue_bert_base.py).
 
 Verified (model card, config.json, weight listing of klue/bert-base): the five corpora and their 62 GB; KSS 1.3.1; Mecab-ko
-only for the vocabulary, of 32,000 rows; sizes and dropouts; 512 positions; the next-sentence head in the checkpoint; v3-8.
+only for the vocabulary, of 32,000 rows (its file: 2,000 characters, [unusedN] last); sizes and dropouts; 512 positions; the
+next-sentence head in the checkpoint; v3-8.
 
 Unverified, and therefore our choice:
 - what at least 200 characters applies to for CC-100 and NEWSCRAWL. The card says sentences, which keeps 2.6 % of petition
   sentences; we measure documents, which keeps 95 %;
-- more than 10 Han and Kana characters drop a sentence; the share of Hangul; the BM25 threshold; the [unusedN] rows;
+- more than 10 Han and Kana characters drop a sentence; the share of Hangul; the BM25 threshold;
 - word unit (a gram of pieces up to the next one without ##, which is BertPreTokenizer's word); 15 % with 80/10/10;
 - 80/10/10 is drawn once for each word: so does the one published masking code of a KLUE author (monologg/KoBigBird). Google's BERT
   code draws for each piece, and nothing public says which of the two KLUE ran; replace_unit "token" is Google's;

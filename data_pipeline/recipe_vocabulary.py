@@ -39,7 +39,7 @@ class Vocabulary:
     order: Literal["rank", "code_point"] = "rank"
     """Order of a wordpiece vocabulary's characters and a unigram one's pieces: rank (most frequent or most likely first) or code_point."""
     unused_rows: Literal["first", "last"] = "first"
-    """Where the [unusedN] rows stand: behind the specials (first), or behind all others (last)."""
+    """Where the [unusedN] rows are: behind the specials (first), or behind all others (last)."""
     normalization: Literal["nfc", "nmt_nfkc"] = "nfc"
     """unigram: nfc leaves ㅋㅋㅋ, ① and full-width letters as they are; nmt_nfkc is SentencePiece's default, as KoBERT's."""
 

@@ -57,7 +57,7 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
     """The Unigram model of a file.
 
     Raises InputError where the file is not a SentencePiece model, or one that tokenizers does not cut as here: another kind than
-    Unigram, blanks that are kept or stand behind the word, characters that fall back on bytes.
+    Unigram, blanks that are kept or end a word, characters that fall back on bytes.
     """
     content = path.read_bytes()
     try:

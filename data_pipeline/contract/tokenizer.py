@@ -240,7 +240,7 @@ def _configuration(folder: Path) -> dict[str, Any]:
 
 
 def _named_specials(folder: Path) -> dict[str, str]:
-    """Specials that a Hugging Face folder names, by role; where a SentencePiece model is all it has, the model's own count, for one of
+    """Specials that a Hugging Face folder names, by role; where a SentencePiece model is all it has, the model's own count: one of
     KoBERT's folders names <unk> where the model has [UNK]."""
     if not {path.name for path in folder.glob("*")} & {"tokenizer.json", "vocab.txt"}:
         return {}

@@ -53,7 +53,7 @@ def planned_header(data: Any) -> RecordsHeader:
         size, reserved, special = tokenizer.size, tokenizer.reserved_ids, tokenizer.special
     else:
         size, order = data.vocabulary.size, data.vocabulary.special_tokens()
-        # [unusedN] rows may stand elsewhere; no shape depends on where.
+        # The [unusedN] rows may be elsewhere; no shape depends on where.
         reserved = tuple(range(len(order) + data.vocabulary.unused))
         special = SpecialIds(**{role: order.index(f"[{role.upper()}]") for role in ROLES})
     return RecordsHeader(
