@@ -81,8 +81,8 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
 
     - `configuration`, `called`: of and as for `read_configuration`.
 
-    Raises InputError where a file is missing or damaged, the encoder has tensors that the family does not know, or the family does
-    not compute such a model.
+    Raises InputError where a file is missing or damaged, the encoder has tensors that the family does not know or lacks some, or the
+    family does not compute such a model.
     """
     config = read_config(folder, family, configuration, called)
     tensors = family.current_names(_read_tensors(folder, called))
@@ -92,6 +92,11 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
     bare = family.rules(config, frozenset())
     refuse_unknown_encoder(surplus, bare, family.heads_in_body, called)
     needed = tensor_names(shapes, rules, copies=False)
+    if lacking := sorted(name for name, rule in needed.items() if rule in bare and name not in tensors):
+        raise InputError(
+            f"{called}: its encoder lacks {len(lacking)} tensors that config.json promises, the first is {lacking[0]}; fetch the "
+            "folder again"
+        )
     heads = set()
     for head in family.heads:
         own = set(family.rules(config, frozenset({head}))).difference(bare)

@@ -179,16 +179,32 @@ def test_a_folder_with_torchs_own_file_is_refused_with_the_line_that_converts_it
         np.testing.assert_array_equal(after.tensors[name], tensor)
 
 
-def test_an_encoder_that_computes_more_is_refused(saved: Callable[..., tuple[Path, Any]]) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "bert.encoder.layer.1.adapter.weight",
+            r"encoder has 1 tensors .*, the first is bert\.encoder\.layer\.1\.adapter",
+        ),
+        (
+            "bert.encoder.layer.1.output.dense.bias",
+            r"encoder lacks 1 tensors .* is bert\.encoder\.layer\.1\.output\.dense",
+        ),
+    ],
+)
+def test_an_encoder_with_a_tensor_too_many_or_too_few_is_refused(
+    name: str, message: str, saved: Callable[..., tuple[Path, Any]]
+) -> None:
     from safetensors.numpy import load_file, save_file
 
     folder, _ = saved()
     tensors = load_file(folder / "model.safetensors")
-    tensors["bert.encoder.layer.1.adapter.weight"] = np.zeros(3, np.float32)
+    if name in tensors:
+        del tensors[name]
+    else:
+        tensors[name] = np.zeros(3, np.float32)
     save_file(tensors, folder / "model.safetensors")
-    with pytest.raises(
-        InputError, match=r"encoder has 1 tensors .*, the first is bert\.encoder\.layer\.1\.adapter\.weight"
-    ):
+    with pytest.raises(InputError, match=message):
         load_subject(folder, called="start_from their-model")
 
 
