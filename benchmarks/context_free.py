@@ -1,5 +1,6 @@
-"""What can be known of a masked token without its context: the two baselines that a masked language model must pass."""
+"""What can be known of a masked or a next token without its context: the baselines that a language model must pass."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,6 +14,7 @@ from pretrain.checkpoints.facts import RECIPE_FILE
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import EvaluationBatches
 from pretrain.job import objective_of
+from pretrain.objectives.causal_lm.objective import CausalLanguageModelling
 from pretrain.objectives.corruption.recipe import Masking
 from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
 from pretrain.recipe import Mesh, training_recipe_from_plain
@@ -23,7 +25,7 @@ class ContextFree:
     """Losses in nats and accuracies over the held-out predictions of a run.
 
     - `unigram_loss`, `unigram_accuracy`: each token by its frequency in the training records, whatever stands there.
-    - `loss`, `accuracy`: the best guess from the frequencies and the token that stands there.
+    - `loss`, `accuracy`: the best guess from the frequencies and the token that stands there; of a next token nothing does.
     - `predictions`: how many there are.
     """
 
@@ -35,29 +37,43 @@ class ContextFree:
 
 
 def context_free(folder: RunFolder) -> ContextFree:
-    """The baselines of a trained run, on the very masks of its evaluation."""
+    """The baselines of a trained run, on the very predictions of its evaluation."""
     recipe = training_recipe_from_plain(read_json(folder.path / RECIPE_FILE))
     train, held_out = Records(folder.examples, "train"), Records(folder.examples, "evaluation")
     header = train.header
-    objective = cast(MaskedLanguageModelling, objective_of(recipe, header))
+    objective = objective_of(recipe, header)
     sharding = batch_sharding(make_mesh(Mesh(data=1), jax.devices()[:1]))
     batches = EvaluationBatches(held_out, rows=recipe.evaluation.rows, microbatch=32, sharding=sharding)
-    mask = jax.jit(lambda batch: objective.prepare(batch, None))
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    for index in range(len(batches)):
-        masked = jax.device_get(mask(batches(index)))
-        stands = np.take_along_axis(masked["inputs"], masked["positions"], -1)
-        filled = masked["weights"] > 0
-        found.append((masked["labels"][filled], stands[filled]))
-    labels, stands = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    prepare = jax.jit(lambda batch: objective.prepare(batch, None))
+    prepared = [jax.device_get(prepare(batches(index))) for index in range(len(batches))]
+    filled = [batch["weights"] > 0 for batch in prepared]
+    labels = np.concatenate([batch["labels"][where] for batch, where in zip(prepared, filled, strict=True)])
+    if isinstance(objective, CausalLanguageModelling):
+        return next_token_baseline(labels, frequency_of_tokens(train, (header.pad_id,)))
+    masking = cast(MaskedLanguageModelling, objective).recipe.masking
+    there = [np.take_along_axis(batch["inputs"], batch["positions"], -1) for batch in prepared]
+    stands = np.concatenate([tokens[where] for tokens, where in zip(there, filled, strict=True)])
+    return baselines(labels, stands, frequency_of_tokens(train, header.reserved_ids), masking, header.mask_id)
 
-    counts = np.zeros(header.vocabulary_size)
+
+def frequency_of_tokens(train: Records, never: Sequence[int]) -> np.ndarray:
+    """Float [V], of each token in the records; 0 for those that are never predicted."""
+    counts = np.zeros(train.header.vocabulary_size)
     for start in range(0, len(train), 1000):
         tokens = train.read(range(start, min(start + 1000, len(train))))["tokens"]
         counts += np.bincount(tokens.reshape(-1), minlength=len(counts))
     counts += 1  # a token that training never shows still has a finite loss
-    counts[list(header.reserved_ids)] = 0
-    return baselines(labels, stands, counts / counts.sum(), objective.recipe.masking, header.mask_id)
+    counts[list(never)] = 0
+    return counts / counts.sum()
+
+
+def next_token_baseline(labels: np.ndarray, frequency: np.ndarray) -> ContextFree:
+    """The baseline of a causal model, whatever came before.
+
+    - `labels`: int [n], the next tokens; `frequency`: float [V], of each token.
+    """
+    loss, accuracy = float(-np.log(frequency[labels]).mean()), float((labels == frequency.argmax()).mean())
+    return ContextFree(loss, accuracy, loss, accuracy, len(labels))
 
 
 def baselines(

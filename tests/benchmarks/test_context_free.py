@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.context_free import baselines
+from benchmarks.context_free import baselines, next_token_baseline
 from pretrain.objectives.corruption.recipe import Masking
 
 TOKENS, MASK = 6, 0
@@ -24,3 +24,12 @@ def test_the_best_without_context_is_what_counting_finds() -> None:
     assert found.unigram_accuracy == pytest.approx(0.5, abs=0.01)
     assert found.loss == pytest.approx(-np.log(shares[stands, labels]).mean(), abs=0.001)
     assert found.accuracy == pytest.approx((shares.argmax(1)[stands] == labels).mean(), abs=0.001)
+
+
+def test_the_next_token_without_context_has_the_entropy_of_the_frequencies() -> None:
+    frequency = np.array([0, 0.5, 0.3, 0.15, 0.04, 0.01])
+    labels = np.random.default_rng(0).choice(TOKENS, 100_000, p=frequency)
+    found = next_token_baseline(labels, frequency)
+    assert found.loss == found.unigram_loss == pytest.approx(-(frequency[1:] * np.log(frequency[1:])).sum(), abs=0.01)
+    assert found.accuracy == pytest.approx(0.5, abs=0.01)
+    assert found.predictions == len(labels)
