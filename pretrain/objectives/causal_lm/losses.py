@@ -19,10 +19,10 @@ def next_token_sums(
     - `hidden`: [B, L, H] in the compute type.
     - `table`: [V, H] in the parameters' type; its rows at and beyond `vocab_size` are padding.
     - `labels`: int32 [B, L], 0 to vocab_size - 1; `weights`: float32 [B, L], 0 where nothing is predicted.
-    - `chunk`: positions of each row whose scores, float32 [B, chunk, V], exist at once; rows stay on their devices.
+    - `chunk`: positions of each row whose scores, float32 [B, chunk, V], exist at once.
 
     The gradients are made in the forward pass, where the scores are: made in the backward pass they would take the product with
-    the table, a quarter of a small model, once more. The table's adds up over the chunks in float32.
+    the table once more. The table's adds up over the chunks in float32.
 
     Returns float32 scalars: `loss_sum` (nats), `correct_sum` (no score is larger than the label's), `weight_sum`.
     """
