@@ -23,7 +23,7 @@ class Fill:
     tokens: int | None = None
     """Most tokens of a continuation (32 unless given)."""
     temperature: float | None = None
-    """Continuations: below 1 likelier tokens, above 1 more varied ones (1 unless given)."""
+    """Continuations: 0 writes the likeliest tokens, more than 1 unlikelier ones than the model would (1 unless given)."""
     seed: int | None = None
     """Continuations: another seed, other draws (0 unless given)."""
 
