@@ -21,7 +21,7 @@ class Fill:
     top: int | None = None
     """Answers to each text: words for [MASK] (5 unless given) or continuations (3)."""
     tokens: int | None = None
-    """Most tokens of a continuation (32 unless given)."""
+    """Most tokens of a continuation (32 unless given, or half of what the model reads)."""
     temperature: float | None = None
     """Continuations: 0 writes the likeliest tokens, more than 1 unlikelier ones than the model would (1 unless given)."""
     seed: int | None = None

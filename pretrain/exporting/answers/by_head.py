@@ -1,4 +1,4 @@
-"""fill: asks an exported model what its head answers. What a model does is told by its head, whatever its family."""
+"""fill: asks an exported model what its head answers; the head alone decides what that is, whatever the family."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,8 @@ from pretrain.subject import Subject, load_subject
 
 TOP_K = 10
 """Tokens among which a continuation draws: as LMkor's demo (kiyoungkim1/LMkor, examples)."""
+TOKENS = 32
+"""Of a continuation where nobody asks for so many; at most half of what the model reads."""
 SUSPECT = 0.5
 """Probability of having been replaced from which a token is marked."""
 LIMITS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -52,7 +54,12 @@ def _suspect(subject: Subject, text: str) -> Iterable[str]:
         yield f"  {probability:6.1%}  {piece}{'  <- replaced?' if probability >= SUSPECT else ''}"
 
 
-def _continue(subject: Subject, text: str, top: int, tokens: int, temperature: float, seed: int) -> Iterable[str]:
+def _continue(
+    subject: Subject, text: str, top: int, tokens: int | None, temperature: float, seed: int
+) -> Iterable[str]:
+    if tokens is None:
+        longest = subject.config.longest_row()
+        tokens = min(TOKENS, longest.tokens // 2) if longest else TOKENS
     refuse_masks(subject, text)
     for continuation in continuations(
         subject, text, count=top, tokens=tokens, top_k=TOP_K, temperature=temperature, seed=seed
@@ -64,7 +71,7 @@ ANSWERS: Mapping[str, Answer] = {
     "next_token": Answer(
         "continues texts",
         ("대한민국의 수도는", "오늘은 날씨가"),
-        {"top": 3, "tokens": 32, "temperature": 1.0, "seed": 0},
+        {"top": 3, "tokens": None, "temperature": 1.0, "seed": 0},
         _continue,
     ),
     "replaced": Answer(

@@ -30,7 +30,7 @@ def fillings(subject: Subject, text: str, top: int) -> list[tuple[str, float, st
 def suspicions(subject: Subject, text: str) -> list[tuple[str, float]]:
     """Each piece of a text with the probability that it was replaced, without the specials that the tokenizer adds.
 
-    An unknown word stands behind its piece.
+    A word that the vocabulary lacks follows its piece.
 
     Raises InputError where the text has no token, a mask, or too many tokens.
     """

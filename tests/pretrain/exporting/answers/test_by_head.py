@@ -103,6 +103,16 @@ def test_a_causal_model_continues_a_text_by_the_flags_that_are_given(
     assert asked == [("가", 2, 32, by_head.TOP_K, 1.0, 0), ("가", 3, 8, by_head.TOP_K, 0.5, 7)]
 
 
+def test_examples_are_continued_by_models_that_read_few_tokens(
+    model: Callable[..., Path], asked: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = model("next_token")
+    short = replace(by_head.load_subject(folder), config=BertConfig(max_position_embeddings=24))
+    monkeypatch.setattr(by_head, "load_subject", lambda _: short)
+    fill([str(folder)])
+    assert [call[2] for call in asked] == [12, 12]
+
+
 @pytest.mark.parametrize("head", by_head.ANSWERS)
 def test_every_head_has_examples_that_it_answers(
     head: str, model: Callable[..., Path], capsys: pytest.CaptureFixture[str], asked: list[Any]
