@@ -189,3 +189,13 @@ def test_the_report_counts_pieces_that_begin_with_a_blank_as_word_initial(tokeni
 def test_fields_that_do_not_go_together_are_told(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         check_vocabulary(replace(KOBERT_VOCABULARY, **changes))
+
+
+def test_a_folder_with_tokenizer_json_keeps_its_order_of_specials(tokenizer: Tokenizer) -> None:
+    given = replace(KOBERT_VOCABULARY, given=str(tokenizer.folder))
+    check_vocabulary(given)
+    check_vocabulary(replace(given, specials=("unk", "pad", "cls", "sep", "mask")))
+    with pytest.raises(
+        InputError, match=r"specials pad unk .*tokenizer\.json has unk pad cls sep mask; leave specials out"
+    ):
+        check_vocabulary(replace(given, specials=("pad", "unk", "cls", "sep", "mask")))
