@@ -14,14 +14,14 @@ INFINITY = float("inf")
 
 @dataclasses.dataclass(frozen=True)
 class Limit:
-    """What a number must be.
+    """What a number, or a field of several, must be.
 
     - `words`: completes the sentence "must be ...".
     - `holds`: whether a number is so; False for NaN and infinity.
     """
 
     words: str
-    holds: Callable[[float], bool]
+    holds: Callable[[Any], bool]
 
 
 AT_LEAST_ONE = Limit("1 or more", lambda value: 1 <= value < INFINITY)

@@ -40,6 +40,7 @@ def masked_batch(
             mask_share=masking.mask_share,
             random_share=masking.random_share,
             replace_unit=masking.replace_unit,
+            ngrams=masking.ngrams,
             mask_id=header.mask_id,
             special_ids=specials,
             ordinary_ids=ordinary,

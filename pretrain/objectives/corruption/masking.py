@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from pretrain.objectives.corruption.ngrams import fit_ngrams, ngram_lengths, ngram_starts
+from pretrain.objectives.corruption.recipe import WEIGHTS, WORDS
 
-REPLACE_UNITS = ("token", "word")
+REPLACE_UNITS = ("token", "word", "ngram")
 
 
 class MaskedRows(NamedTuple):
@@ -38,6 +40,7 @@ def mask_rows(
     mask_share: float,
     random_share: float,
     replace_unit: str = "token",
+    ngrams: Sequence[float] = WORDS,
     mask_id: int,
     special_ids: Sequence[int],
     ordinary_ids: jax.Array,
@@ -51,6 +54,9 @@ def mask_rows(
     rows of 128 tokens of petitions (KLUE's vocabulary) it hides 17.5 % of the words of one piece and 10.8 % of those of eight; at 512
     tokens 15.6 and 12.4 %.
 
+    With n-grams the words of a row are first divided into them from left to right, and n-grams are tried in random order: of each as many
+    words are taken as fit, from its first. None reaches over a token that may not be hidden.
+
     - `tokens`: int [B, L], before masking.
     - `word_starts`: bool [B, L], true where a token starts a word. A maskable token after one that is not, or at the
       row's start, starts a word in any case: a document may go on in the middle of a word.
@@ -60,11 +66,13 @@ def mask_rows(
     - `max_predictions`: K, slots a row; static, 1 to L.
     - `mask_share`, `random_share`: shares of the predicted tokens that become `mask_id` or a random token; the rest stays.
     - `replace_unit`: "token" draws that for each token on its own, "word" once for all tokens of a word, of which each then
-      gets a random token of its own (create_masked_lm_predictions of google-research/bert and of monologg/KoBigBird).
+      gets a random token of its own, "ngram" once for all words of an n-gram (create_masked_lm_predictions of google-research/bert
+      and of monologg/KoBigBird).
+    - `ngrams`: weights of n-grams of 1, 2, ... words.
     - `special_ids`: ids, padding among them, that are never masked and do not count as maskable.
     - `ordinary_ids`: int [N], the ids that random replacements are drawn from, each alike.
 
-    Raises InputError where rate, shares, replace_unit or max_predictions are out of range, ValueError for a key that is not
+    Raises InputError where rate, shares, weights, replace_unit or max_predictions are out of range, ValueError for a key that is not
     threefry.
     """
     length = tokens.shape[-1]
@@ -79,7 +87,11 @@ def mask_rows(
             f"objective.masking.mask_share {mask_share} and objective.masking.random_share {random_share}: must be at least 0 and sum to at most 1"
         )
     if replace_unit not in REPLACE_UNITS:
-        raise InputError(f"objective.masking.replace_unit {replace_unit}: must be {' or '.join(REPLACE_UNITS)}")
+        raise InputError(
+            f"objective.masking.replace_unit {replace_unit}: must be {', '.join(REPLACE_UNITS[:-1])} or {REPLACE_UNITS[-1]}"
+        )
+    if not WEIGHTS.holds(tuple(ngrams)):
+        raise InputError(f"objective.masking.ngrams {tuple(ngrams)}: must be {WEIGHTS.words}")
     if str(jax.random.key_impl(row_keys)) != "threefry2x32":
         raise ValueError(f"masks need threefry2x32 keys, not {jax.random.key_impl(row_keys)}")
     mask_row = partial(
@@ -89,6 +101,7 @@ def mask_rows(
         mask_share=mask_share,
         random_share=random_share,
         replace_unit=replace_unit,
+        ngrams=ngrams,
         mask_id=mask_id,
         special_ids=special_ids,
         ordinary_ids=ordinary_ids,
@@ -115,21 +128,29 @@ def _mask_row(
     mask_share: float,
     random_share: float,
     replace_unit: str,
+    ngrams: Sequence[float],
     mask_id: int,
     special_ids: Sequence[int],
     ordinary_ids: jax.Array,
 ) -> MaskedRows:
     """`mask_rows` for one row, tokens [L]."""
     (length,) = tokens.shape
-    order_bits, action_bits, ordinary_bits = jax.random.bits(key, (3, length), jnp.uint32)
+    several = len(ngrams) > 1
+    order_bits, action_bits, ordinary_bits, *ngram_bits = jax.random.bits(key, (3 + several, length), jnp.uint32)
     maskable = ~(tokens[:, None] == jnp.asarray(special_ids, jnp.int32)).any(-1)
     budget = jnp.asarray(budgets)[maskable.sum()]
-    chosen = _choose_words(maskable, word_starts, _word_scores(order_bits), budget)
+    opens = None
+    if several:
+        opens = ngram_starts(_starts(maskable, word_starts), maskable, ngram_lengths(ngram_bits[0], ngrams))
+        # The words of an n-gram share its random bits, and so follow each other in the order of the scores.
+        order_bits = order_bits[_last_index_of(opens)]
+    chosen = _choose_words(maskable, word_starts, _word_scores(order_bits), budget, opens)
 
     # The remainder prefers low ids by one part in 2**32 / N, which is below 0.01 % for any vocabulary.
     ordinary = ordinary_ids[ordinary_bits % jnp.uint32(ordinary_ids.shape[0])].astype(jnp.int32)
-    if replace_unit == "word":
-        action_bits = action_bits[_first_tokens(maskable, word_starts)]
+    if replace_unit != "token":
+        together = opens if replace_unit == "ngram" and opens is not None else _starts(maskable, word_starts)
+        action_bits = action_bits[_last_index_of(together)]
     action = (action_bits >> 8).astype(jnp.float32) / 2**24
     replacement = jnp.where(
         action < mask_share, mask_id, jnp.where(action < mask_share + random_share, ordinary, tokens)
@@ -166,14 +187,18 @@ def _starts(maskable: jax.Array, word_starts: jax.Array) -> jax.Array:
     return maskable & (word_starts | ~after_maskable)
 
 
-def _first_tokens(maskable: jax.Array, word_starts: jax.Array) -> jax.Array:
-    """int32 [L]: of each maskable token the position of its word's first."""
-    index = jnp.arange(len(maskable), dtype=jnp.int32)
-    return jax.lax.cummax(jnp.where(_starts(maskable, word_starts), index, 0))
+def _last_index_of(starts: jax.Array) -> jax.Array:
+    """int32 [L]: of each position the last start at or before it, 0 where there is none."""
+    return jax.lax.cummax(jnp.where(starts, jnp.arange(len(starts), dtype=jnp.int32), 0))
 
 
-def _choose_words(maskable: jax.Array, word_starts: jax.Array, scores: jax.Array, budget: jax.Array) -> jax.Array:
-    """bool [L]: the tokens of the words that the order of `_word_scores` puts within the budget of tokens."""
+def _choose_words(
+    maskable: jax.Array, word_starts: jax.Array, scores: jax.Array, budget: jax.Array, opens: jax.Array | None = None
+) -> jax.Array:
+    """bool [L]: the tokens of the words that the order of `_word_scores` puts within the budget of tokens.
+
+    - `opens`: bool [L], the first tokens of n-grams; None where each word is one.
+    """
     (length,) = maskable.shape
     index = jnp.arange(length, dtype=jnp.int32)
     starts = _starts(maskable, word_starts)
@@ -187,7 +212,11 @@ def _choose_words(maskable: jax.Array, word_starts: jax.Array, scores: jax.Array
     not_a_word = jnp.uint32(1 << 31)
     in_order = jnp.sort(jnp.where(starts, scores, scores | not_a_word))
     first_token = (in_order & position_mask).astype(jnp.int32)
-    taken = _first_fit(word_length[first_token], budget)
+    if opens is None:
+        taken = _first_fit(word_length[first_token], budget)
+    else:
+        words = (word_length << 1 | opens)[first_token]
+        taken = fit_ngrams(words >> 1, (words & 1).astype(bool), budget)
     # Back to the order of the row. Sorting again instead of a scatter, which runs one by one on a TPU.
     taken_at = jnp.sort(first_token << 1 | taken.astype(jnp.int32)) & 1
     # The running maximum carries the lowest bit of the last boundary over the word that it opens.

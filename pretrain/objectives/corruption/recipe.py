@@ -1,28 +1,51 @@
 """How much of a row is hidden, and by what. No JAX here: recipes import this file."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from data_pipeline.contract.errors import InputError
-from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, number
+from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, Limit, limited, number
+
+
+def _are_weights(value: object) -> bool:
+    return isinstance(value, tuple) and all(0 <= weight < math.inf for weight in value) and sum(value) > 0
+
+
+WEIGHTS = Limit("one weight or more, each 0 or more and one of them above 0", _are_weights)
+
+
+def geometric(p: float, longest: int) -> tuple[float, ...]:
+    """The weights of lengths 1 to `longest` that a geometric distribution gives them; what is longer has none."""
+    return tuple(p * (1 - p) ** (length - 1) for length in range(1, longest + 1))
+
+
+WORDS = (1.0,)
+"""Weights of n-gram lengths: words one by one."""
+ZIPF = (1.0, 1 / 2, 1 / 3)
+"""Weights 1 / n of n-grams of up to 3 words (Lan et al. 2019, section 4.1); KoBigBird's script takes the first two."""
+SPANBERT_SPANS = geometric(0.2, 10)
+"""Weights of spans of 1 to 10 words, 3.8 in the mean (Joshi et al. 2020, section 3.1)."""
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Whole-word masking (Devlin et al. 2019, section 3.1; the word unit belongs to the records)."""
+    """Masking of whole words (Devlin et al. 2019, section 3.1; the word unit belongs to the records), one by one or as n-grams."""
 
     rate: float = number(0.15, ABOVE_ZERO_TO_ONE)
     """Share of a row's tokens to predict, 0 to 1."""
     max_predictions: int | None = number(None, AT_LEAST_ONE)
     """Most predictions a row; None means rate x length, rounded up."""
+    ngrams: tuple[float, ...] = field(default=WORDS, metadata=limited(WEIGHTS))
+    """Weights of n-grams of 1, 2, 3, ... words, which are hidden together: 1 0.5 is KoBigBird's option, `ZIPF` ALBERT's, and
+    `SPANBERT_SPANS` SpanBERT's. One weight: words one by one."""
     mask_share: float = number(0.8, ZERO_TO_ONE)
     """Share of predicted tokens replaced by [MASK], 0 to 1."""
     random_share: float = number(0.1, ZERO_TO_ONE)
     """Share of predicted tokens replaced by a random token, 0 to 1; the rest stays."""
-    replace_unit: Literal["token", "word"] = "token"
-    """What the two shares are drawn for: token (each piece of a word for itself, as google-research/bert) or word (one draw for
-    all pieces of a word, as KoBigBird)."""
+    replace_unit: Literal["token", "word", "ngram"] = "token"
+    """What the two shares are drawn for: token (each piece of a word for itself, as google-research/bert), word (one draw for
+    all pieces of a word) or ngram (one draw for all its words, as KoBigBird and SpanBERT)."""
     static_masks: int | None = number(None, AT_LEAST_ONE)
     """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""
 
@@ -42,7 +65,16 @@ class Masking:
 
     def in_words(self) -> str:
         """What is masked, in a line."""
-        return (
-            f"{self.rate:.0%} of tokens predicted, of these {self.mask_share:.0%} masked and {self.random_share:.0%} replaced "
-            "at random" + (", all pieces of a word alike" if self.replace_unit == "word" else "")
-        )
+        words = f"{_percent(self.rate)} of tokens predicted"
+        if len(self.ngrams) > 1:
+            shares = (f"{weight / sum(self.ngrams):.0%}" for weight in self.ngrams)
+            words += f" as n-grams of 1 to {len(self.ngrams)} words ({', '.join(shares)})"
+        words += f", of these {_percent(self.mask_share)} masked and {_percent(self.random_share)} replaced at random"
+        words += {"token": "", "word": ", all pieces of a word alike", "ngram": ", all words of an n-gram alike"}[
+            self.replace_unit
+        ]
+        return words + (f"; {self.static_masks} masks a row, in turn" if self.static_masks else "")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g}%"

@@ -1,6 +1,7 @@
 """What whole-word masking promises: the rate, whole words, the budget, 80/10/10, and masks that only the row's key decides."""
 
 import re
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,78 +10,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
+from masked_rows import (
+    CLS,
+    FEW,
+    LENGTH,
+    MANY,
+    MASK,
+    ORDINARY_IDS,
+    PAD,
+    RATE,
+    SEP,
+    SLOTS,
+    SPECIAL_IDS,
+    UNK,
+    VOCABULARY,
+    WIDE,
+    jitted,
+    masked,
+    random_rows,
+    step_key,
+    words_of,
+)
 
 from data_pipeline.contract.errors import InputError
 from pretrain.objectives.corruption.masking import MaskedRows, _choose_words, _word_scores, mask_rows, token_budgets
+from pretrain.objectives.corruption.recipe import SPANBERT_SPANS, WORDS, ZIPF
 from pretrain.objectives.rows import Rows, expand_rows
 
-PAD, UNK, CLS, SEP, MASK = range(5)
-SPECIAL_IDS = (PAD, CLS, SEP, MASK)
-VOCABULARY = 30_000
-ORDINARY_IDS = np.arange(100, VOCABULARY, 2)
 COLLECTIVES = re.compile("all-gather|all-reduce|reduce-scatter|collective-permute|all-to-all|collective-broadcast")
-
-# Few shapes, for compiling takes longer than running: many rows for the statistics, few short ones for the rest. In those
-# the slots bind above 27 maskable tokens and the rate below.
-MANY, WIDE = 6000, 128
-FEW, LENGTH, RATE, SLOTS = 16, 48, 0.3, 8
-
-
-def masked(
-    tokens: jax.Array,
-    word_starts: jax.Array,
-    key: jax.Array,
-    row_ids: jax.Array,
-    rate: float = RATE,
-    slots: int = SLOTS,
-    replace_unit: str = "token",
-) -> MaskedRows:
-    """`mask_rows` with BERT's shares and the ids above, and a key for each row made of one key and a number."""
-    return mask_rows(
-        tokens,
-        word_starts,
-        row_keys=jax.vmap(lambda number: jax.random.fold_in(key, number))(row_ids),
-        rate=rate,
-        max_predictions=slots,
-        mask_share=0.8,
-        random_share=0.1,
-        replace_unit=replace_unit,
-        mask_id=MASK,
-        special_ids=SPECIAL_IDS,
-        ordinary_ids=jnp.asarray(ORDINARY_IDS),
-    )
-
-
-jitted = jax.jit(masked, static_argnames=("rate", "slots", "replace_unit"))
-
-
-def step_key(step: int, seed: int = 7) -> jax.Array:
-    return jax.random.fold_in(jax.random.key(seed, impl="threefry2x32"), step)
-
-
-def random_rows(rows: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows `[CLS] ... [SEP] [CLS] ... [SEP] padding` with words of one to several tokens (mean 2)."""
-    generator = np.random.default_rng(0)
-    tokens = generator.integers(100, VOCABULARY, (rows, length))
-    tokens[:, 0], tokens[:, length // 2], tokens[:, length // 2 + 1] = CLS, SEP, CLS
-    ends = generator.integers(length * 3 // 4, length, (rows, 1))
-    index = np.arange(length)
-    tokens = np.where(index == ends, SEP, np.where(index > ends, PAD, tokens))
-    return tokens.astype(np.uint16), generator.random((rows, length)) < 0.5
-
-
-def words_of(tokens: list[int], word_starts: list[bool]) -> list[list[int]]:
-    """The words of one row as lists of positions: specials belong to none, and after one a word starts."""
-    words: list[list[int]] = []
-    previous_special = True
-    for position, (token, start) in enumerate(zip(tokens, word_starts, strict=True)):
-        special = token in SPECIAL_IDS
-        if not special and (start or previous_special):
-            words.append([])
-        if not special:
-            words[-1].append(position)
-        previous_special = special
-    return words
 
 
 def what_the_model_sees(rows: MaskedRows) -> tuple[np.ndarray, np.ndarray]:
@@ -90,9 +47,10 @@ def what_the_model_sees(rows: MaskedRows) -> tuple[np.ndarray, np.ndarray]:
     return seen[filled], np.asarray(rows.labels)[filled]
 
 
-def test_realised_rate_is_within_a_fifth_of_a_point() -> None:
+@pytest.mark.parametrize("ngrams", [WORDS, ZIPF, SPANBERT_SPANS], ids=len)
+def test_realised_rate_is_within_a_fifth_of_a_point(ngrams: tuple[float, ...]) -> None:
     tokens, word_starts = random_rows(MANY, WIDE)
-    weights = jitted(tokens, word_starts, step_key(0), np.arange(MANY), rate=0.15, slots=20).weights
+    weights = jitted(tokens, word_starts, step_key(0), np.arange(MANY), rate=0.15, slots=20, ngrams=ngrams).weights
     maskable = ~np.isin(tokens, SPECIAL_IDS)
     assert abs(float(weights.sum()) / maskable.sum() - 0.15) < 0.002
 
@@ -242,28 +200,29 @@ def test_a_row_without_maskable_tokens_weighs_nothing() -> None:
     np.testing.assert_array_equal(result.inputs, tokens)
 
 
-def test_a_row_is_masked_the_same_alone_and_in_any_batch() -> None:
+@pytest.mark.parametrize("ngrams", [WORDS, ZIPF], ids=len)
+def test_a_row_is_masked_the_same_alone_and_in_any_batch(ngrams: tuple[float, ...]) -> None:
     tokens, word_starts = random_rows(FEW, LENGTH)
     row_ids, key = np.arange(1000, 1000 + FEW), step_key(5)
-    whole = jitted(tokens, word_starts, key, row_ids)
+    whole = jitted(tokens, word_starts, key, row_ids, ngrams=ngrams)
     assert float(whole.weights.sum()) > 0
 
-    alone = jitted(tokens[9:10], word_starts[9:10], key, row_ids[9:10])
+    alone = jitted(tokens[9:10], word_starts[9:10], key, row_ids[9:10], ngrams=ngrams)
     order = np.random.default_rng(0).integers(0, FEW, FEW)
-    mixed = jitted(tokens[order], word_starts[order], key, row_ids[order])
+    mixed = jitted(tokens[order], word_starts[order], key, row_ids[order], ngrams=ngrams)
     for in_whole, one, some in zip(whole, alone, mixed, strict=True):
         np.testing.assert_array_equal(in_whole[9:10], one)
         np.testing.assert_array_equal(np.asarray(in_whole)[order], some)
 
 
-@pytest.mark.parametrize("unit", ["token", "word"])
-def test_eight_devices_give_the_masks_of_one_without_a_collective(unit: str) -> None:
+@pytest.mark.parametrize(("unit", "ngrams"), [("token", WORDS), ("word", WORDS), ("ngram", ZIPF)])
+def test_eight_devices_give_the_masks_of_one_without_a_collective(unit: str, ngrams: tuple[float, ...]) -> None:
     mesh = jax.make_mesh((4, 2), ("data", "fsdp"), axis_types=(AxisType.Auto,) * 2)
     rows, everywhere = NamedSharding(mesh, PartitionSpec(("data", "fsdp"))), NamedSharding(mesh, PartitionSpec())
 
     def expand_and_mask(record: dict[str, jax.Array], key: jax.Array, row_ids: jax.Array) -> tuple[Rows, MaskedRows]:
         expanded = expand_rows(record, "packed", PAD)
-        return expanded, masked(expanded.tokens, expanded.word_starts, key, row_ids, replace_unit=unit)
+        return expanded, masked(expanded.tokens, expanded.word_starts, key, row_ids, replace_unit=unit, ngrams=ngrams)
 
     tokens, word_starts = random_rows(FEW, LENGTH)
     row_ids, key = np.arange(FEW), step_key(5)
@@ -280,7 +239,7 @@ def test_eight_devices_give_the_masks_of_one_without_a_collective(unit: str) -> 
     expanded, on_eight = program(record, key, row_ids)
     np.testing.assert_array_equal(expanded.word_starts, word_starts)
     for from_one, from_eight in zip(
-        jitted(tokens, word_starts, key, row_ids, replace_unit=unit), on_eight, strict=True
+        jitted(tokens, word_starts, key, row_ids, replace_unit=unit, ngrams=ngrams), on_eight, strict=True
     ):
         assert (len(from_one.sharding.device_set), len(from_eight.sharding.device_set)) == (1, 8)
         np.testing.assert_array_equal(from_one, from_eight)
@@ -303,10 +262,13 @@ def test_steps_seeds_and_rows_give_different_masks() -> None:
         ({"rate": 15}, "rate 15"),
         ({"mask_share": 0.95}, "mask_share 0.95"),
         ({"random_share": -0.1}, "random_share -0.1"),
-        ({"replace_unit": "eojeol"}, "replace_unit eojeol: must be token or word"),
+        ({"ngrams": ()}, r"ngrams \(\): must be one weight or more"),
+        ({"ngrams": (0.0, 0.0)}, r"ngrams \(0.0, 0.0\)"),
+        ({"ngrams": (1.0, -0.5)}, r"ngrams \(1.0, -0.5\)"),
+        ({"replace_unit": "eojeol"}, "replace_unit eojeol: must be token, word or ngram"),
     ],
 )
-def test_settings_out_of_range_are_named(change: dict[str, float | str], words: str) -> None:
+def test_settings_out_of_range_are_named(change: dict[str, Any], words: str) -> None:
     settings = {"rate": 0.15, "max_predictions": 2, "mask_share": 0.8, "random_share": 0.1} | change
     with pytest.raises(InputError, match=words):
         mask_rows(
@@ -316,7 +278,7 @@ def test_settings_out_of_range_are_named(change: dict[str, float | str], words: 
             mask_id=MASK,
             special_ids=SPECIAL_IDS,
             ordinary_ids=jnp.asarray(ORDINARY_IDS),
-            **settings,  # type: ignore[arg-type]
+            **settings,
         )
 
 
