@@ -43,7 +43,8 @@ def make_job(recipe: TrainingRecipe, headers: Sequence[RecordsHeader]) -> Job:
     change the shape of a parameter.
     """
     phases = tuple(
-        objective_of(stretch.recipe, header) for stretch, header in zip(stretches(recipe), headers, strict=True)
+        objective_of(stretch.recipe, header, stretch.scheduled)
+        for stretch, header in zip(stretches(recipe), headers, strict=True)
     )
     shapes = [jax.eval_shape(phase.init) for phase in phases] if any(phase.settings for phase in recipe.phases) else []
     for number, shape in enumerate(shapes):
@@ -55,8 +56,13 @@ def make_job(recipe: TrainingRecipe, headers: Sequence[RecordsHeader]) -> Job:
     return Job(replace(recipe, model=with_vocabulary(recipe.model, headers[-1].vocabulary_size)), phases)
 
 
-def objective_of(recipe: TrainingRecipe, header: RecordsHeader) -> Objective:
-    """The objective of a recipe, as of one phase, on records. Raises InputError where the two contradict each other."""
+def objective_of(recipe: TrainingRecipe, header: RecordsHeader, steps: range | None = None) -> Objective:
+    """The objective of a recipe, as of one phase, on records.
+
+    - `steps`: see `make_objective`; None: those of the whole run.
+
+    Raises InputError where recipe and records contradict each other.
+    """
     config = recipe.model
     if config.vocab_size not in (None, header.vocabulary_size):
         raise InputError(
@@ -74,7 +80,8 @@ def objective_of(recipe: TrainingRecipe, header: RecordsHeader) -> Objective:
     if recipe.dropout_rng not in DROPOUT_RNGS:
         raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be {' or '.join(DROPOUT_RNGS)}")
     keys = Keys(recipe.seed, recipe.dropout_rng)
-    objective = make_objective(recipe.objective, config, header, compute_of(recipe), keys)
+    steps = range(recipe.max_steps) if steps is None else steps
+    objective = make_objective(recipe.objective, config, header, compute_of(recipe), keys, steps)
     if header.layout not in objective.layouts:
         raise InputError(
             f"the records have the layout {header.layout}, which {recipe.objective.title} of this model does not take; prepare "

@@ -13,7 +13,8 @@ def check(recipe: TrainingRecipe) -> None:
     """Raises InputError, naming the field, for the first number beyond the limit that its dataclass declares, in phases' settings too."""
     _check_limits(recipe)
     if any(phase.settings for phase in recipe.phases):
-        for number, stretch in enumerate(stretches(recipe)):
+        # The last first: the others are evaluated as it is.
+        for number, stretch in reversed(list(enumerate(stretches(recipe)))):
             _check_limits(stretch.recipe, f"phases.{number}.settings: ")
 
 

@@ -31,6 +31,7 @@ from pretrain.devices.preemption import Notice
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import Prefetched
 from pretrain.input.phases import Phases
+from pretrain.input.schedule import objective_in_words
 from pretrain.job import Job, make_job
 from pretrain.loop import Programs, fit
 from pretrain.monitoring.goodput import Goodput
@@ -210,6 +211,7 @@ def _log_start(
         "%d x %s as %s; %s parameters; steps %d to %d",
         *(mesh.size, kind, shape, f"{job.parameters:,}", steps.start, steps.stop),
     )
+    log.info("%s: %s", job.recipe.objective.title, objective_in_words(job.recipe))
     if job.recipe.compute_dtype == "bfloat16" and (warning := bfloat16_warning(mesh.devices.flat[0])):
         log.warning("%s", warning)
     if steps.start:

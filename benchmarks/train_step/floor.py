@@ -1,6 +1,5 @@
 """The arithmetic floor of a training step: its matrix products alone, each measured at its own shape."""
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -59,8 +58,7 @@ def masking_of(recipe: TrainingRecipe) -> Masking:
 
 def max_predictions(recipe: TrainingRecipe, length: int) -> int:
     """Predictions a row, K."""
-    masking = masking_of(recipe)
-    return masking.max_predictions or math.ceil(masking.rate * length)
+    return masking_of(recipe).predictions(length)
 
 
 def flops_per_row(recipe: TrainingRecipe, vocab_size: int, length: int) -> float:

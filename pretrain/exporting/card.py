@@ -8,6 +8,7 @@ from typing import Any
 from pretrain.checkpoints.provenance import UNKNOWN
 from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
 from pretrain.exporting.card_of_use import companions, in_heads, snippet, usage, use
+from pretrain.input.schedule import objective_in_words
 from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain
 
 REPOSITORY_NAME = "korean-pretrain"
@@ -136,7 +137,7 @@ def _training(recipe: TrainingRecipe, saved: Mapping[str, Any], facts: Mapping[s
         f"tokens seen: {f'{tokens_seen:,}' if tokens_seen else UNKNOWN}",
         f"- rows of at most {facts['trained_length']} tokens, layout {facts['layout']}, word unit {facts['word_unit']}",
         *phases,
-        f"- {recipe.objective.in_words()}",
+        f"- {objective_in_words(recipe)}",
         f"- {_optimizer(recipe.optimizer)}",
         f"- compute type {recipe.compute_dtype}, seed {recipe.seed}",
         f"- held-out {recipe.objective.title} {'; '.join(held_out)}",

@@ -18,6 +18,7 @@ class Stretch:
     - `first_row`: rows of this length that earlier stretches read; the sequence of its epochs goes on there.
     - `length`: tokens a row; None means that of the run's main records.
     - `recipe`: the whole recipe, with batch size, accumulation and settings of these steps and without phases.
+    - `scheduled`: the steps over which the objective changes what it changes with the step (`ObjectiveRecipe.scheduled`).
     """
 
     start: int
@@ -25,6 +26,7 @@ class Stretch:
     first_row: int
     length: int | None
     recipe: TrainingRecipe
+    scheduled: range
 
     @property
     def warmup(self) -> BatchWarmup | None:
@@ -57,7 +59,7 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
     `pretrain.recipe_checks.check` comes first: here each number is within its limit.
     """
     if not recipe.phases:
-        return (Stretch(0, recipe.max_steps, 0, None, recipe),)
+        return (Stretch(0, recipe.max_steps, 0, None, recipe, range(recipe.max_steps)),)
     total = math.fsum(phase.share for phase in recipe.phases)
     if not abs(total - 1) < 1e-6:
         raise InputError(f"phases: their shares add up to {total:g}; make it 1")
@@ -73,10 +75,16 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
         sizes = ("global_batch_size", "accumulation")
         own = {name: value for name in sizes if (value := getattr(phase, name)) is not None}
         of_phase = with_settings(replace(recipe, phases=(), **own), phase.settings, f"phases.{number}.settings")
-        stretch = Stretch(start, stop, rows_read[phase.length], phase.length, of_phase)
+        set_here = {setting.partition("=")[0].replace("-", "_") for setting in phase.settings}
+        its_own = set_here & {f"objective.{name}" for name in recipe.objective.scheduled}
+        scheduled = range(start, stop) if its_own else range(recipe.max_steps)
+        stretch = Stretch(start, stop, rows_read[phase.length], phase.length, of_phase, scheduled)
         rows_read[phase.length] += stretch.rows
         found.append(stretch)
-    return tuple(found)
+    last = found[-1].recipe.objective
+    return tuple(
+        replace(each, recipe=replace(each.recipe, objective=each.recipe.objective.evaluated_as(last))) for each in found
+    )
 
 
 def rows_left_out(
@@ -107,9 +115,15 @@ def with_settings(recipe: TrainingRecipe, settings: tuple[str, ...], where: str)
     from data_pipeline.contract.command_line import parse_command_line  # here, for few recipes have settings
 
     try:
-        return parse_command_line(recipe, [f"--{setting}" for setting in settings], "python -m pretrain train RECIPE")
+        flags = [word for setting in settings for word in f"--{setting}".split()]  # several values: ngrams=1 0.5
+        return parse_command_line(recipe, flags, "python -m pretrain train RECIPE")
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def objective_in_words(recipe: TrainingRecipe) -> str:
+    """What the objective of a recipe is beside its phases' settings, in a line, with the held-out rows that all phases share."""
+    return recipe.objective.evaluated_as(stretches(recipe)[-1].recipe.objective).in_words()
 
 
 def stretch_at(recipe: TrainingRecipe, step: int) -> Stretch:

@@ -38,7 +38,7 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     records = Records(records_folder(folder.examples, stretch), "train")
     refuse_other_tokenizer(folder.vocabulary, records.header.tokenizer_sha256)
     # Whatever trained it: this may be another machine.
-    objective = objective_of(dataclasses.replace(stretch.recipe, attention="xla"), records.header)
+    objective = objective_of(dataclasses.replace(stretch.recipe, attention="xla"), records.header, stretch.scheduled)
     mesh = make_mesh(Mesh(data=1), available_devices()[:1])
     batches = TrainingBatches(
         records,

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple, Self
 
 from pretrain.models.config import ModelConfig
 from pretrain.open_union import members
@@ -39,6 +39,10 @@ class ObjectiveRecipe(ABC):
     samples: ClassVar[bool] = False
     """Whether training draws from what a model says: a draw may turn out otherwise where the sums before it round otherwise."""
 
+    scheduled: ClassVar[frozenset[str]] = frozenset()
+    """Fields of which values that change with the step are made ("masking.rate"): they change over the whole run, or over a phase
+    whose settings name one of them."""
+
     @property
     @abstractmethod
     def title(self) -> str:
@@ -61,6 +65,11 @@ class ObjectiveRecipe(ABC):
         Raises InputError where the config's family cannot make one of them.
         """
         return {"model": config}
+
+    def evaluated_as(self, last: Self) -> Self:
+        """Itself, held-out rows corrupted as in the run's last phase, so that their losses compare. Raises InputError where it asks
+        for something else."""
+        return self
 
     @classmethod
     @abstractmethod

@@ -9,11 +9,13 @@ from pretrain.open_union import companion
 
 
 def make_objective(
-    recipe: ObjectiveRecipe, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys
+    recipe: ObjectiveRecipe, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys, steps: range
 ) -> Objective:
     """The objective of a recipe: `make` in the `objective.py` beside it.
 
+    - `steps`: those over which what changes with the step changes: of the whole run, or of its phase (`Stretch.scheduled`).
+
     Raises InputError where recipe, model and records contradict each other.
     """
-    made: Objective = companion(type(recipe), "objective").make(recipe, config, header, compute, keys)
+    made: Objective = companion(type(recipe), "objective").make(recipe, config, header, compute, keys, steps)
     return made

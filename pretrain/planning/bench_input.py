@@ -94,7 +94,7 @@ def records_eaten(header: RecordsHeader) -> float:
     machine = machine_named(MACHINE)
     peak = peak_tflops(machine.device_kind)
     assert peak is not None
-    predictions = Masking().rate * header.length
-    row = RowShape(header.length, header.target_length, header.vocabulary_size, round(predictions))
+    predictions = Masking().predictions(header.length)
+    row = RowShape(header.length, header.target_length, header.vocabulary_size, predictions)
     flops = default_config().flops_per_row(row, frozenset({"vocabulary"}))
     return MFU * peak * 1e12 * machine.devices / flops

@@ -180,7 +180,7 @@ class CausalLanguageModelling:
 
 
 def make(
-    recipe: CausalLM, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys
+    recipe: CausalLM, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys, steps: range
 ) -> CausalLanguageModelling:
     """The objective on records of this header. Raises InputError where the model has no head `next_token`."""
     model = make_model(config, header.vocabulary_size, frozenset({"next_token"}), compute)

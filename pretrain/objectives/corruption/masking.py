@@ -13,6 +13,10 @@ from pretrain.objectives.corruption.ngrams import fit_ngrams, ngram_lengths, ngr
 from pretrain.objectives.corruption.recipe import WEIGHTS, WORDS
 
 REPLACE_UNITS = ("token", "word", "ngram")
+RATE_UNIT = 2**14
+"""A rate that changes with the step is a whole number of 1 / RATE_UNIT, so that its product with up to 65,536 tokens is an int32."""
+MOST_RATES = 1024
+"""Most values that a rate takes on its way from the first to the last, so that arithmetic with their numbers is exact, too."""
 
 
 class MaskedRows(NamedTuple):
@@ -35,7 +39,7 @@ def mask_rows(
     word_starts: jax.Array,
     *,
     row_keys: jax.Array,
-    rate: float,
+    rate: float | jax.Array,
     max_predictions: int,
     mask_share: float,
     random_share: float,
@@ -62,7 +66,7 @@ def mask_rows(
       row's start, starts a word in any case: a document may go on in the middle of a word.
     - `row_keys`: threefry keys [B]; a row's key decides its mask, wherever the row stands in whatever batch. Other
       implementations are refused: under vmap their bits may depend on the other rows and on the topology.
-    - `rate`: share of a row's maskable tokens to predict, 0 to 1.
+    - `rate`: share of a row's maskable tokens to predict, 0 to 1; or what `rate_at` makes of two of them and a step.
     - `max_predictions`: K, slots a row; static, 1 to L.
     - `mask_share`, `random_share`: shares of the predicted tokens that become `mask_id` or a random token; the rest stays.
     - `replace_unit`: "token" draws that for each token on its own, "word" once for all tokens of a word, of which each then
@@ -80,7 +84,7 @@ def mask_rows(
         raise InputError(
             f"objective.masking.max_predictions {max_predictions}: must be 1 to {length}, the tokens of a row"
         )
-    if not 0 < rate <= 1:
+    if not isinstance(rate, jax.Array) and not 0 < rate <= 1:
         raise InputError(f"objective.masking.rate {rate}: must be above 0 and at most 1")
     if min(mask_share, random_share) < 0 or mask_share + random_share > 1:
         raise InputError(
@@ -109,11 +113,31 @@ def mask_rows(
     return jax.vmap(mask_row)(tokens.astype(jnp.int32), word_starts, row_keys)
 
 
-def token_budgets(length: int, rate: float, max_predictions: int) -> np.ndarray:
+def rate_at(step: jax.Array, steps: range, first: float, last: float) -> jax.Array:
+    """int32 scalar, in 1 / RATE_UNIT: the rate of a step, linear from that of the first to that of the last.
+
+    - `step`: steps done, int32 scalar.
+    - `steps`: those over which it changes; before and behind them it is that of the nearest.
+
+    Computed in integers, because the device's float32 rounds differently, and a TPU's differently again.
+    """
+    stride = -(-len(steps) // MOST_RATES)
+    number = (jnp.clip(step, steps.start, steps.stop - 1) - steps.start) // stride
+    begin, end = round(RATE_UNIT * first), round(RATE_UNIT * last)
+    return begin + (end - begin) * number // max(1, (len(steps) - 1) // stride)
+
+
+def token_budgets(length: int, rate: float | jax.Array, max_predictions: int) -> np.ndarray | jax.Array:
     """int32 [length + 1]: the tokens to predict in a row with 0, 1, ... maskable tokens.
+
+    - `rate`: see `mask_rows`.
 
     A table, because the product rounds differently in the device's float32 (and on a TPU differs again).
     """
+    if isinstance(rate, jax.Array):
+        maskable = jnp.arange(length + 1, dtype=jnp.int32)
+        wanted = jnp.clip((rate * maskable + RATE_UNIT // 2) // RATE_UNIT, 1, max_predictions)
+        return jnp.where(maskable > 0, wanted, 0)
     budgets = [min(max_predictions, max(1, round(rate * maskable))) for maskable in range(length + 1)]
     return np.array([0, *budgets[1:]], np.int32)
 
@@ -123,7 +147,7 @@ def _mask_row(
     word_starts: jax.Array,
     key: jax.Array,
     *,
-    budgets: np.ndarray,
+    budgets: np.ndarray | jax.Array,
     max_predictions: int,
     mask_share: float,
     random_share: float,

@@ -1,8 +1,8 @@
 """How much of a row is hidden, and by what. No JAX here: recipes import this file."""
 
 import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal, Self
 
 from data_pipeline.contract.errors import InputError
 from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, Limit, limited, number
@@ -34,8 +34,13 @@ class Masking:
 
     rate: float = number(0.15, ABOVE_ZERO_TO_ONE)
     """Share of a row's tokens to predict, 0 to 1."""
+    final_rate: float | None = number(None, ABOVE_ZERO_TO_ONE)
+    """The rate of the last step: it changes linearly from `rate` on, over the run, or over a phase whose settings name one of the
+    two. None: `rate` throughout."""
+    evaluation_rate: float | None = number(None, ABOVE_ZERO_TO_ONE)
+    """The rate of held-out rows, the same throughout the run, so that its losses compare. None: the rate of the run's last step."""
     max_predictions: int | None = number(None, AT_LEAST_ONE)
-    """Most predictions a row; None means rate x length, rounded up."""
+    """Most predictions a row; None means rate x length, rounded up, with the larger of the two rates."""
     ngrams: tuple[float, ...] = field(default=WORDS, metadata=limited(WEIGHTS))
     """Weights of n-grams of 1, 2, 3, ... words, which are hidden together: 1 0.5 is KoBigBird's option, `ZIPF` ALBERT's, and
     `SPANBERT_SPANS` SpanBERT's. One weight: words one by one."""
@@ -49,23 +54,53 @@ class Masking:
     static_masks: int | None = number(None, AT_LEAST_ONE)
     """Different masks a row ever gets, in turn over the epochs (dupe_factor in Google's code); None draws one anew each epoch."""
 
-    def predictions(self, length: int) -> int:
-        """Predictions a row, K.
+    @property
+    def held_out_rate(self) -> float:
+        """The rate of held-out rows."""
+        return self.evaluation_rate or self.final_rate or self.rate
+
+    def predictions(self, length: int, held_out: bool = False) -> int:
+        """Predictions a row of training, or of evaluation; K.
 
         - `length`: tokens a row.
         """
-        return self.max_predictions or math.ceil(self.rate * length)
+        rate = self.held_out_rate if held_out else max(self.rate, self.final_rate or 0)
+        return self.max_predictions or math.ceil(rate * length)
 
     def check(self, length: int) -> None:
-        """Raises InputError where rows of this length cannot have as many predictions as max_predictions wants."""
-        if (self.max_predictions or 1) > length:
+        """Raises InputError where rows of this length cannot have as many predictions as the fields together want.
+
+        One `rate` alone may want more: it then has a limit of tokens, as max_predictions_per_seq of Google's code.
+        """
+        if not 1 <= (self.max_predictions or 1) <= length:
             raise InputError(
                 f"objective.masking.max_predictions {self.max_predictions}: must be 1 to {length}, the tokens of a row"
             )
+        scheduled = {"rate": self.rate, "final_rate": self.final_rate} if self.final_rate else {}
+        for name, rate in {**scheduled, "evaluation_rate": self.evaluation_rate}.items():
+            if rate and math.ceil(rate * length) > self.predictions(length, name == "evaluation_rate"):
+                raise InputError(
+                    f"objective.masking.max_predictions {self.max_predictions}: objective.masking.{name} {rate} of {length} "
+                    f"tokens needs {math.ceil(rate * length)}; make it as many, or leave it unset"
+                )
+
+    def evaluated_as(self, last: "Masking") -> "Masking":
+        """Itself with the held-out rows of the run's last phase. Raises InputError where it names another rate for them."""
+        if self.held_out_rate == last.held_out_rate:
+            return self
+        if self.evaluation_rate is not None:
+            raise InputError(
+                f"objective.masking.evaluation_rate {self.evaluation_rate}: the last phase has {last.held_out_rate}, and held-out "
+                "rows are masked alike in all phases; set it in the recipe itself, not in a phase's settings"
+            )
+        return replace(self, evaluation_rate=last.held_out_rate)
 
     def in_words(self) -> str:
         """What is masked, in a line."""
-        words = f"{_percent(self.rate)} of tokens predicted"
+        changes = "" if self.final_rate is None else f" at first, changing linearly to {_percent(self.final_rate)}"
+        words = f"{_percent(self.rate)} of tokens predicted{changes}"
+        if self.held_out_rate != self.rate:
+            words += f" ({_percent(self.held_out_rate)} of held-out rows throughout)"
         if len(self.ngrams) > 1:
             shares = (f"{weight / sum(self.ngrams):.0%}" for weight in self.ngrams)
             words += f" as n-grams of 1 to {len(self.ngrams)} words ({', '.join(shares)})"
@@ -74,6 +109,19 @@ class Masking:
             self.replace_unit
         ]
         return words + (f"; {self.static_masks} masks a row, in turn" if self.static_masks else "")
+
+
+@dataclass(frozen=True)
+class HidesTokens:
+    """What the recipes of objectives that mask have in common, beside `ObjectiveRecipe`."""
+
+    scheduled: ClassVar[frozenset[str]] = frozenset({"masking.rate", "masking.final_rate"})
+
+    masking: Masking = field(default_factory=Masking)
+
+    def evaluated_as(self, last: Self) -> Self:
+        """See `ObjectiveRecipe`."""
+        return replace(self, masking=self.masking.evaluated_as(last.masking))
 
 
 def _percent(share: float) -> str:

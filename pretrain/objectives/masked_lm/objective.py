@@ -38,12 +38,14 @@ class MaskedLanguageModelling:
     - `model`: has the head `vocabulary`, and `pair` for pairs.
     - `header`: of the records.
     - `keys`: the run's random numbers.
+    - `steps`: those over which the masking rate changes, where it does.
     """
 
     recipe: MaskedLM
     model: VocabularyHead
     header: RecordsHeader
     keys: Keys
+    steps: range
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -63,7 +65,7 @@ class MaskedLanguageModelling:
 
     @property
     def predictions(self) -> int:
-        """Predictions a row, K."""
+        """Predictions a training row, K."""
         return self.recipe.masking.predictions(self.header.length)
 
     @property
@@ -89,7 +91,9 @@ class MaskedLanguageModelling:
         """
         header = self.header
         rows = expand_rows(batch, header.layout, header.pad_id)
-        hidden = masked_batch(rows, batch, step, masking=self.recipe.masking, header=header, keys=self.keys)
+        hidden = masked_batch(
+            rows, batch, step, masking=self.recipe.masking, header=header, keys=self.keys, steps=self.steps
+        )
         real_tokens = (rows.tokens != header.pad_id).sum(-1)
         labels = {"label": batch["label"]} if "label" in batch else {}
         return {
@@ -181,7 +185,7 @@ class MaskedLanguageModelling:
 
 
 def make(
-    recipe: MaskedLM, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys
+    recipe: MaskedLM, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys, steps: range
 ) -> MaskedLanguageModelling:
     """The objective on records of this header. Raises InputError where it masks more than rows hold, or the model has not what pairs need."""
     recipe.masking.check(header.length)
@@ -190,4 +194,4 @@ def make(
         raise InputError(f"model.{types[0]} {types[1]}: sentence pairs need 2 token types")
     heads = frozenset({"vocabulary", "pair"} if header.has_pairs else {"vocabulary"})
     model = make_model(config, header.vocabulary_size, heads, compute)
-    return MaskedLanguageModelling(recipe, cast(VocabularyHead, model), header, keys)
+    return MaskedLanguageModelling(recipe, cast(VocabularyHead, model), header, keys, steps)

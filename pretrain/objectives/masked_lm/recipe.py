@@ -1,16 +1,14 @@
 """Masked language modelling, as recipes declare it. No JAX here."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pretrain.objectives.config import LOSS, Headline, ObjectiveRecipe
-from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.corruption.recipe import HidesTokens
 
 
 @dataclass(frozen=True)
-class MaskedLM(ObjectiveRecipe):
+class MaskedLM(HidesTokens, ObjectiveRecipe):
     """Masked language modelling, with next-sentence or sentence-order prediction where the records hold such pairs."""
-
-    masking: Masking = field(default_factory=Masking)
 
     @property
     def title(self) -> str:

@@ -64,6 +64,7 @@ class ReplacedTokenDetection:
     - `discriminator`: has the head `replaced`; `generator`: has the head `vocabulary`.
     - `header`: of the records.
     - `keys`: the run's random numbers.
+    - `steps`: those over which the masking rate changes, where it does.
     """
 
     recipe: ReplacedToken
@@ -71,6 +72,7 @@ class ReplacedTokenDetection:
     generator: VocabularyHead
     header: RecordsHeader
     keys: Keys
+    steps: range
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -110,7 +112,9 @@ class ReplacedTokenDetection:
         """
         header = self.header
         rows = expand_rows(batch, header.layout, header.pad_id)
-        hidden = masked_batch(rows, batch, step, masking=self.recipe.masking, header=header, keys=self.keys)
+        hidden = masked_batch(
+            rows, batch, step, masking=self.recipe.masking, header=header, keys=self.keys, steps=self.steps
+        )
         real_tokens = (rows.tokens != header.pad_id).sum(-1)
         key = self.keys.of(EVALUATION_SAMPLES if step is None else SAMPLES)
         return {
@@ -218,7 +222,7 @@ def _encode(
 
 
 def make(
-    recipe: ReplacedToken, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys
+    recipe: ReplacedToken, config: ModelConfig, header: RecordsHeader, compute: Compute, keys: Keys, steps: range
 ) -> ReplacedTokenDetection:
     """The objective on records of this header. Raises InputError where it masks more than rows hold, or the family has no generator
     of such a size."""
@@ -232,5 +236,5 @@ def make(
         for part, each in recipe.models(config).items()
     }
     return ReplacedTokenDetection(
-        recipe, cast(ReplacedHead, models[DISCRIMINATOR]), cast(VocabularyHead, models[GENERATOR]), header, keys
+        recipe, cast(ReplacedHead, models[DISCRIMINATOR]), cast(VocabularyHead, models[GENERATOR]), header, keys, steps
     )

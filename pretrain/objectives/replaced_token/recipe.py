@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from pretrain.models.config import ModelConfig
 from pretrain.objectives.config import LOSS, Headline, ObjectiveRecipe
-from pretrain.objectives.corruption.recipe import Masking
+from pretrain.objectives.corruption.recipe import HidesTokens, Masking
 from pretrain.recipe_fields import ABOVE_ZERO, ABOVE_ZERO_TO_ONE, AT_LEAST_ZERO, number
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
@@ -26,7 +26,7 @@ class Generator:
 
 
 @dataclass(frozen=True)
-class ReplacedToken(ObjectiveRecipe):
+class ReplacedToken(HidesTokens, ObjectiveRecipe):
     """Replaced-token detection (Clark et al. 2020, arXiv 2003.10555): a generator fills what was hidden, and for every token the
     discriminator, which is `training.model`, tells whether it is the original."""
 

@@ -10,7 +10,7 @@ from tiny_run import TINY, changed
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain
 from pretrain.checkpoints.resume import refuse_other_run
-from pretrain.input.schedule import rows_left_out, stretch_at, stretches
+from pretrain.input.schedule import objective_in_words, rows_left_out, stretch_at, stretches
 from pretrain.recipe import BatchWarmup, Phase, TrainingRecipe, training_recipe_from_plain
 
 LONG = changed(TINY, max_steps=1000, phases=(Phase(128, 0.9, global_batch_size=64), Phase(512, 0.1, accumulation=4)))
@@ -25,6 +25,34 @@ def test_phases_share_the_steps_without_a_gap() -> None:
     assert [stretch_at(LONG, step).length for step in (0, 899, 900, 999, 1000)] == [128, 128, 512, 512, 512]
     thirds = stretches(changed(TINY, max_steps=100, phases=tuple(Phase(128, 1 / 3) for _ in range(3))))
     assert [(each.start, each.stop) for each in thirds] == [(0, 33), (33, 67), (67, 100)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "steps"),
+    [
+        ((), range(1000)),
+        (("objective.masking.mask_share=0.7", "model.hidden_dropout_prob=0"), range(1000)),
+        (("objective.masking.rate=0.3",), range(900, 1000)),
+        (("objective.masking.final-rate=0.05",), range(900, 1000)),
+    ],
+)
+def test_a_rate_changes_over_the_run_or_over_the_phase_that_names_it(settings: tuple[str, ...], steps: range) -> None:
+    first, second = stretches(changed(LONG, phases=(LONG.phases[0], changed(LONG.phases[1], settings=settings))))
+    assert (first.scheduled, second.scheduled) == (range(1000), steps)
+
+
+def test_held_out_rows_are_masked_at_one_rate_in_all_phases() -> None:
+    settings = ("objective.masking.rate=0.3", "objective.masking.final_rate=0.05", "objective.masking.ngrams=1 0.5")
+    recipe = changed(LONG, phases=(LONG.phases[0], changed(LONG.phases[1], settings=settings)))
+    first, second = (each.recipe.objective.masking for each in stretches(recipe))  # type: ignore[attr-defined]
+    assert (first.rate, first.held_out_rate, first.ngrams) == (0.15, 0.05, (1.0,))
+    assert (second.rate, second.final_rate, second.held_out_rate, second.ngrams) == (0.3, 0.05, 0.05, (1.0, 0.5))
+    assert "(5% of held-out rows throughout)" in objective_in_words(recipe)
+    alone = ("objective.masking.evaluation_rate=0.2",)
+    with pytest.raises(
+        InputError, match=r"evaluation_rate 0\.2: the last phase has 0\.15, .* not in a phase's settings"
+    ):
+        stretches(changed(LONG, phases=(changed(LONG.phases[0], settings=alone), LONG.phases[1])))
 
 
 def test_a_length_goes_on_where_its_last_phase_ended() -> None:

@@ -99,7 +99,9 @@ class TandemObjective:
         return model.vocabulary_logits(params, model.encode(params, Inputs(*[microbatch["inputs"]] * 4)))
 
 
-def make(recipe: Tandem, config: Any, header: RecordsHeader, compute: Compute, keys: Keys) -> TandemObjective:
+def make(
+    recipe: Tandem, config: Any, header: RecordsHeader, compute: Compute, keys: Keys, steps: range
+) -> TandemObjective:
     heads = frozenset({"vocabulary"})
     configs = {"first": config, "second": replace(config, turns=recipe.second_turns)}
     models = {part: make_model(each, header.vocabulary_size, heads, compute) for part, each in configs.items()}
