@@ -21,12 +21,12 @@ Unverified, and therefore our choice:
 from dataclasses import replace
 
 from configs.klue_bert_base import data as klue_bert
-from data_pipeline.recipe import KLUE_VOCABULARY, FullSentences
+from data_pipeline.recipe import KLUE_ROBERTA_VOCABULARY, FullSentences
 from pretrain.models.roberta.config import RobertaConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Masking, Optimizer, TrainingRecipe
 
-data = replace(klue_bert, vocabulary=KLUE_VOCABULARY, examples=FullSentences(length=512))
+data = replace(klue_bert, vocabulary=KLUE_ROBERTA_VOCABULARY, examples=FullSentences(length=512))
 
 training = TrainingRecipe(
     model=RobertaConfig(attention_probs_dropout_prob=0.1),

@@ -3,11 +3,13 @@
 Command:  ./run_tpu.sh configs/mini/roberta.py --source 'petitions:PATH/petitions_*.jsonl.gz'
 
 No sentence pairs, masks drawn anew in each epoch, positions from pad_token_id + 1 on, in each segment of a row. What makes it learn from
-the context within minutes is configs/petitions_small.py's: 40 % of the tokens hidden (Wettig et al. 2023, arXiv 2202.08005), many
+the context within minutes is configs/mini/bert.py's: 40 % of the tokens hidden (Wettig et al. 2023, arXiv 2202.08005), many
 small steps, no dropout.
 """
 
-from data_pipeline.recipe import DataRecipe, LengthFilter, Packed, Vocabulary
+from dataclasses import replace
+
+from data_pipeline.recipe import KLUE_ROBERTA_VOCABULARY, DataRecipe, LengthFilter, Packed
 from pretrain.models.roberta.config import RobertaConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
@@ -16,7 +18,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
-    vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
+    vocabulary=replace(KLUE_ROBERTA_VOCABULARY, size=8_000, unused=100),
     examples=Packed(length=128),
     part_megabytes=4,
 )
@@ -27,7 +29,7 @@ training = TrainingRecipe(
         hidden_size=256,
         num_attention_heads=4,
         intermediate_size=1024,
-        max_position_embeddings=130,  # 128 and those of a padding with id 1
+        max_position_embeddings=130,  # 128, and one for each id up to [PAD]'s, which is 1
         hidden_dropout_prob=0.0,
     ),
     objective=MaskedLM(masking=Masking(rate=0.4)),
