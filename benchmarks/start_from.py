@@ -147,7 +147,7 @@ def page(options: StartFrom, base: Path, runs: dict[str, Path]) -> str:
 The base: {RECIPE} with {", ".join(SMALL)}, {options.base_steps:,} steps on the petitions of May and June 2019 in a vocabulary of 8,000 entries
 of morphemes (held-out loss {of_base[max(of_base)]:.3f}). Continued for {options.steps} steps (peak learning rate
 {options.learning_rate:g}) on those of August 2017 in one of {len(origins.known):,} ({", ".join(OTHER)}): {origins.in_words()}.
-All three see the same rows with the same masks. Held-out loss in nats:
+All three see the same rows with the same masks; one seed, and a base so small knows little more than frequencies. Held-out loss in nats:
 
 {table(("step", "start_from: the mean of their pieces", "start_from: new rows at random", "from scratch", "random - mean"), rows)}
 """
