@@ -3,9 +3,11 @@ and web text.
 
 Command:  ./run_tpu.sh configs/electra_kor_base.py      with the corpora below under corpora/
 Size:     discriminator 117,706,752 parameters without its head; 127,380,736 with the generator, tables once; 8.9e13 FLOPs a step.
+Memory:   8.3 GiB of a v3 core's 16 with scan_unroll 1, without accumulation or rematerialisation (`python -m pretrain plan`; compiled,
+          not run).
 Time:     8.8 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run.
 Expect:   NSMC 91.29, naver NER 87.20, PAWS 85.50, KorNLI 83.11, KorSTS 85.46 after fine-tuning (LMkor's README).
-Tried:    parameters counted and config.json compared; nothing was trained.
+Tried:    parameters counted, config.json compared, the step compiled for a v3-8; nothing was trained.
 
 Verified (README and its history, config.json of kykim/electra-kor-base): the text and vocabulary of bert-kor-base: 100 GB
 cleaned to 70 GB, all but Hangul, Latin letters, digits and some marks deleted, 40,000 sub-words and 2,000 unused rows; the discriminator's
