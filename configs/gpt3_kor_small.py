@@ -2,7 +2,9 @@
 
 Command:  ./run_tpu.sh configs/gpt3_kor_small.py      with the corpora below under corpora/
 Size:     118,884,864 parameters; 6.8e15 FLOPs a step of 8.4 million tokens.
-Time:     3.6 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run. LMkor's took about 4 days for 1,800 steps.
+Memory:   8.9 GiB of a v3 core's 16, with attention's scores computed again (`python -m pretrain plan`; compiled, not run).
+Time:     5.8 days on a v3-8 at the 28 % MFU that the compiled program allows at most, for the scores of 2,048 tokens go through memory;
+          3.6 days at 45 % (8 cores of 61.5 TFLOP/s). Arithmetic, not a run. LMkor's took about 4 days for 1,800 steps.
 Expect:   no loss was published.
 
 Verified (README and its history, a copy of config.json): sizes, positions, dropouts, [SEP] before and behind a text; 42,000 entries of which
