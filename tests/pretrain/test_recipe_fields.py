@@ -12,6 +12,7 @@ from data_pipeline.contract.recipe_types import dataclasses_in
 from pretrain import recipe_fields
 from pretrain.checkpoints.resume import bound
 from pretrain.models.bert.config import BertConfig
+from pretrain.models.config import config_classes
 from pretrain.objectives.corruption.recipe import Masking
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import BatchWarmup, Optimizer, Phase, TrainingRecipe
@@ -20,7 +21,12 @@ from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, ZERO_TO_ONE, Limit,
 
 LIMITS = [value for value in vars(recipe_fields).values() if isinstance(value, Limit)]
 WITHOUT_LIMIT = {
-    "BertConfig.vocab_size": "must be the size of the records' vocabulary",
+    **{
+        f"{config.__name__}.{name}": "must be that of the records"
+        for config in config_classes()
+        for name in ("vocab_size", "pad_token_id")
+        if name in {field.name for field in dataclasses.fields(config)}
+    },
     "Optimizer.decay_steps": "must fit between warmup_steps and max_steps",
     "Mesh.data": "1 or more, or -1 for what is left",
     "Mesh.fsdp": "1 or more, or -1 for what is left",
