@@ -24,6 +24,8 @@ SCORES = 512 * 512
 """Scores that are worked on at once, 1 MiB of float32: about eight such arrays are alive in the backward pass, in 16 MiB (v3)."""
 LENGTHS = (128, 256, 512, 1024, 2048)
 """Tokens of the rows that it takes; beyond them a row's keys and the bits of dropout fill the chip's memory."""
+LONGEST_ON_16_MIB = 1024
+"""Tokens of the longest rows on v2 and v3, whose cores have 16 MiB of vector memory: the gradient of rows of 2,048 needs 18."""
 MASKED = -1e30
 """Score of a key that a query does not see; finite, so that a query without keys gives no NaN."""
 
@@ -67,8 +69,12 @@ def refusal(length: int, heads: int, width: int) -> str:
     splits = mesh.shape["tensor"] if "tensor" in mesh.axis_names and "tensor" not in mesh.manual_axes else 1
     if LANES % width or heads % (LANES // width * splits):
         return f"takes heads that fill blocks of {LANES} columns on each device, not {heads} of {width} over {splits}"
-    if length not in LENGTHS:
-        return f"takes rows of {', '.join(map(str, LENGTHS))} tokens, not of {length}"
+    device = mesh.abstract_device
+    is_small = device is not None and device.device_kind.startswith(("TPU v2", "TPU v3"))
+    lengths = [each for each in LENGTHS if each <= LONGEST_ON_16_MIB or not is_small]
+    if length not in lengths:
+        place = f" on a {device.device_kind}" if device is not None and is_small else ""
+        return f"takes rows of {', '.join(map(str, lengths))} tokens{place}, not of {length}"
     return ""
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax._src.cudnn import fused_attention_stablehlo
+from jax.sharding import NamedSharding, PartitionSpec
 from tiny_run import TINY, changed
 
 from data_pipeline.contract.errors import InputError
@@ -17,7 +18,7 @@ from data_pipeline.contract.records import read_header
 from pretrain.devices.sharding import make_mesh
 from pretrain.models.core.attention import attention
 from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
-from pretrain.models.core.pallas_attention import pallas_attention
+from pretrain.models.core.pallas_attention import LENGTHS, pallas_attention, refusal
 from pretrain.planning.ahead_of_time import compile_step, topology_devices
 from pretrain.planning.machines import machine_named
 from pretrain.recipe import Mesh
@@ -241,6 +242,27 @@ def test_a_kernel_is_refused_on_a_device_that_it_is_not_made_for(kernel: str, de
         return
     with pytest.raises(InputError, match=said):
         check_attention(recipe, device)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("machine", ["v3-8", "v5e-8"])
+def test_the_longest_rows_that_a_kernel_takes_compile(machine: str) -> None:
+    pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
+    mesh = make_mesh(Mesh(), topology_devices(machine_named(machine)))
+    rows = NamedSharding(mesh, PartitionSpec("data"))
+    with jax.set_mesh(mesh):
+        longest = max(length for length in LENGTHS if not refusal(length, 12, 64))
+        assert longest == (1024 if machine == "v3-8" else 2048)
+        heads = jax.ShapeDtypeStruct((mesh.size, longest, 12, 64), jnp.bfloat16, sharding=rows)
+        segments = jax.ShapeDtypeStruct((mesh.size, longest), jnp.int32, sharding=rows)
+
+        def total(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array) -> jax.Array:
+            mixed = attention(
+                q, k, v, segments=segments, implementation="pallas", dropout_rate=0.1, dropout_key=jax.random.key(0)
+            )
+            return mixed.astype(jnp.float32).sum()
+
+        assert jax.jit(jax.grad(total, (0, 1, 2))).lower(heads, heads, heads, segments).compile()
 
 
 @pytest.mark.slow
