@@ -24,6 +24,7 @@ WITHOUT_LIMIT = {
     **{
         f"{config.__name__}.{name}": "must be that of the records"
         for config in config_classes()
+        if config.__module__.startswith("pretrain.")  # not a test's own family
         for name in ("vocab_size", "pad_token_id")
         if name in {field.name for field in dataclasses.fields(config)}
     },

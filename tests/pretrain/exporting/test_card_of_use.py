@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,53 +55,63 @@ RUNS: dict[str, tuple[Layout, dict[str, Any]]] = {
 """A run of each kind: the layout of its rows, and what its recipe has other than TINY."""
 EVERY = ("packed", "pairs", "roberta", "discriminator", "generator", "gpt2")
 """Exports that transformers loads."""
+FAST = ("packed", "gpt2")
+EACH = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in EVERY]
+)
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory, shared_programs: None) -> dict[str, Path]:
-    """The exports of RUNS, and those below them."""
-    folder, found = tmp_path_factory.mktemp("cards"), {}
-    for name, (layout, fields) in RUNS.items():
+def exported(tmp_path_factory: pytest.TempPathFactory, shared_programs: None) -> Callable[[str], Path]:
+    """The export of one of RUNS, trained when it is first asked for, or the generator below the discriminator's."""
+    folder = tmp_path_factory.mktemp("cards")
+
+    @cache
+    def make(name: str) -> Path:
+        if name == "generator":
+            return make("discriminator") / "generator"
+        layout, fields = RUNS[name]
         run = RunFolder(folder / name)
         run.path.mkdir()
         write_records(run.examples, layout=layout)
         train(run, "tiny", changed(TINY, **fields, max_steps=3, stop_at_step=2))
         export(run, None, run.export)
-        found[name] = run.export
-    return {**found, "generator": found["discriminator"] / "generator"}
+        return run.export
+
+    return make
 
 
 def card_of(folder: Path) -> str:
     return (folder / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_every_snippet_of_a_card_runs(name: str, folders: dict[str, Path]) -> None:
-    blocks = BLOCK.findall(card_of(folders[name]))
+@EACH
+def test_every_snippet_of_a_card_runs(name: str, exported: Callable[[str], Path]) -> None:
+    blocks = BLOCK.findall(card_of(exported(name)))
     assert len(blocks) == (1 if name in ("generator", "gpt2") else 2)
     for block in blocks:
         assert PLACE in block
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            exec(block.replace(PLACE, str(folders[name])), {})
+            exec(block.replace(PLACE, str(exported(name))), {})
         assert printed.getvalue().strip()
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_fill_asks_each_of_them(name: str, folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+@EACH
+def test_fill_asks_each_of_them(name: str, exported: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
-    fill([str(folders[name]), *(["--tokens", "4"] if name == "gpt2" else [])])
+    fill([str(exported(name)), *(["--tokens", "4"] if name == "gpt2" else [])])
     lines = capsys.readouterr().out.splitlines()
     assert len([line for line in lines if not line.startswith("  ")]) == 2, "two examples"
     assert len([line for line in lines if "%" in line or name == "gpt2"]) >= 8
 
 
 @pytest.mark.slow
-def test_every_snippet_runs_with_transformers_4(folders: dict[str, Path]) -> None:
+def test_every_snippet_runs_with_transformers_4(exported: Callable[[str], Path]) -> None:
     if not TRANSFORMERS_4.exists():
         pytest.skip(f"{TRANSFORMERS_4} is not there; ./run_tests.sh makes it")
     blocks = [
-        block.replace(PLACE, str(folders[name])) for name in EVERY for block in BLOCK.findall(card_of(folders[name]))
+        block.replace(PLACE, str(exported(name))) for name in EVERY for block in BLOCK.findall(card_of(exported(name)))
     ]
     code = "import json, sys\nfor block in json.loads(sys.argv[1]):\n    exec(block, {})"
     done = subprocess.run(
@@ -113,11 +124,11 @@ def test_every_snippet_runs_with_transformers_4(folders: dict[str, Path]) -> Non
 TASKS = {"roberta": "fill-mask", "generator": "fill-mask", "discriminator": None, "gpt2": "text-generation"}
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_the_metadata_are_the_hubs(name: str, folders: dict[str, Path]) -> None:
+@EACH
+def test_the_metadata_are_the_hubs(name: str, exported: Callable[[str], Path]) -> None:
     from transformers.pipelines import SUPPORTED_TASKS
 
-    card = ModelCard(card_of(folders[name]))  # raises where the block is no YAML, or a value of another type
+    card = ModelCard(card_of(exported(name)))  # raises where the block is no YAML, or a value of another type
     task = TASKS.get(name, "fill-mask")
     told = card.data.to_dict()
     assert told["language"] == "ko"
@@ -159,27 +170,27 @@ NEVER_SAID = {
 }
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_card_says_what_its_heads_do(name: str, folders: dict[str, Path]) -> None:
-    card = card_of(folders[name])
+@EACH
+def test_a_card_says_what_its_heads_do(name: str, exported: Callable[[str], Path]) -> None:
+    card = card_of(exported(name))
     for words in SAID[name]:
         assert words in card
     for words in NEVER_SAID.get(name, ()):
         assert words not in card
 
 
-@pytest.mark.parametrize("name", EVERY)
-def test_a_card_names_a_pooler_that_transformers_would_draw(name: str, folders: dict[str, Path]) -> None:
+@EACH
+def test_a_card_names_a_pooler_that_transformers_would_draw(name: str, exported: Callable[[str], Path]) -> None:
     from transformers import AutoModel
 
-    _, info = AutoModel.from_pretrained(folders[name], output_loading_info=True)
+    _, info = AutoModel.from_pretrained(exported(name), output_loading_info=True)
     assert {key.partition(".")[0] for key in info["missing_keys"]} <= {"pooler"}
-    assert ("No pooler was trained" in card_of(folders[name])) == bool(info["missing_keys"])
+    assert ("No pooler was trained" in card_of(exported(name))) == bool(info["missing_keys"])
 
 
-def test_models_that_were_trained_together_point_to_each_other(folders: dict[str, Path]) -> None:
+def test_models_that_were_trained_together_point_to_each_other(exported: Callable[[str], Path]) -> None:
     """And one that transformers has no class for is not said to be its."""
-    folder = folders["tandem"]
+    folder = exported("tandem")
     first, second = card_of(folder), card_of(folder / "helper")
     assert first.count("# tandem-toy-first\n") == second.count("# tandem-toy-second\n") == 1
     assert "This is the first." in first

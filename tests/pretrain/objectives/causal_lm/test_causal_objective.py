@@ -104,7 +104,7 @@ def losses(folder: Path, recipe: TrainingRecipe, devices: int) -> np.ndarray:
     "fields",
     [
         {"accumulation": 4},
-        {"mesh": {"fsdp": 8, "data": 1}},
+        pytest.param({"mesh": {"fsdp": 8, "data": 1}}, marks=pytest.mark.slow),
         pytest.param({"mesh": {"data": 8}, "accumulation": 2}, marks=pytest.mark.slow),
         pytest.param({"mesh": {"data": 4, "tensor": 2}}, marks=pytest.mark.slow),
         pytest.param({"objective": {"chunk": LENGTH}}, marks=pytest.mark.slow),

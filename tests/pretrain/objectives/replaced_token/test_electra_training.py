@@ -36,6 +36,7 @@ DROPOUT = changed(RECIPE, model={"hidden_dropout_prob": 0.1, "attention_probs_dr
 TABLES = "electra.embeddings."
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit_and_exports_both_models(
     new_run: Callable[..., RunFolder], tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: Any
 ) -> None:
@@ -93,7 +94,7 @@ def first_steps(folder: Path, recipe: Any, devices: int) -> list[list[float]]:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"mesh": {"data": 1, "fsdp": 8}},
+        pytest.param({"mesh": {"data": 1, "fsdp": 8}}, marks=pytest.mark.slow),
         pytest.param({"accumulation": 4}, marks=pytest.mark.slow),
         pytest.param({"mesh": {"data": 8}, "accumulation": 2}, marks=pytest.mark.slow),
         pytest.param({"mesh": {"data": 4, "tensor": 2}}, marks=pytest.mark.slow),
