@@ -25,7 +25,7 @@ class ContextFree:
     """Losses in nats and accuracies over the held-out predictions of a run.
 
     - `unigram_loss`, `unigram_accuracy`: each token by its frequency in the training records, whatever stands there.
-    - `loss`, `accuracy`: the best guess from the frequencies and the token that stands there; of a next token nothing does.
+    - `loss`, `accuracy`: the best guess from the frequencies and the token seen in its place; in place of a next token none is seen.
     - `predictions`: how many there are.
     """
 

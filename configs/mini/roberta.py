@@ -2,7 +2,7 @@
 
 Command:  ./run_tpu.sh configs/mini/roberta.py --source 'petitions:PATH/petitions_*.jsonl.gz'
 
-No sentence pairs, masks drawn anew in each epoch, positions from pad_token_id + 1 on, in each segment of a row. What makes it learn from
+No sentence pairs, other masks in each epoch, positions from pad_token_id + 1 on, in each segment of a row. What makes it learn from
 the context within minutes is configs/mini/bert.py's: 40 % of the tokens hidden (Wettig et al. 2023, arXiv 2202.08005), many
 small steps, no dropout.
 """

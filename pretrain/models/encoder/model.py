@@ -1,7 +1,7 @@
 """The post-norm encoder (Devlin et al. 2019, arXiv 1810.04805): a parameter tree with Hugging Face's names, and functions of it."""
 
 import functools
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -122,7 +122,7 @@ class Body(nnx.Module):
 
 
 @dataclass(frozen=True)
-class EncoderModel:
+class EncoderModel(ABC):
     """A post-norm encoder; a family's own model adds its heads.
 
     - `config`: the sizes.
