@@ -1,0 +1,1 @@
+"""The tasks: what their files hold, with which labels, settings and metrics."""
