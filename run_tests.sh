@@ -8,7 +8,7 @@ if [ "${1:-}" = --slow ]; then
   selection=()
   shift
 fi
-./run_tpu.sh --install-only benchmarks export gcs plan ray test
+./run_tpu.sh --install-only benchmarks evaluate export gcs plan ray test
 old=.venv/transformers-4
 if [ ! -f $old/.installed ]; then
   # The last transformers 4 beside the current one: exports must load in both.

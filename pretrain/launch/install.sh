@@ -48,6 +48,10 @@ install() {
       "${pip[@]}" kss==1.3.1
       ;;
   esac
+  case " ${wanted[*]-} " in
+    # A source package whose setup.py asks for a build package that is wanted for nothing else: built apart, as pip does by default.
+    *" evaluate "*) "$python" -m pip install --quiet --constraint "$root/constraints.txt" --no-deps seqeval ;;
+  esac
   list=$(IFS=, && echo "${wanted[*]-}")
   "${pip[@]}" --editable "$root${list:+[$list]}"
   for extra in $gone; do # pip takes those for installed whose modules alone are gone
