@@ -231,6 +231,7 @@ def test_files_without_text_yield_nothing_and_say_so(
         ("a.json", '{"data": [{"paragraphs": [{"qas": []}]}]}', r'data\[0\]\.paragraphs\[0\] has no "context"'),
         ("a.txt", "", "the file is empty"),
         ("a.txt", b"\xb0\xa1\n", r"a\.txt:1: not UTF-8"),
+        ("a.json", b'[\n{\n"text": "\xb0\xa1"}]', r"a\.json:3: not UTF-8"),
         ("a.tsv", "id\tdocument\tlabel\n1\tx\n", r"a\.tsv:2: 2 columns where the header has 3"),
         ("a.tsv", KLUE_NER + "\n나\n", r"a\.tsv:\d+: 1 columns instead of 2"),
         ("a.tsv", "비가 온다\tO O\n비가 온다\tO\n", r"a\.tsv:2: 2 words and 1 tags"),
