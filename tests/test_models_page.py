@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from data_pipeline.contract.recipe_file import load_recipe
+from data_pipeline.contract.recipe_file import load_recipe, packaged_recipes
 from data_pipeline.recipe import DataRecipe
 from pretrain.devices.peaks import peak_tflops
 from pretrain.input.schedule import stretches
@@ -20,7 +20,7 @@ from pretrain.recipe import TrainingRecipe
 ROOT = Path(__file__).parents[1]
 ELSEWHERE = ("quickstart", "continue_domain")
 """Recipes with pages of their own; the second one's vocabulary is the reader's."""
-RECIPES = sorted(path for path in (ROOT / "configs").rglob("*.py") if path.stem not in ("__init__", *ELSEWHERE))
+RECIPES = [path for path in packaged_recipes() if path.stem not in ELSEWHERE]
 MFU = 0.45
 
 

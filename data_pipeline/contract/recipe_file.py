@@ -14,6 +14,8 @@ from data_pipeline.contract.recipe_types import find_wrong_value, line_of
 PACKAGED_CONFIGS = Path(__file__).parent.parent.parent / "configs"
 MINI = "mini"
 """Folder of the recipes for two cores, each named after the recipe that it is a small edition of."""
+TASKS = "tasks"
+"""Folder of the descriptions of tasks to evaluate models on, which are no recipes."""
 Recipe = TypeVar("Recipe")
 
 
@@ -35,7 +37,8 @@ def recipe_path(name: str) -> Path:
 
 def packaged_recipes() -> list[Path]:
     """The recipe files that come with this code, those in configs/mini/ included."""
-    return sorted(path for path in PACKAGED_CONFIGS.rglob("*.py") if path.stem != "__init__")
+    paths = (path for path in PACKAGED_CONFIGS.rglob("*.py") if path.stem != "__init__")
+    return sorted(path for path in paths if path.parent != PACKAGED_CONFIGS / TASKS)
 
 
 def recipe_name(path: Path) -> str:

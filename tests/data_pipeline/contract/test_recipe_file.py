@@ -8,6 +8,7 @@ from configs.klue_bert_base import training
 from configs.quickstart import data
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import (
+    PACKAGED_CONFIGS,
     differences,
     from_plain,
     load_recipe,
@@ -57,6 +58,11 @@ def test_small_editions_have_names_of_their_own(name: str, tmp_path: Path, monke
     assert load_recipe(name, "data", DataRecipe)[0] == "mini-kobert"
     names = [recipe_name(path) for path in packaged_recipes()]
     assert len(names) == len(set(names))
+
+
+def test_descriptions_of_tasks_are_no_recipes() -> None:
+    assert (PACKAGED_CONFIGS / "tasks" / "emotions.py").is_file()
+    assert "emotions" not in {path.stem for path in packaged_recipes()}
 
 
 def test_an_unknown_recipe_lists_the_known() -> None:
