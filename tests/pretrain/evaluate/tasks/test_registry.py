@@ -85,6 +85,19 @@ def test_settings_are_those_of_the_published_runs(
     assert replace(found, select_by=None) == replace(expected, weight_decay=decay)
 
 
+@pytest.mark.parametrize("suite", SUITES)
+def test_the_page_of_tasks_says_what_holds(suite: str) -> None:
+    page = (Path(__file__).resolve().parents[4] / "docs" / "tasks.md").read_text(encoding="utf-8")
+    for task in suite_named(suite):
+        chosen = {"dev": "best on dev", "best_on_scored": f"best on {task.scored}"}[task.select]
+        metrics = ", ".join(f"`{metric}`" for metric in task.metrics)
+        s = task.settings
+        settings = f"{s.epochs:g} x {s.batch_size}, {s.learning_rate:g}, {s.max_length}"
+        assert (
+            f"| `{task.name}` | {task.title} | `{suite}` | {task.scored} | {metrics} | {chosen} | {settings} |" in page
+        )
+
+
 def test_suites_hold_eight_tasks_each() -> None:
     assert {name: len(tasks) for name, tasks in SUITES.items()} == {"klue": 8, "korean": 8}
     assert suite_named("klue")[0].name == "klue_ynat"
