@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -27,8 +27,9 @@ from pretrain.hugging_face.weights import (
 from pretrain.models.config import PADDING, ModelConfig, config_classes, with_vocabulary
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
-from pretrain.models.protocols import Compute, Family, Inputs, Model
+from pretrain.models.protocols import Compute, Family, Inputs, Model, TaskModel
 from pretrain.models.registry import family_of, family_of_hugging_face
+from pretrain.models.task_heads import CLASSES, TaskHead, task_to_json
 from pretrain.objectives.parts import part_of
 from pretrain.recipe import training_recipe_from_plain
 from pretrain.remote.fetched import fetch_run, is_url
@@ -44,6 +45,8 @@ class Subject:
     - `origin`: the place, for people.
     - `licences`: of all that it was made from; `token_types`: rows of that table that training has used, None where unknown.
     - `unknown_heads`: tensors of its folder that are of heads which its family does not have here.
+    - `task`: the head of a fine-tuned model; `heads` is then its kind alone.
+    - `of_run`: whether `config` has the dropouts of pretraining; a folder's are those of fine-tuning.
     """
 
     family: Family
@@ -55,6 +58,8 @@ class Subject:
     licences: tuple[str, ...] = (UNKNOWN,)
     token_types: int | None = None
     unknown_heads: tuple[str, ...] = ()
+    task: TaskHead | None = None
+    of_run: bool = False
 
     @property
     def rules(self) -> Rules:
@@ -64,7 +69,40 @@ class Subject:
     @cached_property
     def model(self) -> Model:
         """The model, computed in float32."""
+        if self.task:
+            return self.with_task(self.task, Compute())
         return self.family.make(self.config, self.vocab_size, self.heads, Compute())
+
+    def with_task(self, task: TaskHead, compute: Compute) -> TaskModel:
+        """A model of these sizes with the head of a task and the dropouts of fine-tuning. Raises InputError where its family has no
+        such heads."""
+        if self.family.for_task is None:
+            raise InputError(
+                f"{self.origin}: is a {self.family.title}, which is not fine-tuned here; give another model"
+            )
+        return self.family.for_task(self.fine_tuning_config, self.vocab_size, task, compute)
+
+    @cached_property
+    def fine_tuning_config(self) -> ModelConfig:
+        """The config with the dropouts of fine-tuning: a run's are those that config.json of its export names."""
+        if not self.of_run:
+            return self.config
+        special = self.tokenizer.special
+        return self.family.config_from_json(
+            self.family.config_to_json(self.config, self.vocab_size, special, self.heads)
+        )
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The content of its config.json."""
+        heads = frozenset() if self.task else self.heads
+        told = self.family.config_to_json(self.config, self.vocab_size, self.tokenizer.special, heads)
+        return {**told, **task_to_json(self.task, self.family.class_prefix)} if self.task else told
+
+    @property
+    def auto_class(self) -> str:
+        """transformers' class that loads its export; empty where there is none."""
+        return f"AutoModel{CLASSES[self.task.kind]}" if self.task else self.family.auto_class(self.heads)
 
     @cached_property
     def params(self) -> Parameters:
@@ -79,11 +117,16 @@ class Subject:
         return self.config.vocab_size
 
     def logits(self, token_ids: np.ndarray, token_types: np.ndarray, attends: np.ndarray) -> np.ndarray:
-        """What transformers calls `logits`, float32 [B, L, ...], for int [B, L] inputs; `attends` is its attention_mask."""
+        """What transformers calls `logits`, float32 [B, L, ...], or [B, ...] of a classifier, for int [B, L] inputs; `attends` is its
+        attention_mask."""
 
         def forward(params: Parameters, tokens: jax.Array, segments: jax.Array, types: jax.Array) -> jax.Array:
             positions = jax.numpy.broadcast_to(jax.numpy.arange(tokens.shape[1]), tokens.shape)
-            return self.family.logits(self.model, params, Inputs(tokens, segments, positions, types))
+            inputs = Inputs(tokens, segments, positions, types)
+            if self.task:
+                model = cast(TaskModel, self.model)
+                return model.task_logits(params, model.encode(params, inputs), inputs)
+            return self.family.logits(self.model, params, inputs)
 
         with jax.default_matmul_precision("highest"):
             found = jax.jit(forward)(self.params, token_ids, attends, token_types)
@@ -129,6 +172,7 @@ def load_subject(place: str | Path, *, step: int | None = None, part: str = "", 
         licences_of(folder),
         token_types=token_types_used(stored.tensors, family.rules(stored.config, stored.heads)),
         unknown_heads=stored.unknown_heads,
+        task=stored.task,
     )
 
 
@@ -180,7 +224,7 @@ def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", call
     tokenizer = Tokenizer(run.vocabulary)
     tokenizer.backend.encode_special_tokens = False
     config, origin = with_vocabulary(config, size), called or str(run.path)
-    return Subject(family, config, heads, tensors, tokenizer, origin, licences(facts, run), used)
+    return Subject(family, config, heads, tensors, tokenizer, origin, licences(facts, run), used, of_run=True)
 
 
 def _run_at(place: str | Path, step: int | None) -> RunFolder:

@@ -15,8 +15,9 @@ from data_pipeline.contract.storage import read_json, write_json
 from pretrain.hugging_face.weights import refuse_unknown_encoder, surplus_tensors, tensor_names
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
-from pretrain.models.parameter_rules import Rules
-from pretrain.models.protocols import Compute, Family
+from pretrain.models.parameter_rules import ParameterRule
+from pretrain.models.protocols import Compute, Family, Model
+from pretrain.models.task_heads import TaskHead, task_from_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHARDS = f"{WEIGHTS}.index.json"
@@ -37,12 +38,14 @@ class Stored(NamedTuple):
     - `config`: with the size of the vocabulary; `heads`: those whose tensors are all there.
     - `tensors`: by the names of today's transformers, whatever the folder's age.
     - `unknown_heads`: names of tensors that are there, and of heads which the family does not have here.
+    - `task`: the head of a fine-tuned model; `heads` is then its kind alone.
     """
 
     config: ModelConfig
     heads: frozenset[str]
     tensors: dict[str, np.ndarray]
     unknown_heads: tuple[str, ...]
+    task: TaskHead | None
 
 
 def read_configuration(folder: Path, called: str) -> dict[str, Any]:
@@ -86,19 +89,20 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
     """
     config = read_config(folder, family, configuration, called)
     tensors = family.current_names(_read_tensors(folder, called))
-    shapes, rules = _widest(family, config)
-    known = tensor_names(shapes, rules, copies=True)
+    needed = _names(family, config, None, copies=False)
+    known = {*_names(family, config, None, copies=True)}
+    task, of_task = _task_of(family, config, configuration, tensors)
+    known |= of_task
     surplus = surplus_tensors(tensors, known, family.not_parameters)
     bare = family.rules(config, frozenset())
     refuse_unknown_encoder(surplus, bare, family.heads_in_body, called)
-    needed = tensor_names(shapes, rules, copies=False)
     if lacking := sorted(name for name, rule in needed.items() if rule in bare and name not in tensors):
         raise InputError(
             f"{called}: its encoder lacks {len(lacking)} tensors that config.json promises, the first is {lacking[0]}; fetch the "
             "folder again"
         )
-    heads = set()
-    for head in family.heads:
+    heads: set[str] = {task.kind} if task else set()
+    for head in () if task else family.heads:
         own = set(family.rules(config, frozenset({head}))).difference(bare)
         if all(name in tensors for name, rule in needed.items() if rule in own):
             heads.add(head)
@@ -107,7 +111,7 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
             f"{called}: config.json says tie_word_embeddings false; here a {family.title} predicts words with its word table only"
         )
     read = {name: tensor for name, tensor in tensors.items() if name in known}
-    return Stored(config, frozenset(heads), read, tuple(surplus))
+    return Stored(config, frozenset(heads), read, tuple(surplus), task)
 
 
 def _read_tensors(folder: Path, called: str) -> dict[str, np.ndarray]:
@@ -152,12 +156,26 @@ def hub_id_of(place: str) -> str:
     return next((copy[1].replace("--", "/") for copy in copies if copy), "")
 
 
-def _widest(family: Family, config: ModelConfig) -> tuple[Parameters, Rules]:
-    """The shapes of a model with all heads of its family, and their table."""
+def _names(family: Family, config: ModelConfig, task: TaskHead | None, *, copies: bool) -> dict[str, ParameterRule]:
+    """The tensors of a model with the head of a task, or with all others of its family; arguments as for `tensor_names`."""
     assert config.vocab_size is not None
-    model = family.make(config, config.vocab_size, family.heads, Compute())
+    model: Model
+    if task is None:
+        model = family.make(config, config.vocab_size, family.heads, Compute())
+    else:
+        assert family.for_task
+        model = family.for_task(config, config.vocab_size, task, Compute())
     shapes: Parameters = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
-    return shapes, family.rules(config, family.heads)
+    return tensor_names(shapes, family.rules(config, model.heads), copies=copies)
+
+
+def _task_of(
+    family: Family, config: ModelConfig, configuration: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
+) -> tuple[TaskHead | None, set[str]]:
+    """The head of a task that a folder has whole, and the tensors of a model with it; otherwise None and no tensors."""
+    task = task_from_json(configuration) if family.for_task else None
+    names = set(_names(family, config, task, copies=True)) if task else set()
+    return (task, names) if task and names <= tensors.keys() else (None, set())
 
 
 def write_folder(folder: Path, tensors: Mapping[str, np.ndarray], configuration: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
+from pretrain.models.task_heads import TaskHead
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,22 @@ class NextTokenHead(Model, Protocol):
         """Scores of the token that follows, float32 [..., V], for hidden states [..., H]; V may be padded."""
 
 
+class TaskModel(Model, Protocol):
+    """A model with the head of a task, which it is fine-tuned with."""
+
+    @property
+    def task(self) -> TaskHead | None: ...
+
+    def task_logits(
+        self, params: Parameters, hidden: jax.Array, inputs: Inputs, *, dropout_key: jax.Array | None = None
+    ) -> jax.Array:
+        """What transformers calls `logits`, float32: of a `classifier` [B, outputs]; of `tags` and of a `span`, whose outputs are start
+        and end, [B, L, outputs].
+
+        - `hidden`: of `encode`, [B, L, H]; `dropout_key`: as there, and of streams of its own.
+        """
+
+
 @dataclass(frozen=True)
 class Family:
     """What a model family brings: its package under `models/` holds one as `FAMILY` in `family.py`.
@@ -120,6 +137,9 @@ class Family:
     - `heads_in_body`: beginnings of tensor names, behind the module that has the encoder ("bert."), which are of a head all the same:
       a start leaves them behind where no head here has them.
     - `adds_pooler`: whether transformers' AutoModel adds a pooler, at random, to an export with such heads.
+    - `for_task`: (config, rows of the vocabulary, head, compute) -> model with that head alone, which `rules` knows by its kind; None
+      where the family is not fine-tuned here.
+    - `class_prefix`: how transformers' names of its classes begin; only with `for_task`.
     """
 
     name: str
@@ -141,3 +161,5 @@ class Family:
     generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None
     heads_in_body: tuple[str, ...] = ("pooler.",)
     adds_pooler: Callable[[frozenset[str]], bool] = lambda heads: False
+    for_task: Callable[[Any, int, TaskHead, Compute], TaskModel] | None = None
+    class_prefix: str = ""

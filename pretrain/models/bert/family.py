@@ -5,7 +5,8 @@ from typing import Any
 
 from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.bert.config import BertConfig
-from pretrain.models.bert.model import HEADS, Bert
+from pretrain.models.bert.model import HEADS, POOLED, Bert
+from pretrain.models.core.task_scores import label_rules, token_rules
 from pretrain.models.encoder.hugging_face import (
     MUST_MATCH,
     encoder_from_json,
@@ -28,16 +29,21 @@ def rules(config: BertConfig, heads: frozenset[str]) -> Rules:
         head_rule("cls/predictions/transform/LayerNorm/bias", "cls.predictions.transform.LayerNorm.bias", "norm"),
         head_rule("cls/predictions/bias", "cls.predictions.bias", "bias", "tensor", rows="vocabulary"),
     )
-    pair = (
+    pooler = (
         head_rule("bert/pooler/dense/kernel", "bert.pooler.dense.weight", "matrix", "fsdp"),
         head_rule("bert/pooler/dense/bias", "bert.pooler.dense.bias", "bias"),
+    )
+    pair = (
         head_rule("cls/seq_relationship/kernel", "cls.seq_relationship.weight", "matrix"),
         head_rule("cls/seq_relationship/bias", "cls.seq_relationship.bias", "bias"),
     )
     return (
         *encoder_rules("bert"),
         *(vocabulary if "vocabulary" in heads else ()),
+        *(pooler if heads & POOLED else ()),
         *(pair if "pair" in heads else ()),
+        *(label_rules("classifier") if "classifier" in heads else ()),
+        *token_rules(heads),
     )
 
 
@@ -66,4 +72,6 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,
     adds_pooler=lambda heads: "pair" not in heads,
+    for_task=Bert.for_task,
+    class_prefix="Bert",
 )

@@ -7,20 +7,25 @@ import jax.numpy as jnp
 from flax import nnx
 
 from pretrain.models.bert.config import BertConfig
+from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import Linear, Parameters, gelu, linear, wide_einsum
+from pretrain.models.core.task_scores import label_scores
 from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
-from pretrain.models.encoder.model import Body, Dense, EncoderModel, drawn_as
+from pretrain.models.encoder.model import CLASSIFIER, Body, Dense, EncoderModel, drawn_as
+from pretrain.models.task_heads import TaskHead
 
 HEADS = frozenset({"vocabulary", "pair"})
-"""All heads that a BERT may have."""
+"""All heads that a BERT may be pretrained with."""
+POOLED = frozenset({"pair", CLASSIFIER})
+"""Heads that the pooler stands before."""
 
 
 class BodyWithPooler(Body):
-    """The encoder and, for sentence pairs, the pooler."""
+    """The encoder and, for heads that look at the first token only, the pooler."""
 
-    def __init__(self, config: BertConfig, vocab_size: int, pair: bool, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: BertConfig, vocab_size: int, pooled: bool, rngs: nnx.Rngs) -> None:
         super().__init__(config, vocab_size, rngs)
-        if pair:
+        if pooled:
             self.pooler = Dense(config.hidden_size, config.hidden_size, config, rngs)
 
 
@@ -46,8 +51,8 @@ class Tree(nnx.Module):
     """The whole tree: `bert` and, with heads, `cls`."""
 
     def __init__(self, config: BertConfig, vocab_size: int, heads: frozenset[str], rngs: nnx.Rngs) -> None:
-        self.bert = BodyWithPooler(config, vocab_size, "pair" in heads, rngs)
-        if heads:
+        self.bert = BodyWithPooler(config, vocab_size, bool(heads & POOLED), rngs)
+        if heads & HEADS:
             self.cls = Heads(config, vocab_size, heads, rngs)
 
 
@@ -74,6 +79,16 @@ class Bert(EncoderModel):
 
     def pair_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         """Classifies rows [B, L, H] by their first position: float32 [B, 2], index 0 meaning that the second part follows."""
-        pooled = jnp.tanh(linear(params["bert"]["pooler"]["dense"], hidden[:, 0], self.compute.compute_dtype))
+        pooled = self._pooled(params, hidden[:, 0])
         classifier = params["cls"]["seq_relationship"]
         return wide_einsum("bh,hc->bc", pooled, classifier["kernel"].astype(pooled.dtype)) + classifier["bias"]
+
+    def _pooled(self, params: Parameters, first: jax.Array) -> jax.Array:
+        return jnp.tanh(linear(params["bert"]["pooler"]["dense"], first, self.compute.compute_dtype))
+
+    def _add_classifier(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
+        last = Linear(self.config.hidden_size, task.outputs, draw=drawn_as(self.config), rngs=rngs)
+        setattr(tree, CLASSIFIER, last)
+
+    def _class_scores(self, params: Parameters, first: jax.Array, key: jax.Array | None) -> jax.Array:
+        return label_scores(params[CLASSIFIER], dropout(self._pooled(params, first), self._task_dropout, key))

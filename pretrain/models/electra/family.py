@@ -18,6 +18,7 @@ from pretrain.models.encoder.hugging_face import (
     encoder_to_json,
     head_rule,
     rule,
+    task_rules,
     with_current_names,
 )
 from pretrain.models.parameter_rules import Rules
@@ -71,6 +72,7 @@ def rules(config: ElectraConfig, heads: frozenset[str]) -> Rules:
         *(projection if config.embedding_size != config.hidden_size else ()),
         *(replaced if "replaced" in heads else ()),
         *(vocabulary if "vocabulary" in heads else ()),
+        *task_rules(heads),
     )
 
 
@@ -116,4 +118,6 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForPreTraining" if "replaced" in heads else "AutoModelForMaskedLM",
     logits=logits,
     shared_with_generator="electra/embeddings",
+    for_task=Electra.for_task,
+    class_prefix="Electra",
 )

@@ -56,6 +56,7 @@ class Electra(EncoderModel):
 
     config: ElectraConfig
     body = "electra"
+    summary_activation = gelu
 
     def _tree(self, rngs: nnx.Rngs) -> nnx.Module:
         return ElectraTree(self.config, self.vocab_size, self.heads, rngs)

@@ -10,6 +10,7 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.core.layers import Parameters
+from pretrain.models.core.task_scores import label_rules, token_rules
 from pretrain.models.encoder.config import CUSTOMARY_DROPOUT, EncoderConfig
 from pretrain.models.parameter_rules import Axis, Kind, ParameterRule, Rules
 from pretrain.models.protocols import Inputs, VocabularyHead
@@ -64,6 +65,18 @@ def rule(pattern: str, name: str, kind: Kind, *axes: Axis, **further: Any) -> Pa
 def head_rule(pattern: str, name: str, kind: Kind, *axes: Axis, **further: Any) -> ParameterRule:
     """`rule` for a parameter of a head."""
     return rule(pattern, name, kind, *axes, group="head", **further)
+
+
+def task_rules(heads: frozenset[str]) -> Rules:
+    """The rows of a task's head, where `heads` has one; the classifier is RoBERTa's and ELECTRA's."""
+    dense = (
+        head_rule("classifier/dense/kernel", "classifier.dense.weight", "matrix", "fsdp"),
+        head_rule("classifier/dense/bias", "classifier.dense.bias", "bias"),
+    )
+    return (
+        *((*dense, *label_rules("classifier/out_proj")) if "classifier" in heads else ()),
+        *token_rules(heads),
+    )
 
 
 def with_current_names(body: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

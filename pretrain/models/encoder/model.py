@@ -4,7 +4,7 @@ import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import jax
 import jax.numpy as jnp
@@ -31,9 +31,14 @@ from pretrain.models.core.layers import (
     truncated_normal,
 )
 from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
+from pretrain.models.core.task_scores import OF_TOKENS, add_token_head, label_scores, token_scores
 from pretrain.models.core.vocabulary import padding_rows
 from pretrain.models.encoder.config import EncoderConfig
 from pretrain.models.protocols import Compute, Inputs
+from pretrain.models.task_heads import TaskHead
+
+CLASSIFIER = "classifier"
+"""What transformers calls the classifier of rows."""
 
 
 def drawn_as(config: EncoderConfig) -> Draw:
@@ -121,14 +126,24 @@ class Body(nnx.Module):
         self.encoder = Encoder(config, rngs)
 
 
+class ClassificationHead(nnx.Module):
+    """The classifier of rows that RoBERTa and ELECTRA share."""
+
+    def __init__(self, config: EncoderConfig, task: TaskHead, rngs: nnx.Rngs) -> None:
+        draw = drawn_as(config)
+        self.dense = Linear(config.hidden_size, config.hidden_size, draw=draw, rngs=rngs)
+        self.out_proj = Linear(config.hidden_size, task.outputs, draw=draw, rngs=rngs)
+
+
 @dataclass(frozen=True)
 class EncoderModel(ABC):
     """A post-norm encoder; a family's own model adds its heads.
 
     - `config`: the sizes.
     - `vocab_size`: entries of the vocabulary; the word table is padded to a multiple of 128 (`pretrain.models.core.vocabulary`).
-    - `heads`: of the family's.
+    - `heads`: of the family's, or the kind of `task` alone.
     - `compute`: how it is computed. LayerNorm, softmax and logits are float32 whatever the types.
+    - `task`: the head of a fine-tuned model.
 
     Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
     """
@@ -137,9 +152,17 @@ class EncoderModel(ABC):
     vocab_size: int
     heads: frozenset[str]
     compute: Compute
+    task: TaskHead | None = None
 
     body: ClassVar[str]
     """Name of the encoder in the tree of parameters, which is Hugging Face's."""
+    summary_activation: ClassVar[Callable[[jax.Array], jax.Array]]
+    """What follows the first map of the classifier."""
+
+    @classmethod
+    def for_task(cls, config: EncoderConfig, vocab_size: int, task: TaskHead, compute: Compute) -> Self:
+        """The encoder with the head of a task and no other."""
+        return cls(config, vocab_size, frozenset({task.kind}), compute, task)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -165,7 +188,11 @@ class EncoderModel(ABC):
         The row of [PAD] is drawn like any other (torch sets it to zero): no other token sees a padding position, and as an
         output the row is a class like the rest.
         """
-        drawn = parameters(self._tree(nnx.Rngs(params=key)))
+        rngs = nnx.Rngs(params=key)
+        tree = self._tree(rngs)
+        if self.task:
+            self._add_task(tree, self.task, rngs)
+        drawn = parameters(tree)
         return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), drawn)
 
     def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
@@ -190,6 +217,39 @@ class EncoderModel(ABC):
         layers = (body["encoder"]["layer"], jnp.arange(config.num_hidden_layers))
         hidden, _ = jax.lax.scan(run_layer, hidden, layers, unroll=self.compute.scan_unroll)
         return hidden
+
+    def task_logits(
+        self, params: Parameters, hidden: jax.Array, inputs: Inputs, *, dropout_key: jax.Array | None = None
+    ) -> jax.Array:
+        """What the head of the task says (`pretrain.models.protocols.TaskModel`)."""
+        assert self.task
+        key = fold_key(dropout_key, 2)  # 0 and 1 are the encoder's
+        if self.task.kind in OF_TOKENS:
+            return token_scores(params, hidden, self.task, self._task_dropout, key)
+        return self._class_scores(params, hidden[:, 0], key)
+
+    @property
+    def _task_dropout(self) -> float:
+        chosen = self.task.dropout if self.task else None
+        return self.config.hidden_dropout_prob if chosen is None else chosen
+
+    def _add_task(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
+        """Gives the tree the head of the task."""
+        width, draw = self.config.hidden_size, drawn_as(self.config)
+        if task.kind in OF_TOKENS:
+            add_token_head(tree, task, width, draw=draw, rngs=rngs)
+        else:
+            self._add_classifier(tree, task, rngs)
+
+    def _add_classifier(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
+        setattr(tree, CLASSIFIER, ClassificationHead(self.config, task, rngs))
+
+    def _class_scores(self, params: Parameters, first: jax.Array, key: jax.Array | None) -> jax.Array:
+        """Scores of the classes, float32 [B, n], from the hidden states [B, H] of the first tokens."""
+        head, rate = params[CLASSIFIER], self._task_dropout
+        pooled = linear(head["dense"], dropout(first, rate, fold_key(key, 0)), self.compute.compute_dtype)
+        pooled = dropout(type(self).summary_activation(pooled), rate, fold_key(key, 1))
+        return label_scores(head["out_proj"], pooled)
 
     def _embed(self, params: Parameters, inputs: Inputs, key: jax.Array | None) -> jax.Array:
         padding, first = self.config.pad_token_id, self.config.first_position

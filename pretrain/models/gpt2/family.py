@@ -10,8 +10,9 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.core.layers import Parameters
+from pretrain.models.core.task_scores import label_rules, token_rules
 from pretrain.models.gpt2.config import GPT2Config
-from pretrain.models.gpt2.model import GPT2, HEADS, QKV
+from pretrain.models.gpt2.model import GPT2, HEADS, QKV, SCORE
 from pretrain.models.parameter_rules import Axis, Kind, ParameterRule, Rules
 from pretrain.models.protocols import Family, Inputs
 
@@ -65,6 +66,8 @@ def rules(config: GPT2Config, heads: frozenset[str]) -> Rules:
         layer("(ln_1|ln_2)/bias", r"\1.bias", "norm"),
         ParameterRule("transformer/ln_f/scale", "norm", hugging_face="transformer.ln_f.weight"),
         ParameterRule("transformer/ln_f/bias", "norm", hugging_face="transformer.ln_f.bias"),
+        *(label_rules(SCORE, biased=False) if "classifier" in heads else ()),
+        *token_rules(heads),
     )
 
 
@@ -137,4 +140,6 @@ FAMILY = Family(
     layouts=("causal",),
     template=("sep", "text"),
     generation_config=special_tokens,
+    for_task=GPT2.for_task,
+    class_prefix="GPT2",
 )

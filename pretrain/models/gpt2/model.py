@@ -4,6 +4,7 @@ import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import jax
 import jax.numpy as jnp
@@ -28,12 +29,18 @@ from pretrain.models.core.layers import (
     split_rows,
 )
 from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
+from pretrain.models.core.task_scores import OF_TOKENS, add_token_head, label_scores, token_scores
 from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
 from pretrain.models.gpt2.config import GPT2Config
 from pretrain.models.protocols import Compute, Inputs
+from pretrain.models.task_heads import TaskHead
 
 HEADS = frozenset({"next_token"})
-"""All heads that a GPT-2 may have."""
+"""All heads that a GPT-2 may be pretrained with."""
+SCORE = "score"
+"""What transformers calls the map from the last token to classes."""
+TAGS_DROPOUT = 0.1
+"""Before the map to tags where config.json has no classifier_dropout (transformers, GPT2ForTokenClassification)."""
 QKV = ("query", "key", "value")
 """Hugging Face keeps the three as one, in this order. Apart, each splits over mesh.tensor by heads."""
 
@@ -94,14 +101,22 @@ class WholeTree(nnx.Module):
         self.transformer = Transformer(config, vocab_size, rngs)
 
 
+class Score(nnx.Module):
+    """The map from the last token to classes, without a bias."""
+
+    def __init__(self, width: int, outputs: int, *, draw: Draw, rngs: nnx.Rngs) -> None:
+        self.kernel = nnx.Param(draw(rngs.params(), (width, outputs)))
+
+
 @dataclass(frozen=True)
 class GPT2:
     """GPT-2 with its head `next_token`, which is the word table.
 
     - `config`: the sizes.
     - `vocab_size`: entries of the vocabulary; the word table is padded to a multiple of 128 (`pretrain.models.core.vocabulary`).
-    - `heads`: `next_token`, or none.
+    - `heads`: `next_token`, the kind of `task` alone, or none.
     - `compute`: how it is computed. LayerNorm, softmax and logits are float32 whatever the types.
+    - `task`: the head of a fine-tuned model.
 
     Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
     """
@@ -110,6 +125,12 @@ class GPT2:
     vocab_size: int
     heads: frozenset[str]
     compute: Compute
+    task: TaskHead | None = None
+
+    @classmethod
+    def for_task(cls, config: GPT2Config, vocab_size: int, task: TaskHead, compute: Compute) -> Self:
+        """The decoder with the head of a task and no other."""
+        return cls(config, vocab_size, frozenset({task.kind}), compute, task)
 
     def __post_init__(self) -> None:
         config = self.config
@@ -126,7 +147,11 @@ class GPT2:
 
     def init(self, key: jax.Array) -> Parameters:
         """Draws the parameters as transformers' GPT2PreTrainedModel does: normal, biases 0, scales 1."""
-        drawn = parameters(WholeTree(self.config, self.vocab_size, nnx.Rngs(params=key)))
+        rngs = nnx.Rngs(params=key)
+        tree = WholeTree(self.config, self.vocab_size, rngs)
+        if self.task:
+            self._add_task(tree, self.task, rngs)
+        drawn = parameters(tree)
         return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), drawn)
 
     def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
@@ -159,6 +184,26 @@ class GPT2:
     def next_token_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         """Scores of the token that follows, float32 [..., V] with V padded, for hidden states [..., H]."""
         return vocabulary_scores(hidden, self.next_token_table(params), None, self.vocab_size)
+
+    def task_logits(
+        self, params: Parameters, hidden: jax.Array, inputs: Inputs, *, dropout_key: jax.Array | None = None
+    ) -> jax.Array:
+        """What the head of the task says (`pretrain.models.protocols.TaskModel`); a row's class is told by its last token, which
+        alone has seen all others."""
+        assert self.task
+        if self.task.kind in OF_TOKENS:
+            rate = TAGS_DROPOUT if self.task.dropout is None else self.task.dropout
+            return token_scores(params, hidden, self.task, rate, fold_key(dropout_key, 2))
+        last = inputs.segments.shape[1] - 1 - jnp.argmax(inputs.segments[:, ::-1] > 0, axis=1)
+        of_last = jnp.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
+        return label_scores(params[SCORE], dropout(of_last, self.task.dropout or 0.0, fold_key(dropout_key, 2)))
+
+    def _add_task(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
+        width, draw = self.config.n_embd, normal(self.config.initializer_range)
+        if task.kind in OF_TOKENS:
+            add_token_head(tree, task, width, draw=draw, rngs=rngs)
+        else:
+            setattr(tree, SCORE, Score(width, task.outputs, draw=draw, rngs=rngs))
 
     def _layer(self, params: Parameters, hidden: jax.Array, segments: jax.Array, key: jax.Array | None) -> jax.Array:
         """One layer with LayerNorm before each block: [B, L, H] to [B, L, H]."""

@@ -12,6 +12,7 @@ from pretrain.models.encoder.hugging_face import (
     encoder_to_json,
     head_rule,
     masked_lm_logits,
+    task_rules,
     with_current_names,
 )
 from pretrain.models.parameter_rules import Rules
@@ -32,7 +33,7 @@ def rules(config: RobertaConfig, heads: frozenset[str]) -> Rules:
         head_rule("lm_head/layer_norm/bias", "lm_head.layer_norm.bias", "norm"),
         head_rule("lm_head/bias", "lm_head.bias", "bias", "tensor", rows="vocabulary"),
     )
-    return (*encoder_rules("roberta"), *(vocabulary if "vocabulary" in heads else ()))
+    return (*encoder_rules("roberta"), *(vocabulary if "vocabulary" in heads else ()), *task_rules(heads))
 
 
 def config_to_json(
@@ -69,4 +70,6 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,
     adds_pooler=lambda heads: True,
+    for_task=Roberta.for_task,
+    class_prefix="Roberta",
 )

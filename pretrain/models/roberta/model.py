@@ -39,6 +39,7 @@ class Roberta(EncoderModel):
 
     config: RobertaConfig
     body = "roberta"
+    summary_activation = jnp.tanh
 
     def _tree(self, rngs: nnx.Rngs) -> nnx.Module:
         return RobertaTree(self.config, self.vocab_size, self.heads, rngs)

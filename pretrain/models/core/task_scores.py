@@ -1,0 +1,47 @@
+"""The last map of a head, from hidden states to the scores of labels, and the rows of a table that all families share."""
+
+import jax
+from flax import nnx
+
+from pretrain.models.core.dropout import dropout
+from pretrain.models.core.layers import Draw, Linear, Parameters, wide_einsum
+from pretrain.models.parameter_rules import ParameterRule, Rules
+from pretrain.models.task_heads import TaskHead, TaskKind
+
+OF_TOKENS: dict[TaskKind, str] = {"tags": "classifier", "span": "qa_outputs"}
+"""What transformers calls the map from each token's hidden state, in every family."""
+
+
+def label_scores(params: Parameters, hidden: jax.Array) -> jax.Array:
+    """Scores of the labels, float32 [..., labels], for hidden states [..., H]; the products are in the type of `hidden`."""
+    scores = wide_einsum("...h,hc->...c", hidden, params["kernel"].astype(hidden.dtype))
+    return scores + params["bias"] if "bias" in params else scores
+
+
+def add_token_head(tree: nnx.Module, head: TaskHead, width: int, *, draw: Draw, rngs: nnx.Rngs) -> None:
+    """Gives a tree of parameters the head that scores each token."""
+    setattr(tree, OF_TOKENS[head.kind], Linear(width, head.outputs, draw=draw, rngs=rngs))
+
+
+def token_scores(
+    params: Parameters, hidden: jax.Array, head: TaskHead, rate: float, key: jax.Array | None
+) -> jax.Array:
+    """Scores of each token's tags, or as the span's start and end: float32 [B, L, outputs] for hidden states [B, L, H].
+
+    - `rate`: of dropout, which a span's head has not; `key`: as for `pretrain.models.core.dropout.dropout`.
+    """
+    dropped = dropout(hidden, rate, key) if head.kind == "tags" else hidden
+    return label_scores(params[OF_TOKENS[head.kind]], dropped)
+
+
+def label_rules(path: str, *, biased: bool = True) -> Rules:
+    """The rows of a map to labels. It is not split: labels are few."""
+    name = path.replace("/", ".")
+    kernel = ParameterRule(f"{path}/kernel", "matrix", group="head", hugging_face=f"{name}.weight", transposed=True)
+    bias = ParameterRule(f"{path}/bias", "bias", group="head", hugging_face=f"{name}.bias")
+    return (kernel, bias) if biased else (kernel,)
+
+
+def token_rules(heads: frozenset[str]) -> Rules:
+    """The rows of the heads that score each token, as far as `heads` has them."""
+    return tuple(rule for kind, path in OF_TOKENS.items() if kind in heads for rule in label_rules(path))

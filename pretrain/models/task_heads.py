@@ -1,0 +1,63 @@
+"""What a model is fine-tuned to say, in transformers' three forms, and how a config.json tells it. No JAX here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+TaskKind = Literal["classifier", "tags", "span"]
+CLASSES: dict[TaskKind, str] = {
+    "classifier": "ForSequenceClassification",
+    "tags": "ForTokenClassification",
+    "span": "ForQuestionAnswering",
+}
+"""The end of the name of transformers' class, by kind of head."""
+
+
+@dataclass(frozen=True)
+class TaskHead:
+    """The head of a fine-tuned model.
+
+    - `kind`: `classifier` (of a row), `tags` (of each token) or `span` (its start and its end).
+    - `labels`: the classes or tags, ids are places; empty for a `span`, and for a `classifier` whose output is one score.
+    - `dropout`: before the last map, 0 to below 1 (transformers' `classifier_dropout`); None: the model's dropout of hidden states.
+    """
+
+    kind: TaskKind
+    labels: tuple[str, ...] = ()
+    dropout: float | None = None
+
+    @property
+    def outputs(self) -> int:
+        """Numbers that the head gives for a row, or for each token."""
+        return len(self.labels) or {"classifier": 1, "span": 2, "tags": 0}[self.kind]
+
+
+def task_to_json(head: TaskHead, prefix: str) -> dict[str, Any]:
+    """A head's part of config.json.
+
+    - `prefix`: how transformers' names of the family's classes begin, as "Bert".
+    """
+    told: dict[str, Any] = {"architectures": [prefix + CLASSES[head.kind]], "classifier_dropout": head.dropout}
+    if head.kind == "span":
+        return told
+    labels = head.labels or ("LABEL_0",)
+    if head.kind == "classifier":
+        told["problem_type"] = "single_label_classification" if head.labels else "regression"
+    return {
+        **told,
+        "id2label": {str(index): label for index, label in enumerate(labels)},
+        "label2id": {label: index for index, label in enumerate(labels)},
+    }
+
+
+def task_from_json(configuration: Mapping[str, Any]) -> TaskHead | None:
+    """The head that a config.json tells; None where its class has none of these."""
+    named = (configuration.get("architectures") or [""])[0]
+    kind = next((kind for kind, ending in CLASSES.items() if named.endswith(ending)), None)
+    if kind is None:
+        return None
+    # Where config.json names no labels, transformers takes two.
+    ids = configuration.get("id2label") or {str(index): f"LABEL_{index}" for index in range(2)}
+    labels = tuple(label for _, label in sorted(ids.items(), key=lambda item: int(item[0])))
+    is_score = kind == "classifier" and (configuration.get("problem_type") == "regression" or len(labels) == 1)
+    return TaskHead(kind, () if is_score or kind == "span" else labels, configuration.get("classifier_dropout"))
