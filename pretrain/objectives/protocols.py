@@ -81,16 +81,9 @@ class SpeltRow(NamedTuple):
     tokens: int
 
 
-class Objective(Protocol):
-    """What is learnt from rows of one kind. All methods with arrays are pure and run under jax.jit."""
-
-    @property
-    def layouts(self) -> tuple[Layout, ...]:
-        """Of the rows that it takes together with its models."""
-
-    @property
-    def header(self) -> RecordsHeader:
-        """That of the records whose rows it takes."""
+class Trainable(Protocol):
+    """What a training step needs: losses of batches, and the parameters that they are of. All methods with arrays are pure and run
+    under jax.jit."""
 
     @property
     def keys(self) -> Keys: ...
@@ -103,21 +96,11 @@ class Objective(Protocol):
     def weights(self) -> Mapping[str, float]:
         """Of each loss in the sum, by the names of `loss_sums`."""
 
-    @property
-    def exports(self) -> Mapping[str, str]:
-        """Folder below the export's -> part: {"": "model"}. "" is the export's own folder, and must be there."""
-
     def init(self) -> Parameters:
         """The parameters at step 0."""
 
     def rules(self) -> Rules:
         """The table of the parameters of all parts."""
-
-    def flops_per_row(self, attended: float | None = None) -> float:
-        """Model FLOPs of a training row without padding, forward and backward.
-
-        - `attended`: see `RowShape`; None: the row is one segment.
-        """
 
     def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
         """Expands a batch and corrupts what is to be predicted.
@@ -133,6 +116,28 @@ class Objective(Protocol):
 
     def metrics(self, sums: Sums) -> dict[str, jax.Array]:
         """Named figures from sums over any number of microbatches and steps: `loss`, and what the recipe's headlines name."""
+
+
+class Objective(Trainable, Protocol):
+    """What is learnt from the records of a run."""
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """Of the rows that it takes together with its models."""
+
+    @property
+    def header(self) -> RecordsHeader:
+        """That of the records whose rows it takes."""
+
+    @property
+    def exports(self) -> Mapping[str, str]:
+        """Folder below the export's -> part: {"": "model"}. "" is the export's own folder, and must be there."""
+
+    def flops_per_row(self, attended: float | None = None) -> float:
+        """Model FLOPs of a training row without padding, forward and backward.
+
+        - `attended`: see `RowShape`; None: the row is one segment.
+        """
 
     def counts(self, sums: Sums) -> dict[str, jax.Array]:
         """Further figures from such sums, logged of training only; they count, so that those of two batches add up."""

@@ -15,7 +15,7 @@ from jax.typing import DTypeLike
 
 from pretrain.models.core.layers import Parameters
 from pretrain.objectives.losses import sum_of_losses
-from pretrain.objectives.protocols import Batch, Objective, Prepared, Sums
+from pretrain.objectives.protocols import Batch, Prepared, Sums, Trainable
 
 
 class Gradients(NamedTuple):
@@ -38,7 +38,7 @@ def batch_gradients(
     batch: Batch,
     step: jax.Array,
     *,
-    objective: Objective,
+    objective: Trainable,
     dtype: DTypeLike,
     mesh: jax.sharding.Mesh,
     grows: bool = False,
@@ -75,7 +75,7 @@ def _gradients(
     batch: Batch,
     rows: jax.Array,
     step: jax.Array,
-    objective: Objective,
+    objective: Trainable,
     grows: bool,
     over: str | tuple[()] = (),
 ) -> Gradients:

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 
 from pretrain.devices.sharding import path_name
 from pretrain.models.parameter_rules import rule_of
-from pretrain.objectives.protocols import Objective
+from pretrain.objectives.protocols import Trainable
 
 
-def group_norms(tree: Any, objective: Objective) -> dict[str, jax.Array]:
+def group_norms(tree: Any, objective: Trainable) -> dict[str, jax.Array]:
     """The Euclidean norm of each group (`ParameterRule.group`), float32 scalars: `body`, `table`, `head`.
 
     - `tree`: the objective's parameters, or arrays of the same paths, of any float type.

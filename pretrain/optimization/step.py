@@ -16,7 +16,7 @@ from data_pipeline.contract.errors import InputError
 from pretrain.devices.sharding import batch_sharding, replicated, state_shardings
 from pretrain.devices.xla_options import xla_options
 from pretrain.models.core.layers import Parameters
-from pretrain.objectives.protocols import Batch, Objective, Sums
+from pretrain.objectives.protocols import Batch, Sums, Trainable
 from pretrain.optimization.gradients import batch_gradients
 from pretrain.optimization.norms import group_norms
 from pretrain.optimization.optimizer import make_optimizer
@@ -46,7 +46,7 @@ class CompiledSteps(NamedTuple):
 
 
 def initial_state(
-    objective: Objective,
+    objective: Trainable,
     optimizer: optax.GradientTransformation,
     guard: SpikeGuard = UNGUARDED,
     params: Parameters | None = None,
@@ -61,7 +61,7 @@ def train_step(
     state: State,
     batch: Batch,
     *,
-    objective: Objective,
+    objective: Trainable,
     optimizer: optax.GradientTransformation,
     mesh: jax.sharding.Mesh,
     gradient_dtype: DTypeLike,
@@ -140,13 +140,13 @@ def compile_train_step(
         raise
 
 
-def eval_step(params: Parameters, batch: Batch, *, objective: Objective) -> Sums:
+def eval_step(params: Parameters, batch: Batch, *, objective: Trainable) -> Sums:
     """The sums of `objective.loss_sums` over one batch, without dropout and with masks that never change."""
     prepared = objective.prepare(batch, None)
     return objective.loss_sums(params, jax.tree.map(lambda array: array[0], prepared), None)
 
 
-def make_steps(objective: Objective, recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> CompiledSteps:
+def make_steps(objective: Trainable, recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> CompiledSteps:
     """Jits the steps for a mesh; nothing compiles before the first call.
 
     Raises InputError where a parameter has no rule or cannot be divided (`pretrain.devices.sharding.parameter_shardings`).

@@ -1,0 +1,117 @@
+"""A model with the head of a task on labelled rows: nothing is corrupted, and a row's labels are its loss."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from pretrain.models.core.layers import Parameters
+from pretrain.models.parameter_rules import Rules, rule_of
+from pretrain.models.protocols import Inputs, TaskModel
+from pretrain.objectives.fine_tuning.losses import class_sums, place_sums, score_sums
+from pretrain.objectives.losses import sum_of_losses
+from pretrain.objectives.parts import Parts
+from pretrain.objectives.protocols import INIT, Batch, Keys, Prepared, Sums
+
+PART = "model"
+START, END = "start", "end"
+
+
+@dataclass(frozen=True)
+class FineTuning:
+    """Fine-tuning on one task.
+
+    Its batches are arrays [accumulation, microbatch, ...]: `tokens` and `token_types`, integers [..., L]; `lengths`, int32 [...],
+    tokens of each row, 0 where it only fills up the batch; and `labels`: int32 [...] of classes, float32 [...] of scores, int32
+    [..., L] of tags (below 0 where a token has none), int32 [..., 2] of spans, the places of the first and the last token.
+
+    - `model`: with the head of the task.
+    - `keys`: of initialisation and dropout.
+    - `frozen`: only the head learns; the encoder is neither changed nor dropped from (a linear probe).
+    """
+
+    model: TaskModel
+    keys: Keys
+    frozen: bool = False
+
+    @property
+    def parts(self) -> Parts:
+        return Parts({PART: self.model})
+
+    @property
+    def weights(self) -> Mapping[str, float]:
+        """The mean of start and end, of a span; else the lone loss."""
+        return {START: 0.5, END: 0.5} if self._kind == "span" else {self._kind: 1.0}
+
+    @property
+    def _kind(self) -> str:
+        assert self.model.task
+        return self.model.task.kind
+
+    def init(self) -> Parameters:
+        return self.parts.init(self.keys.of(INIT))
+
+    def rules(self) -> Rules:
+        """The table; what is frozen has no weight decay, the one thing that would move it without a gradient."""
+        rules = self.parts.rules()
+        return tuple(replace(rule, kind="vector") if self._is_frozen(rule.group) else rule for rule in rules)
+
+    def _is_frozen(self, group: str) -> bool:
+        return self.frozen and group != "head"
+
+    def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
+        """The batch with what every step counts: `segments` [..., L], `row_weights`, `real_tokens`, `attended_pairs` [...]."""
+        lengths = batch["lengths"]
+        places = jnp.arange(batch["tokens"].shape[-1], dtype=jnp.int32)
+        return {
+            **{name: batch[name].astype(jnp.int32) for name in ("tokens", "token_types")},
+            "labels": batch["labels"],
+            "segments": (places < lengths[..., None]).astype(jnp.int32),
+            "row_weights": (lengths > 0).astype(jnp.float32),
+            "real_tokens": lengths,
+            "attended_pairs": lengths * lengths,
+        }
+
+    def totals(self, prepared: Prepared) -> dict[str, jax.Array]:
+        counted = prepared["row_weights"]
+        if self._kind == "tags":
+            counted = ((prepared["labels"] >= 0) * counted[..., None]).astype(jnp.float32)
+        return dict.fromkeys(self.weights, counted.sum())
+
+    def loss_sums(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None) -> Sums:
+        logits = self.logits(params, microbatch, dropout_key)
+        labels, weights = microbatch["labels"], microbatch["row_weights"]
+        assert self.model.task
+        if self._kind == "span":
+            real = microbatch["segments"] > 0
+            return {
+                name: place_sums(logits[..., index], labels[..., index], real, weights)
+                for index, name in enumerate(self.weights)
+            }
+        if self._kind == "tags":
+            return {self._kind: class_sums(logits, labels, weights[..., None])}
+        sums = class_sums if self.model.task.labels else score_sums
+        return {self._kind: sums(logits, labels, weights)}
+
+    def logits(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None = None) -> jax.Array:
+        """What the head says of a prepared microbatch (`TaskModel.task_logits`)."""
+        if self.frozen:
+            params = jax.tree.map_with_path(self._held, params)
+        tokens = microbatch["tokens"]
+        positions = jnp.broadcast_to(jnp.arange(tokens.shape[-1], dtype=jnp.int32), tokens.shape)
+        inputs = Inputs(tokens, microbatch["segments"], positions, microbatch["token_types"])
+        hidden = self.model.encode(params, inputs, dropout_key=None if self.frozen else dropout_key)
+        return self.model.task_logits(params, hidden, inputs, dropout_key=dropout_key)
+
+    def _held(self, path: tuple[Any, ...], parameter: jax.Array) -> jax.Array:
+        name = jax.tree_util.keystr(path, simple=True, separator="/")
+        group = rule_of(name, self.parts.rules()).group
+        return jax.lax.stop_gradient(parameter) if self._is_frozen(group) else parameter
+
+    def metrics(self, sums: Sums) -> dict[str, jax.Array]:
+        """`loss`, the mean over rows or tagged tokens, and `accuracy`, in which nothing is right where the task is a score."""
+        totals = {name: jnp.maximum(of_loss["weight_sum"], 1.0) for name, of_loss in sums.items()}
+        right = [self.weights[name] * of_loss["correct_sum"] / totals[name] for name, of_loss in sums.items()]
+        return {"loss": sum_of_losses(sums, totals, self.weights), "accuracy": sum(right, jnp.float32(0))}
