@@ -17,7 +17,7 @@ from pretrain.checkpoints.facts import exported_models, models_of
 from pretrain.checkpoints.provenance import UNKNOWN, licences, trained_token_types
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import Facts, facts_of, fault, list_steps, newest_valid, step_folder
-from pretrain.hugging_face.folder import licences_of, read_config, read_configuration, read_model
+from pretrain.hugging_face.folder import licences_of, read_config, read_configuration, read_model, set_template
 from pretrain.hugging_face.weights import (
     from_hugging_face,
     to_hugging_face,
@@ -41,7 +41,7 @@ class Subject:
 
     - `config`: with the size of the vocabulary; `heads`: those of `tensors`.
     - `tensors`: float arrays by Hugging Face's names, from whichever place.
-    - `tokenizer`: in whose text [MASK] is meant as such.
+    - `tokenizer`: in whose text [MASK] is meant as such, and which puts special tokens around a text as the family's template says.
     - `origin`: the place, for people.
     - `licences`: of all that it was made from; `token_types`: rows of that table that training has used, None where unknown.
     - `unknown_heads`: tensors of its folder that are of heads which its family does not have here.
@@ -223,6 +223,8 @@ def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", call
         tensors = with_unused_token_types(tensors, rules, used)
     tokenizer = Tokenizer(run.vocabulary)
     tokenizer.backend.encode_special_tokens = False
+    if family.template:
+        set_template(tokenizer, family.template)
     config, origin = with_vocabulary(config, size), called or str(run.path)
     return Subject(family, config, heads, tensors, tokenizer, origin, licences(facts, run), used, of_run=True)
 

@@ -4,11 +4,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tokenizers import processors
-
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
-from pretrain.hugging_face.folder import tokenizer_configuration
+from pretrain.hugging_face.folder import set_template, tokenizer_configuration
 from pretrain.models.config import ModelConfig
 from pretrain.models.protocols import Family
 
@@ -35,16 +33,7 @@ def write_tokenizer(vocabulary: Path, folder: Path, family: Family, config: Mode
 
 def _write_template(tokenizer: Tokenizer, folder: Path, template: tuple[str, ...]) -> dict[str, Any]:
     """Writes tokenizer.json with another template; returns what tokenizer_config.json must say for it to be used."""
-    roles = {role: getattr(tokenizer.special, role) for role in template if role != "text"}
-
-    def around(text: str) -> list[str]:
-        return [text if role == "text" else tokenizer.pieces[roles[role]] for role in template]
-
-    tokenizer.backend.post_processor = processors.TemplateProcessing(
-        single=around("$A"),
-        pair=[*around("$A"), *around("$B")],
-        special_tokens=[(tokenizer.pieces[index], index) for index in roles.values()],
-    )
+    set_template(tokenizer, template)
     tokenizer.backend.save(str(folder / "tokenizer.json"))
     # transformers 5 gives a BertTokenizer BERT's template, whatever tokenizer.json says.
     return {"tokenizer_class": "PreTrainedTokenizerFast"}

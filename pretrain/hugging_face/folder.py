@@ -9,9 +9,11 @@ import jax
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+from tokenizers import processors
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json, write_json
+from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.hugging_face.weights import refuse_unknown_encoder, surplus_tensors, tensor_names
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
@@ -196,3 +198,17 @@ def tokenizer_configuration(configuration: Mapping[str, Any], config: ModelConfi
         return limited
     # BERT's tokenizer gives a second text type 1, a row that such a model does not have; GPT-2's would look types up as words.
     return {**limited, "model_input_names": ["input_ids", "attention_mask"]}
+
+
+def set_template(tokenizer: Tokenizer, template: tuple[str, ...]) -> None:
+    """Has a tokenizer put special tokens around texts, and around both of a pair, as `Family.template` says."""
+    roles = {role: getattr(tokenizer.special, role) for role in template if role != "text"}
+
+    def around(text: str) -> list[str]:
+        return [text if role == "text" else tokenizer.pieces[roles[role]] for role in template]
+
+    tokenizer.backend.post_processor = processors.TemplateProcessing(
+        single=around("$A"),
+        pair=[*around("$A"), *around("$B")],
+        special_tokens=[(tokenizer.pieces[index], index) for index in roles.values()],
+    )

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules, rule_of
 from pretrain.models.protocols import Inputs, TaskModel
+from pretrain.models.task_heads import TaskKind
 from pretrain.objectives.fine_tuning.losses import class_sums, place_sums, score_sums
 from pretrain.objectives.losses import sum_of_losses
 from pretrain.objectives.parts import Parts
@@ -43,10 +44,11 @@ class FineTuning:
     @property
     def weights(self) -> Mapping[str, float]:
         """The mean of start and end, of a span; else the lone loss."""
-        return {START: 0.5, END: 0.5} if self._kind == "span" else {self._kind: 1.0}
+        return {START: 0.5, END: 0.5} if self.kind == "span" else {self.kind: 1.0}
 
     @property
-    def _kind(self) -> str:
+    def kind(self) -> TaskKind:
+        """That of the head."""
         assert self.model.task
         return self.model.task.kind
 
@@ -55,8 +57,12 @@ class FineTuning:
 
     def rules(self) -> Rules:
         """The table; what is frozen has no weight decay, the one thing that would move it without a gradient."""
-        rules = self.parts.rules()
+        rules = self.model_rules()
         return tuple(replace(rule, kind="vector") if self._is_frozen(rule.group) else rule for rule in rules)
+
+    def model_rules(self) -> Rules:
+        """The table as the family has it, frozen or not."""
+        return self.parts.rules()
 
     def _is_frozen(self, group: str) -> bool:
         return self.frozen and group != "head"
@@ -76,7 +82,7 @@ class FineTuning:
 
     def totals(self, prepared: Prepared) -> dict[str, jax.Array]:
         counted = prepared["row_weights"]
-        if self._kind == "tags":
+        if self.kind == "tags":
             counted = ((prepared["labels"] >= 0) * counted[..., None]).astype(jnp.float32)
         return dict.fromkeys(self.weights, counted.sum())
 
@@ -84,16 +90,16 @@ class FineTuning:
         logits = self.logits(params, microbatch, dropout_key)
         labels, weights = microbatch["labels"], microbatch["row_weights"]
         assert self.model.task
-        if self._kind == "span":
+        if self.kind == "span":
             real = microbatch["segments"] > 0
             return {
                 name: place_sums(logits[..., index], labels[..., index], real, weights)
                 for index, name in enumerate(self.weights)
             }
-        if self._kind == "tags":
-            return {self._kind: class_sums(logits, labels, weights[..., None])}
+        if self.kind == "tags":
+            return {self.kind: class_sums(logits, labels, weights[..., None])}
         sums = class_sums if self.model.task.labels else score_sums
-        return {self._kind: sums(logits, labels, weights)}
+        return {self.kind: sums(logits, labels, weights)}
 
     def logits(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None = None) -> jax.Array:
         """What the head says of a prepared microbatch (`TaskModel.task_logits`)."""
@@ -107,7 +113,7 @@ class FineTuning:
 
     def _held(self, path: tuple[Any, ...], parameter: jax.Array) -> jax.Array:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
-        group = rule_of(name, self.parts.rules()).group
+        group = rule_of(name, self.model_rules()).group
         return jax.lax.stop_gradient(parameter) if self._is_frozen(group) else parameter
 
     def metrics(self, sums: Sums) -> dict[str, jax.Array]:

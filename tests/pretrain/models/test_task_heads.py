@@ -12,22 +12,15 @@ import numpy as np
 import pytest
 from families import FAMILIES, SPECIAL, VOCAB, with_tokenizer
 from read_exports import loaded
+from tuned_models import HEADS, subject_of, written
 
-from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.hugging_face.folder import write_folder
 from pretrain.hugging_face.weights import flatten, to_hugging_face
-from pretrain.models.config import ModelConfig, with_padding, with_vocabulary
+from pretrain.models.config import ModelConfig
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.models.registry import family_of
 from pretrain.models.task_heads import TaskHead, task_from_json, task_to_json
 from pretrain.subject import Subject, load_subject
 
-HEADS = {
-    "classes": TaskHead("classifier", ("부정", "중립", "긍정"), 0.5),
-    "score": TaskHead("classifier"),
-    "tags": TaskHead("tags", ("B-PS", "I-PS", "O")),
-    "span": TaskHead("span"),
-}
 EVERY_HEAD = pytest.mark.parametrize(
     ("config", "head"),
     [
@@ -49,29 +42,6 @@ def inputs(config: ModelConfig) -> Any:
     positions = np.broadcast_to(np.arange(20), tokens.shape)
     second = (config.token_types() or ("", 1))[1] > 1
     return Inputs(tokens, REAL.astype(int), positions, (REAL & (positions >= 5)).astype(int) * second)
-
-
-def subject_of(config: ModelConfig, head: TaskHead, folder: Path) -> Subject:
-    """A fine-tuned model in which no parameter is 0 or 1, and its tokenizer."""
-    config = with_vocabulary(with_padding(config, SPECIAL.pad), VOCAB)
-    family = family_of(config)
-    assert family.for_task
-    model, random = family.for_task(config, VOCAB, head, Compute()), np.random.default_rng(1)
-    rules = family.rules(config, model.heads)
-    shapes = jax.eval_shape(model.init, jax.random.key(0))
-    drawn = jax.tree.map_with_path(
-        lambda path, leaf: random.normal(float(path[-1].key == "scale"), 0.3, leaf.shape).astype(np.float32), shapes
-    )
-    tensors = to_hugging_face(drawn, rules, VOCAB)
-    folder.mkdir(exist_ok=True)
-    tokenizer = Tokenizer(with_tokenizer(folder, config))
-    return Subject(family, config, model.heads, tensors, tokenizer, "test", task=head)
-
-
-def written(subject: Subject, folder: Path) -> Path:
-    folder.mkdir(exist_ok=True)
-    write_folder(folder, subject.tensors, subject.configuration)
-    return with_tokenizer(folder, subject.config)
 
 
 @EVERY_HEAD
