@@ -5,8 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from pretrain.devices.broadcast import placed
 from pretrain.devices.sharding import ROWS, batch_sharding, make_mesh, replicated
 from pretrain.evaluate.buckets import PlannedBatch, prediction_plan, training_plan
 from pretrain.evaluate.encoding import LabelledRows, longest_row
+from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.tasks.task import Settings
 from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
 from pretrain.input.batches import Prefetched, local_rows, place_rows
@@ -27,29 +27,13 @@ from pretrain.models.task_heads import TaskHead
 from pretrain.objectives.fine_tuning.tuning import FineTuning
 from pretrain.objectives.protocols import Batch, Keys
 from pretrain.optimization.step import State, compile_train_step, make_steps
-from pretrain.recipe import Mesh, Optimizer, TrainingRecipe
-from pretrain.recipe_fields import AT_LEAST_ONE, number
+from pretrain.recipe import Optimizer, TrainingRecipe
 from pretrain.subject import Subject
 
 log = logging.getLogger(__name__)
 
 TRAIN = "train"
 """The split that is learnt from."""
-
-
-@dataclass(frozen=True)
-class Hardware:
-    """How fine-tuning is computed; results change by rounding only, but for dropout_rng."""
-
-    mesh: Mesh = field(default_factory=Mesh)
-    compute_dtype: Literal["float32", "bfloat16"] | None = None
-    """Type of activations and matrix products; None means float32 on CPUs and bfloat16 elsewhere."""
-    dropout_rng: Literal["threefry", "rbg"] = "threefry"
-    """Generator of dropout bits; rbg is faster on TPU, but its bits change with the mesh."""
-    attention: Literal["auto", "xla", "cudnn", "splash", "pallas"] = "auto"
-    """Kernel of attention, as of pretraining."""
-    scan_unroll: int = number(1, AT_LEAST_ONE)
-    """Encoder layers unrolled in each turn of the scan over layers."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +84,8 @@ class Tuner:
         self.subject, self.head, self.splits, self.settings = subject, head, splits, settings
         self.mesh = make_mesh(hardware.mesh, devices)
         on_cpu = self.mesh.devices.flat[0].platform == "cpu"
-        dtype = hardware.compute_dtype or ("float32" if on_cpu else "bfloat16")
-        compute = Compute(dtype, "float32", "none", hardware.scan_unroll, hardware.attention)
+        self.compute_dtype = hardware.compute_dtype or ("float32" if on_cpu else "bfloat16")
+        compute = Compute(self.compute_dtype, "float32", "none", hardware.scan_unroll, hardware.attention)
         # The seed of a run is no part of the programs: it decides the parameters and the number of the first step.
         self.objective = FineTuning(subject.with_task(head, compute), Keys(0, hardware.dropout_rng), frozen)
         self.longest = longest_row(subject, settings.max_length)

@@ -29,7 +29,7 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
         raise WorkError("the exported model gives numbers that are not finite; export an earlier --step")
     if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
         return "read back; not compared with transformers, because it or torch is not installed (pip install .[export])"
-    auto_class = subject.family.auto_class(subject.heads)
+    auto_class = subject.auto_class
     if not auto_class:
         return f"read back; not compared with transformers, which has no {subject.family.title}"
     import torch
@@ -46,8 +46,11 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
             )
     with torch.no_grad():
         types = {"token_type_ids": torch.tensor(token_types)} if subject.config.token_types() else {}
-        theirs = model(input_ids=torch.tensor(token_ids), attention_mask=torch.tensor(attends), **types).logits.numpy()
-    difference = float(np.abs(theirs - logits)[attends == 1].max())
+        said = model(input_ids=torch.tensor(token_ids), attention_mask=torch.tensor(attends), **types)
+    of_span = "start_logits" in said
+    theirs = (torch.stack([said.start_logits, said.end_logits], -1) if of_span else said.logits).numpy()
+    of_rows = subject.task is not None and subject.task.kind == "classifier"
+    difference = float(np.abs(theirs - logits)[... if of_rows else attends == 1].max())
     if difference > TOLERANCE:
         raise WorkError(f"logits differ from transformers' by {difference:.1e}, more than {TOLERANCE:g}; not exported")
     return f"tokens equal and logits within {difference:.1e} of transformers {transformers.__version__}"

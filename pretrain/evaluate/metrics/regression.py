@@ -17,7 +17,12 @@ def klue_sts_pearsonr(preds: Sequence[float], labels: Sequence[float]) -> float:
     Predictions are neither clipped nor rounded. NaN where either side is constant, shorter than 2 or not finite (the official
     function refuses the last two).
     """
-    return 100 * _correlation("pearsonr", preds, labels)
+    return 100 * pearson(preds, labels)
+
+
+def pearson(preds: Sequence[float], labels: Sequence[float]) -> float:
+    """Pearson's correlation, -1 to 1; NaN as for `klue_sts_pearsonr`."""
+    return _correlation("pearsonr", preds, labels)
 
 
 def korsts_spearman(preds: Sequence[float], labels: Sequence[float]) -> float:

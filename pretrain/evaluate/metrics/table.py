@@ -8,6 +8,10 @@ from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.metrics import answers, classes, dependencies, dialogue, regression, relations, tags
 
 METRICS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
+    "accuracy": (classes.accuracy, ("preds", "labels")),
+    "macro_f1": (classes.macro_f1, ("preds", "labels")),
+    "pearson": (regression.pearson, ("preds", "labels")),
+    "spearman": (regression.korsts_spearman, ("preds", "labels")),
     "ynat_macro_f1": (classes.ynat_macro_f1, ("preds", "targets")),
     "klue_nli_acc": (classes.klue_nli_acc, ("preds", "targets")),
     "nsmc_acc": (classes.accuracy, ("preds", "labels")),

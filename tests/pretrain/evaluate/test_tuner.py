@@ -17,8 +17,9 @@ from tuned_models import HEADS, subject_of, written
 from data_pipeline.contract.errors import InputError, WorkError
 from pretrain.evaluate.buckets import training_plan
 from pretrain.evaluate.encoding import LabelledRows
+from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.tasks.task import Settings
-from pretrain.evaluate.tuner import Epoch, Hardware, Tuner, recipe_of
+from pretrain.evaluate.tuner import Epoch, Tuner, recipe_of
 from pretrain.hugging_face.weights import flatten, to_hugging_face
 from pretrain.models.config import ModelConfig, with_padding, with_vocabulary
 from pretrain.models.protocols import Compute
