@@ -36,6 +36,8 @@ class Evaluate:
     """Examples drawn of the training file, the same for all models and seeds; None means all."""
     frozen: bool = False
     """Trains the head only, on the encoder as it is: a linear probe."""
+    every_epoch: bool = True
+    """Scores every epoch, and selects among them as the task says; otherwise the last one only."""
     export: bool = False
     """Writes the model of the first seed as a Hugging Face folder, evaluation/TASK/model."""
     settings: Settings = field(default_factory=Settings)
@@ -47,7 +49,7 @@ def run(arguments: list[str]) -> None:
     task = _task(asked, Path(data) if data else Evaluate.data) if asked else None
     default = Evaluate(tyro.MISSING, asked or tyro.MISSING, settings=task.settings if task else Settings())
     command = parse_command_line(default, arguments, "python -m pretrain evaluate")
-    assert task, "--task is required"
+    assert task  # or the command line was refused
     from pretrain.devices.processes import join_processes
     from pretrain.evaluate.evaluation import Plan, evaluate
     from pretrain.remote.fetched import is_url
@@ -57,7 +59,15 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"{command.model}: is no run folder on this disk; say with --to where evaluation/ belongs")
     join_processes()
     subject = load_subject(command.model, step=command.step)
-    plan = Plan(command.settings, command.hardware, command.seeds, command.train_rows, command.frozen, command.export)
+    plan = Plan(
+        command.settings,
+        command.hardware,
+        command.seeds,
+        command.train_rows,
+        command.frozen,
+        command.every_epoch,
+        command.export,
+    )
     evaluate(subject, task, command.data, plan, (command.to or Path(command.model)) / "evaluation")
 
 

@@ -41,6 +41,7 @@ class Plan:
     - `seeds`: how many; they count from `settings.seed`.
     - `train_rows`: examples that are drawn of the training file, the same for all seeds and models; None means all.
     - `frozen`: a linear probe.
+    - `every_epoch`: whether every epoch is scored; else the last one is, and selected.
     - `export`: whether the model of the first seed is written, after its last epoch.
     """
 
@@ -49,6 +50,7 @@ class Plan:
     seeds: int = 5
     train_rows: int | None = None
     frozen: bool = False
+    every_epoch: bool = True
     export: bool = False
 
 
@@ -61,8 +63,10 @@ def evaluate(subject: Subject, task: Task, data: Path, plan: Plan, to: Path) -> 
 
     Raises InputError where settings, files and model do not go together.
     """
-    _check(plan)
+    _check(plan, task)
     form = form_of(task)
+    if not plan.every_epoch:
+        task = replace(task, select="last")
     head = form.head(task, plan.settings)
     splits, parts = _read(subject, task, data, plan, form)
     tuner = Tuner(subject, head, splits, plan.settings, plan.hardware, frozen=plan.frozen)
@@ -70,6 +74,7 @@ def evaluate(subject: Subject, task: Task, data: Path, plan: Plan, to: Path) -> 
         "settings": replace(plan.settings, seed=0),
         "head": head,
         "frozen": plan.frozen,
+        "every_epoch": plan.every_epoch,
         "compute": [tuner.compute_dtype, plan.hardware.dropout_rng],
         "task": task.name,
         "code": software_versions()["code"],
@@ -80,7 +85,7 @@ def evaluate(subject: Subject, task: Task, data: Path, plan: Plan, to: Path) -> 
     for seed in seeds:
         kept = SeedFile(to / task.name / f"seed-{seed}.npz", fingerprint)
         exported = to / task.name / "model" if plan.export and seed == seeds[0] else None
-        curves[seed] = _seed(tuner, seed, kept, task, form, exported)
+        curves[seed] = _seed(tuner, seed, kept, task, form, plan.every_epoch, exported)
     told = {
         "task": task.name,
         "title": task.title,
@@ -106,7 +111,7 @@ def evaluate(subject: Subject, task: Task, data: Path, plan: Plan, to: Path) -> 
     return told
 
 
-def _check(plan: Plan) -> None:
+def _check(plan: Plan, task: Task) -> None:
     for name, value, limit in limits(plan.settings):
         if not limit.holds(value):
             raise InputError(f"settings.{name} {value}: must be {limit.words}")
@@ -114,6 +119,10 @@ def _check(plan: Plan) -> None:
         value = getattr(plan, name)
         if value is not None and value < 1:
             raise InputError(f"{name} {value}: must be 1 or more")
+    if plan.settings.select_by not in (None, *task.metrics):
+        raise InputError(
+            f"settings.select_by {plan.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"
+        )
 
 
 def _read(
@@ -142,7 +151,7 @@ def _in_words(rows: LabelledRows) -> str:
 
 
 def _seed(
-    tuner: Tuner, seed: int, kept: SeedFile, task: Task, form: Form, exported: Path | None
+    tuner: Tuner, seed: int, kept: SeedFile, task: Task, form: Form, every_epoch: bool, exported: Path | None
 ) -> list[dict[str, Any]]:
     """The curve of a seed: of each epoch its losses, seconds and scores by split."""
     epochs = kept.read()
@@ -150,7 +159,7 @@ def _seed(
         log.info("seed %d: is in %s", seed, kept.path)
         return [_told(tuner, seed, epoch, task, form) for epoch in epochs]
     epochs, curve = [], []
-    for epoch in tuner.epochs(seed):
+    for epoch in tuner.epochs(seed, predict_each=every_epoch):
         epochs.append(epoch)
         curve.append(_told(tuner, seed, epoch, task, form))
     if jax.process_index() == 0:
@@ -167,12 +176,12 @@ def _told(tuner: Tuner, seed: int, epoch: Epoch, task: Task, form: Form) -> dict
         for split, predictions in epoch.predictions.items()
         for inputs in [form.inputs(predictions, tuner.splits[split], task)]
     }
-    shown = "; ".join(
-        f"{split} {', '.join(f'{name} {value:.4f}' for name, value in found.items())}"
+    shown = "".join(
+        f"; {split} {', '.join(f'{name} {value:.4f}' for name, value in found.items())}"
         for split, found in scores.items()
     )
     log.info(
-        "seed %d, epoch %d: loss %.4f, accuracy %.4f; %s (%d steps in %.1f s)",
+        "seed %d, epoch %d: loss %.4f, accuracy %.4f%s (%d steps in %.1f s)",
         *(seed, epoch.number, epoch.loss, epoch.accuracy, shown, epoch.steps, epoch.seconds),
     )
     return {
@@ -194,8 +203,6 @@ def _finite(value: float) -> float | None:
 def _selected(task: Task, settings: Settings, curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
     """The scores of the epoch that is selected cleanly, and beside them those of a suite that selects on the scored file."""
     by = settings.select_by or task.metrics[0]
-    if by not in task.metrics:
-        raise InputError(f"settings.select_by {by}: {task.title} has the metrics {', '.join(task.metrics)}")
 
     def best(split: str) -> list[Mapping[str, Any]]:
         def score(epoch: Mapping[str, Any]) -> float:

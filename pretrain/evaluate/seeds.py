@@ -35,7 +35,7 @@ class SeedFile:
         facts = [{name: getattr(epoch, name) for name in numbers} for epoch in epochs]
         arrays: dict[str, Any] = {
             FACTS: np.array(json.dumps({"fingerprint": self.fingerprint, "epochs": facts})),
-            **{f"{split}/names": np.array(splits[split].names) for split in epochs[0].predictions},
+            **{f"{split}/names": np.array(splits[split].names) for split in epochs[-1].predictions},
         }
         for epoch in epochs:
             for split, rows in epoch.predictions.items():
@@ -56,8 +56,9 @@ class SeedFile:
                 return None
             splits = [name.removesuffix("/names") for name in stored.files if name.endswith("/names")]
             return [
-                Epoch(**told, predictions={split: _rows(stored, f"{told['number']}/{split}") for split in splits})
+                Epoch(**told, predictions={split: _rows(stored, name) for split, name in names if name in stored.files})
                 for told in facts["epochs"]
+                for names in [[(split, f"{told['number']}/{split}") for split in splits]]
             ]
 
 

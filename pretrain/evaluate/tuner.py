@@ -101,19 +101,22 @@ class Tuner:
         self._draw = jax.jit(self.objective.model.init)
         self.params: Parameters
 
-    def epochs(self, seed: int) -> Iterator[Epoch]:
+    def epochs(self, seed: int, *, predict_each: bool = True) -> Iterator[Epoch]:
         """Trains from the beginning with a seed, 0 to 2**32 - 1; yields each epoch when it is over, the last may be a part of one.
+
+        - `predict_each`: False predicts after the last epoch only.
 
         The seed decides the new head, the order of the rows and what dropout drops. Raises WorkError where the loss is not finite.
         """
         with jax.set_mesh(self.mesh):
             state = self._first_state(seed)
-            for number in range(math.ceil(self.steps / self.batches_an_epoch)):
-                state, epoch = self._epoch(state, seed, number)
+            count = math.ceil(self.steps / self.batches_an_epoch)
+            for number in range(count):
+                state, epoch = self._epoch(state, seed, number, predict_each or number == count - 1)
                 self.params = state["params"]
                 yield epoch
 
-    def _epoch(self, state: State, seed: int, number: int) -> tuple[State, Epoch]:
+    def _epoch(self, state: State, seed: int, number: int, predicts: bool) -> tuple[State, Epoch]:
         train, settings = self.splits[TRAIN], self.settings
         plan = training_plan(train.lengths, settings.batch_size, self.longest, seed=seed, epoch=number)
         plan = plan[: self.steps - number * self.batches_an_epoch]
@@ -135,9 +138,8 @@ class Tuner:
         sums = jax.tree.map(lambda *each: np.sum(each, dtype=np.float64), *(each["sums"] for each in found))
         metrics = self.objective.metrics(sums)
         began, compiled = time.perf_counter(), self.compile_seconds
-        predictions = {
-            split: self.predict(after["params"], rows) for split, rows in self.splits.items() if split != TRAIN
-        }
+        predicted = {split: rows for split, rows in self.splits.items() if split != TRAIN} if predicts else {}
+        predictions = {split: self.predict(after["params"], rows) for split, rows in predicted.items()}
         predicting = time.perf_counter() - began - (self.compile_seconds - compiled)
         return after, Epoch(
             number + 1,

@@ -1,0 +1,190 @@
+"""The command: scores by seed, resumed at the next seed, with what decided them."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from families import FAMILIES
+from tuned_models import HEADS, subject_of, written
+
+from data_pipeline.contract.errors import InputError
+from pretrain.commands import evaluate as command
+from pretrain.evaluate.metrics import golden_value
+from pretrain.evaluate.seeds import SeedFile
+from pretrain.evaluate.tuner import Tuner
+
+pytest.importorskip("sklearn")
+pytest.importorskip("scipy")
+
+TASK = """
+from pretrain.evaluate.tasks.description import ClassColumns, ScoreColumns, TagColumns, TaskDescription
+from pretrain.evaluate.tasks.task import Settings
+
+task = TaskDescription(
+    title="Two letters", columns=ClassColumns(), train="train.csv", {files}
+    settings=Settings(epochs=2, batch_size=8, learning_rate=1e-3, max_length=16, seed=7),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    return written(subject_of(FAMILIES["bert"].config, HEADS["classes"], folder), folder / "export")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(0)
+    for split, count in (("train", 24), ("dev", 8), ("test", 10)):
+        labels = random.integers(0, 2, count)
+        rows = [f"{'나가'[label]} {'다라마'[: random.integers(1, 4)]},{'ab'[label]}" for label in labels]
+        (folder / f"{split}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
+    for name, files in (("letters", 'test="test.csv",'), ("with_dev", 'dev="dev.csv", test="test.csv",')):
+        (folder / f"{name}.py").write_text(TASK.format(files=files))
+    tags = TASK.format(files='test="test.csv", labels=("O", "B"),').replace("ClassColumns()", "TagColumns()")
+    (folder / "tags.py").write_text(tags)
+    return folder
+
+
+@pytest.fixture
+def run(model: Path, data: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    """Runs the command on a task of the data folder; returns its JSON."""
+
+    def evaluate(task: str, *flags: str) -> dict[str, Any]:
+        given = ["--task", str(data / f"{task}.py"), "--data", str(data), "--to", str(tmp_path)]
+        command.run([str(model), *given, *flags])
+        told: dict[str, Any] = json.loads((tmp_path / "evaluation" / f"{task}.json").read_text())
+        return told
+
+    return evaluate
+
+
+def without_times(told: dict[str, Any]) -> dict[str, Any]:
+    curves = {
+        seed: [
+            {name: value for name, value in epoch.items() if name not in ("train", "predict", "compile")}
+            for epoch in curve
+        ]
+        for seed, curve in told["epochs"].items()
+    }
+    return {**told, "epochs": curves, "seconds": None}
+
+
+def test_a_killed_evaluation_resumes_at_the_next_seed(
+    run: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run("letters", "--seeds", "2")
+    kept = tmp_path / "evaluation" / "letters" / "seed-8.npz"
+    kept.unlink()
+    trained, epochs = [], Tuner.epochs
+
+    def counted(self: Tuner, seed: int, **options: Any) -> Any:
+        trained.append(seed)
+        return epochs(self, seed, **options)
+
+    monkeypatch.setattr(Tuner, "epochs", counted)
+    assert without_times(run("letters", "--seeds", "2")) == without_times(whole)
+    assert trained == [8]
+    assert kept.is_file()
+    run("letters", "--seeds", "2", "--settings.learning-rate", "1e-4")
+    assert trained == [8, 7, 8], "predictions of other settings are not taken"
+
+
+def test_what_is_told_follows_from_the_predictions_that_are_kept(
+    run: Callable[..., dict[str, Any]], data: Path, tmp_path: Path
+) -> None:
+    told = run("letters", "--seeds", "2", "--train-rows", "20")
+    assert (told["split"], told["selected"], told["devices"]) == ("test", "last epoch", "8 x cpu")
+    assert told["part"] == {"train": "24 rows, of which 20 were drawn", "test": "10 rows"}
+    assert (told["settings"]["epochs"], told["settings"]["seeds"], told["steps"]) == (2.0, [7, 8], 6)
+    assert told["compute"]["compute_dtype"] == "float32"
+    accuracy = told["scores"]["accuracy"]
+    gold = ["ab".index(line[-1]) for line in (data / "test.csv").read_text().splitlines()[1:]]
+    for seed, score in zip((7, 8), accuracy["seeds"], strict=True):
+        path = tmp_path / "evaluation" / "letters" / f"seed-{seed}.npz"
+        with np.load(path) as stored:
+            assert stored["2/test"].shape == (20,)
+            fingerprint = json.loads(str(stored["facts"]))["fingerprint"]
+            predictions = stored["2/test"].reshape(10, 2).argmax(1)
+        epochs = SeedFile(path, fingerprint).read()
+        assert epochs is not None
+        assert [len(row) for row in epochs[1].predictions["test"]] == [2] * 10
+        assert SeedFile(path, "other").read() is None
+        assert score == golden_value("accuracy", {"preds": predictions, "labels": gold})
+    assert accuracy["mean"] == pytest.approx(np.mean(accuracy["seeds"]))
+    assert accuracy["deviation"] == pytest.approx(np.std(accuracy["seeds"], ddof=1))
+
+
+def test_the_best_epoch_on_dev_is_selected_where_there_is_a_dev_file(run: Callable[..., dict[str, Any]]) -> None:
+    told = run("with_dev", "--seeds", "1", "--settings.epochs", "3")
+    assert told["selected"] == "best epoch on dev"
+    (curve,) = told["epochs"].values()
+    dev = [epoch["scores"]["dev"]["accuracy"] for epoch in curve]
+    best = curve[dev.index(max(dev))]
+    assert told["scores"]["accuracy"]["seeds"] == [best["scores"]["test"]["accuracy"]]
+    assert told["scores"]["accuracy"]["deviation"] is None
+
+
+def test_the_last_epoch_alone_is_scored_where_that_is_asked_for(run: Callable[..., dict[str, Any]]) -> None:
+    told = run("with_dev", "--seeds", "1", "--no-every-epoch")
+    assert (told["selected"], set(told["part"])) == ("last epoch", {"train", "test"})
+    assert [bool(epoch["scores"]) for epoch in told["epochs"]["7"]] == [False, True]
+
+
+def test_an_exported_model_predicts_the_same_in_transformers(
+    run: Callable[..., dict[str, Any]], data: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    run("letters", "--seeds", "1", "--export")
+    kept = tmp_path / "evaluation" / "letters"
+    pipeline = transformers.pipeline("text-classification", model=str(kept / "model"), top_k=None)
+    texts = [line.split(",")[0] for line in (data / "test.csv").read_text().splitlines()[1:]]
+    with np.load(kept / "seed-7.npz") as stored:
+        logits = stored["2/test"].reshape(10, 2)
+    ours = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    for row, said in zip(ours, pipeline(texts), strict=True):
+        assert {each["label"] for each in said} == {"a", "b"}
+        for each in said:
+            assert each["score"] == pytest.approx(row["ab".index(each["label"])], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "flags", "message"),
+    [
+        ("letters", ("--seeds", "0"), "seeds 0: must be 1 or more"),
+        ("letters", ("--settings.batch-size", "0"), "settings.batch_size 0: must be 1 or more"),
+        (
+            "letters",
+            ("--settings.select-by", "f1"),
+            "settings.select_by f1: Two letters has the metrics accuracy, macro_f1",
+        ),
+        ("tags", (), "a task of the kind tags, which is not fine-tuned yet; choose one of the kinds classes, score"),
+        ("letters", ("--settings.epoch", "3"), "did you mean --settings.epochs"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_in_one_sentence(
+    task: str, flags: tuple[str, ...], message: str, run: Callable[..., dict[str, Any]]
+) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        run(task, *flags)
+
+
+def test_a_folder_that_is_no_run_needs_a_place_for_the_scores(model: Path, data: Path) -> None:
+    with pytest.raises(InputError, match="is no run folder on this disk; say with --to"):
+        command.run([str(model), "--task", "nsmc", "--data", str(data)])
+
+
+def test_the_settings_of_the_task_are_the_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.run(["--task", "klue_nli", "--help"])
+    found = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    assert re.search(r"--settings\.warmup-share FLOAT[^-]*\(default: 0\.1\)", found)
+    with pytest.raises(InputError, match="--task"):
+        command.run(["model"])
