@@ -51,7 +51,7 @@ def run(arguments: list[str]) -> None:
     command = parse_command_line(default, arguments, "python -m pretrain evaluate")
     assert task  # or the command line was refused
     from pretrain.devices.processes import join_processes
-    from pretrain.evaluate.evaluation import Plan, evaluate
+    from pretrain.evaluate.evaluation import Trials, evaluate
     from pretrain.remote.fetched import is_url
     from pretrain.subject import is_run, load_subject
 
@@ -59,7 +59,7 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"{command.model}: is no run folder on this disk; say with --to where evaluation/ belongs")
     join_processes()
     subject = load_subject(command.model, step=command.step)
-    plan = Plan(
+    trials = Trials(
         command.settings,
         command.hardware,
         command.seeds,
@@ -68,7 +68,7 @@ def run(arguments: list[str]) -> None:
         command.every_epoch,
         command.export,
     )
-    evaluate(subject, task, command.data, plan, (command.to or Path(command.model)) / "evaluation")
+    evaluate(subject, task, command.data, trials, (command.to or Path(command.model)) / "evaluation")
 
 
 def _task(name: str, data: Path) -> Task:

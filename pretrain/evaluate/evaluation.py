@@ -35,7 +35,7 @@ LAST, BEST_ON_DEV, BEST_ON_SCORED = "last epoch", "best epoch on dev", "best epo
 
 
 @dataclass(frozen=True)
-class Plan:
+class Trials:
     """How a task is evaluated.
 
     - `seeds`: how many; they count from `settings.seed`.
@@ -54,7 +54,7 @@ class Plan:
     export: bool = False
 
 
-def evaluate(subject: Subject, task: Task, data: Path, plan: Plan, to: Path) -> dict[str, Any]:
+def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path) -> dict[str, Any]:
     """Fine-tunes a model on a task and scores it; returns what `to`/TASK.json says.
 
     - `data`: the folder of the task's files (`pretrain.evaluate.tasks.files.find_file`).
@@ -63,40 +63,45 @@ def evaluate(subject: Subject, task: Task, data: Path, plan: Plan, to: Path) -> 
 
     Raises InputError where settings, files and model do not go together.
     """
-    _check(plan, task)
+    _check(trials, task)
     form = form_of(task)
-    if not plan.every_epoch:
+    if not trials.every_epoch:
         task = replace(task, select="last")
-    head = form.head(task, plan.settings)
-    splits, parts = _read(subject, task, data, plan, form)
-    tuner = Tuner(subject, head, splits, plan.settings, plan.hardware, frozen=plan.frozen)
+    head = form.head(task, trials.settings)
+    splits, parts = _read(subject, task, data, trials, form)
+    tuner = Tuner(subject, head, splits, trials.settings, trials.hardware, frozen=trials.frozen)
     decided = {
-        "settings": replace(plan.settings, seed=0),
+        "settings": replace(trials.settings, seed=0),
         "head": head,
-        "frozen": plan.frozen,
-        "every_epoch": plan.every_epoch,
-        "compute": [tuner.compute_dtype, plan.hardware.dropout_rng],
+        "frozen": trials.frozen,
+        "every_epoch": trials.every_epoch,
+        "compute": [tuner.compute_dtype, trials.hardware.dropout_rng],
         "task": task.name,
         "code": software_versions()["code"],
     }
     fingerprint = fingerprint_of(subject, splits, decided)
-    seeds = [(plan.settings.seed + number) % 2**32 for number in range(plan.seeds)]
+    seeds = [(trials.settings.seed + number) % 2**32 for number in range(trials.seeds)]
     curves: dict[int, list[dict[str, Any]]] = {}
     for seed in seeds:
         kept = SeedFile(to / task.name / f"seed-{seed}.npz", fingerprint)
-        exported = to / task.name / "model" if plan.export and seed == seeds[0] else None
-        curves[seed] = _seed(tuner, seed, kept, task, form, plan.every_epoch, exported)
+        exported = to / task.name / "model" if trials.export and seed == seeds[0] else None
+        curves[seed] = _seed(tuner, seed, kept, task, form, trials.every_epoch, exported)
     told = {
         "task": task.name,
         "title": task.title,
         "model": subject.origin,
         "split": task.scored,
-        **_selected(task, plan.settings, curves),
+        **_selected(task, trials.settings, curves),
         "part": parts,
-        "settings": {**asdict(plan.settings), "seeds": seeds, "train_rows": plan.train_rows, "frozen": plan.frozen},
+        "settings": {
+            **asdict(trials.settings),
+            "seeds": seeds,
+            "train_rows": trials.train_rows,
+            "frozen": trials.frozen,
+        },
         "longest_row": tuner.longest,
         "steps": tuner.steps,
-        "compute": {**asdict(plan.hardware), "compute_dtype": tuner.compute_dtype},
+        "compute": {**asdict(trials.hardware), "compute_dtype": tuner.compute_dtype},
         "devices": f"{tuner.mesh.size} x {tuner.mesh.devices.flat[0].device_kind}",
         "seconds": {
             what: round(sum(epoch[what] for curve in curves.values() for epoch in curve), 3)
@@ -111,36 +116,36 @@ def evaluate(subject: Subject, task: Task, data: Path, plan: Plan, to: Path) -> 
     return told
 
 
-def _check(plan: Plan, task: Task) -> None:
-    for name, value, limit in limits(plan.settings):
+def _check(trials: Trials, task: Task) -> None:
+    for name, value, limit in limits(trials.settings):
         if not limit.holds(value):
             raise InputError(f"settings.{name} {value}: must be {limit.words}")
     for name in ("seeds", "train_rows"):
-        value = getattr(plan, name)
+        value = getattr(trials, name)
         if value is not None and value < 1:
             raise InputError(f"{name} {value}: must be 1 or more")
-    if plan.settings.select_by not in (None, *task.metrics):
+    if trials.settings.select_by not in (None, *task.metrics):
         raise InputError(
-            f"settings.select_by {plan.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"
+            f"settings.select_by {trials.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"
         )
 
 
 def _read(
-    subject: Subject, task: Task, data: Path, plan: Plan, form: Form
+    subject: Subject, task: Task, data: Path, trials: Trials, form: Form
 ) -> tuple[dict[str, LabelledRows], dict[str, str]]:
     """The rows of each split that is needed, and in words what part of the official data they are."""
     wanted: list[Split] = ["train", "dev", task.scored] if task.select == "dev" else ["train", task.scored]
-    head = form.head(task, plan.settings)
+    head = form.head(task, trials.settings)
     splits: dict[str, LabelledRows] = {}
     parts: dict[str, str] = {}
     for split in dict.fromkeys(wanted):
         found = read_split(task, data, split)
         examples, parts[split] = found.examples, found.part
-        if split == TRAIN and plan.train_rows is not None and plan.train_rows < len(examples):
-            drawn = np.random.default_rng(DRAWING).permutation(len(examples))[: plan.train_rows]
+        if split == TRAIN and trials.train_rows is not None and trials.train_rows < len(examples):
+            drawn = np.random.default_rng(DRAWING).permutation(len(examples))[: trials.train_rows]
             examples = [examples[number] for number in np.sort(drawn)]
             parts[split] += f", of which {len(examples):,} were drawn"
-        splits[split] = form.encode(subject, examples, head, plan.settings)
+        splits[split] = form.encode(subject, examples, head, trials.settings)
         log.info("%s: %s; %s", task.title, parts[split], _in_words(splits[split]))
     return splits, parts
 
