@@ -185,9 +185,10 @@ def _told(tuner: Tuner, seed: int, epoch: Epoch, task: Task, form: Form) -> dict
         f"; {split} {', '.join(f'{name} {value:.4f}' for name, value in found.items())}"
         for split, found in scores.items()
     )
+    right = "" if task.kind == "score" else f", accuracy {epoch.accuracy:.4f}"
     log.info(
-        "seed %d, epoch %d: loss %.4f, accuracy %.4f%s (%d steps in %.1f s)",
-        *(seed, epoch.number, epoch.loss, epoch.accuracy, shown, epoch.steps, epoch.seconds),
+        "seed %d, epoch %d: loss %.4f%s%s (%d steps in %.1f s)",
+        *(seed, epoch.number, epoch.loss, right, shown, epoch.steps, epoch.seconds),
     )
     return {
         "epoch": epoch.number,

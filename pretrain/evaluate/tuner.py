@@ -65,7 +65,8 @@ class Tuner:
     - `frozen`: only the head learns.
     - `devices`: None means all.
 
-    `params` are those of the last epoch that was run. Raises InputError where the model's family has no heads of tasks, or mesh and
+    `params` are those of the last epoch that was run, until the next one begins; `longest` the most tokens of a row, `steps` of a whole
+    fine-tuning, `compute_dtype` the type that was chosen. Raises InputError where the model's family has no heads of tasks, or mesh and
     model do not fit.
     """
 
@@ -110,11 +111,12 @@ class Tuner:
         """
         with jax.set_mesh(self.mesh):
             state = self._first_state(seed)
-            count = math.ceil(self.steps / self.batches_an_epoch)
-            for number in range(count):
+        count = math.ceil(self.steps / self.batches_an_epoch)
+        for number in range(count):
+            with jax.set_mesh(self.mesh):
                 state, epoch = self._epoch(state, seed, number, predict_each or number == count - 1)
-                self.params = state["params"]
-                yield epoch
+            self.params = state["params"]
+            yield epoch
 
     def _epoch(self, state: State, seed: int, number: int, predicts: bool) -> tuple[State, Epoch]:
         train, settings = self.splits[TRAIN], self.settings
