@@ -13,6 +13,7 @@ import numpy as np
 from data_pipeline.contract.errors import InputError, machine_errors_at
 from data_pipeline.contract.run_folder import software_versions
 from data_pipeline.contract.storage import write_json
+from pretrain.devices.broadcast import told
 from pretrain.evaluate.encoding import LabelledRows
 from pretrain.evaluate.forms import Form, form_of
 from pretrain.evaluate.hardware import Hardware
@@ -55,7 +56,7 @@ class Trials:
 
 
 def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path) -> dict[str, Any]:
-    """Fine-tunes a model on a task and scores it; returns what `to`/TASK.json says.
+    """Fine-tunes a model on a task and scores it; returns what `to`/TASK.json says, on the first process.
 
     - `data`: the folder of the task's files (`pretrain.evaluate.tasks.files.find_file`).
     - `to`: gets TASK.json, and TASK/ with a file for each seed. What an earlier call with the same model, rows and settings has left
@@ -86,7 +87,9 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
         kept = SeedFile(to / task.name / f"seed-{seed}.npz", fingerprint)
         exported = to / task.name / "model" if trials.export and seed == seeds[0] else None
         curves[seed] = _seed(tuner, seed, kept, task, form, trials.every_epoch, exported)
-    told = {
+    if jax.process_index():
+        return {}
+    result = {
         "task": task.name,
         "title": task.title,
         "model": subject.origin,
@@ -110,10 +113,9 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
         "epochs": {str(seed): curve for seed, curve in curves.items()},
         "software": software_versions(),
     }
-    if jax.process_index() == 0:
-        with machine_errors_at(to):
-            write_json(to / f"{task.name}.json", told)
-    return told
+    with machine_errors_at(to):
+        write_json(to / f"{task.name}.json", result)
+    return result
 
 
 def _check(trials: Trials, task: Task) -> None:
@@ -159,14 +161,15 @@ def _seed(
     tuner: Tuner, seed: int, kept: SeedFile, task: Task, form: Form, every_epoch: bool, exported: Path | None
 ) -> list[dict[str, Any]]:
     """The curve of a seed: of each epoch its losses, seconds and scores by split."""
-    epochs = kept.read()
-    if epochs is not None and (exported is None or exported.is_dir()):
+    stored = kept.read()
+    # The first process has the files, and all must do the same.
+    if told(stored is not None and (exported is None or exported.is_dir())):
         log.info("seed %d: is in %s", seed, kept.path)
-        return [_told(tuner, seed, epoch, task, form) for epoch in epochs]
+        return [_scored(tuner, seed, epoch, task, form) for epoch in stored or ()]
     epochs, curve = [], []
     for epoch in tuner.epochs(seed, predict_each=every_epoch):
         epochs.append(epoch)
-        curve.append(_told(tuner, seed, epoch, task, form))
+        curve.append(_scored(tuner, seed, epoch, task, form))
     if jax.process_index() == 0:
         with machine_errors_at(kept.path):
             kept.write(epochs, tuner.splits)
@@ -175,7 +178,7 @@ def _seed(
     return curve
 
 
-def _told(tuner: Tuner, seed: int, epoch: Epoch, task: Task, form: Form) -> dict[str, Any]:
+def _scored(tuner: Tuner, seed: int, epoch: Epoch, task: Task, form: Form) -> dict[str, Any]:
     scores = {
         split: {name: golden_value(name, inputs) for name in task.metrics}
         for split, predictions in epoch.predictions.items()
@@ -218,10 +221,10 @@ def _selected(task: Task, settings: Settings, curves: Mapping[int, Sequence[Mapp
         return [max(curve, key=score) for curve in curves.values()]
 
     clean = best("dev") if task.select == "dev" else [curve[-1] for curve in curves.values()]
-    told = {"selected": BEST_ON_DEV if task.select == "dev" else LAST, "scores": _scores(task, clean)}
+    found = {"selected": BEST_ON_DEV if task.select == "dev" else LAST, "scores": _scores(task, clean)}
     if task.select == "best_on_scored":
-        told["as_the_suite_selects"] = {"selected": BEST_ON_SCORED, "scores": _scores(task, best(task.scored))}
-    return told
+        found["as_the_suite_selects"] = {"selected": BEST_ON_SCORED, "scores": _scores(task, best(task.scored))}
+    return found
 
 
 def _scores(task: Task, epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -188,3 +188,16 @@ def test_labels_are_in_the_order_of_their_ids() -> None:
     head = TaskHead("classifier", tuple("abcdefghijkl"))
     told = task_to_json(head, "Bert")
     assert task_from_json({**told, "id2label": dict(sorted(told["id2label"].items()))}) == head
+
+
+@pytest.mark.parametrize(("exported", "expected"), [(None, 0.1), (0.25, 0.25)])
+def test_a_run_is_fine_tuned_with_the_dropouts_that_its_export_names(
+    exported: float | None, expected: float, tmp_path: Path
+) -> None:
+    config: Any = replace(FAMILIES["bert"].config, hidden_dropout_prob=0.0, exported_dropout=exported)  # type: ignore[call-arg]
+    folder = subject_of(config, HEADS["classes"], tmp_path)
+    run = replace(folder, of_run=True)
+    found: Any = run.fine_tuning_config
+    assert (found.hidden_dropout_prob, found.attention_probs_dropout_prob) == (expected, expected)
+    assert found == load_subject(written(folder, tmp_path / "export")).fine_tuning_config
+    assert folder.fine_tuning_config == folder.config
