@@ -121,6 +121,13 @@ def test_a_run_and_its_export_continue_a_text_alike(exported: RunFolder) -> None
     assert again != ours
 
 
+def test_a_run_and_its_export_put_the_same_specials_around_texts(exported: RunFolder) -> None:
+    run, folder = (load_subject(place).tokenizer for place in (exported.path, exported.export))
+    for texts in ((TEXT,), (TEXT, "가")):
+        assert run.backend.encode(*texts).ids == folder.backend.encode(*texts).ids
+    assert run.backend.encode(TEXT).ids[0] == run.special.sep
+
+
 def test_the_likeliest_tokens_alone_are_drawn(exported: RunFolder) -> None:
     subject = load_subject(exported.export)
     choices: dict[str, Any] = {"count": 2, "tokens": 10, "seed": 1}
