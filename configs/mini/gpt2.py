@@ -2,7 +2,7 @@
 
 Command:  ./run_tpu.sh configs/mini/gpt2.py --source 'petitions:PATH/petitions_*.jsonl.gz'
 Then:     python -m pretrain fill RUN_DIR --text '존경하는 대통령님'
-Expect:   a held-out loss below 5.33, which it has after 250 steps (petitions, seed 0); 6.73 is the best without context.
+Expect:   a held-out loss below 5.33, which it had after 250 steps (petitions, seed 0); 6.73 is the best without context.
 
 Made for the Blue House petitions (11 MB in five months), but any source does. Cut from gpt3_kor_small: rows as there, one stream of
 texts that [SEP] ends; without dropout, for few steps; AdamW instead of a guess.
@@ -27,9 +27,9 @@ training = TrainingRecipe(
     objective=CausalLM(),
     optimizer=Optimizer(learning_rate=1e-3, warmup_steps=100, beta2=0.98),
     checkpoints=Checkpoints(every_steps=250, every_minutes=10),
-    evaluation=Evaluation(every_steps=250, rows=512),
+    evaluation=Evaluation(every_steps=100, rows=512),
     global_batch_size=16,
-    max_steps=1250,
+    max_steps=500,
     compute_dtype="float32",
     scan_unroll=4,
     log_every_steps=25,

@@ -37,7 +37,7 @@ training = TrainingRecipe(
     checkpoints=Checkpoints(every_steps=250, every_minutes=10),
     evaluation=Evaluation(every_steps=250, rows=512),
     global_batch_size=16,
-    max_steps=1500,
+    max_steps=1000,
     compute_dtype="float32",
     scan_unroll=4,
     log_every_steps=25,
