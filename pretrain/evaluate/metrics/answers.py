@@ -119,6 +119,26 @@ def korquad_f1(dataset: Articles, predictions: Mapping[str, str]) -> float:
     return _mean(korquad_scores(korquad_character_f1, dataset, predictions))
 
 
+def exact_match(predictions: Mapping[str, str], examples: Sequence[Mapping[str, Any]]) -> float:
+    """The share, a fraction, of questions whose prediction equals an answer after `normalize_korquad`; otherwise as `klue_mrc_em`."""
+    return _mean(klue_mrc_scores(exact_match_of_one, predictions, examples)) / 100
+
+
+def character_f1(predictions: Mapping[str, str], examples: Sequence[Mapping[str, Any]]) -> float:
+    """The mean, a fraction, of `character_f1_of_one`; otherwise as `klue_mrc_em`."""
+    return _mean(klue_mrc_scores(character_f1_of_one, predictions, examples)) / 100
+
+
+def exact_match_of_one(prediction: str, answers: Sequence[str]) -> float:
+    """`korquad_exact_match`; without answers "" is the only one."""
+    return korquad_exact_match(prediction, answers or [""])
+
+
+def character_f1_of_one(prediction: str, answers: Sequence[str]) -> float:
+    """`korquad_character_f1`, but 1 where nothing is the answer and the prediction."""
+    return max(exact_match_of_one(prediction, answers), korquad_character_f1(prediction, answers or [""]))
+
+
 def klue_mrc_scores(
     score: Score, predictions: Mapping[str, str], examples: Sequence[Mapping[str, Any]]
 ) -> Iterator[float]:

@@ -7,6 +7,9 @@ from typing import Any
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.metrics import answers, classes, dependencies, dialogue, regression, relations, tags
 
+BY_OFFSETS = ("preds_by_offsets", "labels_by_offsets", "label_list")
+"""Tags as KLUE-NER's metrics read them, aligned to characters without KLUE-baseline's faults (`pretrain.evaluate.scoring`)."""
+
 METRICS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "accuracy": (classes.accuracy, ("preds", "labels")),
     "macro_f1": (classes.macro_f1, ("preds", "labels")),
@@ -25,7 +28,11 @@ METRICS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "klue_ner_entity_macro_f1": (tags.klue_ner_entity_macro_f1, ("preds", "labels", "label_list")),
     "klue_ner_char_macro_f1": (tags.klue_ner_char_macro_f1, ("preds", "labels", "label_list")),
     "klue_ner_char_macro_f1_without_o": (tags.klue_ner_char_macro_f1_without_o, ("preds", "labels", "label_list")),
+    "klue_ner_entity_macro_f1_by_offsets": (tags.klue_ner_entity_macro_f1, BY_OFFSETS),
+    "klue_ner_char_macro_f1_by_offsets": (tags.klue_ner_char_macro_f1, BY_OFFSETS),
     "naver_ner_f1": (tags.naver_ner_f1, ("preds", "labels")),
+    "entity_f1": (tags.entity_f1, ("preds", "labels")),
+    "tag_accuracy": (tags.tag_accuracy, ("preds", "labels")),
     "klue_re_micro_f1": (relations.klue_re_micro_f1, ("preds", "labels", "label_list")),
     "klue_re_auprc": (relations.klue_re_auprc, ("probs", "labels")),
     "klue_re_auprc_recent": (relations.klue_re_auprc_recent, ("probs", "labels")),
@@ -40,6 +47,8 @@ METRICS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "klue_mrc_rouge_w": (answers.klue_mrc_rouge_w, ("predictions", "examples")),
     "klue_mrc_em_normalized": (answers.klue_mrc_em_normalized, ("predictions", "examples")),
     "klue_mrc_rouge_w_without_autojunk": (answers.klue_mrc_rouge_w_without_autojunk, ("predictions", "examples")),
+    "exact_match": (answers.exact_match, ("predictions", "examples")),
+    "character_f1": (answers.character_f1, ("predictions", "examples")),
     "korquad_em": (answers.korquad_em, ("dataset", "predictions")),
     "korquad_f1": (answers.korquad_f1, ("dataset", "predictions")),
     "wos_jga": (dialogue.wos_jga, ("preds", "targets")),
@@ -47,7 +56,8 @@ METRICS: Mapping[str, tuple[Callable[..., float], tuple[str, ...]]] = {
     "wos_slot_pooled_f1": (dialogue.wos_slot_pooled_f1, ("preds", "targets")),
 }  # fmt: skip
 """Name -> function and the names of its arguments. `_char_macro_f1_without_o`, `_recent`, `_present`, `_of_types`, `klue_dp_las`,
-`_normalized`, `_without_autojunk` and `_pooled_f1` are the corrected ones; the others are official."""
+`_normalized`, `_without_autojunk`, `_pooled_f1` and `_by_offsets` are the corrected ones; those without the name of a benchmark are for
+tasks of one's own; the others are official."""
 
 
 def golden_value(metric: str, inputs: Mapping[str, Any]) -> float:

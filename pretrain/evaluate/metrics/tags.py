@@ -85,6 +85,36 @@ def naver_ner_f1(preds: Sentences, labels: Sentences) -> float:
     )
 
 
+def entity_f1(preds: Sentences, labels: Sentences) -> float:
+    """The pooled F1 of spans, a fraction, of tags written "B-PER" or "PER-B"; 0 without any span.
+
+    - `preds`, `labels`: for each sentence one tag a word. Which way they are written is told by the gold tags.
+
+    As lenient as `naver_ner_f1`.
+    """
+    check_sentences(preds, labels)
+    if not len(labels):
+        return 0.0
+    f1_score = library("seqeval.metrics").f1_score
+    gold = [list(tags) for tags in labels]
+    return float(f1_score(gold, [list(tags) for tags in preds], suffix=has_suffixes(labels), zero_division=0))
+
+
+def has_suffixes(labels: Sentences) -> bool:
+    """Whether tags are written "PER-B", not "B-PER"."""
+    tags = [tag for sentence in labels for tag in sentence if tag != OUTSIDE]
+    return any(tag.endswith(("-B", "-I")) for tag in tags) and not any(tag.startswith(("B-", "I-")) for tag in tags)
+
+
+def tag_accuracy(preds: Sentences, labels: Sentences) -> float:
+    """The share of words with the right tag, a fraction; NaN without words."""
+    check_sentences(preds, labels)
+    right = [
+        predicted == gold for pair in zip(preds, labels, strict=True) for predicted, gold in zip(*pair, strict=True)
+    ]
+    return sum(right) / len(right) if right else float("nan")
+
+
 def check_sentences(preds: Sequence[Sequence[object]], labels: Sequence[Sequence[object]]) -> None:
     """An InputError where the numbers of sentences differ, or those of tags in one."""
     check_pairs(preds, labels, "sentences")

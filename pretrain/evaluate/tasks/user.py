@@ -1,10 +1,13 @@
 """A task of one's own: from its description to a Task."""
 
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import load_recipe
+from pretrain.evaluate.metrics.tags import OUTSIDE
 from pretrain.evaluate.tasks.description import (
     ClassColumns,
     ScoreColumns,
@@ -15,7 +18,7 @@ from pretrain.evaluate.tasks.description import (
 from pretrain.evaluate.tasks.examples import Example, GoldAnswer, TagExample, TextExample
 from pretrain.evaluate.tasks.files import find_file
 from pretrain.evaluate.tasks.readers.passages import span_example
-from pretrain.evaluate.tasks.readers.rows import Row, checked
+from pretrain.evaluate.tasks.readers.rows import Row, checked, not_among, shown
 from pretrain.evaluate.tasks.readers.tagged import check_tags, tag_example
 from pretrain.evaluate.tasks.readers.user_rows import user_rows
 from pretrain.evaluate.tasks.task import Kind, Split, Task
@@ -24,12 +27,14 @@ from pretrain.recipe_fields import limits
 KINDS: dict[type, tuple[Kind, tuple[str, ...]]] = {
     ClassColumns: ("classes", ("accuracy", "macro_f1")),
     ScoreColumns: ("score", ("pearson", "spearman")),
-    TagColumns: ("tags", ("entity_f1", "accuracy")),
+    TagColumns: ("tags", ("entity_f1", "tag_accuracy")),
     SpanColumns: ("span", ("character_f1", "exact_match")),
 }
-"""The kind of a task by its columns, and the metrics that are customary for it."""
+"""The kind of a task by its columns, and the metrics that it may have, which are also those that it has by default."""
 
 LABELLED = ("classes", "tags")
+ENTITIES = "entity_f1"
+SPANS = (re.compile("[BI]-.+"), re.compile(".+-[BI]"))
 
 
 def user_task(path: Path, data: Path) -> Task:
@@ -47,9 +52,29 @@ def user_task(path: Path, data: Path) -> Task:
     _, description = load_recipe(str(path), "task", TaskDescription)
     _check(path, description)
     task = _task(path.stem, description, description.labels)
-    if task.labels or task.kind not in LABELLED:
-        return task
-    return _task(path.stem, description, labels_of(find_file(task, data, "train"), description))
+    if not task.labels and task.kind in LABELLED:
+        task = _task(path.stem, description, labels_of(find_file(task, data, "train"), description))
+    if ENTITIES in task.metrics and not are_entities(task.labels):
+        if description.metrics:
+            raise InputError(
+                f"{path}: task.metrics has {ENTITIES}, but the tag "
+                f"{next(label for label in task.labels if not are_entities((label,)))} is neither B-TYPE nor I-TYPE (nor TYPE-B, "
+                "TYPE-I), nor O; remove the metric, or correct the tags"
+            )
+        task = replace(task, metrics=tuple(name for name in task.metrics if name != ENTITIES))
+    select_by = task.settings.select_by
+    if select_by not in (None, *task.metrics):
+        raise InputError(
+            f"{path}: task.settings.select_by is {shown(select_by)}, {not_among(select_by, task.metrics)}; correct it"
+        )
+    return task
+
+
+def are_entities(tags: Sequence[str]) -> bool:
+    """Whether tags are those of spans, all written B-TYPE and I-TYPE, or all TYPE-B and TYPE-I, beside O."""
+    named = [tag for tag in tags if tag != OUTSIDE]
+    before, behind = (all(pattern.fullmatch(tag) for tag in named) for pattern in SPANS)
+    return bool(tags) and (before or behind)
 
 
 def _task(name: str, description: TaskDescription, labels: tuple[str, ...]) -> Task:
@@ -80,13 +105,16 @@ def _check(path: Path, description: TaskDescription) -> None:
     for name, value, limit in limits(description):
         if not limit.holds(value):
             raise InputError(f"{path}: task.{name} must be {limit.words}, found {value}")
-    kind, _ = KINDS[type(description.columns)]
+    kind, metrics = KINDS[type(description.columns)]
     if description.held_out and (description.dev or description.test):
         raise InputError(f"{path}: task.held_out must be 0 where there is a dev or test file")
     if not (description.held_out or description.dev or description.test):
         raise InputError(f"{path}: one of task.test, task.dev and task.held_out must be given: scores are taken on it")
     if description.labels and kind not in LABELLED:
         raise InputError(f"{path}: task.labels must be empty for a {kind} task")
+    for name in description.metrics:
+        if name not in metrics:
+            raise InputError(f"{path}: task.metrics has {shown(name)}, {not_among(name, metrics)}; correct it")
     repeated = [label for label in description.labels if description.labels.count(label) > 1]
     if repeated:
         raise InputError(f'{path}: task.labels lists "{repeated[0]}" twice; remove one')

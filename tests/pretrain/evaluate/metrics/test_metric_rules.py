@@ -220,8 +220,8 @@ def test_a_correlation_that_is_not_defined_is_nan(metric: str, preds: list[float
     assert math.isnan(golden_value(metric, {"preds": preds, "labels": [1.0, 2.0, 4.0][: len(preds)]}))
 
 
-UNDEFINED = {"klue_ner_char_macro_f1": 100.0} | dict.fromkeys(
-    ("klue_sts_f1", "naver_ner_f1", "klue_re_micro_f1", "klue_dp_uas_micro_f1", "klue_dp_las_micro_f1", "wos_jga",
+UNDEFINED = dict.fromkeys(("klue_ner_char_macro_f1", "klue_ner_char_macro_f1_by_offsets"), 100.0) | dict.fromkeys(
+    ("klue_sts_f1", "naver_ner_f1", "entity_f1", "klue_re_micro_f1", "klue_dp_uas_micro_f1", "klue_dp_las_micro_f1", "wos_jga",
      "wos_slot_micro_f1", "wos_slot_pooled_f1"), 0.0
 )  # fmt: skip
 

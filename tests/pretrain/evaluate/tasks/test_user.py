@@ -9,10 +9,11 @@ import pytest
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS
+from pretrain.evaluate.metrics import METRICS
 from pretrain.evaluate.tasks.examples import GoldAnswer, SpanExample, TagExample, TextExample
 from pretrain.evaluate.tasks.files import read_split
 from pretrain.evaluate.tasks.task import Settings, Task
-from pretrain.evaluate.tasks.user import user_task
+from pretrain.evaluate.tasks.user import KINDS, user_task
 
 IMPORTS = """from pretrain.evaluate.tasks.description import (
     ClassColumns, ScoreColumns, SpanColumns, TagColumns, TaskDescription,
@@ -176,3 +177,31 @@ def test_a_wrong_description_is_one_sentence(make: Make, arguments: str, message
 def test_a_description_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"^--task nowhere\.py: no such file; give the description of a task, as in"):
         user_task(Path("nowhere.py"), tmp_path)
+
+
+TAGGED = '{"words": ["서울", "간다"], "tags": ["B-LC", "O"]}\n{"words": "나 간다", "tags": "%s O"}'
+
+
+def test_metrics_of_ones_own_are_known(make: Make) -> None:
+    assert {name for _, metrics in KINDS.values() for name in metrics} <= {*METRICS}
+    with pytest.raises(
+        InputError, match=r'own.py: task.metrics has "spearmann", not one of pearson, spearman \(did you mean'
+    ):
+        make("columns=ScoreColumns(), train='t.tsv', test='t.tsv', metrics=('spearmann',)")
+    with pytest.raises(
+        InputError, match=r'own.py: task.settings.select_by is "macro_f1", not one of accuracy; correct it'
+    ):
+        make(
+            "columns=ClassColumns(), train='t.tsv', test='t.tsv', labels=('a', 'b'), metrics=('accuracy',), "
+            "settings=Settings(select_by='macro_f1')"
+        )
+
+
+def test_tags_that_are_no_spans_have_no_entity_f1(make: Make) -> None:
+    held_out = "columns=TagColumns(), train='t.jsonl', held_out=0.5"
+    assert make(held_out, t__jsonl=TAGGED % "I-LC").metrics == ("entity_f1", "tag_accuracy")
+    assert make(held_out, t__jsonl=TAGGED % "NNG").metrics == ("tag_accuracy",)
+    with pytest.raises(
+        InputError, match=r"own.py: task.metrics has entity_f1, but the tag NNG is neither B-TYPE nor I-TYPE"
+    ):
+        make(f"{held_out}, metrics=('entity_f1',)", t__jsonl=TAGGED % "NNG")
