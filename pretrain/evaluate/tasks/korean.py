@@ -160,6 +160,7 @@ KORQUAD = Task(
     scored="dev",
     select="best_on_scored",
     source="https://korquad.github.io/KorQuad%201.0/",
+    answerable=True,
 )
 
 KOREAN = (NSMC, NAVER_NER, PAWSX, KORNLI, KORSTS, QUESTION_PAIR, HATE_SPEECH, KORQUAD)

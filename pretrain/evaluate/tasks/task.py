@@ -80,6 +80,7 @@ class Task:
     - `metrics`: the first one is the headline.
     - `scored`: the split whose score is reported; `select`: by which checkpoint.
     - `held_out`: the share of train that is scored instead, where there is no other file.
+    - `answerable`: of "span": every question has an answer, so that none is never predicted.
     - `source`: where the files come from, or "".
     """
 
@@ -98,3 +99,4 @@ class Task:
     folders: tuple[str, ...] = ()
     rows: Mapping[Split, int] = field(default_factory=dict)
     held_out: float = 0.0
+    answerable: bool = False

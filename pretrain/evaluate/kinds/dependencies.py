@@ -1,0 +1,94 @@
+"""KLUE-DP: eojeols by their first and last tokens, their heads and relations (KLUE-baseline, klue_baseline/data/klue_dp.py at 8a03c94).
+
+Heads are places among the root and the eojeols of the row: 0 for the root, which is [CLS], then from 1.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.evaluate.kinds.eojeols import eojeol_tokens
+from pretrain.evaluate.kinds.pieces import Ids, frame_of
+from pretrain.evaluate.tasks.examples import DependencyExample
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class DependencyRow:
+    """A sentence, of which only eojeols that fit whole are parsed and scored, w of them.
+
+    - `tokens`, `token_types`: int32 [n].
+    - `firsts`, `lasts`: int32 [w], places in the row of each eojeol's first and last token.
+    - `parts_of_speech`: int32 [w], of each eojeol's last morpheme.
+    - `heads`: int32 [w], UNLABELLED where the head was cut off.
+    - `relations`: int32 [w].
+    """
+
+    tokens: Ids
+    token_types: Ids
+    firsts: Ids
+    lasts: Ids
+    parts_of_speech: Ids
+    heads: Ids
+    relations: Ids
+
+
+class PredictedTree(NamedTuple):
+    """Heads and ids of relations of the eojeols that fit, int [w] each."""
+
+    heads: Sequence[int]
+    relations: Sequence[int]
+
+
+def encode_dependencies(
+    tokenizer: Tokenizer,
+    examples: Sequence[DependencyExample],
+    relations: Sequence[str],
+    parts_of_speech: Sequence[str],
+    max_length: int,
+) -> list[DependencyRow]:
+    """A row for each sentence.
+
+    - `relations`, `parts_of_speech`: names; ids are positions.
+
+    The baseline shifts all labels behind an eojeol of which the tokenizer leaves nothing; here it is [UNK]. Raises InputError where no
+    room is left for text.
+    """
+    frame = frame_of(tokenizer)
+    room = frame.room(max_length)
+    rows = []
+    for example, found in zip(examples, eojeol_tokens(tokenizer, [each.eojeols for each in examples]), strict=True):
+        row = frame.row(found.tokens[:room])
+        fits = int(np.sum(found.ends <= room))
+        heads = np.array(example.heads[:fits], np.int32)
+        last_tags = [tags.rpartition("+")[2] for tags in example.parts_of_speech[:fits]]
+        rows.append(
+            DependencyRow(
+                row.tokens,
+                row.token_types,
+                (row.first + found.firsts[:fits]).astype(np.int32),
+                (row.first + found.ends[:fits] - 1).astype(np.int32),
+                np.array([parts_of_speech.index(tag) for tag in last_tags], np.int32),
+                np.where(heads > fits, UNLABELLED, heads),
+                np.array([relations.index(name) for name in example.relations[:fits]], np.int32),
+            )
+        )
+    return rows
+
+
+def predicted_tree(row: DependencyRow, arcs: ArrayLike, relations: ArrayLike) -> PredictedTree:
+    """The best head of each eojeol by itself, as the baseline takes it, and the best relation.
+
+    - `arcs`: float [w or more, w + 1 or more], the score of each head; what is beyond w is padding.
+    - `relations`: float [w or more, names], with the heads that are predicted.
+
+    Nothing makes them a tree. In the baseline padding has the score 0, and may be the head in a batch of longer sentences.
+    """
+    fits = len(row.heads)
+    heads = np.asarray(arcs)[:fits, : fits + 1].argmax(axis=1) if fits else np.zeros(0, np.int64)
+    return PredictedTree(heads.tolist(), np.asarray(relations)[:fits].argmax(axis=-1).tolist())
