@@ -15,9 +15,8 @@ from data_pipeline.contract.run_folder import software_versions
 from data_pipeline.contract.storage import write_json
 from pretrain.devices.broadcast import told
 from pretrain.evaluate.encoding import LabelledRows
-from pretrain.evaluate.forms import Form, form_of
+from pretrain.evaluate.forms import EncodedSplit, encode_split, head_of
 from pretrain.evaluate.hardware import Hardware
-from pretrain.evaluate.metrics import golden_value
 from pretrain.evaluate.seeds import SeedFile, fingerprint_of
 from pretrain.evaluate.statistics import summarize
 from pretrain.evaluate.tasks.files import read_split
@@ -65,11 +64,11 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     Raises InputError where settings, files and model do not go together.
     """
     _check(trials, task)
-    form = form_of(task)
     if not trials.every_epoch:
         task = replace(task, select="last")
-    head = form.head(task, trials.settings)
-    splits, parts = _read(subject, task, data, trials, form)
+    head = head_of(task, trials.settings)
+    encoded, parts = _read(subject, task, data, trials)
+    splits = {split: found.rows for split, found in encoded.items()}
     tuner = Tuner(subject, head, splits, trials.settings, trials.hardware, frozen=trials.frozen)
     decided = {
         "settings": replace(trials.settings, seed=0),
@@ -86,7 +85,7 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     for seed in seeds:
         kept = SeedFile(to / task.name / f"seed-{seed}.npz", fingerprint)
         exported = to / task.name / "model" if trials.export and seed == seeds[0] else None
-        curves[seed] = _seed(tuner, seed, kept, task, form, trials.every_epoch, exported)
+        curves[seed] = _seed(tuner, seed, kept, encoded, trials.every_epoch, exported)
     if jax.process_index():
         return {}
     result = {
@@ -132,13 +131,10 @@ def _check(trials: Trials, task: Task) -> None:
         )
 
 
-def _read(
-    subject: Subject, task: Task, data: Path, trials: Trials, form: Form
-) -> tuple[dict[str, LabelledRows], dict[str, str]]:
-    """The rows of each split that is needed, and in words what part of the official data they are."""
+def _read(subject: Subject, task: Task, data: Path, trials: Trials) -> tuple[dict[str, EncodedSplit], dict[str, str]]:
+    """Each split that is needed, and in words what part of the official data they are."""
     wanted: list[Split] = ["train", "dev", task.scored] if task.select == "dev" else ["train", task.scored]
-    head = form.head(task, trials.settings)
-    splits: dict[str, LabelledRows] = {}
+    splits: dict[str, EncodedSplit] = {}
     parts: dict[str, str] = {}
     for split in dict.fromkeys(wanted):
         found = read_split(task, data, split)
@@ -147,8 +143,8 @@ def _read(
             drawn = np.random.default_rng(DRAWING).permutation(len(examples))[: trials.train_rows]
             examples = [examples[number] for number in np.sort(drawn)]
             parts[split] += f", of which {len(examples):,} were drawn"
-        splits[split] = form.encode(subject, examples, head, trials.settings)
-        log.info("%s: %s; %s", task.title, parts[split], _in_words(splits[split]))
+        splits[split] = encode_split(subject, task, examples, trials.settings)
+        log.info("%s: %s; %s", task.title, parts[split], _in_words(splits[split].rows))
     return splits, parts
 
 
@@ -158,18 +154,23 @@ def _in_words(rows: LabelledRows) -> str:
 
 
 def _seed(
-    tuner: Tuner, seed: int, kept: SeedFile, task: Task, form: Form, every_epoch: bool, exported: Path | None
+    tuner: Tuner,
+    seed: int,
+    kept: SeedFile,
+    encoded: Mapping[str, EncodedSplit],
+    every_epoch: bool,
+    exported: Path | None,
 ) -> list[dict[str, Any]]:
     """The curve of a seed: of each epoch its losses, seconds and scores by split."""
     stored = kept.read()
     # The first process has the files, and all must do the same.
     if told(stored is not None and (exported is None or exported.is_dir())):
         log.info("seed %d: is in %s", seed, kept.path)
-        return [_scored(tuner, seed, epoch, task, form) for epoch in stored or ()]
+        return [_scored(seed, epoch, encoded) for epoch in stored or ()]
     epochs, curve = [], []
     for epoch in tuner.epochs(seed, predict_each=every_epoch):
         epochs.append(epoch)
-        curve.append(_scored(tuner, seed, epoch, task, form))
+        curve.append(_scored(seed, epoch, encoded))
     if jax.process_index() == 0:
         with machine_errors_at(kept.path):
             kept.write(epochs, tuner.splits)
@@ -178,17 +179,13 @@ def _seed(
     return curve
 
 
-def _scored(tuner: Tuner, seed: int, epoch: Epoch, task: Task, form: Form) -> dict[str, Any]:
-    scores = {
-        split: {name: golden_value(name, inputs) for name in task.metrics}
-        for split, predictions in epoch.predictions.items()
-        for inputs in [form.inputs(predictions, tuner.splits[split], task)]
-    }
+def _scored(seed: int, epoch: Epoch, encoded: Mapping[str, EncodedSplit]) -> dict[str, Any]:
+    scores = {split: encoded[split].score(said) for split, said in epoch.predictions.items()}
     shown = "".join(
         f"; {split} {', '.join(f'{name} {value:.4f}' for name, value in found.items())}"
         for split, found in scores.items()
     )
-    right = "" if task.kind == "score" else f", accuracy {epoch.accuracy:.4f}"
+    right = "" if encoded[TRAIN].task.kind == "score" else f", accuracy {epoch.accuracy:.4f}"
     log.info(
         "seed %d, epoch %d: loss %.4f%s%s (%d steps in %.1f s)",
         *(seed, epoch.number, epoch.loss, right, shown, epoch.steps, epoch.seconds),

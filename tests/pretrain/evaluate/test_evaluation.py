@@ -21,7 +21,7 @@ pytest.importorskip("sklearn")
 pytest.importorskip("scipy")
 
 TASK = """
-from pretrain.evaluate.tasks.description import ClassColumns, ScoreColumns, TagColumns, TaskDescription
+from pretrain.evaluate.tasks.description import ClassColumns, ScoreColumns, TaskDescription
 from pretrain.evaluate.tasks.task import Settings
 
 task = TaskDescription(
@@ -47,8 +47,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{split}.csv").write_text("\n".join(["text,label", *rows]) + "\n")
     for name, files in (("letters", 'test="test.csv",'), ("with_dev", 'dev="dev.csv", test="test.csv",')):
         (folder / f"{name}.py").write_text(TASK.format(files=files))
-    tags = TASK.format(files='test="test.csv", labels=("O", "B"),').replace("ClassColumns()", "TagColumns()")
-    (folder / "tags.py").write_text(tags)
     return folder
 
 
@@ -165,7 +163,6 @@ def test_an_exported_model_predicts_the_same_in_transformers(
             ("--settings.select-by", "f1"),
             "settings.select_by f1: Two letters has the metrics accuracy, macro_f1",
         ),
-        ("tags", (), "a task of the kind tags, which is not fine-tuned yet; choose one of the kinds classes, score"),
         ("letters", ("--settings.epoch", "3"), "did you mean --settings.epochs"),
     ],
 )
