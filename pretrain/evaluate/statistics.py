@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from data_pipeline.contract.errors import InputError
 
 Verdict = Literal["ahead", "behind", "tie"]
+Counted = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 DRAWS = 2_000
 CONFIDENCE = 0.95
 ROUNDING = 1e-9
@@ -85,9 +86,26 @@ def compare_sums(
     """
     sides = _sides(first, second)
     items = _items(sides[0][0], sides[1][0])
+    one, other = ([lambda times, each=each: metric(np.tensordot(times, each, 1)) for each in side] for side in sides)
+    return compare_counted(one, other, items, draws=draws, seed=seed, confidence=confidence)
+
+
+def compare_counted(
+    first: Sequence[Counted],
+    second: Sequence[Counted],
+    items: int,
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
+) -> Comparison:
+    """The paired bootstrap of a metric that is computed for many draws at once.
+
+    - `first`, `second`: of each seed of the two models, how often each item was drawn, float64[some, items], to its scores, float[some].
+    """
 
     def difference(times: NDArray[np.float64]) -> NDArray[np.float64]:
-        one, other = (np.mean([metric(np.tensordot(times, each, 1)) for each in side], axis=0) for side in sides)
+        one, other = (np.mean([score(times) for score in side], axis=0) for side in (first, second))
         return np.asarray(one - other)
 
     found = [
