@@ -7,7 +7,18 @@ from collections.abc import Callable
 from data_pipeline.contract.errors import end_for_missing_package, run_command
 
 try:
-    from pretrain.commands import bench_input, compare, evaluate, export, fill, inspect, plan, reference, train
+    from pretrain.commands import (
+        bench_input,
+        compare,
+        evaluate,
+        export,
+        fill,
+        inspect,
+        leaderboard,
+        plan,
+        reference,
+        train,
+    )
 except ModuleNotFoundError as error:
     end_for_missing_package(error)
 
@@ -17,7 +28,8 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "inspect": (inspect.run, "RUN_DIR", "the batch of a step, what the model should say of it, and what it says"),
     "export": (export.run, "RUN_DIR", "a checkpoint as a Hugging Face folder, proven"),
     "fill": (fill.run, "RUN_DIR", "what an export answers: words for [MASK], replaced tokens, continuations"),
-    "evaluate": (evaluate.run, "MODEL", "the scores of a task, after fine-tuning with several seeds"),
+    "evaluate": (evaluate.run, "MODEL ...", "the scores of a task or a suite, after fine-tuning with several seeds"),
+    "leaderboard": (leaderboard.run, "FOLDER ...", "evaluations side by side: who is ahead, published scores, curves"),
     "compare": (compare.run, "RUN_DIR ...", "the curves of several runs in one PNG or HTML file"),
     "reference": (reference.run, "RUN_DIR ...", "the reference curve of a recipe, from runs of several seeds"),
     "bench-input": (
@@ -31,7 +43,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
 
 def usage() -> str:
     """What --help prints: a line for each command."""
-    lines = (f"  {f'{name} {takes}':<21}  {summary}" for name, (_, takes, summary) in COMMANDS.items())
+    lines = (f"  {f'{name} {takes}':<22}  {summary}" for name, (_, takes, summary) in COMMANDS.items())
     return "\n".join(
         ["usage: python -m pretrain COMMAND ...\n", *lines, "\npython -m pretrain COMMAND --help lists every field."]
     )

@@ -1,7 +1,6 @@
 """A task from its files to `evaluation/TASK.json`: fine-tuning with several seeds, and their scores."""
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -17,8 +16,13 @@ from pretrain.devices.broadcast import told
 from pretrain.evaluate.encoding import LabelledRows
 from pretrain.evaluate.forms import EncodedSplit, encode_split, head_of
 from pretrain.evaluate.hardware import Hardware
+from pretrain.evaluate.leaderboard.errors import confusion, worst_errors
+from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, digest, write_outcomes
+from pretrain.evaluate.leaderboard.task_page import write_task_page
+from pretrain.evaluate.noise import NOISED_KINDS, noisy
 from pretrain.evaluate.seeds import SeedFile, fingerprint_of
-from pretrain.evaluate.statistics import summarize
+from pretrain.evaluate.selection import Scorer, in_words, noise_told, noised_split, selected
+from pretrain.evaluate.tasks.examples import Example, TextExample
 from pretrain.evaluate.tasks.files import read_split
 from pretrain.evaluate.tasks.task import Settings, Split, Task
 from pretrain.evaluate.tuner import TRAIN, Epoch, Tuner
@@ -30,8 +34,6 @@ log = logging.getLogger(__name__)
 
 DRAWING = 0
 """Seed of the rows that a part of the training file is."""
-LAST, BEST_ON_DEV, BEST_ON_SCORED = "last epoch", "best epoch on dev", "best epoch on the scored file"
-"""How the epoch was selected whose scores are told."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Trials:
     - `frozen`: a linear probe.
     - `every_epoch`: whether every epoch is scored; else the last one is, and selected.
     - `export`: whether the model of the first seed is written, after its last epoch.
+    - `noises`: of `pretrain.evaluate.noise.NOISES`: the scored split is predicted with each of them, too, after the last epoch.
     """
 
     settings: Settings
@@ -52,14 +55,15 @@ class Trials:
     frozen: bool = False
     every_epoch: bool = True
     export: bool = False
+    noises: tuple[str, ...] = ()
 
 
 def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path) -> dict[str, Any]:
     """Fine-tunes a model on a task and scores it; returns what `to`/TASK.json says, on the first process.
 
     - `data`: the folder of the task's files (`pretrain.evaluate.tasks.files.find_file`).
-    - `to`: gets TASK.json, and TASK/ with a file for each seed. What an earlier call with the same model, rows and settings has left
-      there is not computed again.
+    - `to`: gets TASK.json, the same as a page, TASK.md, and TASK/ with a file for each seed and what each item says of the headline
+      metric. What an earlier call with the same model, rows and settings has left there is not computed again.
 
     Raises InputError where settings, files and model do not go together.
     """
@@ -68,8 +72,16 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
         task = replace(task, select="last")
     head = head_of(task, trials.settings)
     encoded, parts = _read(subject, task, data, trials)
-    splits = {split: found.rows for split, found in encoded.items()}
+    scored = encoded[task.scored].examples
+    with_noise = {
+        noised_split(task.scored, noise): encode_split(
+            subject, task, [noisy(example, noise) for example in _texts(scored)], trials.settings
+        )
+        for noise in trials.noises
+    }
+    splits, noised = ({split: found.rows for split, found in each.items()} for each in (encoded, with_noise))
     tuner = Tuner(subject, head, splits, trials.settings, trials.hardware, frozen=trials.frozen)
+    scorer = Scorer(task, {**encoded, **with_noise})
     decided = {
         "settings": replace(trials.settings, seed=0),
         "head": head,
@@ -79,22 +91,35 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
         "task": task.name,
         "code": software_versions()["code"],
     }
-    fingerprint = fingerprint_of(subject, splits, decided)
+    fingerprints = [fingerprint_of(subject, rows, decided) for rows in (splits, {**splits, **noised})]
     seeds = [(trials.settings.seed + number) % 2**32 for number in range(trials.seeds)]
+    runs: dict[int, list[Epoch]] = {}
     curves: dict[int, list[dict[str, Any]]] = {}
     for seed in seeds:
-        kept = SeedFile(to / task.name / f"seed-{seed}.npz", fingerprint)
+        files = [
+            SeedFile(to / task.name / f"seed-{seed}{ending}.npz", fingerprint)
+            for ending, fingerprint in zip(("", "-noise"), fingerprints, strict=True)
+        ]
         exported = to / task.name / "model" if trials.export and seed == seeds[0] else None
-        curves[seed] = _seed(tuner, seed, kept, encoded, trials.every_epoch, exported)
+        runs[seed], curves[seed] = _seed(tuner, seed, files, scorer, noised, trials.every_epoch, exported)
     if jax.process_index():
         return {}
+    chosen, told_scores = selected(task, trials.settings, curves)
+    seconds = {
+        what: round(sum(epoch[what] for curve in curves.values() for epoch in curve), 3)
+        for what in ("train", "predict", "compile")
+    }
+    inputs = {seed: scorer.inputs(runs[seed][place], task.scored) for seed, place in chosen.items()}
     result = {
         "task": task.name,
         "title": task.title,
         "model": subject.origin,
         "split": task.scored,
-        **_selected(task, trials.settings, curves),
+        "metric": task.metrics[0],
+        **told_scores,
+        **({"noise": noise_told(task.scored, trials.noises, list(curves.values()))} if trials.noises else {}),
         "part": parts,
+        "items": {"count": len(scored), "sha256": digest(scored)},
         "settings": {
             **asdict(trials.settings),
             "seeds": seeds,
@@ -105,16 +130,28 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
         "steps": tuner.steps,
         "compute": {**asdict(trials.hardware), "compute_dtype": tuner.compute_dtype},
         "devices": f"{tuner.mesh.size} x {tuner.mesh.devices.flat[0].device_kind}",
-        "seconds": {
-            what: round(sum(epoch[what] for curve in curves.values() for epoch in curve), 3)
-            for what in ("train", "predict", "compile")
-        },
+        "seconds": seconds,
+        "accelerator_hours": round(tuner.mesh.size * sum(seconds.values()) / 3600, 6),
         "epochs": {str(seed): curve for seed, curve in curves.items()},
+        **_errors(task, list(inputs.values()), scored),
         "software": software_versions(),
     }
     with machine_errors_at(to):
+        if outcome := OUTCOMES.get(task.metrics[0]):
+            write_outcomes(to / task.name, {seed: outcome.values(each) for seed, each in inputs.items()})
         write_json(to / f"{task.name}.json", result)
+        write_task_page(result, to)
     return result
+
+
+def _errors(task: Task, inputs: Sequence[Mapping[str, Any]], examples: Sequence[Example]) -> dict[str, Any]:
+    """Where the model is wrong, for tasks with one class or score for each item."""
+    if task.kind not in ("classes", "score", "relation"):
+        return {}
+    matrix = (
+        {"confusion": {"labels": list(task.labels), "items": confusion(inputs, task.labels)}} if task.labels else {}
+    )
+    return {**matrix, "worst_errors": worst_errors(inputs, examples, task.labels)}
 
 
 def _check(trials: Trials, task: Task) -> None:
@@ -128,6 +165,10 @@ def _check(trials: Trials, task: Task) -> None:
     if trials.settings.select_by not in (None, *task.metrics):
         raise InputError(
             f"settings.select_by {trials.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"
+        )
+    if trials.noises and task.kind not in NOISED_KINDS:
+        raise InputError(
+            f"--noise: changes texts with a class or a score; {task.title} is a task of the kind {task.kind}"
         )
 
 
@@ -153,83 +194,50 @@ def _in_words(rows: LabelledRows) -> str:
     return f"{lengths.mean():.1f} tokens a row, {lengths.max()} at most"
 
 
+def _texts(examples: Sequence[Example]) -> list[TextExample]:
+    """The same, as texts: `_check` has refused noise for all others."""
+    return [example for example in examples if isinstance(example, TextExample)]
+
+
 def _seed(
     tuner: Tuner,
     seed: int,
-    kept: SeedFile,
-    encoded: Mapping[str, EncodedSplit],
+    files: Sequence[SeedFile],
+    scorer: Scorer,
+    noised: Mapping[str, LabelledRows],
     every_epoch: bool,
     exported: Path | None,
-) -> list[dict[str, Any]]:
-    """The curve of a seed: of each epoch its losses, seconds and scores by split."""
-    stored = kept.read()
+) -> tuple[list[Epoch], list[dict[str, Any]]]:
+    """The epochs of a seed, and what is told of each: of the last one also the scores of the noised splits.
+
+    - `files`: which keep the epochs, and the predictions on the noised splits.
+    """
+    kept, kept_noise = files
+    stored, stored_noise = kept.read(), kept_noise.read() if noised else []
     # The first process has the files, and all must do the same.
-    if told(stored is not None and (exported is None or exported.is_dir())):
+    if told(stored is not None and stored_noise is not None and (exported is None or exported.is_dir())):
         log.info("seed %d: is in %s", seed, kept.path)
-        return [_scored(seed, epoch, encoded) for epoch in stored or ()]
-    epochs, curve = [], []
-    for epoch in tuner.epochs(seed, predict_each=every_epoch):
-        epochs.append(epoch)
-        curve.append(_scored(seed, epoch, encoded))
-    if jax.process_index() == 0:
-        with machine_errors_at(kept.path):
-            kept.write(epochs, tuner.splits)
-        if exported is not None:
-            log.info("%s: %s", exported, export_tuned(tuner.tuned(), exported))
-    return curve
-
-
-def _scored(seed: int, epoch: Epoch, encoded: Mapping[str, EncodedSplit]) -> dict[str, Any]:
-    scores = {split: encoded[split].score(said) for split, said in epoch.predictions.items()}
-    shown = "".join(
-        f"; {split} {', '.join(f'{name} {value:.4f}' for name, value in found.items())}"
-        for split, found in scores.items()
-    )
-    right = "" if encoded[TRAIN].task.kind == "score" else f", accuracy {epoch.accuracy:.4f}"
-    log.info(
-        "seed %d, epoch %d: loss %.4f%s%s (%d steps in %.1f s)",
-        *(seed, epoch.number, epoch.loss, right, shown, epoch.steps, epoch.seconds),
-    )
-    return {
-        "epoch": epoch.number,
-        "loss": epoch.loss,
-        "accuracy": epoch.accuracy,
-        "scores": {split: {name: _finite(value) for name, value in found.items()} for split, found in scores.items()},
-        "train": epoch.seconds,
-        "predict": epoch.prediction_seconds,
-        "compile": epoch.compile_seconds,
-    }
-
-
-def _finite(value: float) -> float | None:
-    """JSON has no NaN."""
-    return value if math.isfinite(value) else None
-
-
-def _selected(task: Task, settings: Settings, curves: Mapping[int, Sequence[Mapping[str, Any]]]) -> dict[str, Any]:
-    """The scores of the epoch that is selected cleanly, and beside them those of a suite that selects on the scored file."""
-    by = settings.select_by or task.metrics[0]
-
-    def best(split: str) -> list[Mapping[str, Any]]:
-        def score(epoch: Mapping[str, Any]) -> float:
-            value = epoch["scores"][split][by]
-            return -math.inf if value is None else float(value)
-
-        return [max(curve, key=score) for curve in curves.values()]
-
-    clean = best("dev") if task.select == "dev" else [curve[-1] for curve in curves.values()]
-    found = {"selected": BEST_ON_DEV if task.select == "dev" else LAST, "scores": _scores(task, clean)}
-    if task.select == "best_on_scored":
-        found["as_the_suite_selects"] = {"selected": BEST_ON_SCORED, "scores": _scores(task, best(task.scored))}
-    return found
-
-
-def _scores(task: Task, epochs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """By metric: mean, deviation (None of a single seed) and each seed."""
-    found = {}
-    for name in task.metrics:
-        each = [epoch["scores"][task.scored][name] for epoch in epochs]
-        summary = summarize([math.nan if value is None else value for value in each])
-        deviation = None if summary.deviation is None else _finite(summary.deviation)
-        found[name] = {"mean": _finite(summary.mean), "deviation": deviation, "seeds": each}
-    return found
+        epochs = stored or []
+        curve = [scorer.told(seed, epoch) for epoch in epochs]
+        noise = stored_noise[0] if stored_noise else None
+    else:
+        epochs, curve, noise = [], [], None
+        for epoch in tuner.epochs(seed, predict_each=every_epoch):
+            epochs.append(epoch)
+            curve.append(scorer.told(seed, epoch))
+        if noised:
+            predictions = {split: tuner.predict(tuner.params, rows) for split, rows in noised.items()}
+            noise = replace(epochs[-1], predictions=predictions)
+        if jax.process_index() == 0:
+            with machine_errors_at(kept.path):
+                kept.write(epochs, tuner.splits)
+                if noise is not None:
+                    kept_noise.write([noise], noised)
+            if exported is not None:
+                log.info("%s: %s", exported, export_tuned(tuner.tuned(), exported))
+    if noise is not None:
+        scores = scorer.scores(noise)
+        for split, found in scores.items():
+            log.info("seed %d, %s: %s", seed, split, in_words(found))
+        curve[-1]["scores"] = {**curve[-1]["scores"], **scores}
+    return epochs, curve

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from tuned_models import HEADS, subject_of, written
 from data_pipeline.contract.errors import InputError
 from pretrain.commands import evaluate as command
 from pretrain.evaluate.metrics import golden_value
+from pretrain.evaluate.noise import NOISES
 from pretrain.evaluate.seeds import SeedFile
+from pretrain.evaluate.tasks.korean import KOREAN
 from pretrain.evaluate.tuner import Tuner
 
 pytest.importorskip("sklearn")
@@ -71,7 +74,7 @@ def without_times(told: dict[str, Any]) -> dict[str, Any]:
         ]
         for seed, curve in told["epochs"].items()
     }
-    return {**told, "epochs": curves, "seconds": None}
+    return {**told, "epochs": curves, "seconds": None, "accelerator_hours": None}
 
 
 def test_a_killed_evaluation_resumes_at_the_next_seed(
@@ -153,9 +156,57 @@ def test_an_exported_model_predicts_the_same_in_transformers(
             assert each["score"] == pytest.approx(row["ab".index(each["label"])], abs=1e-4)
 
 
+def test_a_suite_of_two_models_ends_in_a_leaderboard(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model, copied := tmp_path / "copied")
+    reviews = "".join(f"{number}\t{'나가'[number % 2]} 다라\t{number % 2}\n" for number in range(16))
+    for split in ("train", "test"):
+        (tmp_path / "data" / "nsmc").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / "nsmc" / f"ratings_{split}.txt").write_text(f"id\tdocument\tlabel\n{reviews}")
+    flags = ["--suite", "korean", "--data", str(tmp_path / "data"), "--seeds", "2", "--to", str(tmp_path / "to")]
+    flags += ["--settings.epochs", "1", "--settings.max-length", "16", "--noise", "typos", "laughing"]
+    with pytest.raises(
+        InputError, match=r"6 other tasks cannot be evaluated, either; --skip-missing evaluates the rest"
+    ):
+        command.run([str(model), str(copied), *flags])
+    command.run([str(model), str(copied), *flags, "--skip-missing"])
+    told = json.loads((tmp_path / "to" / "export" / "evaluation" / "nsmc.json").read_text())
+    (curve,) = told["epochs"]["42"]
+    assert curve["scores"]["test/typos"]["nsmc_acc"] == told["noise"]["typos"]["nsmc_acc"]["seeds"][0]
+    for noise in ("typos", "laughing"):
+        found = told["noise"][noise]["nsmc_acc"]
+        assert found["drop"] == pytest.approx(told["noise"]["clean"]["nsmc_acc"]["mean"] - found["mean"])
+    assert np.sum(told["confusion"]["items"]) == pytest.approx(16)
+    assert {error["gold"] == error["predicted"] for error in told["worst_errors"]} <= {False}
+    assert (tmp_path / "to" / "copied" / "evaluation" / "nsmc.md").is_file()
+    board = json.loads((tmp_path / "to" / "leaderboard.json").read_text())
+    (task,) = board["tasks"]
+    assert [(each["difference"], each["verdict"]) for each in task["comparisons"]] == [(0.0, "tie")], (
+        "a model and its copy"
+    )
+    assert set(board["skipped"]) == {task.name for task in KOREAN} - {"nsmc"}
+
+
+def test_noise_is_predicted_again_only_where_it_was_not_kept(
+    run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clean = run("letters", "--seeds", "1")
+    told = run("letters", "--seeds", "1", "--noise", "all")
+    assert told["scores"] == clean["scores"]
+    assert set(told["noise"]) == {"selected", "clean", *NOISES}
+    monkeypatch.delattr(Tuner, "epochs")
+    assert without_times(run("letters", "--seeds", "1", "--noise", "all")) == without_times(told)
+    assert without_times(run("letters", "--seeds", "1")) == without_times(clean)
+
+
 @pytest.mark.parametrize(
     ("task", "flags", "message"),
     [
+        ("letters", ("--noise", "typo"), "--noise typo: unknown; must be all, or some of without_blanks, "),
+        (
+            "letters",
+            ("--suite", "klue"),
+            "say with --task what the models are evaluated on, or with --suite klue or korean",
+        ),
         ("letters", ("--seeds", "0"), "seeds 0: must be 1 or more"),
         ("letters", ("--settings.batch-size", "0"), "settings.batch_size 0: must be 1 or more"),
         (

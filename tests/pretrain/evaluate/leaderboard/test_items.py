@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pretrain.evaluate.items import COUNTED, MEANS, item_sums
 from pretrain.evaluate.kinds.dependencies import PredictedTree
 from pretrain.evaluate.kinds.tags import PredictedTags
+from pretrain.evaluate.leaderboard.items import COUNTED, MEANS, item_sums
 from pretrain.evaluate.metrics import METRICS
 from pretrain.evaluate.scoring import score
 from pretrain.evaluate.statistics import compare_scores, compare_sums
