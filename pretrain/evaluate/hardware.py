@@ -20,3 +20,7 @@ class Hardware:
     """Kernel of attention, as of pretraining."""
     scan_unroll: int = number(1, AT_LEAST_ONE)
     """Encoder layers unrolled in each turn of the scan over layers."""
+
+    def dtype_on(self, platform: str) -> str:
+        """The type of activations on devices of a platform, as JAX names it."""
+        return self.compute_dtype or ("float32" if platform == "cpu" else "bfloat16")

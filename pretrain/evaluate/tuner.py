@@ -15,7 +15,7 @@ from data_pipeline.contract.errors import WorkError
 from pretrain.devices.broadcast import placed
 from pretrain.devices.sharding import ROWS, batch_sharding, make_mesh, replicated
 from pretrain.evaluate.buckets import PlannedBatch, prediction_plan, training_plan
-from pretrain.evaluate.encoding import LabelledRows, longest_row
+from pretrain.evaluate.encoding import LabelledRows, longest_row, padded
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.tasks.task import Settings
 from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
@@ -84,8 +84,7 @@ class Tuner:
         hardware = hardware or Hardware()
         self.subject, self.head, self.splits, self.settings = subject, head, splits, settings
         self.mesh = make_mesh(hardware.mesh, devices)
-        on_cpu = self.mesh.devices.flat[0].platform == "cpu"
-        self.compute_dtype = hardware.compute_dtype or ("float32" if on_cpu else "bfloat16")
+        self.compute_dtype = hardware.dtype_on(self.mesh.devices.flat[0].platform)
         compute = Compute(self.compute_dtype, "float32", "none", hardware.scan_unroll, hardware.attention)
         # The seed of a run is no part of the programs: it decides the parameters and the number of the first step.
         self.objective = FineTuning(subject.with_task(head, compute), Keys(0, hardware.dropout_rng), frozen)
@@ -204,23 +203,14 @@ class Tuner:
         own = local_rows(self._shape, self._sharding)
         labels = rows.labels[0]
         shape = (planned.length,) if self.head.kind == "tags" else labels.shape
-        fields = {
-            "tokens": np.full((len(own), planned.length), self.subject.tokenizer.special.pad, np.int32),
-            "token_types": np.zeros((len(own), planned.length), np.int32),
-            "lengths": np.zeros(len(own), np.int32),
-            "labels": np.full((len(own), *shape), -1 if self.head.kind == "tags" else 0, labels.dtype),
-        }
-        for place, in_batch in enumerate(own):
-            if in_batch < len(planned.rows):
-                row = planned.rows[in_batch]
-                length = len(rows.tokens[row])
-                fields["tokens"][place, :length] = rows.tokens[row]
-                fields["token_types"][place, :length] = rows.token_types[row]
-                fields["lengths"][place] = length
-                if self.head.kind == "tags":
-                    fields["labels"][place, :length] = rows.labels[row]
-                else:
-                    fields["labels"][place] = rows.labels[row]
+        numbers = [planned.rows[place] if place < len(planned.rows) else None for place in own]
+        fields = padded(rows, numbers, planned.length, self.subject.tokenizer.special.pad)
+        fields["labels"] = np.full((len(own), *shape), -1 if self.head.kind == "tags" else 0, labels.dtype)
+        for place, row in enumerate(numbers):
+            if row is not None and self.head.kind == "tags":
+                fields["labels"][place, : len(rows.labels[row])] = rows.labels[row]
+            elif row is not None:
+                fields["labels"][place] = rows.labels[row]
         return place_rows(fields, own, self._shape, self._sharding)
 
     def _compile(self, length: int) -> None:
