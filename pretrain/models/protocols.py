@@ -97,6 +97,17 @@ class NextTokenHead(Model, Protocol):
         """Scores of the token that follows, float32 [..., V], for hidden states [..., H]; V may be padded."""
 
 
+POOLER = "pooler"
+"""What a model's `heads` name where it has a pooler and no head behind that."""
+
+
+class PooledModel(Model, Protocol):
+    """A model with the head `pooler`, or with one that looks through it."""
+
+    def pooled(self, params: Parameters, first: jax.Array) -> jax.Array:
+        """What transformers calls `pooler_output`, [..., H], for the hidden states [..., H] of first tokens."""
+
+
 class TaskModel(Model, Protocol):
     """A model with the head of a task, which it is fine-tuned with."""
 
@@ -140,6 +151,7 @@ class Family:
     - `for_task`: (config, rows of the vocabulary, head, compute) -> model with that head alone, which `rules` knows by its kind; None
       where the family is not fine-tuned here.
     - `class_prefix`: how transformers' names of its classes begin; only with `for_task`.
+    - `has_pooler`: whether its models may have POOLER, and are then a PooledModel.
     """
 
     name: str
@@ -163,3 +175,4 @@ class Family:
     adds_pooler: Callable[[frozenset[str]], bool] = lambda heads: False
     for_task: Callable[[Any, int, TaskHead, Compute], TaskModel] | None = None
     class_prefix: str = ""
+    has_pooler: bool = False

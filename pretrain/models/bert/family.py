@@ -74,4 +74,5 @@ FAMILY = Family(
     adds_pooler=lambda heads: "pair" not in heads,
     for_task=Bert.for_task,
     class_prefix="Bert",
+    has_pooler=True,
 )

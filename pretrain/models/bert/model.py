@@ -12,12 +12,13 @@ from pretrain.models.core.layers import Linear, Parameters, gelu, linear, wide_e
 from pretrain.models.core.task_scores import label_scores
 from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
 from pretrain.models.encoder.model import CLASSIFIER, Body, Dense, EncoderModel, drawn_as
+from pretrain.models.protocols import POOLER
 from pretrain.models.task_heads import TaskHead
 
 HEADS = frozenset({"vocabulary", "pair"})
 """All heads that a BERT may be pretrained with."""
-POOLED = frozenset({"pair", CLASSIFIER})
-"""Heads that the pooler stands before."""
+POOLED = frozenset({"pair", CLASSIFIER, POOLER})
+"""Heads that need the pooler, and the pooler alone."""
 
 
 class BodyWithPooler(Body):
@@ -79,11 +80,12 @@ class Bert(EncoderModel):
 
     def pair_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         """Classifies rows [B, L, H] by their first position: float32 [B, 2], index 0 meaning that the second part follows."""
-        pooled = self._pooled(params, hidden[:, 0])
+        pooled = self.pooled(params, hidden[:, 0])
         classifier = params["cls"]["seq_relationship"]
         return wide_einsum("bh,hc->bc", pooled, classifier["kernel"].astype(pooled.dtype)) + classifier["bias"]
 
-    def _pooled(self, params: Parameters, first: jax.Array) -> jax.Array:
+    def pooled(self, params: Parameters, first: jax.Array) -> jax.Array:
+        """The pooler's output [..., H] for hidden states [..., H] of first tokens."""
         return jnp.tanh(linear(params["bert"]["pooler"]["dense"], first, self.compute.compute_dtype))
 
     def _add_classifier(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
@@ -91,4 +93,4 @@ class Bert(EncoderModel):
         setattr(tree, CLASSIFIER, last)
 
     def _class_scores(self, params: Parameters, first: jax.Array, key: jax.Array | None) -> jax.Array:
-        return label_scores(params[CLASSIFIER], dropout(self._pooled(params, first), self._task_dropout, key))
+        return label_scores(params[CLASSIFIER], dropout(self.pooled(params, first), self._task_dropout, key))
