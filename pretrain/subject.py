@@ -46,6 +46,7 @@ class Subject:
     - `licences`: of all that it was made from; `token_types`: rows of that table that training has used, None where unknown.
     - `unknown_heads`: tensors of its folder that are of heads which its family does not have here.
     - `task`: the head of a fine-tuned model; `heads` is then its kind alone.
+    - `step`: of the run's checkpoint, None of a folder.
     - `of_run`: whether `config` has the dropouts of pretraining; a folder's are those of fine-tuning.
     """
 
@@ -60,6 +61,7 @@ class Subject:
     unknown_heads: tuple[str, ...] = ()
     task: TaskHead | None = None
     of_run: bool = False
+    step: int | None = None
 
     @property
     def rules(self) -> Rules:
@@ -226,7 +228,9 @@ def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", call
     if family.template:
         set_template(tokenizer, family.template)
     config, origin = with_vocabulary(config, size), called or str(run.path)
-    return Subject(family, config, heads, tensors, tokenizer, origin, licences(facts, run), used, of_run=True)
+    return Subject(
+        family, config, heads, tensors, tokenizer, origin, licences(facts, run), used, of_run=True, step=step
+    )
 
 
 def _run_at(place: str | Path, step: int | None) -> RunFolder:

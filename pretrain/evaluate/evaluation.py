@@ -1,7 +1,7 @@
 """A task from its files to `evaluation/TASK.json`: fine-tuning with several seeds, and their scores."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,15 @@ from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, digest, write_outco
 from pretrain.evaluate.leaderboard.task_page import write_task_page
 from pretrain.evaluate.noise import NOISED_KINDS, noisy
 from pretrain.evaluate.seeds import SeedFile, fingerprint_of
-from pretrain.evaluate.selection import Scorer, in_words, noise_told, noised_split, selected
+from pretrain.evaluate.selection import LAST, Scorer, in_words, noise_told, noised_split, selected
 from pretrain.evaluate.tasks.examples import Example, TextExample
 from pretrain.evaluate.tasks.files import read_split
 from pretrain.evaluate.tasks.task import Settings, Split, Task
 from pretrain.evaluate.tuner import TRAIN, Epoch, Tuner
+from pretrain.exporting.card_of_task import task_card
 from pretrain.exporting.fine_tuned import export_tuned
+from pretrain.exporting.model_index import Result
+from pretrain.models.task_heads import PIPELINES
 from pretrain.recipe_fields import limits
 from pretrain.subject import Subject
 
@@ -95,13 +98,20 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     seeds = [(trials.settings.seed + number) % 2**32 for number in range(trials.seeds)]
     runs: dict[int, list[Epoch]] = {}
     curves: dict[int, list[dict[str, Any]]] = {}
+
+    def card(tuned: Subject, seed: int, epoch: Mapping[str, Any]) -> str:
+        scores, kind = epoch["scores"][task.scored], PIPELINES[head.kind]
+        shown = Result(task.name, task.title, kind, task.scored, parts, scores, {}, 1, LAST)
+        settings = {**asdict(trials.settings), "seed": seed}
+        return task_card(tuned, shown, settings, pair=task.pair, frozen=trials.frozen)
+
     for seed in seeds:
         files = [
             SeedFile(to / task.name / f"seed-{seed}{ending}.npz", fingerprint)
             for ending, fingerprint in zip(("", "-noise"), fingerprints, strict=True)
         ]
         exported = to / task.name / "model" if trials.export and seed == seeds[0] else None
-        runs[seed], curves[seed] = _seed(tuner, seed, files, scorer, noised, trials.every_epoch, exported)
+        runs[seed], curves[seed] = _seed(tuner, seed, files, scorer, noised, trials.every_epoch, exported, card)
     if jax.process_index():
         return {}
     chosen, told_scores = selected(task, trials.settings, curves)
@@ -113,7 +123,9 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     result = {
         "task": task.name,
         "title": task.title,
+        "task_type": PIPELINES[head.kind],
         "model": subject.origin,
+        "step": subject.step,
         "split": task.scored,
         "metric": task.metrics[0],
         **told_scores,
@@ -207,6 +219,7 @@ def _seed(
     noised: Mapping[str, LabelledRows],
     every_epoch: bool,
     exported: Path | None,
+    card: Callable[[Subject, int, Mapping[str, Any]], str],
 ) -> tuple[list[Epoch], list[dict[str, Any]]]:
     """The epochs of a seed, and what is told of each: of the last one also the scores of the noised splits.
 
@@ -234,7 +247,8 @@ def _seed(
                 if noise is not None:
                     kept_noise.write([noise], noised)
             if exported is not None:
-                log.info("%s: %s", exported, export_tuned(tuner.tuned(), exported))
+                tuned = tuner.tuned()
+                log.info("%s: %s", exported, export_tuned(tuned, exported, card(tuned, seed, curve[-1])))
     if noise is not None:
         scores = scorer.scores(noise)
         for split, found in scores.items():

@@ -8,6 +8,7 @@ from typing import Any
 from pretrain.checkpoints.provenance import UNKNOWN
 from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
 from pretrain.exporting.card_of_use import companions, in_heads, snippet, usage, use
+from pretrain.exporting.model_index import Result, model_index, results_table
 from pretrain.input.schedule import objective_in_words
 from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain
 
@@ -41,21 +42,24 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
       `Family`), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
       `part` (its name among the run's models), `main` (the part in the folder above, empty where it is this one), `others` (a
       mapping for each other one: `part`, `heads`, `place` as seen from here),
-      `evaluation` (a mapping of the newest held-out figures, or None), `licences`, `started_from` (of `pretrain.start`, or None),
+      `evaluation` (a mapping of the newest held-out figures, or None), `evaluated` (of each task, a mapping of the fields of
+      `Result`), `licences`, `started_from` (of `pretrain.start`, or None),
       `token_types` (rows of that table), `token_types_trained` (by this run; in all, or None), `trained_length` (tokens of the longest
       rows that were trained), `layout`, `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
       `tokenizer` (WordPiece, Unigram, BPE), `lowercase`, `dropout` (config.json's, or None).
     """
     recipe = training_recipe_from_plain(saved["recipe"])
     base = place_name(facts["started_from"]) if facts["started_from"] else ""
+    results = [Result(**each) for each in facts["evaluated"]]
     sections = [
-        _front_matter(facts),
+        _front_matter(name, facts, results),
         f"# {name}\n\n{_summary(recipe, facts)}",
         *([_base_model(facts)] if facts["started_from"] else []),
         corpora(prepare, facts),
         preprocessing(prepare),
         tokenizer(prepare, facts),
         _training(recipe, saved, facts),
+        *([f"## Evaluation\n\nFine-tuned at this checkpoint.\n\n{results_table(results)}"] if results else []),
         _hardware(saved.get("parts", [])),
         use(facts, base),
         _citation(name, saved),
@@ -63,7 +67,7 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
     return "\n\n".join(sections) + "\n"
 
 
-def _front_matter(facts: Mapping[str, Any]) -> str:
+def _front_matter(name: str, facts: Mapping[str, Any], results: Sequence[Result]) -> str:
     """The metadata that the hub reads. A `base_model` must be a repository's id there: it refuses paths."""
     base, found = facts["started_from"], usage(facts)
     mask, task = facts["mask_token"], found.task if found else ""
@@ -71,7 +75,7 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
     lines = [
         "---",
         "language: ko",
-        f"license: {_licence(facts['licences'])}",
+        f"license: {hub_licence(facts['licences'])}",
         *([f"base_model: {base.get('hub_id') or f'{UNKNOWN}  # {place_name(base)}'}"] if base else []),
         *(["library_name: transformers"] if facts["auto_class"] else []),
         *([f"pipeline_tag: {task}"] if task else []),
@@ -82,12 +86,13 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
         *([f"mask_token: {json.dumps(mask)}"] if task == "fill-mask" else []),
         *(["widget:"] if texts else []),
         *(f"- text: {json.dumps(text, ensure_ascii=False)}" for text in texts),
+        *model_index(name, results),
         "---",
     ]
     return "\n".join(lines)
 
 
-def _licence(notes: Sequence[str]) -> str:
+def hub_licence(notes: Sequence[str]) -> str:
     """The hub's identifier of what these licences are together."""
     known = {LICENCES.get(note, note) for note in notes}
     if UNKNOWN in known:

@@ -4,6 +4,7 @@ import logging
 import math
 import posixpath
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from pretrain.exporting.exported import (
     sync_export,
     without_cards,
 )
+from pretrain.exporting.model_index import evaluated
 from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import GENERATION_CONFIG, write_tokenizer
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
@@ -108,13 +110,18 @@ def evaluation_at(folder: RunFolder, step: int) -> dict[str, Any] | None:
     return evaluations[-1] if evaluations else None
 
 
+def _evaluated(folder: RunFolder, step: int) -> list[dict[str, Any]]:
+    return [asdict(result) for result in evaluated(folder.path, step)]
+
+
 def _is_there_already(folder: RunFolder, step: int, place: Path, models: Iterable[str]) -> bool:
-    """Whether the last export to this place was of this very checkpoint, by this code, and is there as it was written.
+    """Whether the last export to this place was of this very checkpoint and its evaluations, by this code, and is there as written.
 
     Cards count in whatever state: they are there to be filled in.
     """
     last = exports_of(folder).get(name_of(folder, place), {})
     same = last.get("checkpoint") == _checkpoint_hash(folder, step) and last.get("software") == software_versions()
+    same = same and last["facts"].get("evaluated", []) == _evaluated(folder, step)
     return same and place.is_dir() and without_cards(last["files"]) == without_cards(hashes_of(place, models))
 
 
@@ -188,6 +195,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "lowercase": tokenizer.lowercases,
         "max_length": max_length,
         "evaluation": evaluation_at(folder, saved["step"]),
+        "evaluated": _evaluated(folder, saved["step"]) if part == exported_models(saved)[""] else [],
     }
     name = "-".join([folder.path.resolve().name, subject.family.name, *([part] if facts["others"] else [])])
     (fresh / CARD).write_text(model_card(name, data, saved, facts), encoding="utf-8")

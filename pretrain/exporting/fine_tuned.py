@@ -1,24 +1,23 @@
 """A fine-tuned model as a Hugging Face folder, proven like every export."""
 
-import shutil
 from pathlib import Path
 
 from data_pipeline.contract.errors import machine_errors_at
-from data_pipeline.contract.tokenizer import TOKENIZER_FILES
-from pretrain.exporting.exported import new_folder, place_of, replace_export, sync_export
+from pretrain.exporting.exported import CARD, new_folder, place_of, replace_export, sync_export
 from pretrain.exporting.proof import prove
-from pretrain.exporting.tokenizer_files import write_tokenizer
-from pretrain.hugging_face.folder import CONFIG, write_folder
+from pretrain.exporting.tokenizer_files import copy_tokenizer
+from pretrain.hugging_face.folder import write_folder
 from pretrain.subject import Subject
 
 PROOF_TEXTS = ("대한민국의 수도는 서울이다.", "배우들의 연기가 아쉬웠지만 음악은 정말 좋았다.", "가격이 얼마예요?")
 
 
-def export_tuned(subject: Subject, to: Path) -> str:
+def export_tuned(subject: Subject, to: Path, card: str) -> str:
     """Writes the folder of a fine-tuned model, and returns how it was proven.
 
     - `subject`: with the head of a task.
     - `to`: replaced where it is there.
+    - `card`: the content of README.md.
 
     Raises WorkError where the proof fails or the disk does not take it.
     """
@@ -27,13 +26,8 @@ def export_tuned(subject: Subject, to: Path) -> str:
     with new_folder(to) as fresh:
         with machine_errors_at(to):
             write_folder(fresh, subject.tensors, subject.configuration)
-            source = subject.tokenizer.folder
-            if (source / CONFIG).is_file():  # a Hugging Face folder, whose tokenizer is as its models want it
-                for name in TOKENIZER_FILES:
-                    if (source / name).is_file():
-                        shutil.copyfile(source / name, fresh / name)
-            else:
-                write_tokenizer(source, fresh, subject.family, subject.config, most)
+            copy_tokenizer(subject, fresh, most)
+            (fresh / CARD).write_text(card, encoding="utf-8")
         proof = prove(fresh, PROOF_TEXTS, most)
         with machine_errors_at(to):
             sync_export(fresh)

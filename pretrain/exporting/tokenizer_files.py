@@ -6,9 +6,10 @@ from typing import Any
 
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
-from pretrain.hugging_face.folder import set_template, tokenizer_configuration
+from pretrain.hugging_face.folder import CONFIG, set_template, tokenizer_configuration
 from pretrain.models.config import ModelConfig
 from pretrain.models.protocols import Family
+from pretrain.subject import Subject
 
 GENERATION_CONFIG = "generation_config.json"
 """How transformers' `generate` begins, ends and pads a text."""
@@ -29,6 +30,17 @@ def write_tokenizer(vocabulary: Path, folder: Path, family: Family, config: Mode
     if family.generation_config:
         changes |= _write_generation(Tokenizer(vocabulary), folder, family)
     write_json(path, changes)
+
+
+def copy_tokenizer(subject: Subject, folder: Path, max_length: int) -> None:
+    """Writes the tokenizer of a subject to a folder: a run's as its models take text, a Hugging Face folder's as it is."""
+    source = subject.tokenizer.folder
+    if not (source / CONFIG).is_file():
+        write_tokenizer(source, folder, subject.family, subject.config, max_length)
+        return
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, folder / name)
 
 
 def _write_template(tokenizer: Tokenizer, folder: Path, template: tuple[str, ...]) -> dict[str, Any]:

@@ -12,6 +12,13 @@ CLASSES: dict[TaskKind, str] = {
 }
 """The end of the name of transformers' class, by kind of head."""
 
+PIPELINES: dict[TaskKind, str] = {
+    "classifier": "text-classification",
+    "tags": "token-classification",
+    "span": "question-answering",
+}
+"""The hub's task, by kind of head."""
+
 
 @dataclass(frozen=True)
 class TaskHead:
@@ -51,10 +58,10 @@ def task_to_json(head: TaskHead, prefix: str) -> dict[str, Any]:
 
 
 def task_from_json(configuration: Mapping[str, Any]) -> TaskHead | None:
-    """The head that a config.json tells; None where its class has none of these."""
+    """The head that a config.json tells; None where its class has none of these, or gives several labels at once."""
     named = (configuration.get("architectures") or [""])[0]
     kind = next((kind for kind, ending in CLASSES.items() if named.endswith(ending)), None)
-    if kind is None:
+    if kind is None or configuration.get("problem_type") == "multi_label_classification":
         return None
     # Where config.json names no labels, transformers takes two.
     ids = configuration.get("id2label") or {str(index): f"LABEL_{index}" for index in range(2)}

@@ -102,6 +102,7 @@ def test_what_is_told_follows_from_the_predictions_that_are_kept(
 ) -> None:
     told = run("letters", "--seeds", "2", "--train-rows", "20")
     assert (told["split"], told["selected"], told["devices"]) == ("test", "last epoch", "8 x cpu")
+    assert (told["step"], told["task_type"]) == (None, "text-classification")
     assert told["part"] == {"train": "24 rows, of which 20 were drawn", "test": "10 rows"}
     assert (told["settings"]["epochs"], told["settings"]["seeds"], told["steps"]) == (2.0, [7, 8], 6)
     assert told["compute"]["compute_dtype"] == "float32"
@@ -150,6 +151,11 @@ def test_an_exported_model_predicts_the_same_in_transformers(
     with np.load(kept / "seed-7.npz") as stored:
         logits = stored["2/test"].reshape(10, 2)
     ours = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    card: Any = pytest.importorskip("huggingface_hub").ModelCard.load(kept / "model" / "README.md").data
+    told = json.loads((kept.parent / "letters.json").read_text())
+    assert [each.metric_value for each in card.eval_results] == [
+        told["scores"][name]["mean"] for name in told["scores"]
+    ]
     for row, said in zip(ours, pipeline(texts), strict=True):
         assert {each["label"] for each in said} == {"a", "b"}
         for each in said:

@@ -26,24 +26,6 @@ DATA = DataRecipe(sources=(Source("text", "a.txt", name="letters", licence="CC0"
 COUNTS = {"email": 1005, "mobile": 5}
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Four steps with a checkpoint after each second."""
-    from tiny_run import TINY, write_records
-
-    run = RunFolder(tmp_path_factory.mktemp("card") / "run")
-    run.path.mkdir()
-    write_records(run.examples)
-    train(run, "tiny", changed(TINY, max_steps=4, evaluation={"rows": 0}))
-    return run
-
-
-@pytest.fixture
-def run(trained: RunFolder, tmp_path: Path) -> RunFolder:
-    shutil.copytree(trained.path, tmp_path / "run")
-    return RunFolder(tmp_path / "run")
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The proof is other tests' business."""
