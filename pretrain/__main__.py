@@ -7,18 +7,8 @@ from collections.abc import Callable
 from data_pipeline.contract.errors import end_for_missing_package, run_command
 
 try:
-    from pretrain.commands import (
-        bench_input,
-        compare,
-        evaluate,
-        export,
-        fill,
-        inspect,
-        leaderboard,
-        plan,
-        reference,
-        train,
-    )
+    from pretrain.commands import bench_input, compare, evaluate, export, inspect, leaderboard, plan, reference, train
+    from pretrain.commands.asking import embed, fill, predict
 except ModuleNotFoundError as error:
     end_for_missing_package(error)
 
@@ -30,6 +20,8 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "fill": (fill.run, "RUN_DIR", "what an export answers: words for [MASK], replaced tokens, continuations"),
     "evaluate": (evaluate.run, "MODEL ...", "the scores of a task or a suite, after fine-tuning with several seeds"),
     "leaderboard": (leaderboard.run, "FOLDER ...", "evaluations side by side: who is ahead, published scores, curves"),
+    "predict": (predict.run, "MODEL", "what a fine-tuned model says of the texts of a file"),
+    "embed": (embed.run, "MODEL", "vectors of the texts of a file, and which are alike; for sentence-transformers"),
     "compare": (compare.run, "RUN_DIR ...", "the curves of several runs in one PNG or HTML file"),
     "reference": (reference.run, "RUN_DIR ...", "the reference curve of a recipe, from runs of several seeds"),
     "bench-input": (

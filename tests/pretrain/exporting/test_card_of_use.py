@@ -19,7 +19,7 @@ from toy_objective.recipe import Tandem
 
 from data_pipeline.contract.records import Layout
 from data_pipeline.contract.run_folder import RunFolder
-from pretrain.commands.fill import run as fill
+from pretrain.commands.asking.fill import run as fill
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.export import export
 from pretrain.models.electra.config import ElectraConfig

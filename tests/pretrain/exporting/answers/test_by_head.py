@@ -16,7 +16,7 @@ from toy_objective.recipe import Tandem
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
-from pretrain.commands.fill import run as fill
+from pretrain.commands.asking.fill import run as fill
 from pretrain.commands.inspect import run as inspect
 from pretrain.exporting.answers import by_head
 from pretrain.exporting.answers.tokens import suspicions

@@ -1,0 +1,24 @@
+"""How a model is run over texts. No JAX here: the command lines import this file."""
+
+from dataclasses import dataclass, field
+
+from data_pipeline.contract.errors import InputError
+from pretrain.evaluate.hardware import Hardware
+from pretrain.recipe_fields import AT_LEAST_ONE, limits, number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """How a model is run over texts; results change by rounding only, but for max_length."""
+
+    batch_size: int = number(32, AT_LEAST_ONE)
+    """Rows computed together."""
+    max_length: int | None = number(None, AT_LEAST_ONE)
+    """Most tokens of a row, special ones included; what is beyond is cut. None means all that the model reads."""
+    hardware: Hardware = field(default_factory=Hardware)
+
+    def check(self) -> None:
+        """Raises InputError for a number out of its range."""
+        for name, value, limit in limits(self):
+            if not limit.holds(value):
+                raise InputError(f"--{name.replace('_', '-')} {value}: must be {limit.words}")

@@ -1,0 +1,46 @@
+"""The texts of a file: lines, a field of JSON, or a column of a table."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from data_pipeline.contract.benchmark_files.text import COMPRESSED, read_lines
+from data_pipeline.contract.errors import InputError
+from pretrain.evaluate.tasks.readers.rows import Row, json_rows, table_rows
+from pretrain.evaluate.tasks.readers.user_rows import user_rows
+
+COLUMN = "text"
+"""The field that is read where none is named."""
+FORMATS = {".txt": table_rows, ".tsv": table_rows, ".csv": user_rows, ".jsonl": user_rows, ".json": json_rows}
+
+Text = str | tuple[str, str]
+"""A text, or a pair of texts."""
+
+
+def read_texts(path: Path, column: str | None = None, second: str | None = None) -> list[Text]:
+    """The texts of a file, in its order.
+
+    - `path`: .txt, .jsonl, .json (a list), .csv or .tsv, which may be compressed.
+    - `column`: the field or column; None takes COLUMN, and of .txt whole lines. With a column, .txt is a table as .tsv is.
+    - `second`: the column of the second texts of pairs.
+
+    Raises InputError naming file, line and field for what cannot be read, an empty text, and a file without texts.
+    """
+    if not path.is_file():
+        raise InputError(f"--input {path}: no such file; give one of texts")
+    suffix = (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix
+    if suffix not in FORMATS:
+        raise InputError(f"--input {path}: unknown format {suffix or '(none)'}; must be one of {', '.join(FORMATS)}")
+    lines = suffix == ".txt" and column is None
+    if lines and second:
+        raise InputError(
+            f"--second {second}: the lines of {path} have no columns; for a table name the first with --column"
+        )
+    rows, name = _lines(path) if lines else FORMATS[suffix](path), column or COLUMN
+    texts = [(row.text(name), row.text(second)) if second else row.text(name) for row in rows]
+    if not texts:
+        raise InputError(f"--input {path}: holds no texts; give another file")
+    return texts
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    return (Row(f"{path}:{number}", "", {COLUMN: line}) for number, line in read_lines(path))
