@@ -30,17 +30,18 @@ class SplitExamples:
     part: str
 
 
-def find_file(task: Task, data: Path, split: Split) -> Path:
+def find_file(task: Task, data: Path, split: Split, flag: str = "--data") -> Path:
     """The file of a split.
 
     - `data`: the folder that holds the task's official files, or one with a folder for each task, itself or below one of
       COLLECTIONS.
+    - `flag`: what an error calls it.
 
     Files may be compressed (.gz, .xz, .bz2, .zst). Where no whole file is found, one that holds a part of it will do:
     `NAME_69.json` instead of `NAME.json`. Raises InputError saying where to get a file that is missing.
     """
     if not data.is_dir():
-        raise InputError(f"--data {data}: no such folder; give the one that has the files of {task.title}")
+        raise InputError(f"{flag} {data}: no such folder; give the one that has the files of {task.title}")
     names = task.files.get(split)
     if not names:
         have = ", ".join(task.files)
@@ -57,21 +58,21 @@ def find_file(task: Task, data: Path, split: Split) -> Path:
             parts = sorted(place.glob(f"{Path(name).stem}_[0-9]*{Path(name).suffix}*"))
             if parts:
                 return parts[0]
-    where = f"get it from {task.source}" if task.source else "correct its name in the task's description, or --data"
+    where = f"get it from {task.source}" if task.source else f"correct its name in the task's description, or {flag}"
     there = f" (nor is it in a folder {' or '.join(task.folders)} there)" if task.folders else ""
-    raise InputError(f"--data {data}: {names[0]} of {task.title} is missing{there}; {where}")
+    raise InputError(f"{flag} {data}: {names[0]} of {task.title} is missing{there}; {where}")
 
 
-def read_split(task: Task, data: Path, split: Split) -> SplitExamples:
+def read_split(task: Task, data: Path, split: Split, flag: str = "--data") -> SplitExamples:
     """Reads a split. See `find_file` for where it may be.
 
     Where the task holds out a share of train, that share is its scored split, and the rest is train.
     """
     if not task.held_out:
-        path = find_file(task, data, split)
+        path = find_file(task, data, split, flag)
         examples = task.read(path)
         return SplitExamples(examples, path, _part(task, examples, split))
-    path = find_file(task, data, "train")
+    path = find_file(task, data, "train", flag)
     kept, held_out = hold_out(task.read(path), task.held_out, SPLIT_SEED)
     examples = {"train": kept, task.scored: held_out}.get(split, [])
     if not examples:

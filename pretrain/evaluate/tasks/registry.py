@@ -11,10 +11,15 @@ SUITES: dict[str, tuple[Task, ...]] = {"klue": KLUE, "korean": KOREAN}
 TASKS: dict[str, Task] = {task.name: task for suite in SUITES.values() for task in suite}
 
 
-def task_named(name: str) -> Task:
-    """The task of this name. Raises InputError with the name that was probably meant."""
+def task_named(name: str, flag: str = "--task", other: str = ", or the path of a description, NAME.py") -> Task:
+    """The task of this name.
+
+    - `flag`: what an error calls it; `other`: what may be given as well.
+
+    Raises InputError with the name that was probably meant.
+    """
     if name not in TASKS:
-        raise _unknown("--task", name, list(TASKS), ", or the path of a description, NAME.py")
+        raise _unknown(flag, name, list(TASKS), other)
     return TASKS[name]
 
 
