@@ -223,14 +223,20 @@ def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", call
     tensors = to_hugging_face(params, rules, size)
     if used is not None:
         tensors = with_unused_token_types(tensors, rules, used)
-    tokenizer = Tokenizer(run.vocabulary)
-    tokenizer.backend.encode_special_tokens = False
-    if family.template:
-        set_template(tokenizer, family.template)
+    tokenizer = text_tokenizer(config, run.vocabulary)
     config, origin = with_vocabulary(config, size), called or str(run.path)
     return Subject(
         family, config, heads, tensors, tokenizer, origin, licences(facts, run), used, of_run=True, step=step
     )
+
+
+def text_tokenizer(config: ModelConfig, vocabulary: Path) -> Tokenizer:
+    """The tokenizer of a run for whole texts: [MASK] is meant as such, and special tokens are put around a text as in its export."""
+    tokenizer, template = Tokenizer(vocabulary), family_of(config).template
+    tokenizer.backend.encode_special_tokens = False
+    if template:
+        set_template(tokenizer, template)
+    return tokenizer
 
 
 def _run_at(place: str | Path, step: int | None) -> RunFolder:
