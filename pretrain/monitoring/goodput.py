@@ -16,9 +16,10 @@ PARTS = {
     "data_wait": "data wait",
     "checkpoint": "checkpoint",
     "evaluation": "evaluation",
+    "probes": "probes",
     "lost": "lost to restarts",
 }
-"""What takes time without being training, as it is stored and as it is told."""
+"""What takes time without being training, as it is stored and as it is told. Older code stored no probes."""
 HOURLY = 3600.0
 KEPT = 10.0
 """Seconds of training after which the file is written again, without a log line too."""
@@ -82,8 +83,15 @@ class Goodput:
         self._open = _nothing_open(step)
         self._write()
 
+    def share_with(self, part: str, seconds: float) -> float:
+        """The share of the time over all starts that one of PARTS would have if it took so many seconds more."""
+        starts = [*self.earlier, self.this_start]
+        spent, total = (sum(start.get(name, 0.0) for start in starts) + seconds for name in (part, "seconds"))
+        return spent / total
+
     @property
-    def _this_start(self) -> Start:
+    def this_start(self) -> Start:
+        """What is stored of this start, now."""
         found = {**self.now, **self._open, "seconds": time.perf_counter() - self.began}
         found["training"] += found["unlogged"]
         found["data_wait"] += found.pop("unlogged_wait")
@@ -92,7 +100,7 @@ class Goodput:
     def _write(self) -> None:
         if self._keeps:
             self._kept = time.perf_counter()
-            write_json(self.path, [*self.earlier, self._this_start])
+            write_json(self.path, [*self.earlier, self.this_start])
 
     def hourly_line(self) -> str | None:
         """The line, once in an hour."""
@@ -103,7 +111,7 @@ class Goodput:
 
     def line(self) -> str:
         """Goodput and where the rest went, over all starts: `goodput 93.1% of 1 h 05 min: compile 2.0%, ...`."""
-        return goodput_line([*self.earlier, self._this_start])
+        return goodput_line([*self.earlier, self.this_start])
 
 
 def lost_seconds(lines: Sequence[dict[str, Any]], step: int) -> float:
@@ -123,7 +131,7 @@ def lost_unlogged_seconds(start: Start, step: int) -> float:
 
 def goodput_line(starts: Sequence[Start]) -> str:
     """See `Goodput.line`."""
-    total = {name: sum(start[name] for start in starts) for name in ("seconds", "training", *PARTS)}
+    total = {name: sum(start.get(name, 0.0) for start in starts) for name in ("seconds", "training", *PARTS)}
     seconds = max(total["seconds"], 1e-9)
     useful = total["training"] - total["lost"]
     other = seconds - total["training"] - sum(total[part] for part in PARTS if part != "lost")

@@ -153,12 +153,17 @@ class Reporter:
 
         - `shown`: the sample of predictions, as Markdown.
         """
-        self.last = {**self.last, **scores}
+        self.scored(done, scores)
+        if self._writer:
+            self._reference.look(done, scores)
+            self._writer.write_text(done, "predictions", shown)
+
+    def scored(self, done: int, scores: Mapping[str, float]) -> None:
+        """Writes and logs scores of the model after step `done`; one that is not finite is null."""
+        self.last = {**self.last, **{name: value for name, value in scores.items() if math.isfinite(value)}}
         log.info("step %d: %s", done, ", ".join(f"{name} {value:.4f}" for name, value in scores.items()))
         if self._writer:
             self._writer.write(done, {**scores})
-            self._reference.look(done, scores)
-            self._writer.write_text(done, "predictions", shown)
 
     def close(self) -> None:
         """Closes the files and logs where the time went."""

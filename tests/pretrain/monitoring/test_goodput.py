@@ -25,7 +25,7 @@ def test_the_line_tells_where_the_time_went_over_all_starts() -> None:
     first = {**nothing, "from_step": 0, "seconds": 3000.0, "training": 2700.0, "compile": 150.0, "checkpoint": 60.0}
     second = {**nothing, "from_step": 20, "seconds": 1000.0, "training": 900.0, "lost": 400.0, "data_wait": 20.0}
     assert goodput_line([first, second]) == (
-        "goodput 80.0% of 1 h 06 min in 2 starts: compile 3.8%, data wait 0.5%, checkpoint 1.5%, evaluation 0.0%, "
+        "goodput 80.0% of 1 h 06 min in 2 starts: compile 3.8%, data wait 0.5%, checkpoint 1.5%, evaluation 0.0%, probes 0.0%, "
         "lost to restarts 10.0%, other 4.2%"
     )
 
@@ -58,6 +58,14 @@ def test_the_parts_of_a_restarted_run_add_up_to_its_time(tmp_path: Path) -> None
     goodput._told -= 3601
     assert "in 2 starts" in (goodput.hourly_line() or "")
     assert goodput.hourly_line() is None
+
+
+def test_the_share_of_a_part_is_that_over_all_starts_with_what_it_would_take_more(tmp_path: Path) -> None:
+    """The first start is of older code, which had no probes."""
+    (tmp_path / "goodput.json").write_text(json.dumps([{"from_step": 0, "seconds": 100.0, "training": 90.0}]))
+    goodput = Goodput(tmp_path, 0, time.perf_counter() - 60)
+    goodput.now["probes"] = 10.0
+    assert goodput.share_with("probes", 40.0) == pytest.approx((10 + 40) / (100 + 60 + 40), rel=1e-3)
 
 
 def stored(folder: Path) -> list[dict[str, float]]:
