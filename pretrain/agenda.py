@@ -1,4 +1,4 @@
-"""What is due after a training step: a log line, an evaluation, a checkpoint, the end of this start."""
+"""What is due after a training step: a log line, an evaluation, probes, a checkpoint, the end of this start."""
 
 import time
 from typing import NamedTuple
@@ -12,13 +12,14 @@ class Due(NamedTuple):
 
     log: bool
     evaluate: bool
+    probe: bool
     save: bool
     stop: str
 
     @property
     def nothing(self) -> bool:
         """Whether training simply continues."""
-        return not (self.log or self.evaluate or self.save)
+        return not (self.log or self.evaluate or self.probe or self.save)
 
 
 class Agenda:
@@ -45,9 +46,11 @@ class Agenda:
         if self._notice.stops_after(done):
             stop = "by SIGTERM"
         evaluate = held_out and due(done, recipe.evaluation.every_steps, phase_stop) and not stop
+        every = recipe.probes.every_steps
+        probe = every > 0 and due(done, every, self._stop) and not stop
         intervals = (recipe.checkpoints.every_steps, recipe.checkpoints.milestone_every_steps)
         save = any(due(done, every, self._stop) for every in intervals) or save_wish or bool(stop)
-        return Due(log, evaluate, save, stop)
+        return Due(log, evaluate, probe, save, stop)
 
     def saved(self) -> None:
         """A checkpoint was begun just now."""

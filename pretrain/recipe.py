@@ -100,6 +100,32 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Probes:
+    """What the encoder, as it is, tells of tasks: linear probes on its pooled hidden states, and masked pseudo-perplexity."""
+
+    every_steps: int = number(0, AT_LEAST_ZERO)
+    """Steps between probes, which are then also made at the end; 0: none."""
+    tasks: tuple[str, ...] = ("nsmc",)
+    """Names of tasks of classes or scores (docs/tasks.md)."""
+    data: str = "data"
+    """Folder with the training files of the tasks, or with a folder for each task; on every host."""
+    train_rows: int = number(2000, AT_LEAST_ONE)
+    """Rows of a task's training file that a probe is fitted to."""
+    test_rows: int = number(1000, AT_LEAST_ONE)
+    """Other rows of the same file that it is scored on, so that the task's own scored file stays unseen."""
+    length: int = number(128, AT_LEAST_ONE)
+    """Tokens at which a text is cut; at most a row's."""
+    pooling: Literal["mean", "cls"] = "mean"
+    """Features of a text: the mean of its last hidden states, or the first one (of a causal model that has seen no text)."""
+    held_out_rows: int = number(64, AT_LEAST_ZERO)
+    """Held-out rows of pseudo-perplexity; 0: none."""
+    masked_positions: int = number(4, AT_LEAST_ONE)
+    """Positions of each segment of these rows that are masked, one at a time."""
+    time_share: float = number(0.02, ABOVE_ZERO_TO_ONE)
+    """Largest share of the run's time; a probe that would exceed it waits for a later multiple of every_steps."""
+
+
+@dataclass(frozen=True)
 class SpikeGuard:
     """What is done about a step whose gradient norm is far above its running mean, though finite."""
 
@@ -150,6 +176,7 @@ class TrainingRecipe:
     mesh: Mesh = field(default_factory=Mesh, metadata=FREE)
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    probes: Probes = field(default_factory=Probes, metadata=FREE)
     global_batch_size: int = number(256, AT_LEAST_ONE)
     """Rows a step, over all devices and microbatches."""
     batch_warmup: BatchWarmup = field(default_factory=BatchWarmup)

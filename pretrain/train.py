@@ -29,6 +29,7 @@ from pretrain.devices.broadcast import placed
 from pretrain.devices.host_memory import keep_freed_memory
 from pretrain.devices.preemption import Notice
 from pretrain.devices.sharding import batch_sharding, make_mesh
+from pretrain.evaluate.probes.prober import Prober
 from pretrain.input.batches import Prefetched
 from pretrain.input.phases import Phases
 from pretrain.input.schedule import objective_in_words
@@ -111,6 +112,7 @@ def _train(
         return True
     phases.check_staged(start, stop)
     goodput = Goodput(run_folder.metrics, start, began)
+    probes = Prober(job, phases, run_folder, mesh, goodput) if recipe.probes.every_steps else None
     others = wandb_runs(run_folder, recipe)
     use_compilation_cache()
     programs = Programs(job, phases, run_folder, mesh, goodput)
@@ -167,6 +169,8 @@ def _train(
                     with goodput.spent_on("evaluation"):
                         scores, sample = programs.evaluate(state["params"])
                     report.evaluated(done, scores, sample)
+                if due.probe and probes and (probed := probes.after(done, state["params"])):
+                    report.scored(done, probed)
                 if due.save:
                     now = account.after(done, report.facts)
                     with goodput.spent_on("checkpoint"), jax.transfer_guard("allow"):

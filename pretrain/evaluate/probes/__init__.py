@@ -1,0 +1,1 @@
+"""What an encoder knows of tasks while it trains."""
