@@ -2,7 +2,7 @@
 
 Command:  ./run_tpu.sh configs/mini/gpt2.py --source 'petitions:PATH/petitions_*.jsonl.gz'
 Then:     python -m pretrain fill RUN_DIR --text '존경하는 대통령님'
-Expect:   a held-out loss below 5.33, which it had after 250 steps (petitions, seed 0); 6.73 is the best without context.
+Expect:   a held-out loss of 5.12 (petitions, two seeds); 6.73 is the best without context.
 
 Made for the Blue House petitions (11 MB in five months), but any source does. Cut from gpt3_kor_small: rows as there, one stream of
 texts that [SEP] ends; without dropout, for few steps; AdamW instead of a guess.
