@@ -25,7 +25,8 @@ class LabelledRows:
 
     - `names`: of the examples.
     - `tokens`, `token_types`: int32 [n] for each row.
-    - `labels`: of each row, as `pretrain.objectives.fine_tuning.tuning.FineTuning` takes them: arrays [], of tags [n], of spans [2].
+    - `labels`: of each row, as `pretrain.objectives.fine_tuning.tuning.FineTuning` takes them: arrays [], of tags [n], of spans [2], of
+      eojeols [w, 5].
     """
 
     names: tuple[str, ...]

@@ -29,12 +29,14 @@ from pretrain.evaluate.tuner import TRAIN, Epoch, Tuner
 from pretrain.exporting.card_of_task import task_card
 from pretrain.exporting.fine_tuned import export_tuned
 from pretrain.exporting.model_index import Result
-from pretrain.models.task_heads import PIPELINES
+from pretrain.models.task_heads import CLASSES, PIPELINES
 from pretrain.recipe_fields import limits
 from pretrain.subject import Subject
 
 log = logging.getLogger(__name__)
 
+OTHER = "other"
+"""What model-index calls a task that the hub has no pipeline for."""
 DRAWING = 0
 """Seed of the rows that a part of the training file is."""
 
@@ -68,12 +70,14 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     - `to`: gets TASK.json, the same as a page, TASK.md, and TASK/ with a file for each seed and what each item says of the headline
       metric. What an earlier call with the same model, rows and settings has left there is not computed again.
 
-    Raises InputError where settings, files and model do not go together.
+    Raises InputError where settings, files and model do not go together, and for the export of a head that transformers has not.
     """
     _check(trials, task)
     if not trials.every_epoch:
         task = replace(task, select="last")
     head = head_of(task, trials.settings)
+    if trials.export and head.kind not in CLASSES:
+        raise InputError(f"--export: transformers has no class with a head for {task.title}; leave --export out")
     encoded, parts = _read(subject, task, data, trials)
     scored = encoded[task.scored].examples
     with_noise = {
@@ -123,7 +127,7 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     result = {
         "task": task.name,
         "title": task.title,
-        "task_type": PIPELINES[head.kind],
+        "task_type": PIPELINES.get(head.kind, OTHER),
         "model": subject.origin,
         "step": subject.step,
         "split": task.scored,

@@ -8,7 +8,6 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.encoding import LabelledRows, encode_texts, longest_row
-from pretrain.evaluate.kinds.dependencies import DependencyRow
 from pretrain.evaluate.kinds.dialogues import DialogueRow
 from pretrain.evaluate.kinds.encoders import encode_examples
 from pretrain.evaluate.kinds.spans import SpanRow
@@ -48,6 +47,7 @@ HEADS: Mapping[Kind, TaskKind] = {
     "relation": "classifier",
     "tags": "tags",
     "span": "span",
+    "dependencies": "dependencies",
 }
 """The kind of head that a kind of task is fine-tuned with."""
 
@@ -71,7 +71,7 @@ def encode_split(subject: Subject, task: Task, examples: Sequence[Example], sett
     settings = replace(settings, max_length=longest_row(subject, settings.max_length))
     found = encode_examples(task, subject.tokenizer, examples, settings)
     types = (subject.config.token_types() or ("", 1))[1]
-    labelled = [row for row in found.rows if not isinstance(row, DependencyRow | DialogueRow)]
+    labelled = [row for row in found.rows if not isinstance(row, DialogueRow)]
     owners = [row.example if isinstance(row, SpanRow) else number for number, row in enumerate(labelled)]
     encoded = LabelledRows(
         tuple(examples[owner].name for owner in owners),

@@ -44,7 +44,7 @@ class Epoch:
     - `loss`, `accuracy`: means over its training batches, with dropout (`FineTuning.metrics`).
     - `seconds`: of training; `compile_seconds`, `prediction_seconds`: beside these.
     - `predictions`: by split, for each row in its order: float32 scores of classes [outputs], or of the start and the end at each token
-      [n, 2]; int32 tags [n].
+      [n, 2]; int32 tags [n]; int32 head and relation of each eojeol [w, 2].
     """
 
     number: int
@@ -161,8 +161,8 @@ class Tuner:
             for step, batch in batches:
                 said = np.asarray(self._predictor(batch)(params, batch))
                 for place, row in enumerate(plan[step].rows):
-                    own = said[place] if self.head.kind == "classifier" else said[place, : len(rows.tokens[row])]
-                    found[row] = own
+                    count = len((rows.labels if self.head.kind == "dependencies" else rows.tokens)[row])
+                    found[row] = said[place] if self.head.kind == "classifier" else said[place, :count]
         return found
 
     def tuned(self, params: Parameters | None = None) -> Subject:
@@ -201,13 +201,14 @@ class Tuner:
     def _batch(self, rows: LabelledRows, planned: PlannedBatch) -> Batch:
         """The rows of this process on its devices; what fills up the batch has no tokens and no weight."""
         own = local_rows(self._shape, self._sharding)
-        labels = rows.labels[0]
-        shape = (planned.length,) if self.head.kind == "tags" else labels.shape
+        labels, by_token = rows.labels[0], self.head.kind in ("tags", "dependencies")
+        # A sentence has no more eojeols than tokens.
+        shape = (planned.length, *labels.shape[1:]) if by_token else labels.shape
         numbers = [planned.rows[place] if place < len(planned.rows) else None for place in own]
         fields = padded(rows, numbers, planned.length, self.subject.tokenizer.special.pad)
-        fields["labels"] = np.full((len(own), *shape), -1 if self.head.kind == "tags" else 0, labels.dtype)
+        fields["labels"] = np.full((len(own), *shape), -1 if by_token else 0, labels.dtype)
         for place, row in enumerate(numbers):
-            if row is not None and self.head.kind == "tags":
+            if row is not None and by_token:
                 fields["labels"][place, : len(rows.labels[row])] = rows.labels[row]
             elif row is not None:
                 fields["labels"][place] = rows.labels[row]
@@ -237,8 +238,12 @@ class Tuner:
 
 
 def predictions(params: Parameters, batch: Batch, *, objective: FineTuning) -> jax.Array:
-    """What the model says of the rows [1, B, ...] of a batch: float32 scores, or int32 tags [B, L]."""
+    """What the model says of the rows [1, B, ...] of a batch: float32 scores, int32 tags [B, L], or int32 heads and
+    relations of eojeols [B, L, 2]."""
     prepared = jax.tree.map(lambda array: array[0], objective.prepare(batch, None))
+    if objective.kind == "dependencies":
+        chosen = [jnp.argmax(scores, -1) for scores in objective.tree_logits(params, prepared)]
+        return jnp.stack(chosen, -1).astype(jnp.int32)
     scores = objective.logits(params, prepared)
     return jnp.argmax(scores, -1).astype(jnp.int32) if objective.kind == "tags" else scores
 

@@ -118,7 +118,7 @@ class TaskModel(Model, Protocol):
         self, params: Parameters, hidden: jax.Array, inputs: Inputs, *, dropout_key: jax.Array | None = None
     ) -> jax.Array:
         """What transformers calls `logits`, float32: of a `classifier` [B, outputs]; of `tags` and of a `span`, whose outputs are start
-        and end, [B, L, outputs].
+        and end, [B, L, outputs]. A head of `dependencies` is asked by `pretrain.models.core.dependency_parser.parse`.
 
         - `hidden`: of `encode`, [B, L, H]; `dropout_key`: as there, and of streams of its own.
         """

@@ -1,16 +1,32 @@
-"""What a model is fine-tuned to say, in transformers' three forms, and how a config.json tells it. No JAX here."""
+"""What a model is fine-tuned to say, three of four in transformers' forms, and how a config.json tells it. No JAX here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-TaskKind = Literal["classifier", "tags", "span"]
+TaskKind = Literal["classifier", "tags", "span", "dependencies"]
 CLASSES: dict[TaskKind, str] = {
     "classifier": "ForSequenceClassification",
     "tags": "ForTokenClassification",
     "span": "ForQuestionAnswering",
 }
-"""The end of the name of transformers' class, by kind of head."""
+"""The end of the name of transformers' class, by kind of head; one without has no folder to export."""
+
+
+@dataclass(frozen=True)
+class ParserSizes:
+    """Sizes of a head of dependencies (`pretrain.models.core.dependency_parser`), KLUE-baseline's.
+
+    - `parts_of_speech`: how many there are; `part_of_speech`: the width of their vectors.
+    - `hidden`: of each LSTM; `arcs`, `relations`: of the vectors that the biaffine forms compare.
+    """
+
+    parts_of_speech: int = 45
+    part_of_speech: int = 256
+    hidden: int = 768
+    arcs: int = 512
+    relations: int = 256
+
 
 PIPELINES: dict[TaskKind, str] = {
     "classifier": "text-classification",
@@ -24,19 +40,22 @@ PIPELINES: dict[TaskKind, str] = {
 class TaskHead:
     """The head of a fine-tuned model.
 
-    - `kind`: `classifier` (of a row), `tags` (of each token) or `span` (its start and its end).
-    - `labels`: the classes or tags, ids are places; empty for a `span`, and for a `classifier` whose output is one score.
-    - `dropout`: before the last map, 0 to below 1 (transformers' `classifier_dropout`); None: the model's dropout of hidden states.
+    - `kind`: `classifier` (of a row), `tags` (of each token), `span` (its start and its end) or `dependencies` (of eojeols).
+    - `labels`: the classes, tags or relations, ids are places; empty for a `span`, and for a `classifier` whose output is one score.
+    - `dropout`: before the last map, 0 to below 1 (transformers' `classifier_dropout`); None: the model's dropout of hidden states,
+      of `dependencies` 0.33.
+    - `parser`: of `dependencies`; None for KLUE-baseline's sizes.
     """
 
     kind: TaskKind
     labels: tuple[str, ...] = ()
     dropout: float | None = None
+    parser: ParserSizes | None = None
 
     @property
     def outputs(self) -> int:
         """Numbers that the head gives for a row, or for each token."""
-        return len(self.labels) or {"classifier": 1, "span": 2, "tags": 0}[self.kind]
+        return len(self.labels) or {"classifier": 1, "span": 2}.get(self.kind, 0)
 
 
 def task_to_json(head: TaskHead, prefix: str) -> dict[str, Any]:

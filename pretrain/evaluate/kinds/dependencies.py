@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.evaluate.kinds.eojeols import eojeol_tokens
@@ -36,6 +35,11 @@ class DependencyRow:
     parts_of_speech: Ids
     heads: Ids
     relations: Ids
+
+    @property
+    def label(self) -> Ids:
+        """int32 [w, 5]: of each eojeol all fields from `firsts` on."""
+        return np.stack([self.firsts, self.lasts, self.parts_of_speech, self.heads, self.relations], axis=1)
 
 
 class PredictedTree(NamedTuple):
@@ -79,16 +83,3 @@ def encode_dependencies(
             )
         )
     return rows
-
-
-def predicted_tree(row: DependencyRow, arcs: ArrayLike, relations: ArrayLike) -> PredictedTree:
-    """The best head of each eojeol by itself, as the baseline takes it, and the best relation.
-
-    - `arcs`: float [w or more, w + 1 or more], the score of each head; what is beyond w is padding.
-    - `relations`: float [w or more, names], with the heads that are predicted.
-
-    Nothing makes them a tree. In the baseline padding has the score 0, and may be the head in a batch of longer sentences.
-    """
-    fits = len(row.heads)
-    heads = np.asarray(arcs)[:fits, : fits + 1].argmax(axis=1) if fits else np.zeros(0, np.int64)
-    return PredictedTree(heads.tolist(), np.asarray(relations)[:fits].argmax(axis=-1).tolist())

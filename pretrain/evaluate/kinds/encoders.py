@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import Any, NamedTuple, cast
 
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.evaluate.kinds.dependencies import DependencyRow, encode_dependencies, predicted_tree
+from pretrain.evaluate.kinds.dependencies import DependencyRow, PredictedTree, encode_dependencies
 from pretrain.evaluate.kinds.dialogues import DialogueRow, encode_dialogues, predicted_state
 from pretrain.evaluate.kinds.relations import RelationRow, encode_relations
 from pretrain.evaluate.kinds.spans import SpanRow, encode_spans, predicted_span
@@ -27,8 +27,8 @@ class EncodedExamples(NamedTuple):
 
     - `rows`: in the order of the examples; one for each, but of "span" one or more.
     - `answers`: what a model says of each row to a prediction for each example, as `pretrain.evaluate.scoring.score` takes them. It says
-      of a row of n tokens: of "tags" int [n]; of "span" float [n, 2]; of "relation" float [labels]; of "dependencies" the pair of
-      arrays that `predicted_tree` takes; of "dialogue" those of `predicted_state`.
+      of a row of n tokens: of "tags" int [n]; of "span" float [n, 2]; of "relation" float [labels]; of "dependencies" int
+      [w, 2], head and relation of each of w eojeols; of "dialogue" the arrays that `predicted_state` takes.
     """
 
     rows: Sequence[TagRow | SpanRow | RelationRow | DependencyRow | DialogueRow]
@@ -86,9 +86,7 @@ def _dependencies(
     task: Task, tokenizer: Tokenizer, examples: Sequence[DependencyExample], settings: Settings
 ) -> EncodedExamples:
     rows = encode_dependencies(tokenizer, examples, task.labels, PARTS_OF_SPEECH, settings.max_length)
-    return EncodedExamples(
-        rows, lambda said: [predicted_tree(row, *scores) for row, scores in zip(rows, said, strict=True)]
-    )
+    return EncodedExamples(rows, lambda said: [PredictedTree(*each.T.tolist()) for each in said])
 
 
 def _dialogue(

@@ -3,13 +3,15 @@
 import jax
 from flax import nnx
 
+from pretrain.models.core.dependency_parser import DependencyParser, parser_rules
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import Draw, Linear, Parameters, wide_einsum
 from pretrain.models.parameter_rules import ParameterRule, Rules
 from pretrain.models.task_heads import TaskHead, TaskKind
 
-OF_TOKENS: dict[TaskKind, str] = {"tags": "classifier", "span": "qa_outputs"}
-"""What transformers calls the map from each token's hidden state, in every family."""
+PARSER = "parser"
+OF_TOKENS: dict[TaskKind, str] = {"tags": "classifier", "span": "qa_outputs", "dependencies": PARSER}
+"""The name, in every family, of what reads each token's hidden state; transformers', but for the parser."""
 
 
 def label_scores(params: Parameters, hidden: jax.Array) -> jax.Array:
@@ -19,8 +21,13 @@ def label_scores(params: Parameters, hidden: jax.Array) -> jax.Array:
 
 
 def add_token_head(tree: nnx.Module, head: TaskHead, width: int, *, draw: Draw, rngs: nnx.Rngs) -> None:
-    """Gives a tree of parameters the head that scores each token."""
-    setattr(tree, OF_TOKENS[head.kind], Linear(width, head.outputs, draw=draw, rngs=rngs))
+    """Gives a tree of parameters the head that reads each token."""
+    made: nnx.Module
+    if head.kind == "dependencies":
+        made = DependencyParser(head, width, rngs)
+    else:
+        made = Linear(width, head.outputs, draw=draw, rngs=rngs)
+    setattr(tree, OF_TOKENS[head.kind], made)
 
 
 def token_scores(
@@ -43,5 +50,10 @@ def label_rules(path: str, *, biased: bool = True) -> Rules:
 
 
 def token_rules(heads: frozenset[str]) -> Rules:
-    """The rows of the heads that score each token, as far as `heads` has them."""
-    return tuple(rule for kind, path in OF_TOKENS.items() if kind in heads for rule in label_rules(path))
+    """The rows of the heads that read each token, as far as `heads` has them."""
+    return tuple(
+        rule
+        for kind, path in OF_TOKENS.items()
+        if kind in heads
+        for rule in (parser_rules(path) if path == PARSER else label_rules(path))
+    )

@@ -7,7 +7,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from pretrain.models.core.layers import Parameters
+from pretrain.models.core.dependency_parser import Eojeols, parse
+from pretrain.models.core.layers import Parameters, fold_key
+from pretrain.models.core.task_scores import PARSER
 from pretrain.models.parameter_rules import Rules, rule_of
 from pretrain.models.protocols import Inputs, TaskModel
 from pretrain.models.task_heads import TaskKind
@@ -18,6 +20,7 @@ from pretrain.objectives.protocols import INIT, Batch, Keys, Prepared, Sums
 
 PART = "model"
 START, END = "start", "end"
+ARCS, RELATIONS = "arcs", "relations"
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class FineTuning:
 
     Its batches are arrays [accumulation, microbatch, ...]: `tokens` and `token_types`, integers [..., L]; `lengths`, int32 [...],
     tokens of each row, 0 where it only fills up the batch; and `labels`: int32 [...] of classes, float32 [...] of scores, int32
-    [..., L] of tags (below 0 where a token has none), int32 [..., 2] of spans, the places of the first and the last token.
+    [..., L] of tags (below 0 where a token has none), int32 [..., 2] of spans, the places of the first and the last token, int32
+    [..., L, 5] of dependencies: of each eojeol the places of its first and last token, part of speech, head (0 is the root) and
+    relation; all are below 0 behind the last eojeol, and a head that the row has not is.
 
     - `model`: with the head of the task.
     - `keys`: of initialisation and dropout.
@@ -43,7 +48,9 @@ class FineTuning:
 
     @property
     def weights(self) -> Mapping[str, float]:
-        """The mean of start and end, of a span; else the lone loss."""
+        """The mean of start and end, of a span; the sum of arcs and relations, as in KLUE-baseline; else the lone loss."""
+        if self.kind == "dependencies":
+            return {ARCS: 1.0, RELATIONS: 1.0}
         return {START: 0.5, END: 0.5} if self.kind == "span" else {self.kind: 1.0}
 
     @property
@@ -82,13 +89,19 @@ class FineTuning:
 
     def totals(self, prepared: Prepared) -> dict[str, jax.Array]:
         counted = prepared["row_weights"]
-        if self.kind == "tags":
-            counted = ((prepared["labels"] >= 0) * counted[..., None]).astype(jnp.float32)
+        if self.kind in ("tags", "dependencies"):
+            labels = prepared["labels"] if self.kind == "tags" else prepared["labels"][..., 3]
+            counted = ((labels >= 0) * counted[..., None]).astype(jnp.float32)
         return dict.fromkeys(self.weights, counted.sum())
 
     def loss_sums(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None) -> Sums:
-        logits = self.logits(params, microbatch, dropout_key)
         labels, weights = microbatch["labels"], microbatch["row_weights"]
+        if self.kind == "dependencies":
+            heads, relations = labels[..., 3], jnp.where(labels[..., 3] < 0, -1, labels[..., 4])
+            scores = self.tree_logits(params, microbatch, heads, dropout_key)
+            gold = zip(self.weights, scores, (heads, relations), strict=True)
+            return {name: class_sums(logits, wanted, weights[..., None]) for name, logits, wanted in gold}
+        logits = self.logits(params, microbatch, dropout_key)
         assert self.model.task
         if self.kind == "span":
             real = microbatch["segments"] > 0
@@ -103,13 +116,34 @@ class FineTuning:
 
     def logits(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None = None) -> jax.Array:
         """What the head says of a prepared microbatch (`TaskModel.task_logits`)."""
+        params, hidden, inputs = self._encoded(params, microbatch, dropout_key)
+        return self.model.task_logits(params, hidden, inputs, dropout_key=dropout_key)
+
+    def tree_logits(
+        self,
+        params: Parameters,
+        microbatch: Prepared,
+        heads: jax.Array | None = None,
+        dropout_key: jax.Array | None = None,
+    ) -> tuple[jax.Array, jax.Array]:
+        """What a head of dependencies says (`pretrain.models.core.dependency_parser.parse`)."""
+        assert self.model.task
+        params, hidden, _ = self._encoded(params, microbatch, dropout_key)
+        eojeols = Eojeols(*(microbatch["labels"][..., field] for field in range(3)))
+        key = fold_key(dropout_key, 2)  # as of the other heads: 0 and 1 are the encoder's
+        return parse(params[PARSER], hidden, eojeols, heads, rate=self.model.task.dropout, key=key)
+
+    def _encoded(
+        self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None
+    ) -> tuple[Parameters, jax.Array, Inputs]:
+        """The parameters, held where they are frozen, the last hidden states and what they are of."""
         if self.frozen:
             params = jax.tree.map_with_path(self._held, params)
         tokens = microbatch["tokens"]
         positions = jnp.broadcast_to(jnp.arange(tokens.shape[-1], dtype=jnp.int32), tokens.shape)
         inputs = Inputs(tokens, microbatch["segments"], positions, microbatch["token_types"])
         hidden = self.model.encode(params, inputs, dropout_key=None if self.frozen else dropout_key)
-        return self.model.task_logits(params, hidden, inputs, dropout_key=dropout_key)
+        return params, hidden, inputs
 
     def _held(self, path: tuple[Any, ...], parameter: jax.Array) -> jax.Array:
         name = jax.tree_util.keystr(path, simple=True, separator="/")
@@ -117,7 +151,8 @@ class FineTuning:
         return jax.lax.stop_gradient(parameter) if self._is_frozen(group) else parameter
 
     def metrics(self, sums: Sums) -> dict[str, jax.Array]:
-        """`loss`, the mean over rows or tagged tokens, and `accuracy`, in which nothing is right where the task is a score."""
+        """`loss`, the mean over rows, tagged tokens or eojeols, and `accuracy`, the mean of the losses', in which nothing is right where the task is a score."""
         totals = {name: jnp.maximum(of_loss["weight_sum"], 1.0) for name, of_loss in sums.items()}
         right = [self.weights[name] * of_loss["correct_sum"] / totals[name] for name, of_loss in sums.items()]
-        return {"loss": sum_of_losses(sums, totals, self.weights), "accuracy": sum(right, jnp.float32(0))}
+        accuracy = sum(right, jnp.float32(0)) / sum(self.weights.values())
+        return {"loss": sum_of_losses(sums, totals, self.weights), "accuracy": accuracy}

@@ -100,5 +100,5 @@ def test_rows_are_no_longer_than_the_model_reads(subject: Subject) -> None:
 
 
 def test_kinds_without_a_head_are_refused() -> None:
-    with pytest.raises(InputError, match="KLUE-DP is a task of the kind dependencies, which is not fine-tuned yet"):
-        head_of(TASKS["klue_dp"], TASKS["klue_dp"].settings)
+    with pytest.raises(InputError, match=r"KLUE-DST \(WoS\) is a task of the kind dialogue, which is not fine-tuned"):
+        head_of(TASKS["klue_wos"], TASKS["klue_wos"].settings)

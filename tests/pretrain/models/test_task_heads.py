@@ -44,7 +44,8 @@ def inputs(config: ModelConfig) -> Any:
     return Inputs(tokens, REAL.astype(int), positions, (REAL & (positions >= 5)).astype(int) * second)
 
 
-@EVERY_HEAD
+@pytest.mark.parametrize("config", [pytest.param(tiny.config, id=name) for name, tiny in FAMILIES.items()])
+@pytest.mark.parametrize("head", [*HEADS.values(), TaskHead("dependencies", ("NP", "VP"))])
 def test_every_parameter_has_one_rule_and_every_rule_a_parameter(config: ModelConfig, head: TaskHead) -> None:
     family = family_of(config)
     assert family.for_task

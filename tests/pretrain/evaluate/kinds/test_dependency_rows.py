@@ -1,9 +1,7 @@
 """Eojeols by their first and last tokens, and heads among those that fit."""
 
-import numpy as np
-
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.evaluate.kinds.dependencies import DependencyRow, encode_dependencies, predicted_tree
+from pretrain.evaluate.kinds.dependencies import DependencyRow, encode_dependencies
 from pretrain.evaluate.tasks.examples import DependencyExample
 
 RELATIONS, PARTS = ("NP", "VP", "NP_SBJ"), ("NNG", "JX", "EF")
@@ -23,6 +21,7 @@ def test_eojeols_have_first_and_last_tokens(small: Tokenizer) -> None:
     assert (row.firsts.tolist(), row.lasts.tolist()) == ([1, 3, 4, 6], [2, 3, 5, 7])
     assert (row.heads.tolist(), row.relations.tolist()) == ([4, 3, 4, 0], [2, 0, 0, 1])
     assert row.parts_of_speech.tolist() == [1, 0, 0, 2]
+    assert row.label.tolist()[3] == [6, 7, 2, 0, 1]
 
 
 def test_only_whole_eojeols_are_parsed_and_a_head_that_was_cut_off_is_unlabelled(small: Tokenizer) -> None:
@@ -32,15 +31,5 @@ def test_only_whole_eojeols_are_parsed_and_a_head_that_was_cut_off_is_unlabelled
     assert row.heads.tolist() == [-1, -1]
 
 
-def test_padding_is_no_head(small: Tokenizer) -> None:
-    row = encode(small, 20)
-    arcs, relations = np.full((6, 9), 99.0), np.zeros((6, 3))
-    arcs[:4, :5] = -1.0
-    arcs[range(4), row.heads] = 0.0
-    relations[range(4), row.relations] = 1.0
-    assert predicted_tree(row, arcs, relations) == ([4, 3, 4, 0], [2, 0, 0, 1])
-
-
-def test_a_sentence_of_which_nothing_fits_has_an_empty_tree(small: Tokenizer) -> None:
-    row = encode(small, 3)
-    assert predicted_tree(row, np.zeros((2, 3)), np.zeros((2, 3))) == ([], [])
+def test_a_sentence_of_which_nothing_fits_has_no_eojeols(small: Tokenizer) -> None:
+    assert encode(small, 3).label.shape == (0, 5)
