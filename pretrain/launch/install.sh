@@ -49,8 +49,8 @@ install() {
       ;;
   esac
   case " ${wanted[*]-} " in
-    # A source package whose setup.py asks for a build package that is wanted for nothing else: built apart, as pip does by default.
-    *" evaluate "*) "$python" -m pip install --quiet --constraint "$root/constraints.txt" --no-deps seqeval ;;
+    # A source package whose setup.py asks for a build package that is wanted for nothing else: built apart.
+    *" evaluate "*) "$python" -m pip install --quiet --constraint "$root/constraints.txt" --no-deps --use-pep517 seqeval ;;
   esac
   list=$(IFS=, && echo "${wanted[*]-}")
   "${pip[@]}" --editable "$root${list:+[$list]}"
