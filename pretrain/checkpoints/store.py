@@ -9,6 +9,7 @@ Orbax restores a flipped bit without a word, so nothing is restored before its m
 Of several processes the first alone reads and writes here: the others need not see the folder (pretrain/devices/broadcast.py).
 """
 
+import errno
 import logging
 import os
 import shutil
@@ -114,11 +115,13 @@ class CheckpointStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Waits for the save in progress; where the block already failed, a failed save is only named."""
+        """Waits for the save in progress. Where the block already failed, a failed save is only named, unless the disk is full for
+        both: then it is what was lost."""
         try:
             self.finish()
         except WorkError as failure:
-            if error is None:
+            cause = error.__context__ if isinstance(error, WorkError) else None
+            if error is None or (isinstance(cause, OSError) and cause.errno == errno.ENOSPC):
                 raise
             log.error("%s", failure)
 

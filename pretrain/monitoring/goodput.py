@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import read_json, write_json
 from pretrain.monitoring.console import duration
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
@@ -62,13 +63,18 @@ class Goodput:
 
     @contextmanager
     def spent_on(self, part: str) -> Iterator[None]:
-        """Adds the time inside the block to one of PARTS."""
+        """Adds the time inside the block to one of PARTS. What fails in the block is told, not that this file fails after it."""
         started = time.perf_counter()
         try:
             yield
-        finally:
+        except BaseException:
             self.now[part] += time.perf_counter() - started
-            self._write()
+            # The disk that was too full for a checkpoint is so for this, too.
+            with suppress(WorkError):
+                self._write()
+            raise
+        self.now[part] += time.perf_counter() - started
+        self._write()
 
     def reached(self, step: int, seconds: float, waited: float) -> None:
         """Notes a step, and the time since the last log line, of which the loop has waited a part for data."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from data_pipeline.contract.errors import WorkError
 from pretrain.monitoring import goodput as module
 from pretrain.monitoring.goodput import Goodput, goodput_line, lost_seconds
 
@@ -115,3 +116,19 @@ def test_between_log_lines_the_file_is_written_now_and_then(tmp_path: Path) -> N
     goodput._kept -= module.KEPT
     goodput.reached(3, 0.3, 0.0)
     assert stored(tmp_path)[0]["unlogged"] == pytest.approx(0.3)
+
+
+def test_what_failed_is_told_though_the_disk_is_too_full_for_this_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    goodput = Goodput(tmp_path, 0, 0.0)
+    goodput.keep()
+
+    def full(path: Path, value: Any) -> None:
+        raise WorkError(f"{path}: no space left on the disk")
+
+    monkeypatch.setattr(module, "write_json", full)
+    with pytest.raises(ValueError, match="the checkpoint"), goodput.spent_on("checkpoint"):
+        raise ValueError("the checkpoint")
+    with pytest.raises(WorkError, match="no space"), goodput.spent_on("evaluation"):
+        """Nothing fails but the file."""
