@@ -225,7 +225,7 @@ def _seed(
     exported: Path | None,
     card: Callable[[Subject, int, Mapping[str, Any]], str],
 ) -> tuple[list[Epoch], list[dict[str, Any]]]:
-    """The epochs of a seed, and what is told of each: of the last one also the scores of the noised splits.
+    """The epochs of a seed and its curve, whose last point also has the scores of the noised splits.
 
     - `files`: which keep the epochs, and the predictions on the noised splits.
     """

@@ -29,7 +29,7 @@ KEYS = ("ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔ", "ㅁㄴㅇㄹㅎㅗㅓㅏㅣ", "ㅋㅌ
 INITIALS = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
 MEDIALS = "ㅏㅐㅑㅒㅓㅔㅕㅖㅗㅘㅙㅚㅛㅜㅝㅞㅟㅠㅡㅢㅣ"
 FINALS = "\0ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ"
-"""The jamo of a syllable's three places in the order of Unicode (chapter 3.12); \\0 stands for no final."""
+"""The jamo of a syllable's three places in the order of Unicode (chapter 3.12); \\0 means no final consonant."""
 FIRST_SYLLABLE, LAST_SYLLABLE = "가", "힣"
 
 

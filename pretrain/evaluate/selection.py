@@ -14,9 +14,9 @@ from pretrain.evaluate.tuner import Epoch
 log = logging.getLogger(__name__)
 
 LAST, BEST_ON_DEV, BEST_ON_SCORED = "last epoch", "best epoch on dev", "best epoch on the scored file"
-"""How the epoch was selected whose scores are told."""
+"""How the reported epoch was selected."""
 Curve = Sequence[Mapping[str, Any]]
-"""What is told of each epoch of a seed: its losses, seconds, and scores by split and metric (None where a metric is not defined)."""
+"""Of each epoch of a seed: losses, seconds, and scores by split and metric (None where a metric is undefined)."""
 
 
 @dataclass(frozen=True)

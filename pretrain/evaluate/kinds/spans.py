@@ -34,7 +34,7 @@ class SpanRow:
     - `tokens`, `token_types`: int32 [n].
     - `label`: int32 [2], places of the answer's first and last token; NO_ANSWER where the window does not have all of it.
     - `first`: the place of the window's first token of the passage.
-    - `starts`, `ends`: int64 [tokens of the passage], the characters of the passage that each stands for.
+    - `starts`, `ends`: int64 [tokens of the passage], where each token starts and ends in the passage, in characters.
     - `central`: bool [tokens of the passage], no other window shows more on both sides; an answer starts in this one only.
     """
 

@@ -1,4 +1,4 @@
-"""What each example adds to a metric, so that the paired bootstrap (`pretrain.evaluate.statistics.compare_sums`) need not score anew.
+"""What each example adds to a metric, so that the paired bootstrap (`pretrain.evaluate.statistics.compare_sums`) need not score every draw.
 
 A correlation and the area under a curve are no function of sums: `compare_scores` with `pretrain.evaluate.scoring.score`.
 """

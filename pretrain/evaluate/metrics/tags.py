@@ -88,7 +88,7 @@ def naver_ner_f1(preds: Sentences, labels: Sentences) -> float:
 def entity_f1(preds: Sentences, labels: Sentences) -> float:
     """The pooled F1 of spans, a fraction, of tags written "B-PER" or "PER-B"; 0 without any span.
 
-    - `preds`, `labels`: for each sentence one tag a word. Which way they are written is told by the gold tags.
+    - `preds`, `labels`: for each sentence one tag a word. The gold tags say whether the type comes first or last.
 
     As lenient as `naver_ner_f1`.
     """

@@ -23,7 +23,7 @@ def one_masked(records: Row, header: RecordsHeader, draws: int) -> dict[str, np.
 
     Returns [n * draws, ...]: `tokens`, `segments`, `positions`, `token_types`, int32 [..., L], as `pretrain.models.protocols.Inputs`;
     `masked` and `labels`, int32 [..., S], the places that are masked and what stood there; `weights`, float32 [..., S], the tokens of
-    the segment that each stands for, 0 in an empty slot.
+    the segment of each, 0 in an empty slot.
     """
     rows = expand_rows({name: jnp.asarray(values) for name, values in records.items()}, header.layout, header.pad_id)
     tokens, segments = np.asarray(rows.tokens), np.asarray(rows.segments)
