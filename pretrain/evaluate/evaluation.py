@@ -19,6 +19,7 @@ from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.leaderboard.errors import confusion, worst_errors
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, digest, write_outcomes
 from pretrain.evaluate.leaderboard.task_page import write_task_page
+from pretrain.evaluate.metrics.libraries import check_libraries
 from pretrain.evaluate.noise import NOISED_KINDS, noisy
 from pretrain.evaluate.seeds import SeedFile, fingerprint_of
 from pretrain.evaluate.selection import LAST, Scorer, in_words, noise_told, noised_split, selected
@@ -72,6 +73,7 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
 
     Raises InputError where settings, files and model do not go together, and for the export of a head that transformers has not.
     """
+    check_libraries()
     _check(trials, task)
     if not trials.every_epoch:
         task = replace(task, select="last")

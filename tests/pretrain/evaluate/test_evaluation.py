@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,18 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         run(task, *flags)
+
+
+def test_a_missing_package_is_told_before_anything_is_trained(
+    run: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def trained(self: Tuner, seed: int, **options: Any) -> Any:
+        raise AssertionError("was trained")
+
+    monkeypatch.setattr(Tuner, "epochs", trained)
+    monkeypatch.setitem(sys.modules, "seqeval", None)
+    with pytest.raises(InputError, match="evaluation needs the package seqeval"):
+        run("letters")
 
 
 def test_a_folder_that_is_no_run_needs_a_place_for_the_scores(model: Path, data: Path) -> None:
