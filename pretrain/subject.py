@@ -99,7 +99,9 @@ class Subject:
         """The content of its config.json."""
         heads = frozenset() if self.task else self.heads
         told = self.family.config_to_json(self.config, self.vocab_size, self.tokenizer.special, heads)
-        return {**told, **task_to_json(self.task, self.family.class_prefix)} if self.task else told
+        if not self.task:
+            return told
+        return {**told, **task_to_json(self.task, self.family.class_prefix, self.family.task_dropout)}
 
     @property
     def auto_class(self) -> str:

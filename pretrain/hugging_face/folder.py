@@ -175,7 +175,7 @@ def _task_of(
     family: Family, config: ModelConfig, configuration: Mapping[str, Any], tensors: Mapping[str, np.ndarray]
 ) -> tuple[TaskHead | None, set[str]]:
     """The head of a task that a folder has whole, and the tensors of a model with it; otherwise None and no tensors."""
-    task = task_from_json(configuration) if family.for_task else None
+    task = task_from_json(configuration, family.task_dropout) if family.for_task else None
     names = set(_names(family, config, task, copies=True)) if task else set()
     return (task, names) if task and names <= tensors.keys() else (None, set())
 

@@ -13,7 +13,7 @@ from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
-from pretrain.models.task_heads import TaskHead
+from pretrain.models.task_heads import CLASSIFIER_DROPOUT, TaskHead
 
 
 @dataclass(frozen=True)
@@ -151,6 +151,7 @@ class Family:
     - `for_task`: (config, rows of the vocabulary, head, compute) -> model with that head alone, which `rules` knows by its kind; None
       where the family is not fine-tuned here.
     - `class_prefix`: how transformers' names of its classes begin; only with `for_task`.
+    - `task_dropout`: what its config.json calls the dropout of a task's head.
     - `has_pooler`: whether its models may have POOLER, and are then a PooledModel.
     """
 
@@ -175,4 +176,5 @@ class Family:
     adds_pooler: Callable[[frozenset[str]], bool] = lambda heads: False
     for_task: Callable[[Any, int, TaskHead, Compute], TaskModel] | None = None
     class_prefix: str = ""
+    task_dropout: str = CLASSIFIER_DROPOUT
     has_pooler: bool = False

@@ -12,6 +12,9 @@ CLASSES: dict[TaskKind, str] = {
 }
 """The end of the name of transformers' class, by kind of head; one without has no folder to export."""
 
+CLASSIFIER_DROPOUT = "classifier_dropout"
+"""What most families' config.json calls the dropout of a head."""
+
 
 @dataclass(frozen=True)
 class ParserSizes:
@@ -42,8 +45,8 @@ class TaskHead:
 
     - `kind`: `classifier` (of a row), `tags` (of each token), `span` (its start and its end) or `dependencies` (of eojeols).
     - `labels`: the classes, tags or relations, ids are places; empty for a `span`, and for a `classifier` whose output is one score.
-    - `dropout`: before the last map, 0 to below 1 (transformers' `classifier_dropout`); None: the model's dropout of hidden states,
-      of `dependencies` 0.33.
+    - `dropout`: before the last map, 0 to below 1 (transformers' `classifier_dropout`); None: what transformers takes for the
+      family, which mostly is the model's dropout of hidden states; of `dependencies` 0.33.
     - `parser`: of `dependencies`; None for KLUE-baseline's sizes.
     """
 
@@ -58,12 +61,15 @@ class TaskHead:
         return len(self.labels) or {"classifier": 1, "span": 2}.get(self.kind, 0)
 
 
-def task_to_json(head: TaskHead, prefix: str) -> dict[str, Any]:
+def task_to_json(head: TaskHead, prefix: str, dropout: str = CLASSIFIER_DROPOUT) -> dict[str, Any]:
     """A head's part of config.json.
 
     - `prefix`: how transformers' names of the family's classes begin, as "Bert".
+    - `dropout`: what it calls the head's dropout, which it leaves out where the head has none of its own.
     """
-    told: dict[str, Any] = {"architectures": [prefix + CLASSES[head.kind]], "classifier_dropout": head.dropout}
+    told: dict[str, Any] = {"architectures": [prefix + CLASSES[head.kind]]}
+    if head.dropout is not None:
+        told[dropout] = head.dropout
     if head.kind == "span":
         return told
     labels = head.labels or ("LABEL_0",)
@@ -76,8 +82,11 @@ def task_to_json(head: TaskHead, prefix: str) -> dict[str, Any]:
     }
 
 
-def task_from_json(configuration: Mapping[str, Any]) -> TaskHead | None:
-    """The head that a config.json tells; None where its class has none of these, or gives several labels at once."""
+def task_from_json(configuration: Mapping[str, Any], dropout: str = CLASSIFIER_DROPOUT) -> TaskHead | None:
+    """The head that a config.json tells; None where its class has none of these, or gives several labels at once.
+
+    - `dropout`: as for `task_to_json`.
+    """
     named = (configuration.get("architectures") or [""])[0]
     kind = next((kind for kind, ending in CLASSES.items() if named.endswith(ending)), None)
     if kind is None or configuration.get("problem_type") == "multi_label_classification":
@@ -86,4 +95,4 @@ def task_from_json(configuration: Mapping[str, Any]) -> TaskHead | None:
     ids = configuration.get("id2label") or {str(index): f"LABEL_{index}" for index in range(2)}
     labels = tuple(label for _, label in sorted(ids.items(), key=lambda item: int(item[0])))
     is_score = kind == "classifier" and (configuration.get("problem_type") == "regression" or len(labels) == 1)
-    return TaskHead(kind, () if is_score or kind == "span" else labels, configuration.get("classifier_dropout"))
+    return TaskHead(kind, () if is_score or kind == "span" else labels, configuration.get(dropout))

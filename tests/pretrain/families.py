@@ -13,6 +13,7 @@ from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import SpecialIds, Tokenizer, hugging_face_files
 from pretrain.hugging_face.folder import tokenizer_configuration, write_folder
 from pretrain.hugging_face.weights import flatten, to_hugging_face
+from pretrain.models.albert.config import AlbertConfig
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.config import ModelConfig, with_padding
 from pretrain.models.core.layers import Parameters, put
@@ -62,6 +63,9 @@ FAMILIES = {
         ElectraConfig(**ENCODER, embedding_size=8),
         ("replaced", "vocabulary"),
         ReplacedToken(generator=Generator(0.5, 0.5)),
+    ),
+    "albert": Tiny(
+        AlbertConfig(**ENCODER, embedding_size=8), ("vocabulary", "pair vocabulary"), layout="sentence_order"
     ),
     "gpt2": Tiny(GPT2Config(1, 16, 2), ("next_token",), CausalLM(), "causal"),
 }

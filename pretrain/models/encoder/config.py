@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pretrain.models.config import LongestRow, ModelConfig, RowShape
 from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, number
-
-CUSTOMARY_DROPOUT = 0.1
-"""What BERTs are fine-tuned with (Devlin et al. 2019, appendix A.3)."""
 
 
 @dataclass(frozen=True)
 class EncoderConfig(ModelConfig):
     """The fields of a post-norm encoder, with Hugging Face's names. The defaults are BERT-base's."""
+
+    customary_dropout: ClassVar[float] = 0.1
+    """What the family's models are fine-tuned with, by default BERT's (Devlin et al. 2019, appendix A.3)."""
+    hidden_act: ClassVar[str] = "gelu"
+    """The activation, under transformers' name: the only one that the family is computed with here."""
+    shares_layers: ClassVar[bool] = False
+    """Whether all layers have the same parameters, which are then kept once."""
 
     num_hidden_layers: int = number(12, AT_LEAST_ONE)
     """Encoder layers."""
@@ -51,6 +55,11 @@ class EncoderConfig(ModelConfig):
         return self.hidden_size
 
     @property
+    def projects_embeddings(self) -> bool:
+        """Whether a linear map takes the embeddings to the layers' width."""
+        return self.embedding_width != self.hidden_size
+
+    @property
     def first_position(self) -> int:
         """The row of the position table that position 0 takes."""
         return 0
@@ -75,10 +84,11 @@ class EncoderConfig(ModelConfig):
         """Parameters of tables and layers; what a family has beside them, such as a pooler, is its `parameter_count`'s to add."""
         hidden, inner, width = self.hidden_size, self.intermediate_size, self.embedding_width
         embeddings = (vocab_size + self.max_position_embeddings + self.type_vocab_size + 2) * width
-        projection = width * hidden + hidden if width != hidden else 0
+        projection = width * hidden + hidden if self.projects_embeddings else 0
         attention = 4 * (hidden * hidden + hidden) + 2 * hidden
         feed_forward = 2 * hidden * inner + inner + hidden + 2 * hidden
-        return embeddings + projection + self.num_hidden_layers * (attention + feed_forward)
+        layers = 1 if self.shares_layers else self.num_hidden_layers
+        return embeddings + projection + layers * (attention + feed_forward)
 
     def flops_per_row(self, row: RowShape, heads: frozenset[str]) -> float:
         return 6.0 * (self._multiply_adds(row) + self._head_multiply_adds(row, heads))
@@ -87,7 +97,7 @@ class EncoderConfig(ModelConfig):
         """Those of the encoder's forward pass on a row."""
         hidden, inner, width = self.hidden_size, self.intermediate_size, self.embedding_width
         layer = (4 * hidden * hidden + 2 * hidden * inner) * row.length + 2 * hidden * row.pairs
-        projection = width * hidden * row.length if width != hidden else 0
+        projection = width * hidden * row.length if self.projects_embeddings else 0
         return self.num_hidden_layers * layer + projection
 
     def _head_multiply_adds(self, row: RowShape, heads: frozenset[str]) -> float:

@@ -11,7 +11,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.core.layers import Parameters
 from pretrain.models.core.task_scores import label_rules, token_rules
-from pretrain.models.encoder.config import CUSTOMARY_DROPOUT, EncoderConfig
+from pretrain.models.encoder.config import EncoderConfig
 from pretrain.models.parameter_rules import Axis, Kind, ParameterRule, Rules
 from pretrain.models.protocols import Inputs, VocabularyHead
 
@@ -25,23 +25,14 @@ NOT_IN_CONFIG_JSON = ("initializer", "exported_dropout")
 def encoder_rules(body: str) -> Rules:
     """The rows of an encoder's parameters, under its name in the tree and in Hugging Face's file.
 
-    Heads and the feed-forward width are split over "tensor", so that each block ends in one sum over it. The word table is split by
-    rows: split by width, XLA gathers twice the bytes. The small tables are not worth a gather.
+    Heads and the feed-forward width are split over "tensor", so that each block ends in one sum over it.
     """
-
-    def table(name: str, *axes: Axis, **further: Any) -> ParameterRule:
-        pattern, theirs = f"{body}/embeddings/{name}/embedding", f"{body}.embeddings.{name}.weight"
-        return rule(pattern, theirs, "table", *axes, group="table", **further)
 
     def layer(pattern: str, name: str, kind: Kind, *axes: Axis) -> ParameterRule:
         return rule(f"{body}/encoder/layer/{pattern}", f"{body}.encoder.layer.{{layer}}.{name}", kind, *axes, stacked=1)
 
     return (
-        table("word_embeddings", ("tensor", "fsdp"), rows="vocabulary"),
-        table("position_embeddings", rows="positions"),
-        table("token_type_embeddings", rows="token_types"),
-        rule(f"{body}/embeddings/LayerNorm/scale", f"{body}.embeddings.LayerNorm.weight", "norm"),
-        rule(f"{body}/embeddings/LayerNorm/bias", f"{body}.embeddings.LayerNorm.bias", "norm"),
+        *embedding_rules(body),
         layer("attention/self/(query|key|value)/kernel", r"attention.self.\1.weight", "matrix", "fsdp", "tensor"),
         layer("attention/self/(query|key|value)/bias", r"attention.self.\1.bias", "bias", "tensor"),
         layer("intermediate/dense/kernel", "intermediate.dense.weight", "matrix", "fsdp", "tensor"),
@@ -54,6 +45,25 @@ def encoder_rules(body: str) -> Rules:
         layer("output/LayerNorm/scale", "output.LayerNorm.weight", "norm"),
         layer("attention/output/LayerNorm/bias", "attention.output.LayerNorm.bias", "norm"),
         layer("output/LayerNorm/bias", "output.LayerNorm.bias", "norm"),
+    )
+
+
+def embedding_rules(body: str) -> Rules:
+    """The rows of its tables and of the LayerNorm behind them.
+
+    The word table is split by rows: split by width, XLA gathers twice the bytes. The small tables are not worth a gather.
+    """
+
+    def table(name: str, *axes: Axis, **further: Any) -> ParameterRule:
+        pattern, theirs = f"{body}/embeddings/{name}/embedding", f"{body}.embeddings.{name}.weight"
+        return rule(pattern, theirs, "table", *axes, group="table", **further)
+
+    return (
+        table("word_embeddings", ("tensor", "fsdp"), rows="vocabulary"),
+        table("position_embeddings", rows="positions"),
+        table("token_type_embeddings", rows="token_types"),
+        rule(f"{body}/embeddings/LayerNorm/scale", f"{body}.embeddings.LayerNorm.weight", "norm"),
+        rule(f"{body}/embeddings/LayerNorm/bias", f"{body}.embeddings.LayerNorm.bias", "norm"),
     )
 
 
@@ -91,14 +101,14 @@ def with_current_names(body: str, tensors: Mapping[str, np.ndarray]) -> dict[str
 
 def encoder_to_json(config: EncoderConfig, vocab_size: int, special: SpecialIds) -> dict[str, Any]:
     """The encoder's part of config.json, with the dropouts of fine-tuning; its types are read by transformers 4.x and 5.x."""
-    dropout = CUSTOMARY_DROPOUT if config.exported_dropout is None else config.exported_dropout
+    dropout = config.customary_dropout if config.exported_dropout is None else config.exported_dropout
     return {
         "vocab_size": vocab_size,
         "hidden_size": config.hidden_size,
         "num_hidden_layers": config.num_hidden_layers,
         "num_attention_heads": config.num_attention_heads,
         "intermediate_size": config.intermediate_size,
-        "hidden_act": "gelu",
+        "hidden_act": config.hidden_act,
         "hidden_dropout_prob": dropout,
         "attention_probs_dropout_prob": dropout,
         "max_position_embeddings": config.max_position_embeddings,
@@ -113,13 +123,15 @@ def encoder_to_json(config: EncoderConfig, vocab_size: int, special: SpecialIds)
 
 
 def encoder_from_json(kind: type[Config], title: str, configuration: Mapping[str, Any]) -> Config:
-    """The config of a config.json; its dropouts are those of fine-tuning. Raises InputError for an activation that is not gelu.
+    """The config of a config.json; its dropouts are those of fine-tuning. Raises InputError for another activation than the family's.
 
     - `title`: of the family, for the error.
     """
-    activation = configuration.get("hidden_act", "gelu")
-    if activation != "gelu":
-        raise InputError(f"config.json says hidden_act {activation}; a {title} is computed here with gelu only")
+    activation = configuration.get("hidden_act", kind.hidden_act)
+    if activation != kind.hidden_act:
+        raise InputError(
+            f"config.json says hidden_act {activation}; a {title} is computed here with {kind.hidden_act} only"
+        )
     names = {field.name for field in fields(kind)}.difference(NOT_IN_CONFIG_JSON)
     return kind(**{name: value for name, value in configuration.items() if name in names})
 

@@ -23,6 +23,7 @@ from pretrain.models.core.layers import (
     embed_few,
     fold_key,
     gelu,
+    gelu_tanh,
     layer_norm,
     linear,
     normal,
@@ -39,6 +40,8 @@ from pretrain.models.task_heads import TaskHead
 
 CLASSIFIER = "classifier"
 """What transformers calls the classifier of rows."""
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"gelu": gelu, "gelu_new": gelu_tanh}
+"""By transformers' name (`EncoderConfig.hidden_act`)."""
 
 
 def drawn_as(config: EncoderConfig) -> Draw:
@@ -99,10 +102,11 @@ class Attention(nnx.Module):
 
 
 class Layers(nnx.Module):
-    """All encoder layers, stacked: every parameter has a leading axis of num_hidden_layers."""
+    """All encoder layers, stacked: every parameter has a leading axis of num_hidden_layers, unless the layers share it."""
 
     def __init__(self, config: EncoderConfig, rngs: nnx.Rngs) -> None:
-        hidden, inner, stack = config.hidden_size, config.intermediate_size, (config.num_hidden_layers,)
+        hidden, inner = config.hidden_size, config.intermediate_size
+        stack = () if config.shares_layers else (config.num_hidden_layers,)
         self.attention = Attention(config, rngs, stack)
         self.intermediate = Dense(hidden, inner, config, rngs, stack=stack)
         self.output = Dense(inner, hidden, config, rngs, stack=stack, normalised=True)
@@ -116,11 +120,11 @@ class Encoder(nnx.Module):
 
 
 class Body(nnx.Module):
-    """Embeddings and encoder, with a projection between them where the tables have another width."""
+    """Embeddings and encoder, with a projection between them where the family has one."""
 
     def __init__(self, config: EncoderConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
         self.embeddings = Embeddings(config, vocab_size, rngs)
-        if config.embedding_width != config.hidden_size:
+        if config.projects_embeddings:
             draw = drawn_as(config)
             self.embeddings_project = Linear(config.embedding_width, config.hidden_size, draw=draw, rngs=rngs)
         self.encoder = Encoder(config, rngs)
@@ -209,13 +213,17 @@ class EncoderModel(ABC):
         if "embeddings_project" in body:
             hidden = linear(body["embeddings_project"], hidden, self.compute.compute_dtype)
 
-        def run_layer(hidden: jax.Array, layer: tuple[Parameters, jax.Array]) -> tuple[jax.Array, None]:
-            layer_params, index = layer
-            return split_rows(self._layer(layer_params, hidden, inputs.segments, fold_key(layers_key, index))), None
+        layers: Parameters = body["encoder"]["layer"]
+
+        def run_layer(hidden: jax.Array, turn: tuple[Parameters | None, jax.Array]) -> tuple[jax.Array, None]:
+            own, index = turn
+            # What all layers share is cast in each of them, so that its gradients add up in float32.
+            of_layer = layers if own is None else own
+            return split_rows(self._layer(of_layer, hidden, inputs.segments, fold_key(layers_key, index))), None
 
         run_layer = rematerialised_layer(run_layer, self.compute.remat, unrolled=self._unrolled)
-        layers = (body["encoder"]["layer"], jnp.arange(config.num_hidden_layers))
-        hidden, _ = jax.lax.scan(run_layer, hidden, layers, unroll=self.compute.scan_unroll)
+        turns = (None if config.shares_layers else layers, jnp.arange(config.num_hidden_layers))
+        hidden, _ = jax.lax.scan(run_layer, hidden, turns, unroll=self.compute.scan_unroll)
         return hidden
 
     def task_logits(
@@ -281,7 +289,7 @@ class EncoderModel(ABC):
             attend = recomputed(attend, unrolled=self._unrolled)
         mixed = attend(q, k, v, segments=segments, dropout_key=keys[0]).reshape(rows.shape)
         rows = self._add_and_norm(params["attention"]["output"], mixed, rows, keys[1])
-        inner = gelu(linear(params["intermediate"]["dense"], rows, dtype))
+        inner = ACTIVATIONS[config.hidden_act](linear(params["intermediate"]["dense"], rows, dtype))
         return self._add_and_norm(params["output"], inner, rows, keys[2]).reshape(hidden.shape)
 
     @property
