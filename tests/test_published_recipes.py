@@ -21,6 +21,7 @@ PARAMETERS = {
     "bert_kor_base": 118_297_344,
     "kpf_bert": 114_027_264,
     "kcbert": 108_918_528,
+    "albert_kor_base": 13_186_816,
 }
 """Of the published backbones, with their poolers."""
 
@@ -62,7 +63,7 @@ def command(*arguments: str) -> str:
         "kobert",
         *(
             pytest.param(name, marks=pytest.mark.slow)
-            for name in ("mini/kobert", "kcbert", "kpf_bert", "bert_kor_base")
+            for name in ("mini/kobert", "kcbert", "kpf_bert", "bert_kor_base", "albert_kor_base")
         ),
     ],
 )

@@ -130,7 +130,7 @@ def encoder_from_json(kind: type[Config], title: str, configuration: Mapping[str
     activation = configuration.get("hidden_act", kind.hidden_act)
     if activation != kind.hidden_act:
         raise InputError(
-            f"config.json says hidden_act {activation}; a {title} is computed here with {kind.hidden_act} only"
+            f"config.json says hidden_act {activation}; {title} is computed here with {kind.hidden_act} only"
         )
     names = {field.name for field in fields(kind)}.difference(NOT_IN_CONFIG_JSON)
     return kind(**{name: value for name, value in configuration.items() if name in names})

@@ -39,6 +39,11 @@ SIZES = {
 }
 GPT2 = {"vocab_size": VOCABULARY, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": LENGTH}
 FAMILIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
+    "albert": (
+        "AlbertConfig",
+        {**SIZES, "embedding_size": 8},
+        ("ForPreTraining", "ForMaskedLM", "Model", "ForSequenceClassification"),
+    ),
     "bert": ("BertConfig", SIZES, ("ForPreTraining", "ForMaskedLM", "Model", "ForSequenceClassification")),
     "electra": (
         "ElectraConfig",

@@ -1,7 +1,6 @@
 """What the BERT model promises without torch: sizes, packing, memory switches, dropout, padding of the vocabulary, sharding rules."""
 
 import functools
-import math
 from typing import Any
 
 import jax
@@ -9,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax.extend.core import jaxprs_in_params
 from jax.sharding import NamedSharding, PartitionSpec
+from matrix_products import multiply_adds
 
 from data_pipeline.contract.errors import InputError
 from pretrain.devices.sharding import make_mesh, parameter_shardings
@@ -112,19 +111,6 @@ def test_attention_counts_the_pairs_that_attend_and_no_others() -> None:
     thirds = TINY.flops_per_row(row._replace(attended=3 * 4.0 * 4), MASKED_LM)
     scores_and_values = 2 * TINY.hidden_size * TINY.num_hidden_layers
     assert whole - thirds == 3 * 2 * scores_and_values * (12 * 12 - 3 * 4 * 4)
-
-
-def multiply_adds(jaxpr: Any) -> int:
-    """Of all matrix products, those in a scan once for each turn."""
-    total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            (contracting, _), _ = equation.params["dimension_numbers"]
-            left = equation.invars[0].aval.shape
-            total += equation.outvars[0].aval.size * math.prod(left[axis] for axis in contracting)
-        turns = equation.params.get("length", 1) if equation.primitive.name == "scan" else 1
-        total += turns * sum(multiply_adds(below) for below in jaxprs_in_params(equation.params))
-    return total
 
 
 def test_parameters_start_as_in_hugging_face() -> None:
