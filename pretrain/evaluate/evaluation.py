@@ -17,10 +17,12 @@ from pretrain.evaluate.encoding import LabelledRows
 from pretrain.evaluate.forms import EncodedSplit, encode_split, head_of
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.leaderboard.errors import confusion, worst_errors
-from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, digest, write_outcomes
+from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, item_values
+from pretrain.evaluate.leaderboard.outcomes_file import digest, write_outcomes
 from pretrain.evaluate.leaderboard.task_page import write_task_page
 from pretrain.evaluate.metrics.libraries import check_libraries
 from pretrain.evaluate.noise import NOISED_KINDS, noisy
+from pretrain.evaluate.scoring import metric_inputs
 from pretrain.evaluate.seeds import SeedFile, fingerprint_of
 from pretrain.evaluate.selection import LAST, Scorer, in_words, noise_told, noised_split, selected
 from pretrain.evaluate.tasks.examples import Example, TextExample
@@ -125,7 +127,7 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
         what: round(sum(epoch[what] for curve in curves.values() for epoch in curve), 3)
         for what in ("train", "predict", "compile")
     }
-    inputs = {seed: scorer.inputs(runs[seed][place], task.scored) for seed, place in chosen.items()}
+    answers = {seed: scorer.answers(runs[seed][place], task.scored) for seed, place in chosen.items()}
     result = {
         "task": task.name,
         "title": task.title,
@@ -151,21 +153,26 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
         "seconds": seconds,
         "accelerator_hours": round(tuner.mesh.size * sum(seconds.values()) / 3600, 6),
         "epochs": {str(seed): curve for seed, curve in curves.items()},
-        **_errors(task, list(inputs.values()), scored),
+        **_errors(task, scored, list(answers.values())),
         "software": software_versions(),
     }
     with machine_errors_at(to):
-        if outcome := OUTCOMES.get(task.metrics[0]):
-            write_outcomes(to / task.name, {seed: outcome.values(each) for seed, each in inputs.items()})
+        if (metric := task.metrics[0]) in OUTCOMES:
+            values = {seed: item_values(metric, task, scored, each) for seed, each in answers.items()}
+            write_outcomes(to / task.name, values)
         write_json(to / f"{task.name}.json", result)
         write_task_page(result, to)
     return result
 
 
-def _errors(task: Task, inputs: Sequence[Mapping[str, Any]], examples: Sequence[Example]) -> dict[str, Any]:
-    """Where the model is wrong, for tasks with one class or score for each item."""
+def _errors(task: Task, examples: Sequence[Example], answers: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """Where the model is wrong, for tasks with one class or score for each item.
+
+    - `answers`: of each seed a prediction for each example.
+    """
     if task.kind not in ("classes", "score", "relation"):
         return {}
+    inputs = [metric_inputs(task, examples, each) for each in answers]
     matrix = (
         {"confusion": {"labels": list(task.labels), "items": confusion(inputs, task.labels)}} if task.labels else {}
     )

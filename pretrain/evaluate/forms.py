@@ -11,7 +11,7 @@ from pretrain.evaluate.encoding import LabelledRows, encode_texts, longest_row
 from pretrain.evaluate.kinds.dialogues import DialogueRow
 from pretrain.evaluate.kinds.encoders import encode_examples
 from pretrain.evaluate.kinds.spans import SpanRow
-from pretrain.evaluate.scoring import metric_inputs, score
+from pretrain.evaluate.scoring import score
 from pretrain.evaluate.tasks.examples import Example, TextExample
 from pretrain.evaluate.tasks.task import Kind, Settings, Task
 from pretrain.models.task_heads import TaskHead, TaskKind
@@ -35,10 +35,6 @@ class EncodedSplit:
     def score(self, said: Sequence[np.ndarray]) -> dict[str, float]:
         """The task's metrics of what a model says of the rows."""
         return score(self.task, self.examples, self.answers(said))
-
-    def inputs(self, said: Sequence[np.ndarray]) -> dict[str, Any]:
-        """What these metrics read."""
-        return metric_inputs(self.task, self.examples, self.answers(said))
 
 
 HEADS: Mapping[Kind, TaskKind] = {

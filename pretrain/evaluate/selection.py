@@ -29,9 +29,9 @@ class Scorer:
     task: Task
     splits: Mapping[str, EncodedSplit]
 
-    def inputs(self, epoch: Epoch, split: str) -> dict[str, Any]:
-        """What the metrics read, by the names in `pretrain.evaluate.metrics`."""
-        return self.splits[split].inputs(epoch.predictions[split])
+    def answers(self, epoch: Epoch, split: str) -> list[Any]:
+        """A prediction for each example of a split."""
+        return self.splits[split].answers(epoch.predictions[split])
 
     def scores(self, epoch: Epoch) -> dict[str, dict[str, float | None]]:
         """By split and metric."""

@@ -10,7 +10,8 @@ from typing import Any
 from data_pipeline.contract.storage import write_atomically, write_json
 from pretrain.evaluate.leaderboard.curves import curves_png
 from pretrain.evaluate.leaderboard.evaluated import Evaluated, read_evaluations
-from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, read_outcomes
+from pretrain.evaluate.leaderboard.outcomes import OUTCOMES
+from pretrain.evaluate.leaderboard.outcomes_file import read_outcomes
 from pretrain.evaluate.leaderboard.page import leaderboard_page
 from pretrain.evaluate.statistics import compare_counted
 from pretrain.evaluate.tasks.registry import TASKS

@@ -1,4 +1,4 @@
-"""What each item adds to an F1, so that a bootstrap can sum counts instead of scoring every draw (`compare_sums`).
+"""What each item adds to an F1, so that a bootstrap can sum counts instead of scoring every draw (`pretrain.evaluate.leaderboard.outcomes`).
 
 Counts are float64[items, classes, 3]: right, predicted, gold. Their sums give the same F1 as the official functions.
 """

@@ -14,6 +14,8 @@ from tuned_models import HEADS, subject_of
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.evaluation import Trials, evaluate
 from pretrain.evaluate.forms import encode_split, head_of
+from pretrain.evaluate.leaderboard.outcomes import OUTCOMES
+from pretrain.evaluate.leaderboard.outcomes_file import read_outcomes
 from pretrain.evaluate.tasks.examples import SpanExample, TagExample
 from pretrain.evaluate.tasks.registry import TASKS
 from pretrain.evaluate.tasks.task import Task
@@ -74,6 +76,9 @@ def test_a_task_is_learnt_and_its_seed_is_kept(subject: Subject, tmp_path: Path,
     assert all(each["mean"] > 0.95 for each in found["scores"].values()), found["scores"]
     again = evaluate(subject, task, tmp_path, trials, tmp_path)
     assert again["scores"] == found["scores"]
+    (values,) = read_outcomes(tmp_path / task.name)
+    headline = OUTCOMES[task.metrics[0]].score(values)(np.ones((1, 20)))
+    assert headline[0] == pytest.approx(found["scores"][task.metrics[0]]["mean"])
 
 
 def test_windows_of_a_question_are_rows_of_one_example(subject: Subject) -> None:

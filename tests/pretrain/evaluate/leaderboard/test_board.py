@@ -11,7 +11,7 @@ from data_pipeline.contract import packages
 from data_pipeline.contract.errors import InputError
 from pretrain.commands import leaderboard as command
 from pretrain.evaluate.leaderboard import curves
-from pretrain.evaluate.leaderboard.outcomes import write_outcomes
+from pretrain.evaluate.leaderboard.outcomes_file import write_outcomes
 from pretrain.evaluate.leaderboard.task_page import task_page
 from pretrain.evaluate.selection import summaries
 
@@ -108,9 +108,9 @@ def test_models_on_different_items_are_not_compared(changes: dict[str, Any], rea
 
 
 def test_a_metric_that_is_not_kept_by_item_is_said_to_be_so(tmp_path: Path) -> None:
-    folders = [evaluated(tmp_path / name, [50.0], 2000, "klue_wos", metric="wos_jga") for name in "ab"]
+    folders = [evaluated(tmp_path / name, [50.0], 2000, "klue_re", metric="klue_re_auprc") for name in "ab"]
     facts, _ = board_of(tmp_path, *folders)
-    assert facts["tasks"][0]["not_compared"][0]["reason"] == "wos_jga is not kept by item"
+    assert facts["tasks"][0]["not_compared"][0]["reason"] == "klue_re_auprc is not kept by item"
 
 
 def test_published_rows_stand_beside_with_empty_cells_and_marks(tmp_path: Path) -> None:
