@@ -10,7 +10,8 @@ import tyro
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.hardware import Hardware
-from pretrain.evaluate.noise import NOISED_KINDS, noises_named
+from pretrain.evaluate.kinds.registry import KINDS
+from pretrain.evaluate.noise import noises_named
 from pretrain.evaluate.tasks.registry import suite_named, task_named
 from pretrain.evaluate.tasks.task import Settings, Task
 from pretrain.evaluate.tasks.user import user_task
@@ -89,7 +90,7 @@ def run(arguments: list[str]) -> None:
             command.every_epoch,
             command.export,
             # A task that was asked for by name is not scored without what was asked for.
-            noises if command.task or task.kind in NOISED_KINDS else (),
+            noises if command.task or KINDS[task.kind].of_texts else (),
         )
         for task in found
     ]

@@ -1,13 +1,11 @@
-"""Examples as rows of tokens, as transformers' tokenizer of the same folder makes them."""
+"""Rows of tokens, as transformers' tokenizer of the same folder makes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.tasks.examples import TextExample
-from pretrain.models.task_heads import TaskHead
+from pretrain.evaluate.kinds.texts import Text, encodings_of
 from pretrain.subject import Subject
 
 
@@ -53,46 +51,14 @@ def longest_row(subject: Subject, max_length: int) -> int:
     return min(max_length, longest.tokens) if longest else max_length
 
 
-def encode_texts(subject: Subject, examples: Sequence[TextExample], head: TaskHead, max_length: int) -> LabelledRows:
-    """Texts and pairs of texts with the special tokens of the model's tokenizer.
-
-    - `head`: a classifier. - `max_length`: as for `token_rows`, which also says what is refused.
-    """
-    texts = [example.first if example.second is None else (example.first, example.second) for example in examples]
-    rows = token_rows(subject, texts, max_length)
-    ids = {label: index for index, label in enumerate(head.labels)}
-    labels = (ids[str(example.label)] if ids else float(example.label) for example in examples)
-    kind = np.int32 if ids else np.float32
-    return LabelledRows(
-        tuple(example.name for example in examples),
-        rows.tokens,
-        rows.token_types,
-        tuple(np.array(label, kind) for label in labels),
-    )
-
-
-def token_rows(subject: Subject, texts: Sequence[str | tuple[str, str]], max_length: int) -> TokenRows:
-    """Texts and pairs of texts with the special tokens of the model's tokenizer.
-
-    - `max_length`: most tokens of a row; the longer text of a pair is cut first.
-
-    Raises InputError where the special tokens leave no room.
-    """
-    backend, types = subject.tokenizer.backend, (subject.config.token_types() or ("", 1))[1]
-    longest = longest_row(subject, max_length)
-    if longest <= backend.num_special_tokens_to_add(any(isinstance(text, tuple) for text in texts)):
-        raise InputError(
-            f"max_length {longest}: leaves no room for text beside the special tokens; set it to 8 or more"
-        )
-    backend.enable_truncation(longest, strategy="longest_first")
-    try:
-        encoded = backend.encode_batch(list(texts))
-    finally:
-        backend.no_truncation()
+def token_rows(subject: Subject, texts: Sequence[Text], max_length: int) -> TokenRows:
+    """Texts and pairs of texts as rows of a model, cut at its longest row (`encodings_of`)."""
+    encodings = encodings_of(subject.tokenizer, texts, longest_row(subject, max_length))
+    types = (subject.config.token_types() or ("", 1))[1]
     return TokenRows(
-        tuple(np.array(row.ids, np.int32) for row in encoded),
+        tuple(np.array(row.ids, np.int32) for row in encodings),
         # A model of one type takes every token as of that.
-        tuple(np.array(row.type_ids, np.int32) * (types > 1) for row in encoded),
+        tuple(np.array(row.type_ids, np.int32) * (types > 1) for row in encodings),
     )
 
 

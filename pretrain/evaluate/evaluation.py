@@ -16,12 +16,13 @@ from pretrain.devices.broadcast import told
 from pretrain.evaluate.encoding import LabelledRows
 from pretrain.evaluate.forms import EncodedSplit, encode_split, head_of
 from pretrain.evaluate.hardware import Hardware
+from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.leaderboard.errors import confusion, worst_errors
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, item_values
 from pretrain.evaluate.leaderboard.outcomes_file import digest, write_outcomes
 from pretrain.evaluate.leaderboard.task_page import write_task_page
 from pretrain.evaluate.metrics.libraries import check_libraries
-from pretrain.evaluate.noise import NOISED_KINDS, noisy
+from pretrain.evaluate.noise import noisy
 from pretrain.evaluate.scoring import metric_inputs
 from pretrain.evaluate.seeds import SeedFile, fingerprint_of
 from pretrain.evaluate.selection import LAST, Scorer, in_words, noise_told, noised_split, selected
@@ -170,7 +171,7 @@ def _errors(task: Task, examples: Sequence[Example], answers: Sequence[Sequence[
 
     - `answers`: of each seed a prediction for each example.
     """
-    if task.kind not in ("classes", "score", "relation"):
+    if KINDS[task.kind].head != "classifier":
         return {}
     inputs = [metric_inputs(task, examples, each) for each in answers]
     matrix = (
@@ -191,7 +192,7 @@ def _check(trials: Trials, task: Task) -> None:
         raise InputError(
             f"settings.select_by {trials.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"
         )
-    if trials.noises and task.kind not in NOISED_KINDS:
+    if trials.noises and not KINDS[task.kind].of_texts:
         raise InputError(
             f"--noise: changes texts with a class or a score; {task.title} is a task of the kind {task.kind}"
         )

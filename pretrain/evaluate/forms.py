@@ -1,20 +1,18 @@
-"""What a task of each kind is to a model: its head, its rows, and what the answers to them are worth."""
+"""What a task is to a model: its head, its rows, and what the answers to them are worth."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.encoding import LabelledRows, encode_texts, longest_row
-from pretrain.evaluate.kinds.dialogues import DialogueRow
-from pretrain.evaluate.kinds.encoders import encode_examples
-from pretrain.evaluate.kinds.spans import SpanRow
+from pretrain.evaluate.encoding import LabelledRows, longest_row
+from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.scoring import score
-from pretrain.evaluate.tasks.examples import Example, TextExample
-from pretrain.evaluate.tasks.task import Kind, Settings, Task
-from pretrain.models.task_heads import TaskHead, TaskKind
+from pretrain.evaluate.tasks.examples import Example
+from pretrain.evaluate.tasks.task import Settings, Task
+from pretrain.models.task_heads import TaskHead
 from pretrain.subject import Subject
 
 
@@ -37,43 +35,27 @@ class EncodedSplit:
         return score(self.task, self.examples, self.answers(said))
 
 
-HEADS: Mapping[Kind, TaskKind] = {
-    "classes": "classifier",
-    "score": "classifier",
-    "relation": "classifier",
-    "tags": "tags",
-    "span": "span",
-    "dependencies": "dependencies",
-}
-"""The kind of head that a kind of task is fine-tuned with."""
-
-
 def head_of(task: Task, settings: Settings) -> TaskHead:
     """The head of a task. Raises InputError for a kind that is not fine-tuned."""
-    if task.kind not in HEADS:
+    kind = KINDS[task.kind].head
+    if kind is None:
         raise InputError(
             f"--task {task.name}: {task.title} is a task of the kind {task.kind}, which is not fine-tuned yet; "
-            f"choose one of the kinds {', '.join(HEADS)}"
+            f"choose one of the kinds {', '.join(name for name, each in KINDS.items() if each.head)}"
         )
-    return TaskHead(HEADS[task.kind], task.labels, settings.dropout)
+    return TaskHead(kind, task.labels, settings.dropout)
 
 
 def encode_split(subject: Subject, task: Task, examples: Sequence[Example], settings: Settings) -> EncodedSplit:
     """The examples as rows of a model, cut at its longest row. Raises InputError where no room is left for text."""
-    if task.kind in ("classes", "score"):
-        texts = cast(Sequence[TextExample], examples)
-        rows = encode_texts(subject, texts, head_of(task, settings), settings.max_length)
-        return EncodedSplit(task, examples, rows, list)
     settings = replace(settings, max_length=longest_row(subject, settings.max_length))
-    found = encode_examples(task, subject.tokenizer, examples, settings)
+    found = KINDS[task.kind].encode(task, subject.tokenizer, examples, settings)
     types = (subject.config.token_types() or ("", 1))[1]
-    labelled = [row for row in found.rows if not isinstance(row, DialogueRow)]
-    owners = [row.example if isinstance(row, SpanRow) else number for number, row in enumerate(labelled)]
     encoded = LabelledRows(
-        tuple(examples[owner].name for owner in owners),
-        tuple(row.tokens for row in labelled),
+        tuple(examples[owner].name for owner in found.owners),
+        tuple(row.tokens for row in found.rows),
         # A model of one type takes every token as of that.
-        tuple(row.token_types * (types > 1) for row in labelled),
-        tuple(row.label for row in labelled),
+        tuple(row.token_types * (types > 1) for row in found.rows),
+        tuple(row.label for row in found.rows),
     )
     return EncodedSplit(task, examples, encoded, found.answers)

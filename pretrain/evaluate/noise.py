@@ -17,8 +17,6 @@ from pretrain.evaluate.tasks.examples import TextExample
 
 Noise = Callable[[str, np.random.Generator], str]
 
-NOISED_KINDS = ("classes", "score")
-"""Kinds of tasks whose examples can be changed: what they predict is at no place in the text."""
 SPACING_RATE = 0.2
 """Probability that a blank is dropped, and that one is inserted between two characters that are not blank."""
 TYPO_RATE = 0.1

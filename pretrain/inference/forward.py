@@ -12,9 +12,9 @@ from pretrain.devices.broadcast import placed
 from pretrain.devices.sharding import ROWS, batch_sharding, make_mesh, parameter_shardings, replicated
 from pretrain.evaluate.buckets import BUCKETS, PlannedBatch, prediction_plan
 from pretrain.evaluate.encoding import longest_row, padded, token_rows
+from pretrain.evaluate.kinds.texts import Text
 from pretrain.hugging_face.weights import from_hugging_face
 from pretrain.inference.running import Running
-from pretrain.inference.texts import Text
 from pretrain.input.batches import Prefetched, local_rows, place_rows
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Compute, Inputs, Model

@@ -7,9 +7,9 @@ import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from pretrain.evaluate.kinds.texts import Text
 from pretrain.inference.forward import outputs_of
 from pretrain.inference.running import Running
-from pretrain.inference.texts import Text
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Compute, Inputs, Model, TaskModel
 from pretrain.models.task_heads import CLASSES, TaskHead, TaskKind

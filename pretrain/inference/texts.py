@@ -5,15 +5,13 @@ from pathlib import Path
 
 from data_pipeline.contract.benchmark_files.text import COMPRESSED, read_lines
 from data_pipeline.contract.errors import InputError
+from pretrain.evaluate.kinds.texts import Text
 from pretrain.evaluate.tasks.readers.rows import Row, json_rows, table_rows
 from pretrain.evaluate.tasks.readers.user_rows import user_rows
 
 COLUMN = "text"
 """The field that is read where none is named."""
 FORMATS = {".txt": table_rows, ".tsv": table_rows, ".csv": user_rows, ".jsonl": user_rows, ".json": json_rows}
-
-Text = str | tuple[str, str]
-"""A text, or a pair of texts."""
 
 
 def read_texts(path: Path, column: str | None = None, second: str | None = None) -> list[Text]:

@@ -11,8 +11,11 @@ import numpy as np
 
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.evaluate.kinds.eojeols import eojeol_tokens
+from pretrain.evaluate.kinds.kind import EncodedExamples, Inputs, Kind
 from pretrain.evaluate.kinds.pieces import Ids, frame_of
 from pretrain.evaluate.tasks.examples import DependencyExample
+from pretrain.evaluate.tasks.klue import PARTS_OF_SPEECH
+from pretrain.evaluate.tasks.task import Settings, Task
 
 UNLABELLED = -1
 
@@ -83,3 +86,29 @@ def encode_dependencies(
             )
         )
     return rows
+
+
+def _encode(
+    task: Task, tokenizer: Tokenizer, examples: Sequence[DependencyExample], settings: Settings
+) -> EncodedExamples:
+    rows = encode_dependencies(tokenizer, examples, task.labels, PARTS_OF_SPEECH, settings.max_length)
+
+    def answers(said: Sequence[Ids]) -> list[PredictedTree]:
+        """- `said`: int [w, 2], head and relation of each of w eojeols."""
+        return [PredictedTree(*each.T.tolist()) for each in said]
+
+    return EncodedExamples(rows, range(len(rows)), answers)
+
+
+def _inputs(task: Task, examples: Sequence[DependencyExample], predictions: Sequence[PredictedTree]) -> Inputs:
+    ids = {label: number for number, label in enumerate(task.labels)}
+    pairs = list(zip(examples, predictions, strict=True))
+    heads = [list(example.heads[: len(tree.heads)]) for example, tree in pairs]
+    types = [[ids[name] for name in example.relations[: len(tree.heads)]] for example, tree in pairs]
+    return {
+        "preds": [{"heads": [tree.heads for tree in predictions], "types": [tree.relations for tree in predictions]}],
+        "labels": [{"heads": heads, "types": types}],
+    }
+
+
+DEPENDENCIES = Kind(_encode, _inputs, "dependencies")

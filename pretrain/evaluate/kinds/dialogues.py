@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.evaluate.kinds.kind import EncodedExamples, Inputs, Kind
 from pretrain.evaluate.kinds.pieces import Ids
 from pretrain.evaluate.tasks.examples import DialogueExample
+from pretrain.evaluate.tasks.task import Settings, Task
 
 GATES = ("none", "dontcare", "ptr", "yes", "no")
 """What is said of a slot: a gate's own name is its value, but `ptr` has one to be generated; ids are positions."""
@@ -34,6 +36,11 @@ class DialogueRow:
     token_types: Ids
     gates: Ids
     values: Ids
+
+    @property
+    def label(self) -> Ids:
+        """int32 [slots, 1 + longest value + 1]: of each slot the gate and the tokens of its value."""
+        return np.concatenate([self.gates[:, None], self.values], axis=1)
 
 
 def encode_dialogues(
@@ -114,3 +121,22 @@ def predicted_state(tokenizer: Tokenizer, slots: Sequence[str], gates: ArrayLike
         if value != GATES[NONE]:
             found.append(f"{slot}-{value}")
     return tuple(found)
+
+
+def _encode(
+    task: Task, tokenizer: Tokenizer, examples: Sequence[DialogueExample], settings: Settings
+) -> EncodedExamples:
+    rows = encode_dialogues(tokenizer, examples, task.labels, settings.max_length)
+
+    def answers(said: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[tuple[str, ...]]:
+        """- `said`: the gates and values that `predicted_state` takes."""
+        return [predicted_state(tokenizer, task.labels, *each) for each in said]
+
+    return EncodedExamples(rows, range(len(rows)), answers)
+
+
+def _inputs(task: Task, examples: Sequence[DialogueExample], predictions: Sequence[Sequence[str]]) -> Inputs:
+    return {"preds": [list(state) for state in predictions], "targets": [list(each.state) for each in examples]}
+
+
+DIALOGUE = Kind(_encode, _inputs, head=None)

@@ -19,8 +19,11 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.contract.unigram import SPACE_SYMBOL
+from pretrain.evaluate.kinds.kind import EncodedExamples, Kind
 from pretrain.evaluate.kinds.pieces import Ids, frame_of
+from pretrain.evaluate.kinds.texts import class_inputs
 from pretrain.evaluate.tasks.examples import RelationExample
+from pretrain.evaluate.tasks.task import Settings, Task
 
 OFFICIAL = ("<subj>", "</subj>", "<obj>", "</obj>")
 MARKS = ("@", "#", "*", "^", "+")
@@ -104,3 +107,13 @@ def _continued(tokenizer: Tokenizer, ids: list[int]) -> list[int]:
     if tokenizer.is_bert and "가" <= piece[0] <= "힣":
         return [tokenizer.backend.token_to_id(f"##{piece}") or unknown, *ids[1:]]
     return ids
+
+
+def _encode(
+    task: Task, tokenizer: Tokenizer, examples: Sequence[RelationExample], settings: Settings
+) -> EncodedExamples:
+    rows = encode_relations(tokenizer, examples, task.labels, settings.max_length)
+    return EncodedExamples(rows, range(len(rows)), list)
+
+
+RELATION = Kind(_encode, class_inputs, "classifier")

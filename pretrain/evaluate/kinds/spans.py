@@ -10,6 +10,7 @@ No answer can end inside a token: with klue/bert-base's vocabulary a model that 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -17,8 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.evaluate.kinds.kind import EncodedExamples, Inputs, Kind
 from pretrain.evaluate.kinds.pieces import Ids, Pieces, Places, frame_of, pieces_of
 from pretrain.evaluate.tasks.examples import SpanExample
+from pretrain.evaluate.tasks.task import Settings, Task
 
 NO_ANSWER = 0
 """The place of [CLS], whose scores are those of no answer."""
@@ -164,3 +167,44 @@ def predicted_span(
 def _best(scores: NDArray[np.float64]) -> Places:
     """The places of the N_BEST highest scores, the first of equal ones first."""
     return np.argsort(-scores, kind="stable")[:N_BEST]
+
+
+def _encode(task: Task, tokenizer: Tokenizer, examples: Sequence[SpanExample], settings: Settings) -> EncodedExamples:
+    rows = encode_spans(
+        tokenizer,
+        examples,
+        max_length=settings.max_length,
+        document_stride=settings.document_stride,
+        max_query_length=settings.max_query_length,
+    )
+
+    def answers(said: Sequence[ArrayLike]) -> list[str]:
+        found = []
+        for number, group in groupby(zip(rows, said, strict=True), key=lambda pair: pair[0].example):
+            windows, scores = zip(*group, strict=True)
+            best = predicted_span(
+                examples[number].context,
+                windows,
+                scores,
+                max_answer_length=settings.max_answer_length,
+                may_be_none=not task.answerable,
+            )
+            found.append(best.text)
+        return found
+
+    return EncodedExamples(rows, [row.example for row in rows], answers)
+
+
+def _inputs(task: Task, examples: Sequence[SpanExample], predictions: Sequence[str]) -> Inputs:
+    asked = [
+        (example.name, [{"text": text} for text, _ in example.answers], said)
+        for example, said in zip(examples, predictions, strict=True)
+    ]
+    return {
+        "predictions": {name: said for name, _, said in asked},
+        "examples": [{"qas_id": name, "answers": answers} for name, answers, _ in asked],
+        "dataset": [{"paragraphs": [{"qas": [{"id": name, "answers": answers} for name, answers, _ in asked]}]}],
+    }
+
+
+SPAN = Kind(_encode, _inputs, "span")

@@ -15,10 +15,12 @@ import numpy as np
 
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.evaluate.kinds.eojeols import eojeol_tokens
+from pretrain.evaluate.kinds.kind import EncodedExamples, Inputs, Kind
 from pretrain.evaluate.kinds.official_characters import inside, official_characters
 from pretrain.evaluate.kinds.pieces import Ids, Places, frame_of
 from pretrain.evaluate.metrics.tags import OUTSIDE
 from pretrain.evaluate.tasks.examples import TagExample
+from pretrain.evaluate.tasks.task import Settings, Task
 
 UNLABELLED = -1
 
@@ -122,3 +124,38 @@ def _characters(example: TagExample, starts: Places, firsts: Places) -> Places:
     blank = np.array([unit == " " for unit in example.units])
     reached = np.searchsorted(starts, begins[~blank], "right") - 1
     return np.maximum(reached, firsts[np.cumsum(blank)[~blank]])
+
+
+def _encode(task: Task, tokenizer: Tokenizer, examples: Sequence[TagExample], settings: Settings) -> EncodedExamples:
+    rows = encode_tags(tokenizer, examples, task.labels, settings.max_length)
+
+    def answers(said: Sequence[Ids]) -> list[PredictedTags]:
+        each = zip(examples, rows, said, strict=True)
+        return [predicted_tags(tokenizer, example, row, tags, task.labels) for example, row, tags in each]
+
+    return EncodedExamples(rows, range(len(rows)), answers)
+
+
+def _inputs(task: Task, examples: Sequence[TagExample], predictions: Sequence[PredictedTags]) -> Inputs:
+    pairs = list(zip(examples, predictions, strict=True))
+    units = [list(predicted.units) for _, predicted in pairs]
+    gold = [list(gold_tags(example, len(predicted.units))) for example, predicted in pairs]
+    if all(example.separator for example, _ in pairs):
+        return {"preds": units, "labels": gold}
+    ids = {label: number for number, label in enumerate(task.labels)}
+    # By the baseline's way a sentence may also have more characters than there are: the baseline fails then.
+    official = [(predicted.official, gold_tags(example, len(predicted.official))) for example, predicted in pairs]
+
+    def flat(sentences: Sequence[Sequence[str]]) -> list[int]:
+        return [ids[tag] for sentence in sentences for tag in sentence]
+
+    return {
+        "preds": flat([[*given[: len(tags) - 1], given[-1]] for given, tags in official]),
+        "labels": flat([tags for _, tags in official]),
+        "preds_by_offsets": flat(units),
+        "labels_by_offsets": flat(gold),
+        "label_list": list(task.labels),
+    }
+
+
+TAGS = Kind(_encode, _inputs, "tags")

@@ -9,6 +9,7 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
+from pretrain.evaluate.kinds.registry import KINDS, OF_TEXTS
 from pretrain.evaluate.tasks.examples import TextExample
 from pretrain.evaluate.tasks.files import SPLIT_SEED, hold_out, read_split
 from pretrain.evaluate.tasks.registry import task_named
@@ -17,7 +18,6 @@ from pretrain.recipe import Probes
 
 DRAWING = 0
 """Seed of the rows: not the run's, so that runs are probed with the same ones."""
-KINDS = ("classes", "score")
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ def read_rows(name: str, recipe: Probes) -> ProbeRows:
     Raises InputError for a task that is unknown, of another kind or without files, and for too few rows.
     """
     task = task_named(name, "probes.tasks", "")
-    if task.kind not in KINDS:
+    if not KINDS[task.kind].of_texts:
         raise InputError(
-            f"probes.tasks {name}: {task.title} is a task of the kind {task.kind}; choose tasks of the kinds {' or '.join(KINDS)}"
+            f"probes.tasks {name}: {task.title} is a task of the kind {task.kind}; choose tasks of the kinds {' or '.join(OF_TEXTS)}"
         )
     found = read_split(task, Path(recipe.data), "train", "probes.data")
     wanted = recipe.train_rows + recipe.test_rows

@@ -15,7 +15,7 @@ from pretrain.recipe_fields import (
     number,
 )
 
-Kind = Literal["classes", "score", "tags", "span", "relation", "dependencies", "dialogue"]
+KindName = Literal["classes", "score", "tags", "span", "relation", "dependencies", "dialogue"]
 """What is predicted, each for another type of Example:
 
 - "classes" and "score" of a TextExample; "relation" of a RelationExample; "dependencies" of a DependencyExample,
@@ -86,7 +86,7 @@ class Task:
 
     name: str
     title: str
-    kind: Kind
+    kind: KindName
     labels: tuple[str, ...]
     pair: bool
     files: Mapping[Split, tuple[str, ...]]

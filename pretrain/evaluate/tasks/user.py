@@ -21,10 +21,10 @@ from pretrain.evaluate.tasks.readers.passages import span_example
 from pretrain.evaluate.tasks.readers.rows import Row, checked, not_among, shown
 from pretrain.evaluate.tasks.readers.tagged import check_tags, tag_example
 from pretrain.evaluate.tasks.readers.user_rows import user_rows
-from pretrain.evaluate.tasks.task import Kind, Split, Task
+from pretrain.evaluate.tasks.task import KindName, Split, Task
 from pretrain.recipe_fields import limits
 
-KINDS: dict[type, tuple[Kind, tuple[str, ...]]] = {
+KINDS: dict[type, tuple[KindName, tuple[str, ...]]] = {
     ClassColumns: ("classes", ("accuracy", "macro_f1")),
     ScoreColumns: ("score", ("pearson", "spearman")),
     TagColumns: ("tags", ("entity_f1", "tag_accuracy")),

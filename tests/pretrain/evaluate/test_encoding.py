@@ -9,13 +9,15 @@ from families import EVERY_FAMILY, FAMILIES, Tiny
 from tuned_models import HEADS, subject_of, written
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.encoding import encode_texts
+from pretrain.evaluate.encoding import LabelledRows
+from pretrain.evaluate.forms import encode_split
 from pretrain.evaluate.tasks.examples import TextExample
+from pretrain.evaluate.tasks.registry import TASKS
+from pretrain.evaluate.tasks.task import Task
 from pretrain.exporting.tokenizer_files import write_tokenizer
-from pretrain.models.task_heads import TaskHead
-from pretrain.subject import load_subject
+from pretrain.subject import Subject, load_subject
 
-CLASSES = TaskHead("classifier", ("no", "yes"))
+CLASSES = replace(TASKS["klue_nli"], labels=("no", "yes"))
 TEXTS = [
     TextExample("1", "가나 다라", None, "no"),
     TextExample("2", "가나다라마바사 아자차카 타파하", None, "yes"),
@@ -30,6 +32,10 @@ PAIRS = [
 ]
 
 
+def encoded(subject: Subject, examples: list[TextExample], task: Task, max_length: int) -> LabelledRows:
+    return encode_split(subject, task, examples, replace(task.settings, max_length=max_length)).rows
+
+
 @EVERY_FAMILY
 @pytest.mark.parametrize("examples", [TEXTS, PAIRS], ids=["texts", "pairs"])
 def test_rows_are_those_of_transformers(tiny: Tiny, examples: list[TextExample], tmp_path: Path) -> None:
@@ -38,7 +44,7 @@ def test_rows_are_those_of_transformers(tiny: Tiny, examples: list[TextExample],
     folder = written(made, tmp_path / "export")
     write_tokenizer(tmp_path / "vocabulary", folder, made.family, made.config, 32)
     subject, theirs = load_subject(folder), transformers.AutoTokenizer.from_pretrained(folder)
-    rows = encode_texts(subject, examples, CLASSES, 12)
+    rows = encoded(subject, examples, CLASSES, 12)
     texts = [[example.first for example in examples]]
     if examples is PAIRS:
         texts.append([example.second or "" for example in examples])
@@ -57,12 +63,12 @@ def test_rows_are_those_of_transformers(tiny: Tiny, examples: list[TextExample],
 def test_a_model_of_one_token_type_takes_every_token_as_of_that(tmp_path: Path) -> None:
     config = replace(FAMILIES["roberta"].config, type_vocab_size=1)
     subject = load_subject(written(subject_of(config, HEADS["classes"], tmp_path), tmp_path / "export"))
-    assert not any(row.any() for row in encode_texts(subject, PAIRS, CLASSES, 20).token_types)
+    assert not any(row.any() for row in encoded(subject, PAIRS, CLASSES, 20).token_types)
 
 
 def test_scores_stay_numbers(tmp_path: Path) -> None:
     subject = subject_of(FAMILIES["bert"].config, HEADS["score"], tmp_path)
-    rows = encode_texts(subject, [TextExample("1", "가", "나", 3.25)], HEADS["score"], 32)
+    rows = encoded(subject, [TextExample("1", "가", "나", 3.25)], TASKS["klue_sts"], 32)
     assert rows.labels[0].dtype == np.float32
     assert rows.labels[0] == 3.25
 
@@ -70,7 +76,7 @@ def test_scores_stay_numbers(tmp_path: Path) -> None:
 def test_a_row_is_no_longer_than_the_model_reads(tmp_path: Path) -> None:
     config = replace(FAMILIES["bert"].config, max_position_embeddings=16)
     subject = subject_of(config, HEADS["classes"], tmp_path)
-    rows = encode_texts(subject, [TextExample("1", "가 " * 40, None, "no")], CLASSES, 128)
+    rows = encoded(subject, [TextExample("1", "가 " * 40, None, "no")], CLASSES, 128)
     assert rows.lengths.tolist() == [16]
     assert subject.tokenizer.backend.truncation is None, "the next text is whole again"
 
@@ -78,4 +84,4 @@ def test_a_row_is_no_longer_than_the_model_reads(tmp_path: Path) -> None:
 def test_a_length_that_has_no_room_for_text_is_refused(tmp_path: Path) -> None:
     subject = subject_of(FAMILIES["bert"].config, HEADS["classes"], tmp_path)
     with pytest.raises(InputError, match="max_length 3: leaves no room for text"):
-        encode_texts(subject, PAIRS, CLASSES, 3)
+        encoded(subject, PAIRS, CLASSES, 3)

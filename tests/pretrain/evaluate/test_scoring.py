@@ -10,7 +10,7 @@ import pytest
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.evaluate.kinds.dependencies import DependencyRow
-from pretrain.evaluate.kinds.encoders import encode_examples
+from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.kinds.relations import RelationRow
 from pretrain.evaluate.kinds.spans import SpanRow
 from pretrain.evaluate.kinds.tags import TagRow, gold_tags
@@ -38,7 +38,7 @@ def examples_of(name: str, split: Split) -> list[Example]:
 
 def answers_of_gold(tokenizer: Tokenizer, task: Task, examples: Sequence[Example]) -> list[Any]:
     """The answers of a model that says of every row what it should."""
-    encoded = encode_examples(task, tokenizer, examples, task.settings)
+    encoded = KINDS[task.kind].encode(task, tokenizer, examples, task.settings)
     return encoded.answers([says(row, task) for row in encoded.rows])
 
 
