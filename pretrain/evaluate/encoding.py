@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pretrain.evaluate.kinds.texts import Text, encodings_of
+from pretrain.evaluate.kinds.kind import EncodedRow
+from pretrain.evaluate.kinds.texts import Text, rows_of
 from pretrain.subject import Subject
 
 
@@ -51,15 +52,15 @@ def longest_row(subject: Subject, max_length: int) -> int:
     return min(max_length, longest.tokens) if longest else max_length
 
 
-def token_rows(subject: Subject, texts: Sequence[Text], max_length: int) -> TokenRows:
-    """Texts and pairs of texts as rows of a model, cut at its longest row (`encodings_of`)."""
-    encodings = encodings_of(subject.tokenizer, texts, longest_row(subject, max_length))
+def model_rows(subject: Subject, rows: Sequence[EncodedRow]) -> TokenRows:
+    """Rows as a model takes them: one of a single type takes every token as of that."""
     types = (subject.config.token_types() or ("", 1))[1]
-    return TokenRows(
-        tuple(np.array(row.ids, np.int32) for row in encodings),
-        # A model of one type takes every token as of that.
-        tuple(np.array(row.type_ids, np.int32) * (types > 1) for row in encodings),
-    )
+    return TokenRows(tuple(row.tokens for row in rows), tuple(row.token_types * (types > 1) for row in rows))
+
+
+def token_rows(subject: Subject, texts: Sequence[Text], max_length: int) -> TokenRows:
+    """Texts and pairs of texts as rows of a model, cut at its longest row (`rows_of`)."""
+    return model_rows(subject, rows_of(subject.tokenizer, texts, longest_row(subject, max_length)))
 
 
 def padded(

@@ -26,10 +26,11 @@ from pretrain.evaluate.noise import noisy
 from pretrain.evaluate.scoring import metric_inputs
 from pretrain.evaluate.seeds import SeedFile, fingerprint_of
 from pretrain.evaluate.selection import LAST, Scorer, in_words, noise_told, noised_split, selected
-from pretrain.evaluate.tasks.examples import Example, TextExample
+from pretrain.evaluate.tasks.examples import Example, TagExample, TextExample
 from pretrain.evaluate.tasks.files import read_split
 from pretrain.evaluate.tasks.task import Settings, Split, Task
 from pretrain.evaluate.tuner import TRAIN, Epoch, Tuner
+from pretrain.exporting.asked import Asked
 from pretrain.exporting.card_of_task import task_card
 from pretrain.exporting.fine_tuned import export_tuned
 from pretrain.exporting.model_index import Result
@@ -67,10 +68,10 @@ class Trials:
     noises: tuple[str, ...] = ()
 
 
-def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path) -> dict[str, Any]:
+def evaluate(subject: Subject, task: Task, data: Path | None, trials: Trials, to: Path) -> dict[str, Any]:
     """Fine-tunes a model on a task and scores it; returns what `to`/TASK.json says, on the first process.
 
-    - `data`: the folder of the task's files (`pretrain.evaluate.tasks.files.find_file`).
+    - `data`: the folder of the task's files, or None (`pretrain.evaluate.tasks.files.find_file`).
     - `to`: gets TASK.json, the same as a page, TASK.md, and TASK/ with a file for each seed and what each item says of the headline
       metric. What an earlier call with the same model, rows and settings has left there is not computed again.
 
@@ -108,11 +109,12 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     runs: dict[int, list[Epoch]] = {}
     curves: dict[int, list[dict[str, Any]]] = {}
 
-    def card(tuned: Subject, seed: int, epoch: Mapping[str, Any]) -> str:
+    def export(exported: Path, seed: int, epoch: Mapping[str, Any]) -> str:
         scores, kind = epoch["scores"][task.scored], PIPELINES[head.kind]
         shown = Result(task.name, task.title, kind, task.scored, parts, scores, {}, 1, LAST)
-        settings = {**asdict(trials.settings), "seed": seed}
-        return task_card(tuned, shown, settings, pair=task.pair, frozen=trials.frozen)
+        settings, tuned = {**asdict(trials.settings), "seed": seed}, tuner.tuned()
+        card = task_card(tuned, shown, settings, pair=task.pair, frozen=trials.frozen)
+        return export_tuned(tuned, exported, card, _asked(task, scored, trials.settings, tuner.longest))
 
     for seed in seeds:
         files = [
@@ -120,7 +122,7 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
             for ending, fingerprint in zip(("", "-noise"), fingerprints, strict=True)
         ]
         exported = to / task.name / "model" if trials.export and seed == seeds[0] else None
-        runs[seed], curves[seed] = _seed(tuner, seed, files, scorer, noised, trials.every_epoch, exported, card)
+        runs[seed], curves[seed] = _seed(tuner, seed, files, scorer, noised, trials.every_epoch, exported, export)
     if jax.process_index():
         return {}
     chosen, told_scores = selected(task, trials.settings, curves)
@@ -166,6 +168,19 @@ def evaluate(subject: Subject, task: Task, data: Path, trials: Trials, to: Path)
     return result
 
 
+def _asked(task: Task, examples: Sequence[Example], settings: Settings, longest: int) -> Asked:
+    """How the model is asked for what it is scored by here."""
+    return Asked(
+        task.kind,
+        characters=any(isinstance(example, TagExample) and not example.separator for example in examples),
+        answerable=task.answerable,
+        max_length=longest,
+        document_stride=settings.document_stride,
+        max_query_length=settings.max_query_length,
+        max_answer_length=settings.max_answer_length,
+    )
+
+
 def _errors(task: Task, examples: Sequence[Example], answers: Sequence[Sequence[Any]]) -> dict[str, Any]:
     """Where the model is wrong, for tasks with one class or score for each item.
 
@@ -198,7 +213,9 @@ def _check(trials: Trials, task: Task) -> None:
         )
 
 
-def _read(subject: Subject, task: Task, data: Path, trials: Trials) -> tuple[dict[str, EncodedSplit], dict[str, str]]:
+def _read(
+    subject: Subject, task: Task, data: Path | None, trials: Trials
+) -> tuple[dict[str, EncodedSplit], dict[str, str]]:
     """Each split that is needed, and in words what part of the official data they are."""
     wanted: list[Split] = ["train", "dev", task.scored] if task.select == "dev" else ["train", task.scored]
     splits: dict[str, EncodedSplit] = {}
@@ -233,7 +250,7 @@ def _seed(
     noised: Mapping[str, LabelledRows],
     every_epoch: bool,
     exported: Path | None,
-    card: Callable[[Subject, int, Mapping[str, Any]], str],
+    export: Callable[[Path, int, Mapping[str, Any]], str],
 ) -> tuple[list[Epoch], list[dict[str, Any]]]:
     """The epochs of a seed and its curve, whose last point also has the scores of the noised splits.
 
@@ -261,8 +278,7 @@ def _seed(
                 if noise is not None:
                     kept_noise.write([noise], noised)
             if exported is not None:
-                tuned = tuner.tuned()
-                log.info("%s: %s", exported, export_tuned(tuned, exported, card(tuned, seed, curve[-1])))
+                log.info("%s: %s", exported, export(exported, seed, curve[-1]))
     if noise is not None:
         scores = scorer.scores(noise)
         for split, found in scores.items():

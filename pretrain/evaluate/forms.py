@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.encoding import LabelledRows, longest_row
+from pretrain.evaluate.encoding import LabelledRows, longest_row, model_rows
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.scoring import score
 from pretrain.evaluate.tasks.examples import Example
@@ -50,12 +50,11 @@ def encode_split(subject: Subject, task: Task, examples: Sequence[Example], sett
     """The examples as rows of a model, cut at its longest row. Raises InputError where no room is left for text."""
     settings = replace(settings, max_length=longest_row(subject, settings.max_length))
     found = KINDS[task.kind].encode(task, subject.tokenizer, examples, settings)
-    types = (subject.config.token_types() or ("", 1))[1]
+    rows = model_rows(subject, found.rows)
     encoded = LabelledRows(
         tuple(examples[owner].name for owner in found.owners),
-        tuple(row.tokens for row in found.rows),
-        # A model of one type takes every token as of that.
-        tuple(row.token_types * (types > 1) for row in found.rows),
+        rows.tokens,
+        rows.token_types,
         tuple(row.label for row in found.rows),
     )
     return EncodedSplit(task, examples, encoded, found.answers)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data_pipeline.contract.errors import machine_errors_at
+from pretrain.exporting.asked import Asked, write_asked
 from pretrain.exporting.exported import CARD, new_folder, place_of, replace_export, sync_export
 from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import copy_tokenizer
@@ -12,12 +13,12 @@ from pretrain.subject import Subject
 PROOF_TEXTS = ("대한민국의 수도는 서울이다.", "배우들의 연기가 아쉬웠지만 음악은 정말 좋았다.", "가격이 얼마예요?")
 
 
-def export_tuned(subject: Subject, to: Path, card: str) -> str:
+def export_tuned(subject: Subject, to: Path, card: str, asked: Asked) -> str:
     """Writes the folder of a fine-tuned model, and returns how it was proven.
 
     - `subject`: with the head of a task.
     - `to`: replaced where it is there.
-    - `card`: the content of README.md.
+    - `card`: the content of README.md. - `asked`: what task.json says.
 
     Raises WorkError where the proof fails or the disk does not take it.
     """
@@ -28,6 +29,7 @@ def export_tuned(subject: Subject, to: Path, card: str) -> str:
             write_folder(fresh, subject.tensors, subject.configuration)
             copy_tokenizer(subject, fresh, most)
             (fresh / CARD).write_text(card, encoding="utf-8")
+            write_asked(fresh, asked)
         proof = prove(fresh, PROOF_TEXTS, most)
         with machine_errors_at(to):
             sync_export(fresh)

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from pretrain.evaluate.encoding import token_rows
 from pretrain.hugging_face.weights import tensor_names
-from pretrain.inference.forward import outputs_of
+from pretrain.inference.forward import UNLIMITED, outputs_of
 from pretrain.inference.running import Running
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import POOLER, Compute, Inputs, Model, PooledModel
@@ -42,7 +43,8 @@ def embed(subject: Subject, texts: Sequence[str], pooling: Pooling, running: Run
         real = (inputs.segments > 0)[..., None]
         return jnp.where(real, hidden, 0).sum(1, dtype=jnp.float32) / jnp.maximum(real.sum(1), 1)
 
-    return outputs_of(subject, make, forward, texts, running)
+    rows = token_rows(subject, texts, running.max_length or UNLIMITED)
+    return np.stack(outputs_of(subject, make, forward, rows, running))
 
 
 def encoder_tensors(subject: Subject) -> set[str]:

@@ -1,7 +1,7 @@
-"""A model's outputs for any number of texts: batches of like lengths over all devices, one program for each length."""
+"""A model's outputs for any number of rows: batches of like lengths over all devices, one program for each length."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,7 @@ from data_pipeline.contract.errors import WorkError
 from pretrain.devices.broadcast import placed
 from pretrain.devices.sharding import ROWS, batch_sharding, make_mesh, parameter_shardings, replicated
 from pretrain.evaluate.buckets import BUCKETS, PlannedBatch, prediction_plan
-from pretrain.evaluate.encoding import longest_row, padded, token_rows
-from pretrain.evaluate.kinds.texts import Text
+from pretrain.evaluate.encoding import TokenRows, longest_row, padded
 from pretrain.hugging_face.weights import from_hugging_face
 from pretrain.inference.running import Running
 from pretrain.input.batches import Prefetched, local_rows, place_rows
@@ -30,9 +29,15 @@ Forward = Callable[[Model, Parameters, Inputs], jax.Array]
 
 
 def outputs_of(
-    subject: Subject, make: Callable[[Compute], Model], forward: Forward, texts: Sequence[Text], running: Running
-) -> np.ndarray:
-    """What a model says of texts, or pairs of them: float32 [n, ...], in their order.
+    subject: Subject,
+    make: Callable[[Compute], Model],
+    forward: Forward,
+    rows: TokenRows,
+    running: Running,
+    *,
+    of_tokens: bool = False,
+) -> list[np.ndarray]:
+    """What a model says of each row, in their order: float32 [...], or where `of_tokens` [n, ...] of its n tokens.
 
     - `make`: the model, whose parameters the subject's tensors are.
 
@@ -43,7 +48,6 @@ def outputs_of(
     model = make(Compute(dtype, "float32", "none", hardware.scan_unroll, hardware.attention))
     params = _parameters(subject, model, mesh)
     most = longest_row(subject, running.max_length or UNLIMITED)
-    rows = token_rows(subject, texts, most)
     lengths = np.array([len(row) for row in rows.tokens])
     plan = prediction_plan(lengths, running.batch_size, min(most, max(int(lengths.max()), BUCKETS[-1] + 1)))
     sharding, ways = batch_sharding(mesh), math.prod(mesh.shape[axis] for axis in ROWS)
@@ -63,7 +67,7 @@ def outputs_of(
         said = forward(model, params, Inputs(tokens, segments, places, types)).astype(jnp.float32)
         return jax.lax.with_sharding_constraint(said, replicated(mesh))
 
-    found: list[np.ndarray] = [np.empty(0)] * len(texts)
+    found: list[np.ndarray] = [np.empty(0)] * len(lengths)
     with (
         jax.set_mesh(mesh),
         Prefetched(lambda step: batch(plan[step]), 0, len(plan)) as batches,
@@ -71,12 +75,11 @@ def outputs_of(
     ):
         for step, ready in batches:
             for row, said in zip(plan[step].rows, np.asarray(run(params, ready)), strict=False):
-                found[row] = said
+                found[row] = said[: lengths[row]] if of_tokens else said
             bar.done(step + 1)
-    outputs = np.stack(found)
-    if not np.isfinite(outputs).all():
+    if not all(np.isfinite(each).all() for each in found):
         raise WorkError(f"{subject.origin}: gives numbers that are not finite; try --hardware.compute-dtype float32")
-    return outputs
+    return found
 
 
 def _parameters(subject: Subject, model: Model, mesh: jax.sharding.Mesh) -> Parameters:

@@ -1,47 +1,70 @@
 """What a fine-tuned model says of texts."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from pretrain.evaluate.encoding import TokenRows, longest_row, model_rows, token_rows
+from pretrain.evaluate.kinds.relations import encode_relations
+from pretrain.evaluate.kinds.spans import encode_spans, predicted_spans
+from pretrain.evaluate.kinds.tags import encode_tags, predicted_tags
 from pretrain.evaluate.kinds.texts import Text
-from pretrain.inference.forward import outputs_of
+from pretrain.evaluate.metrics.tags import OUTSIDE, are_entities
+from pretrain.evaluate.tasks.examples import Entity, RelationExample, SpanExample, TagExample
+from pretrain.evaluate.tasks.task import KindName
+from pretrain.exporting.asked import Asked
+from pretrain.inference.entities import entities_of
+from pretrain.inference.forward import UNLIMITED, outputs_of
 from pretrain.inference.running import Running
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Compute, Inputs, Model, TaskModel
-from pretrain.models.task_heads import CLASSES, TaskHead, TaskKind
+from pretrain.models.task_heads import TaskHead
 from pretrain.subject import Subject
 
+Answer = dict[str, Any]
+Said = Callable[[TokenRows], list[np.ndarray]]
+"""Rows to what the head says: float32 [outputs] of each, or [n, outputs] of its n tokens."""
 
-def predict(subject: Subject, texts: Sequence[Text], running: Running) -> Iterator[dict[str, Any]]:
-    """What a fine-tuned model says of each text or pair, ready for JSON: `text` (and `second`), and of a model of
 
-    - classes: `label`, its `probability`, and the `probabilities` of all labels;
-    - one score: `score`.
-
-    Raises InputError for a model without such a head.
-    """
-    head = subject.task
-    if head is None:
+def head_asked(subject: Subject) -> TaskHead:
+    """The head that answers. Raises InputError for a model without one."""
+    if subject.task is None:
         raise InputError(
             f"{subject.origin}: has no head of a task; fine-tune it with `python -m pretrain evaluate MODEL --task TASK --export` and "
             "give the evaluation/TASK/model that this writes"
         )
-    if head.kind not in ANSWERS:
-        raise InputError(
-            f"{subject.origin}: is a {subject.family.title}{CLASSES[head.kind]}; predict takes {', '.join(ANSWERS)} only, use "
-            "transformers for it"
-        )
+    return subject.task
+
+
+def predict(
+    subject: Subject, asked: Asked, texts: Sequence[Text | RelationExample], running: Running
+) -> Iterator[Answer]:
+    """What a fine-tuned model says of each text, ready for JSON: `text` (and `second`), and of
+
+    - classes and relations: `label`, its `probability`, and the `probabilities` of all labels;
+    - a score: `score`;
+    - tags: `tags` of words or characters, or `entities` where the labels are those of entities, with `start` and `end` in the text;
+    - spans: `answer`, and its `start` and `end` in the second text; null where there is none.
+
+    - `texts`: pairs of question and passage for spans, of `pretrain.inference.texts.read_relations` for relations.
+
+    Raises InputError for texts that are not those of the model's task.
+    """
+    head = head_asked(subject)
+    asked = replace(asked, max_length=longest_row(subject, running.max_length or asked.max_length or UNLIMITED))
 
     def make(compute: Compute) -> Model:
         return subject.with_task(head, compute)
 
-    for text, said in zip(texts, outputs_of(subject, make, _logits, texts, running), strict=True):
-        shown = {"text": text[0], "second": text[1]} if isinstance(text, tuple) else {"text": text}
-        yield {**shown, **ANSWERS[head.kind](head, said)}
+    def said(rows: TokenRows) -> list[np.ndarray]:
+        return outputs_of(subject, make, _logits, rows, running, of_tokens=head.kind != "classifier")
+
+    yield from ANSWERS[asked.kind](subject, head, asked, texts, said)
 
 
 def _logits(model: Model, params: Parameters, inputs: Inputs) -> jax.Array:
@@ -49,7 +72,14 @@ def _logits(model: Model, params: Parameters, inputs: Inputs) -> jax.Array:
     return tuned.task_logits(params, tuned.encode(params, inputs), inputs)
 
 
-def _class_or_score(head: TaskHead, said: np.ndarray) -> dict[str, Any]:
+def _texts(subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[Text], said: Said) -> Iterator[Answer]:
+    rows = token_rows(subject, texts, asked.max_length or UNLIMITED)
+    for text, each in zip(texts, said(rows), strict=True):
+        shown = {"text": text[0], "second": text[1]} if isinstance(text, tuple) else {"text": text}
+        yield {**shown, **_class_or_score(head, each)}
+
+
+def _class_or_score(head: TaskHead, said: np.ndarray) -> Answer:
     """- `said`: float32 [labels], or [1] of a score."""
     if not head.labels:
         return {"score": float(said[0])}
@@ -59,5 +89,82 @@ def _class_or_score(head: TaskHead, said: np.ndarray) -> dict[str, Any]:
     return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
 
-ANSWERS: Mapping[TaskKind, Callable[[TaskHead, np.ndarray], dict[str, Any]]] = {"classifier": _class_or_score}
-"""By kind of head: (head, what it says of a row) -> the answer's fields."""
+def _relations(
+    subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[RelationExample], said: Said
+) -> Iterator[Answer]:
+    # A row has a gold label, which nothing reads here.
+    examples = [replace(example, label=head.labels[0]) for example in texts]
+    rows = encode_relations(subject.tokenizer, examples, head.labels, asked.max_length or UNLIMITED)
+    for example, each in zip(examples, said(model_rows(subject, rows)), strict=True):
+        sides = {"subject": example.subject, "object": example.object}
+        shown = {name: _place(example.sentence, *entity) for name, entity in sides.items()}
+        yield {"text": example.sentence, **shown, **_class_or_score(head, each)}
+
+
+def _tags(subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[str], said: Said) -> Iterator[Answer]:
+    characters = asked.characters and OUTSIDE in head.labels
+    examples, places = zip(*(_units(text, head.labels[0], characters) for text in texts), strict=True)
+    rows = encode_tags(subject.tokenizer, examples, head.labels, asked.max_length or UNLIMITED)
+    found = zip(texts, examples, places, rows, said(model_rows(subject, rows)), strict=True)
+    entities = are_entities(head.labels)
+    for text, example, own, row, scores in found:
+        tags = predicted_tags(subject.tokenizer, example, row, scores.argmax(-1), head.labels).units
+        # Of characters also the special tokens at both ends are tagged.
+        tags = tags[1:-1] if characters else tags
+        if entities:
+            spans = entities_of(tags, strict=characters)
+            whole = [Entity(own[first][0], own[last][1], kind) for kind, first, last in spans]
+            yield {"text": text, "entities": [_place(text, *entity) for entity in whole]}
+        else:
+            shown = zip(own, tags, strict=False)
+            yield {"text": text, "tags": [{**_place(text, *place), "tag": tag} for place, tag in shown]}
+
+
+def _units(text: str, tag: str, characters: bool) -> tuple[TagExample, list[tuple[int, int]]]:
+    """A text as units that could have a tag, and where each starts and ends; blanks have none."""
+    if characters:
+        places = [(place, place + 1) for place, character in enumerate(text) if character != " "]
+        return TagExample("", tuple(text), (tag,) * len(text), ""), places
+    words = list(re.finditer(r"\S+", text))
+    units = tuple(word.group() for word in words)
+    return TagExample("", units, (tag,) * len(units), " "), [word.span() for word in words]
+
+
+def _place(text: str, start: int, end: int, kind: str | None = None) -> Answer:
+    return {"start": start, "end": end, "text": text[start:end], **({"type": kind} if kind else {})}
+
+
+def _spans(subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[Text], said: Said) -> Iterator[Answer]:
+    pairs = [text for text in texts if isinstance(text, tuple)]
+    if len(pairs) < len(texts):
+        raise InputError(
+            f"{subject.origin}: answers questions about passages; name their columns with --column and --second"
+        )
+    examples = [SpanExample("", question, context, (), True, "") for question, context in pairs]
+    rows = encode_spans(
+        subject.tokenizer,
+        examples,
+        max_length=asked.max_length or UNLIMITED,
+        document_stride=asked.document_stride,
+        max_query_length=asked.max_query_length,
+    )
+    found = predicted_spans(
+        examples,
+        rows,
+        said(model_rows(subject, rows)),
+        max_answer_length=asked.max_answer_length,
+        may_be_none=not asked.answerable,
+    )
+    for (question, context), best in zip(pairs, found, strict=True):
+        start, end = (best.start, best.start + len(best.text)) if best.text else (None, None)
+        yield {"text": question, "second": context, "answer": best.text or None, "start": start, "end": end}
+
+
+ANSWERS: Mapping[KindName, Callable[[Subject, TaskHead, Asked, Sequence[Any], Said], Iterator[Answer]]] = {
+    "classes": _texts,
+    "score": _texts,
+    "relation": _relations,
+    "tags": _tags,
+    "span": _spans,
+}
+"""By kind of task, of those whose heads a config.json tells."""

@@ -54,7 +54,7 @@ class SpanRow:
 class PredictedSpan(NamedTuple):
     """An answer.
 
-    - `text`: as it is in the passage; "" for none.
+    - `text`: as it is in the passage; "" for none. - `start`: where it starts there, in characters; -1 for none.
     - `score`: of the best answer with a text, the sum of start and end; -inf where no window has one.
     - `no_answer`: the least score of none over the windows.
     """
@@ -62,6 +62,7 @@ class PredictedSpan(NamedTuple):
     text: str
     score: float
     no_answer: float
+    start: int
 
 
 def encode_spans(
@@ -143,7 +144,7 @@ def predicted_span(
     - `max_answer_length`: in tokens.
     - `may_be_none`: whether no answer is one: taken where its score is above that of the best text.
     """
-    best, found, no_answer = -np.inf, "", np.inf
+    best, found, begin, no_answer = -np.inf, "", -1, np.inf
     for window, given in zip(windows, scores, strict=True):
         start, end = np.asarray(given, np.float64).T
         no_answer = min(no_answer, start[NO_ANSWER] + end[NO_ANSWER])
@@ -159,9 +160,33 @@ def predicted_span(
         first, last = np.unravel_index(np.where(allowed, totals, -np.inf).argmax(), totals.shape)
         if totals[first, last] > best:
             best = totals[first, last]
-            found = context[window.starts[firsts[first]] : window.ends[lasts[last]]]
-    none = may_be_none and no_answer > best
-    return PredictedSpan("" if none else found, float(best), float(no_answer))
+            begin = int(window.starts[firsts[first]])
+            found = context[begin : window.ends[lasts[last]]]
+    if may_be_none and no_answer > best:
+        found, begin = "", -1
+    return PredictedSpan(found, float(best), float(no_answer), begin)
+
+
+def predicted_spans(
+    examples: Sequence[SpanExample],
+    rows: Sequence[SpanRow],
+    said: Sequence[ArrayLike],
+    *,
+    max_answer_length: int,
+    may_be_none: bool,
+) -> list[PredictedSpan]:
+    """The best answer to each question; other arguments as for `predicted_span`.
+
+    - `rows`: windows, in the order of the questions. - `said`: of each window float [n, 2].
+    """
+    found = []
+    for number, group in groupby(zip(rows, said, strict=True), key=lambda pair: pair[0].example):
+        windows, scores = zip(*group, strict=True)
+        context = examples[number].context
+        found.append(
+            predicted_span(context, windows, scores, max_answer_length=max_answer_length, may_be_none=may_be_none)
+        )
+    return found
 
 
 def _best(scores: NDArray[np.float64]) -> Places:
@@ -179,18 +204,9 @@ def _encode(task: Task, tokenizer: Tokenizer, examples: Sequence[SpanExample], s
     )
 
     def answers(said: Sequence[ArrayLike]) -> list[str]:
-        found = []
-        for number, group in groupby(zip(rows, said, strict=True), key=lambda pair: pair[0].example):
-            windows, scores = zip(*group, strict=True)
-            best = predicted_span(
-                examples[number].context,
-                windows,
-                scores,
-                max_answer_length=settings.max_answer_length,
-                may_be_none=not task.answerable,
-            )
-            found.append(best.text)
-        return found
+        most, may_be_none = settings.max_answer_length, not task.answerable
+        best = predicted_spans(examples, rows, said, max_answer_length=most, may_be_none=may_be_none)
+        return [each.text for each in best]
 
     return EncodedExamples(rows, [row.example for row in rows], answers)
 

@@ -1,11 +1,10 @@
 """Texts and pairs of texts with one class or one score. No JAX here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import tokenizers
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
@@ -24,11 +23,11 @@ class TextRow:
 
     tokens: Ids
     token_types: Ids
-    label: np.ndarray
+    label: np.ndarray = field(default_factory=lambda: np.array(0, np.int32))
 
 
-def encodings_of(tokenizer: Tokenizer, texts: Sequence[Text], max_length: int) -> list[tokenizers.Encoding]:
-    """Texts and pairs of texts with the special tokens of the tokenizer's template.
+def rows_of(tokenizer: Tokenizer, texts: Sequence[Text], max_length: int) -> list[TextRow]:
+    """Texts and pairs of texts, without labels, with the special tokens of the tokenizer's template.
 
     - `max_length`: most tokens of a row; the longer text of a pair is cut first.
 
@@ -41,9 +40,10 @@ def encodings_of(tokenizer: Tokenizer, texts: Sequence[Text], max_length: int) -
         )
     backend.enable_truncation(max_length, strategy="longest_first")
     try:
-        return list(backend.encode_batch(list(texts)))
+        encodings = backend.encode_batch(list(texts))
     finally:
         backend.no_truncation()
+    return [TextRow(np.array(row.ids, np.int32), np.array(row.type_ids, np.int32)) for row in encodings]
 
 
 def encode_texts(
@@ -52,7 +52,7 @@ def encode_texts(
     """A row for each example.
 
     - `labels`: names of the classes, ids are positions; empty for scores.
-    - `max_length`: as for `encodings_of`, which also says what is refused.
+    - `max_length`: as for `rows_of`, which also says what is refused.
     """
     texts = [example.first if example.second is None else (example.first, example.second) for example in examples]
     ids = {name: number for number, name in enumerate(labels)}
@@ -60,11 +60,8 @@ def encode_texts(
         np.array(ids[str(example.label)], np.int32) if ids else np.array(float(example.label), np.float32)
         for example in examples
     ]
-    encodings = encodings_of(tokenizer, texts, max_length)
-    return [
-        TextRow(np.array(row.ids, np.int32), np.array(row.type_ids, np.int32), label)
-        for row, label in zip(encodings, gold, strict=True)
-    ]
+    rows = rows_of(tokenizer, texts, max_length)
+    return [replace(row, label=label) for row, label in zip(rows, gold, strict=True)]
 
 
 def _encode(task: Task, tokenizer: Tokenizer, examples: Sequence[TextExample], settings: Settings) -> EncodedExamples:

@@ -1,5 +1,6 @@
 """Metrics of tag sequences: KLUE-NER by characters, Naver NER by eojeols."""
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ from pretrain.evaluate.metrics.pairing import check_pairs, names_of
 OUTSIDE = "O"
 PIECE = 100
 """The least tags of a piece."""
+SPANS = (re.compile("[BI]-.+"), re.compile(".+-[BI]"))
 Sentences = Sequence[Sequence[str]]
 
 
@@ -98,6 +100,13 @@ def entity_f1(preds: Sentences, labels: Sentences) -> float:
     f1_score = library("seqeval.metrics").f1_score
     gold = [list(tags) for tags in labels]
     return float(f1_score(gold, [list(tags) for tags in preds], suffix=has_suffixes(labels), zero_division=0))
+
+
+def are_entities(tags: Sequence[str]) -> bool:
+    """Whether tags are those of spans, all written B-TYPE and I-TYPE, or all TYPE-B and TYPE-I, beside O."""
+    named = [tag for tag in tags if tag != OUTSIDE]
+    before, behind = (all(pattern.fullmatch(tag) for tag in named) for pattern in SPANS)
+    return bool(tags) and (before or behind)
 
 
 def has_suffixes(labels: Sentences) -> bool:

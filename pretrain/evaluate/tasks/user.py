@@ -1,13 +1,12 @@
 """A task of one's own: from its description to a Task."""
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import load_recipe
-from pretrain.evaluate.metrics.tags import OUTSIDE
+from pretrain.evaluate.metrics.tags import are_entities
 from pretrain.evaluate.tasks.description import (
     ClassColumns,
     ScoreColumns,
@@ -34,26 +33,26 @@ KINDS: dict[type, tuple[KindName, tuple[str, ...]]] = {
 
 LABELLED = ("classes", "tags")
 ENTITIES = "entity_f1"
-SPANS = (re.compile("[BI]-.+"), re.compile(".+-[BI]"))
 
 
-def user_task(path: Path, data: Path) -> Task:
+def user_task(path: Path, data: Path | None, flag: str = "--task", data_flag: str = "--data") -> Task:
     """The task that a description file declares.
 
     - `path`: a Python file that defines `task = TaskDescription(...)`.
-    - `data`: the folder that its files are named from.
+    - `data`: the folder that its files are named from; None means DATA of `pretrain.evaluate.tasks.files`.
+    - `flag`, `data_flag`: what an error calls the two.
 
     Labels that the description does not list are read from train. Raises InputError naming file, line and field.
     """
     if not path.is_file():
         raise InputError(
-            f"--task {path}: no such file; give the description of a task, as in configs/tasks/emotions.py"
+            f"{flag} {path}: no such file; give the description of a task, as in configs/tasks/emotions.py"
         )
     _, description = load_recipe(str(path), "task", TaskDescription)
     _check(path, description)
     task = _task(path.stem, description, description.labels)
     if not task.labels and task.kind in LABELLED:
-        task = _task(path.stem, description, labels_of(find_file(task, data, "train"), description))
+        task = _task(path.stem, description, labels_of(find_file(task, data, "train", data_flag), description))
     if ENTITIES in task.metrics and not are_entities(task.labels):
         if description.metrics:
             raise InputError(
@@ -68,13 +67,6 @@ def user_task(path: Path, data: Path) -> Task:
             f"{path}: task.settings.select_by is {shown(select_by)}, {not_among(select_by, task.metrics)}; correct it"
         )
     return task
-
-
-def are_entities(tags: Sequence[str]) -> bool:
-    """Whether tags are those of spans, all written B-TYPE and I-TYPE, or all TYPE-B and TYPE-I, beside O."""
-    named = [tag for tag in tags if tag != OUTSIDE]
-    before, behind = (all(pattern.fullmatch(tag) for tag in named) for pattern in SPANS)
-    return bool(tags) and (before or behind)
 
 
 def _task(name: str, description: TaskDescription, labels: tuple[str, ...]) -> Task:

@@ -12,9 +12,10 @@ from tuned_models import HEADS, subject_of, written
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json, write_json
 from pretrain.commands.asking import predict as command
+from pretrain.evaluate.kinds.texts import Text
+from pretrain.exporting.asked import Asked
 from pretrain.exporting.tokenizer_files import write_tokenizer
 from pretrain.inference.predictions import predict
-from pretrain.inference.texts import Text
 from pretrain.subject import load_subject
 
 PAIRS: list[Text] = [(text, other) for text, other in zip(TEXTS, reversed(TEXTS), strict=True)]
@@ -35,7 +36,7 @@ def test_classes_have_the_probabilities_of_transformers(tiny: Tiny, texts: list[
     folder = model(tiny, "classes", tmp_path)
     subject = load_subject(folder)
     pipeline = transformers.pipeline("text-classification", model=str(folder), top_k=None)
-    for text, ours in zip(texts, predict(subject, texts, RUNNING), strict=True):
+    for text, ours in zip(texts, predict(subject, Asked("classes"), texts, RUNNING), strict=True):
         asked = {"text": text[0], "text_pair": text[1]} if isinstance(text, tuple) else text
         said = pipeline(asked, truncation=True, max_length=24)
         theirs = {each["label"]: each["score"] for each in (said if isinstance(said[0], dict) else said[0])}
@@ -50,7 +51,7 @@ def test_a_score_is_that_of_transformers(tmp_path: Path) -> None:
     folder = model(FAMILIES["bert"], "score", tmp_path)
     pipeline = transformers.pipeline("text-classification", model=str(folder), function_to_apply="none")
     theirs = [said["score"] for said in pipeline(TEXTS, truncation=True, max_length=24)]
-    ours = [said["score"] for said in predict(load_subject(folder), TEXTS, RUNNING)]
+    ours = [said["score"] for said in predict(load_subject(folder), Asked("score"), TEXTS, RUNNING)]
     assert ours == pytest.approx(theirs, abs=1e-5)
 
 
@@ -71,8 +72,8 @@ def test_a_model_that_says_nothing_of_texts_is_refused(tmp_path: Path) -> None:
     given = ["--input", str(tmp_path / "in.txt")]
     with pytest.raises(InputError, match="has no head of a task; fine-tune it with `python -m pretrain evaluate MODEL"):
         command.run([str(model_of(FAMILIES["bert"], tmp_path)), *given])
-    with pytest.raises(InputError, match="is a BERTForTokenClassification; predict takes classifier only"):
-        command.run([str(model(FAMILIES["bert"], "tags", tmp_path / "tags")), *given])
+    with pytest.raises(InputError, match="answers questions about passages; name their columns with --column and"):
+        command.run([str(model(FAMILIES["bert"], "span", tmp_path / "span")), *given])
     several = model(FAMILIES["bert"], "classes", tmp_path / "several")
     write_json(
         several / "config.json", {**read_json(several / "config.json"), "problem_type": "multi_label_classification"}

@@ -19,19 +19,20 @@ def klue_re_reader(labels: Sequence[str]) -> Callable[[Path], list[Example]]:
     def examples(path: Path) -> Iterator[Example]:
         seen = Counter[str]()
         for row in json_rows(path):
-            example = _relation(row, labels)
+            example = RelationExample(row.name, *entities_of(row), row.label("label", labels))
             seen[row.name] += 1
             yield example if seen[row.name] == 1 else replace(example, name=f"{row.name}#{seen[row.name]}")
 
     return lambda path: checked(path, examples(path))
 
 
-def _relation(row: Row, labels: Sequence[str]) -> RelationExample:
+def entities_of(row: Row) -> tuple[str, Entity, Entity]:
+    """The sentence of a row, its subject and its object."""
     sentence = row.raw("sentence")
     subject, object_ = (_entity(row.inside(field), sentence) for field in ("subject_entity", "object_entity"))
     if subject.start < object_.end and object_.start < subject.end:
         raise row.wrong("object_entity", "overlaps subject_entity; correct the row")
-    return RelationExample(row.name, sentence, subject, object_, row.label("label", labels))
+    return sentence, subject, object_
 
 
 def _entity(row: Row, sentence: str) -> Entity:

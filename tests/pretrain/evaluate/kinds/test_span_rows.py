@@ -77,7 +77,7 @@ def test_no_answer_is_taken_where_its_least_score_is_above_the_best_text(small: 
     # One window that is sure of its text is enough.
     scores[1][0] = 0.0
     scores[1][rows[1].first + 2] = 1.0
-    assert found(True) == PredictedSpan("사", 2.0, 0.0)
+    assert found(True) == PredictedSpan("사", 2.0, 0.0, 6)
 
 
 def test_a_passage_of_which_nothing_is_left_has_no_answer(small: Tokenizer) -> None:

@@ -1,0 +1,51 @@
+"""task.json beside a fine-tuned model's weights: how it was fine-tuned to be asked. No JAX here."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import read_json, write_json
+from pretrain.evaluate.tasks.task import KindName
+from pretrain.models.task_heads import TaskHead
+
+FILE = "task.json"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How a model is asked; the defaults are those of models without task.json.
+
+    - `kind`: of the task.
+    - `characters`: tags are of characters, not of words.
+    - `answerable`: every question has an answer.
+    - `max_length`: most tokens of a row; None means all that the model reads.
+    - `document_stride`, `max_query_length`, `max_answer_length`: of spans (`pretrain.evaluate.tasks.task.Settings`).
+    """
+
+    kind: KindName
+    characters: bool = False
+    answerable: bool = True
+    max_length: int | None = None
+    document_stride: int = 128
+    max_query_length: int = 64
+    max_answer_length: int = 30
+
+
+def write_asked(folder: Path, asked: Asked) -> None:
+    """Writes FILE."""
+    write_json(folder / FILE, asdict(asked))
+
+
+def read_asked(place: str, head: TaskHead) -> Asked:
+    """What FILE says in a folder, or what is customary for a model with this head. Raises InputError for another file of that name."""
+    path = Path(place) / FILE
+    if path.is_file():
+        try:
+            return Asked(**read_json(path))
+        except TypeError:
+            raise InputError(
+                f"{path}: does not say how the model is asked; remove it, or export the model again"
+            ) from None
+    if head.kind in ("tags", "span"):
+        return Asked(head.kind)
+    return Asked("classes" if head.labels else "score")
