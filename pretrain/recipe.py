@@ -106,7 +106,7 @@ class Probes:
     every_steps: int = number(0, AT_LEAST_ZERO)
     """Steps between probes, which are then also made at the end; 0: none."""
     tasks: tuple[str, ...] = ("nsmc",)
-    """Names of tasks of classes or scores (docs/tasks.md)."""
+    """Names of tasks of classes or scores (docs/tasks.md), or the paths of descriptions of one's own, NAME.py."""
     data: str = "data"
     """Folder with the training files of the tasks, or with a folder for each task; on every host."""
     train_rows: int = number(2000, AT_LEAST_ONE)

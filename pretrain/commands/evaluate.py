@@ -12,7 +12,7 @@ from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.noise import noises_named
-from pretrain.evaluate.tasks.registry import suite_named, task_named
+from pretrain.evaluate.tasks.registry import is_description, suite_named, task_named
 from pretrain.evaluate.tasks.task import Settings, Task
 from pretrain.evaluate.tasks.user import user_task
 
@@ -30,8 +30,9 @@ class Evaluate:
     """Name of a task (klue_nli, nsmc, ...), or a description of one's own, NAME.py."""
     suite: str | None = None
     """All tasks of a suite instead: klue or korean."""
-    data: Path = Path("data")
-    """Folder with the official files of the task, or with a folder for each task."""
+    data: Path | None = None
+    """Folder with the official files of the task, or with a folder for each task. None means data/, and what is missing there is fetched
+    to ~/.cache/korean-pretrain/tasks."""
     skip_missing: bool = False
     """Skips tasks of the suite whose files are missing or that are not fine-tuned yet; otherwise they are an error."""
     seeds: int = 5
@@ -58,9 +59,7 @@ class Evaluate:
 
 def run(arguments: list[str]) -> None:
     asked, suite, data = (_value(arguments, flag) for flag in ("--task", "--suite", "--data"))
-    tasks = (
-        [_task(asked, Path(data) if data else Evaluate.data)] if asked else list(suite_named(suite)) if suite else []
-    )
+    tasks = [_task(asked, Path(data) if data else None)] if asked else list(suite_named(suite)) if suite else []
     # Flags that are not given are those of each task.
     defaults = [task.settings for task in tasks] or [Settings()]
     commands = [
@@ -121,8 +120,8 @@ def _places(command: Evaluate) -> dict[str, Path]:
     return {model: command.to / name for model, name in zip(command.models, names, strict=True)}
 
 
-def _task(name: str, data: Path) -> Task:
-    return user_task(Path(name), data) if name.endswith(".py") else task_named(name)
+def _task(name: str, data: Path | None) -> Task:
+    return user_task(Path(name), data) if is_description(name) else task_named(name)
 
 
 def _value(arguments: Sequence[str], flag: str) -> str | None:

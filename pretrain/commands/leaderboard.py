@@ -14,8 +14,8 @@ from data_pipeline.contract.errors import InputError
 class Leaderboard:
     """Puts evaluations side by side that were made before: scores, comparisons over the same items, published rows."""
 
-    folders: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="FOLDER ...")]
-    """Folders that have an evaluation/, a model each."""
+    folders: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="FOLDER ...")]
+    """Folders that have an evaluation/, a model each, or the URLs of runs (gs://BUCKET/FOLDER/NAME)."""
     to: Path = Path("leaderboard")
     """Folder that gets leaderboard.md, leaderboard.json and the learning curves."""
 
@@ -26,5 +26,7 @@ def run(arguments: list[str]) -> None:
     if not command.folders:
         raise InputError(f"{program}: name the folders with an evaluation/, one a model: {program} FOLDER ...")
     from pretrain.evaluate.leaderboard.board import write_leaderboard
+    from pretrain.remote.fetched import fetch_evaluations, is_url
 
-    write_leaderboard(command.folders, command.to)
+    folders = [fetch_evaluations(each) if is_url(each) else Path(each) for each in command.folders]
+    write_leaderboard(folders, command.to)

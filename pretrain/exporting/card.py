@@ -42,7 +42,7 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
       `Family`), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
       `part` (its name among the run's models), `main` (the part in the folder above, empty where it is this one), `others` (a
       mapping for each other one: `part`, `heads`, `place` as seen from here),
-      `evaluation` (a mapping of the newest held-out figures, or None), `evaluated` (of each task, a mapping of the fields of
+      `evaluation` (a mapping of the newest held-out figures, or None), `probed` (by probe its last step and value), `evaluated` (of each task, a mapping of the fields of
       `Result`), `licences`, `started_from` (of `pretrain.start`, or None),
       `token_types` (rows of that table), `token_types_trained` (by this run; in all, or None), `trained_length` (tokens of the longest
       rows that were trained), `layout`, `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
@@ -60,6 +60,7 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
         tokenizer(prepare, facts),
         _training(recipe, saved, facts),
         *([f"## Evaluation\n\nFine-tuned at this checkpoint.\n\n{results_table(results)}"] if results else []),
+        *([_probes(facts["probed"])] if facts.get("probed") else []),
         _hardware(saved.get("parts", [])),
         use(facts, base),
         _citation(name, saved),
@@ -165,6 +166,16 @@ def _optimizer(optimizer: Optimizer) -> str:
 
 def _figure(evaluation: Mapping[str, Any], name: str) -> str:
     return f"{evaluation[name]:.4f}" if name in evaluation else UNKNOWN
+
+
+def _probes(probed: Mapping[str, tuple[int, float]]) -> str:
+    """What probes measured while the model was trained."""
+    rows = [f"| `{name}` | {value:.4f} | {step:,} |" for name, (step, value) in sorted(probed.items())]
+    said = (
+        "Measured during training, without fine-tuning: `probe/TASK` is the headline metric of a linear model on the frozen encoder's "
+        "features, fitted to and scored on rows of the task's training file; `pseudo_perplexity` is that of held-out rows."
+    )
+    return f"## Probes\n\n{said}\n\n| probe | value | step |\n|---|---|---|\n" + "\n".join(rows)
 
 
 def _hardware(parts: Sequence[Mapping[str, Any]]) -> str:

@@ -36,7 +36,7 @@ from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import GENERATION_CONFIG, write_tokenizer
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
 from pretrain.input.schedule import stretches
-from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
+from pretrain.monitoring.metrics import METRICS_FILE, is_of_probes, read_metrics
 from pretrain.recipe import training_recipe_from_plain
 from pretrain.subject import Subject, find_step, subject_of_run
 
@@ -108,6 +108,17 @@ def evaluation_at(folder: RunFolder, step: int) -> dict[str, Any] | None:
     lines = read_metrics(folder.metrics / METRICS_FILE)
     evaluations = [line for line in lines if "evaluation_loss" in line and line["step"] <= step]
     return evaluations[-1] if evaluations else None
+
+
+def probed_at(folder: RunFolder, step: int) -> dict[str, tuple[int, float]]:
+    """What probes measured last, at a step or before it: by name the step and the value."""
+    lines = [line for line in read_metrics(folder.metrics / METRICS_FILE) if line["step"] <= step]
+    return {
+        name: (line["step"], value)
+        for line in lines
+        for name, value in line.items()
+        if value is not None and is_of_probes(name)
+    }
 
 
 def _evaluated(folder: RunFolder, step: int) -> list[dict[str, Any]]:
@@ -195,6 +206,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "lowercase": tokenizer.lowercases,
         "max_length": max_length,
         "evaluation": evaluation_at(folder, saved["step"]),
+        "probed": probed_at(folder, saved["step"]),
         "evaluated": _evaluated(folder, saved["step"]) if part == exported_models(saved)[""] else [],
     }
     name = "-".join([folder.path.resolve().name, subject.family.name, *([part] if facts["others"] else [])])

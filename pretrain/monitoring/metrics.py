@@ -63,6 +63,11 @@ class MetricsWriter:
             each.close()
 
 
+def is_of_probes(name: str) -> bool:
+    """Whether a figure is one of `pretrain.evaluate.probes.prober`."""
+    return name.startswith("probe/") or name == "pseudo_perplexity"
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics.jsonl, without a last line that was torn when the process died.
 

@@ -15,6 +15,8 @@ from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints.verify import MANIFEST, fault, step_folder
 
 log = logging.getLogger(__name__)
+EVALUATION, OUTCOMES, CURVES = "evaluation", "outcomes.npz", "curves.png"
+"""What `python -m pretrain evaluate` writes into a run, without seeds' predictions and exported models."""
 SMALL = ("manifest.json", "training_recipe.json", "metrics/metrics.jsonl", "vocabulary/")
 
 
@@ -30,6 +32,57 @@ def local_copy(url: str, purpose: str) -> RunFolder:
     return RunFolder(home / hashlib.sha256(url.encode()).hexdigest()[:12] / url.rpartition("/")[2])
 
 
+class _Bucket:
+    """A run folder on any fsspec file system, and its copy.
+
+    - `sizes`: bytes of each file by its name below the run. - `folder`: the copy.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._filesystem, self._root = fsspec.core.url_to_fs(url.rstrip("/"))
+        except (ImportError, ValueError) as error:
+            raise InputError(
+                f"{url}: cannot be opened ({error}); for gs:// run ./run_tpu.sh --install-only gcs"
+            ) from None
+        with _network_named(url):
+            listed = self._filesystem.find(self._root, detail=True)
+        self.sizes = {
+            path.removeprefix(self._root).strip("/"): int(facts["size"] or 0) for path, facts in listed.items()
+        }
+        if "manifest.json" not in self.sizes:
+            raise InputError(f"{url}: not a run folder (it has no manifest.json); name the folder of one run")
+        self._url, self.folder = url, local_copy(url, "runs")
+
+    def fetch(self, names: list[str], *, again: bool) -> None:
+        """- `again`: also what is there with the same size."""
+        for each in names:
+            place = self.folder.path / each
+            if not again and place.is_file() and place.stat().st_size == self.sizes[each]:
+                continue
+            with machine_errors_at(place):
+                place.parent.mkdir(parents=True, exist_ok=True)
+                part = place.with_name(f".{place.name}.part")
+                with _network_named(self._url):
+                    self._filesystem.get_file(f"{self._root}/{each}", str(part))
+                part.replace(place)
+
+    def fetch_evaluations(self) -> None:
+        """Scores, pages and what each item says: what cards and leaderboards read. What the bucket has not is removed."""
+        shutil.rmtree(self.folder.path / EVALUATION, ignore_errors=True)
+        self.fetch([each for each in self.sizes if _is_evaluation(each)], again=True)
+
+
+def fetch_evaluations(url: str) -> Path:
+    """A copy of what a run was evaluated by, in the cache folder of `fetch_run`, without predictions and models; returns the run's folder.
+
+    Errors as for `fetch_run`.
+    """
+    bucket = _Bucket(url)
+    bucket.fetch_evaluations()
+    return bucket.folder.path
+
+
 def fetch_run(url: str, step: int | None) -> RunFolder:
     """A copy of the run with one checkpoint, whole, in a cache folder of this user; what is there already is not fetched again.
 
@@ -39,29 +92,9 @@ def fetch_run(url: str, step: int | None) -> RunFolder:
     Of the records come the held-out ones of the main length, which the proof reads, or all of it where a run has none. Raises InputError where the URL
     cannot be opened, is no run or has no such checkpoint; WorkError where it is damaged or the network does not give it.
     """
-    try:
-        filesystem, root = fsspec.core.url_to_fs(url.rstrip("/"))
-    except (ImportError, ValueError) as error:
-        raise InputError(f"{url}: cannot be opened ({error}); for gs:// run ./run_tpu.sh --install-only gcs") from None
-    with _network_named(url):
-        listed = filesystem.find(root, detail=True)
-    sizes = {path.removeprefix(root).strip("/"): int(facts["size"] or 0) for path, facts in listed.items()}
-    if "manifest.json" not in sizes:
-        raise InputError(f"{url}: not a run folder (it has no manifest.json); name the folder of one run")
-    folder = local_copy(url, "runs")
-
-    def fetch(names: list[str], *, again: bool) -> None:
-        for each in names:
-            place = folder.path / each
-            if not again and place.is_file() and place.stat().st_size == sizes[each]:
-                continue
-            with machine_errors_at(place):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                part = place.with_name(f".{place.name}.part")
-                with _network_named(url):
-                    filesystem.get_file(f"{root}/{each}", str(part))
-                part.replace(place)
-
+    bucket = _Bucket(url)
+    folder, sizes, fetch = bucket.folder, bucket.sizes, bucket.fetch
+    bucket.fetch_evaluations()
     small = [each for each in sizes if each.startswith(SMALL)]
     records = [each for each in sizes if each.startswith("examples/")]
     shards = [each for each in records if ".array_record" in each]
@@ -91,6 +124,12 @@ def fetch_run(url: str, step: int | None) -> RunFolder:
     if finished:
         raise WorkError(f"{url}: no checkpoint is valid (above); choose another --step or restore one from a copy")
     raise InputError(f"{url}: no checkpoint yet; run `python -m pretrain train` first")
+
+
+def _is_evaluation(name: str) -> bool:
+    folder, *inside = name.split("/")
+    in_place = len(inside) == 1 or (len(inside) == 2 and inside[1] in (OUTCOMES, CURVES))
+    return folder == EVALUATION and in_place
 
 
 def _is_manifest_of_step(name: str) -> bool:

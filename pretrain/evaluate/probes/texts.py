@@ -12,8 +12,9 @@ from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.evaluate.kinds.registry import KINDS, OF_TEXTS
 from pretrain.evaluate.tasks.examples import TextExample
 from pretrain.evaluate.tasks.files import SPLIT_SEED, hold_out, read_split
-from pretrain.evaluate.tasks.registry import task_named
+from pretrain.evaluate.tasks.registry import is_description, task_named
 from pretrain.evaluate.tasks.task import Task
+from pretrain.evaluate.tasks.user import user_task
 from pretrain.recipe import Probes
 
 DRAWING = 0
@@ -38,16 +39,18 @@ class ProbeRows:
 
 
 def read_rows(name: str, recipe: Probes) -> ProbeRows:
-    """Draws the rows of a task. Rows with one text are all fitted to or all scored.
+    """Draws the rows of a task, by its name or description file. Rows with one text are all fitted to or all scored.
 
     Raises InputError for a task that is unknown, of another kind or without files, and for too few rows.
     """
-    task = task_named(name, "probes.tasks", "")
+    data = Path(recipe.data)
+    own = is_description(name)
+    task = user_task(Path(name), data, "probes.tasks", "probes.data") if own else task_named(name, "probes.tasks")
     if not KINDS[task.kind].of_texts:
         raise InputError(
             f"probes.tasks {name}: {task.title} is a task of the kind {task.kind}; choose tasks of the kinds {' or '.join(OF_TEXTS)}"
         )
-    found = read_split(task, Path(recipe.data), "train", "probes.data")
+    found = read_split(task, data, "train", "probes.data")
     wanted = recipe.train_rows + recipe.test_rows
     order = np.random.default_rng(DRAWING).permutation(len(found.examples))[:wanted]
     drawn = [found.examples[place] for place in order]

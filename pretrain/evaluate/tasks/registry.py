@@ -23,6 +23,11 @@ def task_named(name: str, flag: str = "--task", other: str = ", or the path of a
     return TASKS[name]
 
 
+def is_description(name: str) -> bool:
+    """Whether a task is named by the path of its description, NAME.py."""
+    return name.endswith(".py")
+
+
 def suite_named(name: str) -> tuple[Task, ...]:
     """The tasks of a suite. Raises InputError with the name that was probably meant."""
     if name not in SUITES:

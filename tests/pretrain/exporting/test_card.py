@@ -214,6 +214,20 @@ def test_the_card_of_an_earlier_checkpoint_tells_of_that_one(run: RunFolder) -> 
         assert f"- {step} of 4 steps of 16 rows; tokens seen: {facts['tokens_seen']:,}\n" in card_of(run, step)
 
 
+def test_the_card_has_what_probes_measured_last(run: RunFolder) -> None:
+    assert "## Probes" not in card_of(run)
+    lines = [
+        {"step": 1, "probe/nsmc": 0.5, "pseudo_perplexity": 900.0},
+        {"step": 2, "probe/nsmc": 0.64216, "pseudo_perplexity": None},
+        {"step": 4, "probe/nsmc": 0.7},
+    ]
+    with (run.metrics / "metrics.jsonl").open("a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    told = card_of(run, 2)
+    assert "| `probe/nsmc` | 0.6422 | 2 |\n" in told
+    assert "| `pseudo_perplexity` | 900.0000 | 1 |\n" in told
+
+
 def test_a_run_that_has_not_ended_has_a_card_too(run: RunFolder) -> None:
     """A start that was killed, or that is still at work, has not written the manifest's section `train`."""
     manifest = run.manifest()

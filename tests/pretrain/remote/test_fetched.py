@@ -13,7 +13,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import list_steps, step_folder
 from pretrain.commands import export as export_command
-from pretrain.remote.fetched import fetch_run
+from pretrain.remote.fetched import fetch_evaluations, fetch_run
 from pretrain.subject import load_subject
 from pretrain.train import train
 
@@ -93,6 +93,23 @@ def test_only_what_an_export_reads_is_fetched_and_only_once(
     fetch_run(URL, None)
     assert not any("/params/" in name or "array_record" in name for name in fetched)
     assert 0 < len(fetched) < first
+
+
+def test_scores_come_along_without_predictions_and_models(bucket: fsspec.AbstractFileSystem) -> None:
+    names = ["nsmc.json", "nsmc.md", "nsmc/outcomes.npz", "nsmc/curves.png"]
+    others = ["nsmc/seed-42.npz", "nsmc/model/model.safetensors", "nsmc/model/config.json"]
+    for name in (*names, *others):
+        bucket.pipe(f"/bucket/runs/tiny/evaluation/{name}", name.encode())
+
+    def there(folder: Path) -> list[str]:
+        return sorted(
+            str(path.relative_to(folder / "evaluation")) for path in folder.rglob("evaluation/**/*") if path.is_file()
+        )
+
+    assert there(fetch_run(URL, None).path) == sorted(names)
+    bucket.rm("/bucket/runs/tiny/evaluation/nsmc.md")
+    found = fetch_evaluations(URL)
+    assert (found.name, there(found)) == ("tiny", sorted({*names} - {"nsmc.md"})), "what the bucket has not is removed"
 
 
 def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(

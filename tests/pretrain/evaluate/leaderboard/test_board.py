@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -111,6 +112,22 @@ def test_a_metric_that_is_not_kept_by_item_is_said_to_be_so(tmp_path: Path) -> N
     folders = [evaluated(tmp_path / name, [50.0], 2000, "klue_re", metric="klue_re_auprc") for name in "ab"]
     facts, _ = board_of(tmp_path, *folders)
     assert facts["tasks"][0]["not_compared"][0]["reason"] == "klue_re_auprc is not kept by item"
+
+
+def test_runs_in_a_bucket_are_compared_with_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder, good = (evaluated(tmp_path / name, [rate], 2000) for name, rate in (("poor", 0.8), ("good", 0.9)))
+    (good / "manifest.json").write_text("{}")
+    filesystem = fsspec.filesystem("memory")
+    filesystem.put(str(good), "/board/good", recursive=True)
+    try:
+        command.run(["memory://board/good", str(folder), "--to", str(tmp_path / "board")])
+    finally:
+        filesystem.rm("/board", recursive=True)
+    (task,) = json.loads((tmp_path / "board" / "leaderboard.json").read_text())["tasks"]
+    assert [(each["first"], each["second"], each["verdict"]) for each in task["comparisons"]] == [
+        ("good", "poor", "ahead")
+    ]
 
 
 def test_published_rows_stand_beside_with_empty_cells_and_marks(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_rows_are_drawn_once_and_a_text_is_fitted_to_or_scored(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("task", "fields", "words"),
     [
-        ("nsmx", {}, r"probes\.tasks nsmx: unknown \(did you mean nsmc\?\); must be one of .*korquad$"),
+        ("nsmx", {}, r"probes\.tasks nsmx: unknown \(did you mean nsmc\?\); must be one of .*korquad, or the path"),
         ("klue_ner", {}, r"probes\.tasks klue_ner: KLUE-NER is a task of the kind tags; choose"),
         ("korsts", {}, r"probes\.data .*: sts-train\.tsv of KorSTS is missing .* get it from https://"),
         ("nsmc", {"data": "nowhere"}, r"probes\.data nowhere: no such folder"),
@@ -58,6 +58,24 @@ def test_what_cannot_be_probed_is_told(task: str, fields: dict[str, int], words:
     data = str(reviews(tmp_path / "nsmc", 20))
     with pytest.raises(InputError, match=words):
         read_rows(task, Probes(**{"data": data, **fields}))  # type: ignore[arg-type]
+
+
+def test_a_task_of_ones_own_is_drawn_from(tmp_path: Path) -> None:
+    rows = [f"{'가나'[number % 2]} 다 {number},{['no', 'yes'][number % 2]}" for number in range(40)]
+    (tmp_path / "train.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    (tmp_path / "own.py").write_text(
+        "from pretrain.evaluate.tasks.description import ClassColumns, TaskDescription\n"
+        'task = TaskDescription(title="Own", columns=ClassColumns(), train="train.csv", held_out=0.5)\n'
+    )
+    recipe = Probes(data=str(tmp_path), train_rows=10, test_rows=5)
+    found = read_rows(str(tmp_path / "own.py"), recipe)
+    assert (found.task.name, found.task.labels, len(found.texts)) == ("own", ("no", "yes"), 15)
+    assert [text[0] == "나" for text in found.texts] == found.labels.tolist()
+    assert "of 40 rows of train.csv" in found.part, "the held-out half stays unseen"
+    with pytest.raises(InputError, match=r"probes\.tasks nowhere\.py: no such file"):
+        read_rows("nowhere.py", recipe)
+    with pytest.raises(InputError, match=r"probes\.data .*: no such folder"):
+        read_rows(str(tmp_path / "own.py"), Probes(data=str(tmp_path / "nowhere")))
 
 
 def test_texts_are_cut_and_the_tokenizer_stays_as_it_was(tmp_path: Path) -> None:
