@@ -11,7 +11,7 @@ from pretrain.evaluate.evaluation import Trials, evaluate
 from pretrain.evaluate.forms import head_of
 from pretrain.evaluate.leaderboard.board import write_leaderboard
 from pretrain.evaluate.leaderboard.evaluated import EVALUATION
-from pretrain.evaluate.tasks.files import find_file
+from pretrain.evaluate.tasks.files import DATA, find_file
 from pretrain.evaluate.tasks.task import Split, Task
 from pretrain.subject import load_subject
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_models(
-    models: Mapping[str, Path], tasks: Sequence[tuple[Task, Trials]], data: Path, *, step: int | None = None
+    models: Mapping[str, Path], tasks: Sequence[tuple[Task, Trials]], data: Path | None, *, step: int | None = None
 ) -> None:
     """Evaluates every model on every task; what is done already is not computed again.
 
@@ -39,7 +39,7 @@ def write_board(folders: Sequence[Path], to: Path, skipped: Mapping[str, str]) -
         write_leaderboard(folders, to, skipped)
 
 
-def tasks_at_hand(tasks: Sequence[Task], data: Path, *, skip_missing: bool) -> tuple[list[Task], dict[str, str]]:
+def tasks_at_hand(tasks: Sequence[Task], data: Path | None, *, skip_missing: bool) -> tuple[list[Task], dict[str, str]]:
     """The tasks whose files are there and that can be fine-tuned; and of the others, why not.
 
     Raises InputError for these unless `skip_missing`.
@@ -55,12 +55,12 @@ def tasks_at_hand(tasks: Sequence[Task], data: Path, *, skip_missing: bool) -> t
     found = [task for task in tasks if task.name not in reasons]
     if not found:
         raise InputError(
-            f"--data {data}: none of the tasks {', '.join(reasons)} can be evaluated; {next(iter(reasons.values()))}"
+            f"--data {data or DATA}: none of the tasks {', '.join(reasons)} can be evaluated; {next(iter(reasons.values()))}"
         )
     return found, reasons
 
 
-def _why_not(task: Task, data: Path) -> str:
+def _why_not(task: Task, data: Path | None) -> str:
     """Why a task cannot be evaluated; empty where it can be."""
     needed: list[Split] = ["train"]
     if not task.held_out:

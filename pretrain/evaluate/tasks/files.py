@@ -8,8 +8,11 @@ from pathlib import Path
 from data_pipeline.contract.benchmark_files.text import COMPRESSED
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.tasks.examples import DialogueExample, Example
+from pretrain.evaluate.tasks.fetching import fetch_file
 from pretrain.evaluate.tasks.task import Split, Task
 
+DATA = Path("data")
+"""Where files are looked for if nobody says where they are."""
 COLLECTIONS = (".", "tasks", "official", "klue_benchmark")
 """Folders of a collection of benchmarks that have a folder for each task."""
 
@@ -30,22 +33,32 @@ class SplitExamples:
     part: str
 
 
-def find_file(task: Task, data: Path, split: Split, flag: str = "--data") -> Path:
+def find_file(task: Task, data: Path | None, split: Split, flag: str = "--data") -> Path:
     """The file of a split.
 
     - `data`: the folder that holds the task's official files, or one with a folder for each task, itself or below one of
-      COLLECTIONS.
+      COLLECTIONS. None looks in DATA and then fetches the file (`pretrain.evaluate.tasks.fetching`).
     - `flag`: what an error calls it.
 
     Files may be compressed (.gz, .xz, .bz2, .zst). Where no whole file is found, one that holds a part of it will do:
     `NAME_69.json` instead of `NAME.json`. Raises InputError saying where to get a file that is missing.
     """
-    if not data.is_dir():
+    if data is not None and not data.is_dir():
         raise InputError(f"{flag} {data}: no such folder; give the one that has the files of {task.title}")
     names = task.files.get(split)
     if not names:
         have = ", ".join(task.files)
         raise InputError(f"{task.name}: {task.title} has no labelled {split} file; its splits are {have}")
+    if found := _found(task, data or DATA, split, names):
+        return found
+    if data is None:
+        return fetch_file(task, split)
+    where = f"get it from {task.source}" if task.source else f"correct its name in the task's description, or {flag}"
+    there = f" (nor is it in a folder {' or '.join(task.folders)} there)" if task.folders else ""
+    raise InputError(f"{flag} {data}: {names[0]} of {task.title} is missing{there}; {where}")
+
+
+def _found(task: Task, data: Path, split: Split, names: Sequence[str]) -> Path | None:
     places = [data, *(data / above / folder for above in COLLECTIONS for folder in task.folders)]
     for place in places:
         for name in names:
@@ -58,12 +71,10 @@ def find_file(task: Task, data: Path, split: Split, flag: str = "--data") -> Pat
             parts = sorted(place.glob(f"{Path(name).stem}_[0-9]*{Path(name).suffix}*"))
             if parts:
                 return parts[0]
-    where = f"get it from {task.source}" if task.source else f"correct its name in the task's description, or {flag}"
-    there = f" (nor is it in a folder {' or '.join(task.folders)} there)" if task.folders else ""
-    raise InputError(f"{flag} {data}: {names[0]} of {task.title} is missing{there}; {where}")
+    return None
 
 
-def read_split(task: Task, data: Path, split: Split, flag: str = "--data") -> SplitExamples:
+def read_split(task: Task, data: Path | None, split: Split, flag: str = "--data") -> SplitExamples:
     """Reads a split. See `find_file` for where it may be.
 
     Where the task holds out a share of train, that share is its scored split, and the rest is train.

@@ -76,6 +76,10 @@ def _source(folder: str) -> str:
     return f"https://github.com/KLUE-benchmark/KLUE, folder klue_benchmark/{folder}-v1.1"
 
 
+def _url(folder: str) -> str:
+    return f"https://raw.githubusercontent.com/KLUE-benchmark/KLUE/HEAD/klue_benchmark/{folder}-v1.1"
+
+
 YNAT = Task(
     name="klue_ynat",
     title="KLUE-TC (YNAT)",
@@ -91,6 +95,7 @@ YNAT = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("ynat"),
+    url=_url("ynat"),
 )
 
 STS = Task(
@@ -109,6 +114,7 @@ STS = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("klue-sts"),
+    url=_url("klue-sts"),
 )
 
 NLI = Task(
@@ -126,6 +132,7 @@ NLI = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("klue-nli"),
+    url=_url("klue-nli"),
 )
 
 NER = Task(
@@ -149,6 +156,7 @@ NER = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("klue-ner"),
+    url=_url("klue-ner"),
 )
 
 RE = Task(
@@ -166,6 +174,7 @@ RE = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("klue-re"),
+    url=_url("klue-re"),
 )
 
 DP = Task(
@@ -183,6 +192,7 @@ DP = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("klue-dp"),
+    url=_url("klue-dp"),
 )
 
 MRC = Task(
@@ -208,6 +218,7 @@ MRC = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("klue-mrc"),
+    url=_url("klue-mrc"),
 )
 
 WOS = Task(
@@ -233,6 +244,7 @@ WOS = Task(
     scored="dev",
     select="best_on_scored",
     source=_source("wos"),
+    url=_url("wos"),
 )
 
 KLUE = (YNAT, STS, NLI, NER, RE, DP, MRC, WOS)

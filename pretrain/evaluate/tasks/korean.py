@@ -15,6 +15,8 @@ from pretrain.evaluate.tasks.task import Settings, Task
 
 SUITE = Settings(epochs=10, batch_size=32, learning_rate=5e-5, max_length=128)
 KOELECTRA = "https://github.com/monologg/KoELECTRA, folder finetune/data"
+RAW = "https://raw.githubusercontent.com"
+"""GitHub's files as they are; HEAD is the newest commit."""
 
 NO_YES = ("0", "1")
 INFERENCES = ("contradiction", "entailment", "neutral")
@@ -38,6 +40,7 @@ NSMC = Task(
     scored="test",
     select="best_on_scored",
     source="https://github.com/e9t/nsmc",
+    url=f"{RAW}/e9t/nsmc/HEAD",
 )
 
 NAVER_NER = Task(
@@ -55,6 +58,7 @@ NAVER_NER = Task(
     scored="test",
     select="best_on_scored",
     source=f"{KOELECTRA}/naver-ner",
+    url=f"{RAW}/monologg/KoELECTRA/HEAD/finetune/data/naver-ner",
 )
 
 PAWSX = Task(
@@ -91,6 +95,7 @@ KORNLI = Task(
     scored="test",
     select="dev",
     source="https://github.com/kakaobrain/kor-nlu-datasets, folder KorNLI",
+    url=f"{RAW}/kakaobrain/kor-nlu-datasets/HEAD/KorNLI",
 )
 
 KORSTS = Task(
@@ -108,6 +113,7 @@ KORSTS = Task(
     scored="test",
     select="dev",
     source="https://github.com/kakaobrain/kor-nlu-datasets, folder KorSTS",
+    url=f"{RAW}/kakaobrain/kor-nlu-datasets/HEAD/KorSTS",
 )
 
 QUESTION_PAIR = Task(
@@ -126,6 +132,7 @@ QUESTION_PAIR = Task(
     scored="test",
     select="dev",
     source=f"{KOELECTRA}/question-pair",
+    url=f"{RAW}/monologg/KoELECTRA/HEAD/finetune/data/question-pair",
 )
 
 HATE_SPEECH = Task(
@@ -143,6 +150,7 @@ HATE_SPEECH = Task(
     scored="dev",
     select="best_on_scored",
     source="https://github.com/kocohub/korean-hate-speech, folder labeled",
+    url=f"{RAW}/kocohub/korean-hate-speech/HEAD/labeled",
 )
 
 KORQUAD = Task(

@@ -82,6 +82,7 @@ class Task:
     - `held_out`: the share of train that is scored instead, where there is no other file.
     - `answerable`: of "span": every question has an answer, so that none is never predicted.
     - `source`: where the files come from, or "".
+    - `url`: the folder on the web that has the files under their names, or "".
     """
 
     name: str
@@ -96,6 +97,7 @@ class Task:
     scored: Split
     select: Select
     source: str
+    url: str = ""
     folders: tuple[str, ...] = ()
     rows: Mapping[Split, int] = field(default_factory=dict)
     held_out: float = 0.0
