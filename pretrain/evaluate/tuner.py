@@ -95,7 +95,7 @@ class Tuner:
         self._sharding = batch_sharding(self.mesh)
         rows = math.prod(self.mesh.shape[axis] for axis in ROWS)
         self._shape = (1, rows * math.ceil(settings.batch_size / rows))
-        self._compiled = make_steps(self.objective, recipe_of(settings, self.steps), self.mesh)
+        self._compiled = make_steps(self.objective, recipe_of(settings, self.steps), self.mesh, with_norms=False)
         self._programs: dict[int, jax.stages.Compiled] = {}
         self._predictors: dict[tuple[int, ...], jax.stages.Compiled] = {}
         self._draw = jax.jit(self.objective.model.init)

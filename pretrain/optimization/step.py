@@ -67,6 +67,7 @@ def train_step(
     gradient_dtype: DTypeLike,
     batch_grows: bool = False,
     guard: SpikeGuard = UNGUARDED,
+    with_norms: bool = True,
 ) -> tuple[State, Metrics]:
     """Takes one optimizer step.
 
@@ -79,7 +80,7 @@ def train_step(
     - `sums`: of `objective.loss_sums` over the batch, of which the log makes means over many steps; `loss`: that of this step.
     - `grad_norm`: of the whole gradient, before clipping.
     - `real_tokens`: tokens that are not padding; `attended_pairs`: of a query and a key among them, in one segment.
-    - `parameter_norm`, `update_norm`: of the parameters after the step and of what it added to them, by `group_norms`.
+    - `parameter_norm`, `update_norm`, where `with_norms`: of the parameters after the step and of what it added to them, by `group_norms`.
     - `rejected`: 1 where the update was left out (see `is_accepted`), else 0.
     - `spike_limit`, with a guard: the gradient norm above which that is a spike.
     """
@@ -101,16 +102,15 @@ def train_step(
     kept = new_or_old({"params": params, "optimizer": optimizer_state}, state, accepted)
     if guard.action != "none":
         kept[SPIKES] = mean_after(state[SPIKES], metrics["grad_norm"], accepted, guard)
-    # Of what is written anyway: the norm of `updates` would keep them as arrays of their own.
-    added = jax.tree.map(
-        lambda one, other: one.astype(jnp.float32) - other.astype(jnp.float32), kept["params"], state["params"]
-    )
-    said = {
-        "parameter_norm": group_norms(kept["params"], objective),
-        "update_norm": group_norms(added, objective),
-        "rejected": 1.0 - accepted.astype(jnp.float32),
-    }
-    return {**kept, "step": state["step"] + 1}, {**metrics, **said}
+    if with_norms:
+        # Of what is written anyway: the norm of `updates` would keep them as arrays of their own.
+        added = jax.tree.map(
+            lambda one, other: one.astype(jnp.float32) - other.astype(jnp.float32), kept["params"], state["params"]
+        )
+        metrics["parameter_norm"] = group_norms(kept["params"], objective)
+        metrics["update_norm"] = group_norms(added, objective)
+    metrics["rejected"] = 1.0 - accepted.astype(jnp.float32)
+    return {**kept, "step": state["step"] + 1}, metrics
 
 
 def is_accepted(metrics: Metrics) -> jax.Array:
@@ -146,8 +146,12 @@ def eval_step(params: Parameters, batch: Batch, *, objective: Trainable) -> Sums
     return objective.loss_sums(params, jax.tree.map(lambda array: array[0], prepared), None)
 
 
-def make_steps(objective: Trainable, recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> CompiledSteps:
+def make_steps(
+    objective: Trainable, recipe: TrainingRecipe, mesh: jax.sharding.Mesh, *, with_norms: bool = True
+) -> CompiledSteps:
     """Jits the steps for a mesh; nothing compiles before the first call.
+
+    - `with_norms`: whether training steps say the norms of parameters and updates (`train_step`).
 
     Raises InputError where a parameter has no rule or cannot be divided (`pretrain.devices.sharding.parameter_shardings`).
     """
@@ -172,6 +176,7 @@ def make_steps(objective: Trainable, recipe: TrainingRecipe, mesh: jax.sharding.
             gradient_dtype=recipe.gradient_dtype,
             batch_grows=recipe.batch_warmup.first_rows > 0,
             guard=recipe.spikes,
+            with_norms=with_norms,
         )
 
     def evaluate(params: Parameters, batch: Batch) -> Sums:
