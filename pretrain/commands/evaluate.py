@@ -73,8 +73,8 @@ def run(arguments: list[str]) -> None:
     places = _places(command)
     noises = noises_named(command.noise)
     from pretrain.devices.processes import join_processes
-    from pretrain.evaluate.evaluation import Trials
     from pretrain.evaluate.suite import evaluate_models, tasks_at_hand, write_board
+    from pretrain.evaluate.trials import Trials
 
     join_processes()
     settings_of = {task.name: each.settings for task, each in zip(tasks, commands, strict=True)}

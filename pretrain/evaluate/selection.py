@@ -4,9 +4,10 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from pretrain.evaluate.forms import EncodedSplit
+from pretrain.evaluate.scoring import score
 from pretrain.evaluate.statistics import summarize
 from pretrain.evaluate.tasks.task import Settings, Task
 from pretrain.evaluate.tuner import Epoch
@@ -19,6 +20,13 @@ Curve = Sequence[Mapping[str, Any]]
 """Of each epoch of a seed: losses, seconds, and scores by split and metric (None where a metric is undefined)."""
 
 
+class ScoredEpoch(NamedTuple):
+    """An epoch as a point of the curve, and its predictions of the scored split, one for each example; none where it was not predicted."""
+
+    point: dict[str, Any]
+    answers: list[Any]
+
+
 @dataclass(frozen=True)
 class Scorer:
     """Scores the predictions of a task.
@@ -29,27 +37,23 @@ class Scorer:
     task: Task
     splits: Mapping[str, EncodedSplit]
 
-    def answers(self, epoch: Epoch, split: str) -> list[Any]:
-        """A prediction for each example of a split."""
-        return self.splits[split].answers(epoch.predictions[split])
+    def score(self, epoch: Epoch, split: str) -> tuple[dict[str, float | None], list[Any]]:
+        """The scores of a split by metric, and the predictions that they are of, one for each example."""
+        found = self.splits[split]
+        answers = found.answers(epoch.predictions[split])
+        return {name: _finite(value) for name, value in score(self.task, found.examples, answers).items()}, answers
 
-    def scores(self, epoch: Epoch) -> dict[str, dict[str, float | None]]:
-        """By split and metric."""
-        return {
-            split: {name: _finite(value) for name, value in self.splits[split].score(said).items()}
-            for split, said in epoch.predictions.items()
-        }
-
-    def told(self, seed: int, epoch: Epoch) -> dict[str, Any]:
+    def scored(self, seed: int, epoch: Epoch) -> ScoredEpoch:
         """An epoch as a point of the curve; a line of the log says it, too."""
-        scores = self.scores(epoch)
-        shown = "".join(f"; {split} {in_words(found)}" for split, found in scores.items())
+        found = {split: self.score(epoch, split) for split in epoch.predictions}
+        scores = {split: values for split, (values, _) in found.items()}
+        shown = "".join(f"; {split} {in_words(values)}" for split, values in scores.items())
         right = "" if self.task.kind == "score" else f", accuracy {epoch.accuracy:.4f}"
         log.info(
             "seed %d, epoch %d: loss %.4f%s%s (%d steps in %.1f s)",
             *(seed, epoch.number, epoch.loss, right, shown, epoch.steps, epoch.seconds),
         )
-        return {
+        point = {
             "epoch": epoch.number,
             "loss": epoch.loss,
             "accuracy": epoch.accuracy,
@@ -58,6 +62,8 @@ class Scorer:
             "predict": epoch.prediction_seconds,
             "compile": epoch.compile_seconds,
         }
+        _, answers = found.get(self.task.scored, ({}, []))
+        return ScoredEpoch(point, answers)
 
 
 def in_words(scores: Mapping[str, float | None]) -> str:

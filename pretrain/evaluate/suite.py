@@ -7,12 +7,13 @@ from pathlib import Path
 import jax
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.evaluation import Trials, evaluate
+from pretrain.evaluate.evaluation import evaluate
 from pretrain.evaluate.forms import head_of
 from pretrain.evaluate.leaderboard.board import write_leaderboard
 from pretrain.evaluate.leaderboard.evaluated import EVALUATION
 from pretrain.evaluate.tasks.files import DATA, find_file
 from pretrain.evaluate.tasks.task import Split, Task
+from pretrain.evaluate.trials import Trials
 from pretrain.subject import load_subject
 
 log = logging.getLogger(__name__)

@@ -10,13 +10,14 @@ from families import FAMILIES
 from tuned_models import HEADS, subject_of
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.evaluation import Trials, evaluate
+from pretrain.evaluate.evaluation import evaluate
 from pretrain.evaluate.forms import EncodedSplit, encode_split, head_of
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.seeds import SeedFile
 from pretrain.evaluate.tasks.examples import DependencyExample
 from pretrain.evaluate.tasks.klue import DEPENDENCIES, DP, PARTS_OF_SPEECH
 from pretrain.evaluate.tasks.task import Settings
+from pretrain.evaluate.trials import Trials
 from pretrain.evaluate.tuner import Epoch, Tuner
 from pretrain.models.task_heads import ParserSizes
 from pretrain.recipe import Mesh

@@ -12,7 +12,7 @@ from families import FAMILIES
 from tuned_models import HEADS, subject_of
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.evaluation import Trials, evaluate
+from pretrain.evaluate.evaluation import evaluate
 from pretrain.evaluate.forms import encode_split, head_of
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES
 from pretrain.evaluate.leaderboard.outcomes_file import read_outcomes
@@ -20,6 +20,7 @@ from pretrain.evaluate.tasks.examples import SpanExample, TagExample
 from pretrain.evaluate.tasks.registry import TASKS
 from pretrain.evaluate.tasks.task import Task
 from pretrain.evaluate.tasks.user import user_task
+from pretrain.evaluate.trials import Trials
 from pretrain.models.bert.config import BertConfig
 from pretrain.subject import Subject
 
