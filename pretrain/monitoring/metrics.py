@@ -11,6 +11,8 @@ from data_pipeline.contract.storage import append, write_atomically
 from pretrain.monitoring.tensorboard import EventsFile
 
 METRICS_FILE = "metrics.jsonl"
+PROBE, PSEUDO_PERPLEXITY = "probe/", "pseudo_perplexity"
+"""What probes measure: `probe/TASK`, and the other."""
 OF_THIS_MACHINE = ("tokens_per_second", "mfu", "data_wait", "seconds")
 """What a line tells of the machine's speed and clock; all else is computed, and the same whenever the run is done again."""
 
@@ -65,7 +67,7 @@ class MetricsWriter:
 
 def is_of_probes(name: str) -> bool:
     """Whether a figure is one of `pretrain.evaluate.probes.prober`."""
-    return name.startswith("probe/") or name == "pseudo_perplexity"
+    return name.startswith(PROBE) or name == PSEUDO_PERPLEXITY
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

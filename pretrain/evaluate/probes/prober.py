@@ -26,6 +26,7 @@ from pretrain.job import Job
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Inputs, VocabularyHead
 from pretrain.monitoring.goodput import Goodput
+from pretrain.monitoring.metrics import PROBE, PSEUDO_PERPLEXITY
 from pretrain.objectives.losses import gather_positions, masked_lm_sums
 from pretrain.objectives.protocols import Batch, Objective
 from pretrain.subject import text_tokenizer
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 
 PART = "probes"
 """Their name in goodput."""
-PSEUDO_PERPLEXITY = "pseudo_perplexity"
 VOCABULARY = "vocabulary"
 """The head that predicts masked tokens."""
 
@@ -67,6 +67,9 @@ class Prober:
         if recipe.tasks:
             check_scikit_learn()
         self._tasks = [read_rows(name, recipe) for name in dict.fromkeys(recipe.tasks)]
+        names = [rows.task.name for rows in self._tasks]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise InputError(f"probes.tasks: two tasks are called {twice[0]}; rename the file of a description")
         for rows in self._tasks:
             log.info(
                 "probe/%s: %s, %d rows fitted and %d scored, drawn from %s; without features %.4f",
@@ -168,7 +171,7 @@ class Prober:
         for rows in self._tasks:
             own = of_texts[begun : begun + len(rows.texts)]
             begun += len(rows.texts)
-            scores[f"probe/{rows.task.name}"] = probe_score(row_features(own, rows.task), rows)
+            scores[PROBE + rows.task.name] = probe_score(row_features(own, rows.task), rows)
         return scores
 
     def _pseudo_perplexity(self, params: Parameters) -> dict[str, float]:
