@@ -22,6 +22,11 @@ def _gathered(array: jax.Array) -> np.ndarray | None:
     return np.array(array.addressable_data(0)) if jax.process_index() == 0 else None
 
 
+def everywhere(tree: Any) -> Any:
+    """A tree of global arrays as numpy arrays of every process. Every process must call it."""
+    return multihost_utils.process_allgather(tree, tiled=True)
+
+
 def handed_out(tree: Any, abstract: Any) -> Any:
     """A tree of numpy arrays that process 0 has, laid out as `abstract` says, bit for bit. Every process must call it.
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import WorkError
-from pretrain.devices.broadcast import placed
+from pretrain.devices.broadcast import everywhere, placed
 from pretrain.devices.sharding import ROWS, batch_sharding, make_mesh, replicated
 from pretrain.evaluate.buckets import PlannedBatch, prediction_plan, training_plan
 from pretrain.evaluate.encoding import LabelledRows, longest_row, padded
@@ -166,8 +166,8 @@ class Tuner:
         return found
 
     def tuned(self, params: Parameters | None = None) -> Subject:
-        """The fine-tuned model, with these parameters or those of the last epoch that was run."""
-        params, rules = jax.device_get(self.params if params is None else params), self.objective.model_rules()
+        """The fine-tuned model, with these parameters (numpy arrays) or those of the last epoch, which every process must gather then."""
+        params, rules = everywhere(self.params) if params is None else params, self.objective.model_rules()
         return Subject(
             self.subject.family,
             self.subject.fine_tuning_config,
