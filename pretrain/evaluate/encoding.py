@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -40,6 +41,16 @@ class LabelledRows:
     def lengths(self) -> np.ndarray:
         """Tokens of each row, int64 [rows]."""
         return np.array([len(row) for row in self.tokens])
+
+    @cached_property
+    def _sizes(self) -> np.ndarray:
+        """Tokens and labels of each row, int64 [rows, 2]."""
+        return np.stack([self.lengths, [len(label) for label in self.labels]], axis=1)
+
+    def most_labels(self, length: int) -> int:
+        """The most labels of a row of at most `length` tokens, where rows have several."""
+        tokens, labels = self._sizes.T
+        return int(labels[tokens <= length].max(initial=0))
 
     def first(self, count: int) -> "LabelledRows":
         """The first rows, for curves over the size of the data."""

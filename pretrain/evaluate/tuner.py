@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 TRAIN = "train"
 """The split that is learnt from."""
+EOJEOLS = 8
+"""What the number of eojeols in a batch is a multiple of: about half of the tokens, of which biaffine forms take the square."""
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,7 @@ class Tuner:
         """The rows of this process on its devices; what fills up the batch has no tokens and no weight."""
         own = local_rows(self._shape, self._sharding)
         labels, by_token = rows.labels[0], self.head.kind in ("tags", "dependencies")
-        # A sentence has no more eojeols than tokens.
-        shape = (planned.length, *labels.shape[1:]) if by_token else labels.shape
+        shape = (self._width(rows, planned.length), *labels.shape[1:]) if by_token else labels.shape
         numbers = [planned.rows[place] if place < len(planned.rows) else None for place in own]
         fields = padded(rows, numbers, planned.length, self.subject.tokenizer.special.pad)
         fields["labels"] = np.full((len(own), *shape), -1 if by_token else 0, labels.dtype)
@@ -214,6 +215,12 @@ class Tuner:
                 fields["labels"][place] = rows.labels[row]
         return place_rows(fields, own, self._shape, self._sharding)
 
+    def _width(self, rows: LabelledRows, length: int) -> int:
+        """Places for the labels of rows in batches of a length: the tokens, or as many eojeols as any sentence of that length has."""
+        if self.head.kind != "dependencies":
+            return length
+        return min(length, EOJEOLS * max(1, math.ceil(rows.most_labels(length) / EOJEOLS)))
+
     def _compile(self, length: int) -> None:
         if length not in self._programs:
             began = time.perf_counter()
@@ -223,7 +230,7 @@ class Tuner:
             self.compile_seconds += time.perf_counter() - began
 
     def _predictor(self, batch: Batch) -> jax.stages.Compiled:
-        shape = batch["tokens"].shape
+        shape = (*batch["tokens"].shape, *batch["labels"].shape)
         if shape not in self._predictors:
             began = time.perf_counter()
             shardings = jax.tree.map(lambda leaf: leaf.sharding, self._compiled.abstract_state["params"])
@@ -239,7 +246,7 @@ class Tuner:
 
 def predictions(params: Parameters, batch: Batch, *, objective: FineTuning) -> jax.Array:
     """What the model says of the rows [1, B, ...] of a batch: float32 scores, int32 tags [B, L], or int32 heads and
-    relations of eojeols [B, L, 2]."""
+    relations of eojeols [B, W, 2]."""
     prepared = jax.tree.map(lambda array: array[0], objective.prepare(batch, None))
     if objective.kind == "dependencies":
         chosen = [jnp.argmax(scores, -1) for scores in objective.tree_logits(params, prepared)]

@@ -30,7 +30,7 @@ class FineTuning:
     Its batches are arrays [accumulation, microbatch, ...]: `tokens` and `token_types`, integers [..., L]; `lengths`, int32 [...],
     tokens of each row, 0 where it only fills up the batch; and `labels`: int32 [...] of classes, float32 [...] of scores, int32
     [..., L] of tags (below 0 where a token has none), int32 [..., 2] of spans, the places of the first and the last token, int32
-    [..., L, 5] of dependencies: of each eojeol the places of its first and last token, part of speech, head (0 is the root) and
+    [..., W, 5] of dependencies: of each eojeol the places of its first and last token, part of speech, head (0 is the root) and
     relation; all are below 0 behind the last eojeol, and a head that the row has not is.
 
     - `model`: with the head of the task.

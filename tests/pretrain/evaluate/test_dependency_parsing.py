@@ -82,6 +82,21 @@ def test_right_heads_and_relations_are_worth_100_and_heads_that_were_cut_off_are
     assert cut.score([label[:, 3:] for label in cut.rows.labels])["klue_dp_uas_micro_f1"] < 100
 
 
+def test_a_batch_is_as_wide_as_the_longest_sentence_of_its_length(subject: Subject) -> None:
+    encoded = encode_split(subject, DP, sentences(20), SETTINGS)
+    tuner = tuner_of(subject, encoded, replace(SETTINGS, max_length=24), Mesh(1, 1, 1))
+    assert tuner._width(encoded.rows, 24) == 8, "of 7 eojeols at most"
+    assert tuner._width(encoded.rows, 5) == 5, "no more than tokens"
+    counts = encoded.rows.lengths
+    assert encoded.rows.most_labels(int(counts.min())) < encoded.rows.most_labels(int(counts.max())) == 7
+    params = tuner.start(0)
+    narrow = tuner.predict(params, encoded.rows)
+    wide = tuner_of(subject, encoded, replace(SETTINGS, max_length=24), Mesh(1, 1, 1))
+    wide._width = lambda rows, length: length  # type: ignore[method-assign]
+    for mine, theirs in zip(narrow, wide.predict(params, encoded.rows), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
 def on_mesh(mesh: Mesh, subject: Subject) -> tuple[Epoch, list[np.ndarray]]:
     settings = replace(SETTINGS, epochs=2, batch_size=16)
     tuner = tuner_of(subject, encode_split(subject, DP, sentences(20), settings), settings, mesh)
