@@ -5,6 +5,7 @@ from pathlib import Path
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json, write_json
+from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.tasks.task import KindName
 from pretrain.models.task_heads import TaskHead
 
@@ -41,11 +42,12 @@ def read_asked(place: str, head: TaskHead) -> Asked:
     path = Path(place) / FILE
     if path.is_file():
         try:
-            return Asked(**read_json(path))
-        except TypeError:
-            raise InputError(
-                f"{path}: does not say how the model is asked; remove it, or export the model again"
-            ) from None
+            asked = Asked(**read_json(path))
+            if KINDS[asked.kind].head == head.kind:
+                return asked
+        except (TypeError, KeyError):
+            pass
+        raise InputError(f"{path}: does not say how this model is asked; remove it, or export the model again")
     if head.kind in ("tags", "span"):
         return Asked(head.kind)
     return Asked("classes" if head.labels else "score")

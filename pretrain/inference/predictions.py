@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import jax
@@ -27,8 +27,6 @@ from pretrain.models.task_heads import TaskHead
 from pretrain.subject import Subject
 
 Answer = dict[str, Any]
-Said = Callable[[TokenRows], list[np.ndarray]]
-"""Rows to what the head says: float32 [outputs] of each, or [n, outputs] of its n tokens."""
 
 
 def head_asked(subject: Subject) -> TaskHead:
@@ -39,6 +37,21 @@ def head_asked(subject: Subject) -> TaskHead:
             "give the evaluation/TASK/model that this writes"
         )
     return subject.task
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model that is asked.
+
+    - `longest`: most tokens of a row.
+    - `said`: rows to what the head says: float32 [outputs] of each, or [n, outputs] of its n tokens.
+    """
+
+    subject: Subject
+    head: TaskHead
+    asked: Asked
+    longest: int
+    said: Callable[[TokenRows], list[np.ndarray]]
 
 
 def predict(
@@ -56,7 +69,6 @@ def predict(
     Raises InputError for texts that are not those of the model's task.
     """
     head = head_asked(subject)
-    asked = replace(asked, max_length=longest_row(subject, running.max_length or asked.max_length or UNLIMITED))
 
     def make(compute: Compute) -> Model:
         return subject.with_task(head, compute)
@@ -64,7 +76,8 @@ def predict(
     def said(rows: TokenRows) -> list[np.ndarray]:
         return outputs_of(subject, make, _logits, rows, running, of_tokens=head.kind != "classifier")
 
-    yield from ANSWERS[asked.kind](subject, head, asked, texts, said)
+    longest = longest_row(subject, running.max_length or asked.max_length or UNLIMITED)
+    yield from ANSWERS[asked.kind](_Model(subject, head, asked, longest, said), texts)
 
 
 def _logits(model: Model, params: Parameters, inputs: Inputs) -> jax.Array:
@@ -72,11 +85,11 @@ def _logits(model: Model, params: Parameters, inputs: Inputs) -> jax.Array:
     return tuned.task_logits(params, tuned.encode(params, inputs), inputs)
 
 
-def _texts(subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[Text], said: Said) -> Iterator[Answer]:
-    rows = token_rows(subject, texts, asked.max_length or UNLIMITED)
-    for text, each in zip(texts, said(rows), strict=True):
+def _texts(model: _Model, texts: Sequence[Text]) -> Iterator[Answer]:
+    rows = token_rows(model.subject, texts, model.longest)
+    for text, each in zip(texts, model.said(rows), strict=True):
         shown = {"text": text[0], "second": text[1]} if isinstance(text, tuple) else {"text": text}
-        yield {**shown, **_class_or_score(head, each)}
+        yield {**shown, **_class_or_score(model.head, each)}
 
 
 def _class_or_score(head: TaskHead, said: np.ndarray) -> Answer:
@@ -89,26 +102,27 @@ def _class_or_score(head: TaskHead, said: np.ndarray) -> Answer:
     return {"label": label, "probability": probabilities[label], "probabilities": probabilities}
 
 
-def _relations(
-    subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[RelationExample], said: Said
-) -> Iterator[Answer]:
+def _relations(model: _Model, texts: Sequence[RelationExample]) -> Iterator[Answer]:
     # A row has a gold label, which nothing reads here.
-    examples = [replace(example, label=head.labels[0]) for example in texts]
-    rows = encode_relations(subject.tokenizer, examples, head.labels, asked.max_length or UNLIMITED)
-    for example, each in zip(examples, said(model_rows(subject, rows)), strict=True):
+    examples = [replace(example, label=model.head.labels[0]) for example in texts]
+    rows = encode_relations(model.subject.tokenizer, examples, model.head.labels, model.longest)
+    for example, each in zip(examples, model.said(model_rows(model.subject, rows)), strict=True):
         sides = {"subject": example.subject, "object": example.object}
         shown = {name: _place(example.sentence, *entity) for name, entity in sides.items()}
-        yield {"text": example.sentence, **shown, **_class_or_score(head, each)}
+        yield {"text": example.sentence, **shown, **_class_or_score(model.head, each)}
 
 
-def _tags(subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[str], said: Said) -> Iterator[Answer]:
-    characters = asked.characters and OUTSIDE in head.labels
-    examples, places = zip(*(_units(text, head.labels[0], characters) for text in texts), strict=True)
-    rows = encode_tags(subject.tokenizer, examples, head.labels, asked.max_length or UNLIMITED)
-    found = zip(texts, examples, places, rows, said(model_rows(subject, rows)), strict=True)
-    entities = are_entities(head.labels)
+def _tags(model: _Model, texts: Sequence[Text]) -> Iterator[Answer]:
+    if any(isinstance(text, tuple) for text in texts):
+        raise InputError(f"--second: {model.subject.origin} tags single texts; leave it out")
+    tokenizer, labels = model.subject.tokenizer, model.head.labels
+    characters = model.asked.characters and OUTSIDE in labels
+    examples, places = zip(*(_units(str(text), labels[0], characters) for text in texts), strict=True)
+    rows = encode_tags(tokenizer, examples, labels, model.longest)
+    found = zip(map(str, texts), examples, places, rows, model.said(model_rows(model.subject, rows)), strict=True)
+    entities = are_entities(labels)
     for text, example, own, row, scores in found:
-        tags = predicted_tags(subject.tokenizer, example, row, scores.argmax(-1), head.labels).units
+        tags = predicted_tags(tokenizer, example, row, scores.argmax(-1), labels).units
         # Of characters also the special tokens at both ends are tagged.
         tags = tags[1:-1] if characters else tags
         if entities:
@@ -134,24 +148,24 @@ def _place(text: str, start: int, end: int, kind: str | None = None) -> Answer:
     return {"start": start, "end": end, "text": text[start:end], **({"type": kind} if kind else {})}
 
 
-def _spans(subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[Text], said: Said) -> Iterator[Answer]:
-    pairs = [text for text in texts if isinstance(text, tuple)]
+def _spans(model: _Model, texts: Sequence[Text]) -> Iterator[Answer]:
+    asked, pairs = model.asked, [text for text in texts if isinstance(text, tuple)]
     if len(pairs) < len(texts):
         raise InputError(
-            f"{subject.origin}: answers questions about passages; name their columns with --column and --second"
+            f"{model.subject.origin}: answers questions about passages; name their columns with --column and --second"
         )
     examples = [SpanExample("", question, context, (), True, "") for question, context in pairs]
     rows = encode_spans(
-        subject.tokenizer,
+        model.subject.tokenizer,
         examples,
-        max_length=asked.max_length or UNLIMITED,
+        max_length=model.longest,
         document_stride=asked.document_stride,
         max_query_length=asked.max_query_length,
     )
     found = predicted_spans(
         examples,
         rows,
-        said(model_rows(subject, rows)),
+        model.said(model_rows(model.subject, rows)),
         max_answer_length=asked.max_answer_length,
         may_be_none=not asked.answerable,
     )
@@ -160,7 +174,7 @@ def _spans(subject: Subject, head: TaskHead, asked: Asked, texts: Sequence[Text]
         yield {"text": question, "second": context, "answer": best.text or None, "start": start, "end": end}
 
 
-ANSWERS: Mapping[KindName, Callable[[Subject, TaskHead, Asked, Sequence[Any], Said], Iterator[Answer]]] = {
+ANSWERS: Mapping[KindName, Callable[[_Model, Sequence[Any]], Iterator[Answer]]] = {
     "classes": _texts,
     "score": _texts,
     "relation": _relations,
