@@ -13,8 +13,9 @@ from data_pipeline.contract.errors import InputError, machine_errors_at
 from data_pipeline.contract.run_folder import software_versions
 from data_pipeline.contract.storage import write_json
 from pretrain.evaluate.encoding import LabelledRows
-from pretrain.evaluate.fine_tunings import Export, FineTunings
 from pretrain.evaluate.forms import EncodedSplit, encode_split, head_of
+from pretrain.evaluate.kinds.asked import FILE as ASKED
+from pretrain.evaluate.kinds.asked import Asked
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.leaderboard.errors import confusion, worst_errors
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, item_values
@@ -23,14 +24,13 @@ from pretrain.evaluate.leaderboard.task_page import write_task_page
 from pretrain.evaluate.metrics.libraries import check_libraries
 from pretrain.evaluate.noise import noisy
 from pretrain.evaluate.scoring import metric_inputs
-from pretrain.evaluate.seeds import fingerprint_of
+from pretrain.evaluate.seeds import Export, FineTunings, fingerprint_of
 from pretrain.evaluate.selection import LAST, ScoredEpoch, Scorer, noise_told, noised_split, selected
 from pretrain.evaluate.tasks.examples import Example, TagExample, TextExample
 from pretrain.evaluate.tasks.files import read_split
 from pretrain.evaluate.tasks.task import Settings, Split, Task
 from pretrain.evaluate.trials import Trials
 from pretrain.evaluate.tuner import TRAIN, Tuner
-from pretrain.exporting.asked import Asked
 from pretrain.exporting.card_of_task import task_card
 from pretrain.exporting.fine_tuned import export_tuned
 from pretrain.exporting.model_index import Result
@@ -159,7 +159,7 @@ def _export(to: Path, task: Task, data: TaskData, trials: Trials, longest: int) 
         settings = {**asdict(trials.settings), "seed": seed}
         card = task_card(tuned, shown, settings, pair=task.pair, frozen=trials.frozen)
         asked = _asked(task, data.splits[task.scored].examples, trials.settings, longest)
-        log.info("%s: %s", to, export_tuned(tuned, to, card, asked))
+        log.info("%s: %s", to, export_tuned(tuned, to, card, {ASKED: asdict(asked)}))
 
     return export
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from pretrain.evaluate.forms import EncodedSplit
+from pretrain.evaluate.leaderboard.statistics import summarize
 from pretrain.evaluate.scoring import score
-from pretrain.evaluate.statistics import summarize
 from pretrain.evaluate.tasks.task import Settings, Task
 from pretrain.evaluate.tuner import Epoch
 

@@ -1,9 +1,11 @@
 """A fine-tuned model as a Hugging Face folder, proven like every export."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from data_pipeline.contract.errors import machine_errors_at
-from pretrain.exporting.asked import Asked, write_asked
+from data_pipeline.contract.storage import write_json
 from pretrain.exporting.exported import CARD, new_folder, place_of, replace_export, sync_export
 from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import copy_tokenizer
@@ -13,12 +15,12 @@ from pretrain.subject import Subject
 PROOF_TEXTS = ("대한민국의 수도는 서울이다.", "배우들의 연기가 아쉬웠지만 음악은 정말 좋았다.", "가격이 얼마예요?")
 
 
-def export_tuned(subject: Subject, to: Path, card: str, asked: Asked) -> str:
+def export_tuned(subject: Subject, to: Path, card: str, beside: Mapping[str, Any]) -> str:
     """Writes the folder of a fine-tuned model, and returns how it was proven.
 
     - `subject`: with the head of a task.
     - `to`: replaced where it is there.
-    - `card`: the content of README.md. - `asked`: what task.json says.
+    - `card`: the content of README.md. - `beside`: further JSON files by name.
 
     Raises WorkError where the proof fails or the disk does not take it.
     """
@@ -29,7 +31,8 @@ def export_tuned(subject: Subject, to: Path, card: str, asked: Asked) -> str:
             write_folder(fresh, subject.tensors, subject.configuration)
             copy_tokenizer(subject, fresh, most)
             (fresh / CARD).write_text(card, encoding="utf-8")
-            write_asked(fresh, asked)
+            for name, content in beside.items():
+                write_json(fresh / name, content)
         proof = prove(fresh, PROOF_TEXTS, most)
         with machine_errors_at(to):
             sync_export(fresh)

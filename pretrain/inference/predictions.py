@@ -10,6 +10,7 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.encoding import TokenRows, longest_row, model_rows, token_rows
+from pretrain.evaluate.kinds.asked import Asked
 from pretrain.evaluate.kinds.relations import encode_relations
 from pretrain.evaluate.kinds.spans import encode_spans, predicted_spans
 from pretrain.evaluate.kinds.tags import encode_tags, predicted_tags
@@ -17,7 +18,6 @@ from pretrain.evaluate.kinds.texts import Text
 from pretrain.evaluate.metrics.tags import OUTSIDE, are_entities
 from pretrain.evaluate.tasks.examples import Entity, RelationExample, SpanExample, TagExample
 from pretrain.evaluate.tasks.task import KindName
-from pretrain.exporting.asked import Asked
 from pretrain.inference.entities import entities_of
 from pretrain.inference.forward import UNLIMITED, outputs_of
 from pretrain.inference.running import Running

@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> None:
     command = parse_command_line(Predict, arguments, "python -m pretrain predict")
     command.check()
     from data_pipeline.contract.storage import write_atomically
-    from pretrain.exporting.asked import read_asked
+    from pretrain.evaluate.kinds.asked import read_asked
     from pretrain.inference.predictions import head_asked, predict
     from pretrain.inference.texts import read_relations, read_texts
     from pretrain.subject import load_subject

@@ -13,7 +13,7 @@ from pretrain.evaluate.leaderboard.evaluated import Evaluated, read_evaluations
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES
 from pretrain.evaluate.leaderboard.outcomes_file import read_outcomes
 from pretrain.evaluate.leaderboard.page import leaderboard_page
-from pretrain.evaluate.statistics import compare_counted
+from pretrain.evaluate.leaderboard.statistics import compare_counted
 from pretrain.evaluate.tasks.registry import TASKS
 
 log = logging.getLogger(__name__)

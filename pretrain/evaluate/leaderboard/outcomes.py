@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pretrain.evaluate.kinds.kind import Inputs
+from pretrain.evaluate.leaderboard.statistics import Counted
 from pretrain.evaluate.metrics import golden_value
 from pretrain.evaluate.metrics.counts import Counts, class_counts, macro_f1_of, micro_f1_of, span_counts
 from pretrain.evaluate.metrics.dependencies import FIRST_OTHER, OTHERS, WRONG_HEAD, Words, words_of
@@ -22,7 +23,6 @@ from pretrain.evaluate.metrics.regression import SIMILAR
 from pretrain.evaluate.metrics.relations import NO_RELATION
 from pretrain.evaluate.metrics.tags import OUTSIDE, has_suffixes
 from pretrain.evaluate.scoring import metric_inputs
-from pretrain.evaluate.statistics import Counted
 from pretrain.evaluate.tasks.examples import DependencyExample, Example
 from pretrain.evaluate.tasks.task import Task
 

@@ -12,8 +12,8 @@ from tuned_models import HEADS, subject_of, written
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json, write_json
 from pretrain.commands.asking import predict as command
+from pretrain.evaluate.kinds.asked import Asked
 from pretrain.evaluate.kinds.texts import Text
-from pretrain.exporting.asked import Asked
 from pretrain.exporting.tokenizer_files import write_tokenizer
 from pretrain.inference.predictions import predict
 from pretrain.subject import load_subject

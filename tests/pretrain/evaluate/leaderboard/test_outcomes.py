@@ -12,10 +12,10 @@ from pretrain.evaluate.kinds.dependencies import PredictedTree
 from pretrain.evaluate.kinds.tags import PredictedTags
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, item_values
 from pretrain.evaluate.leaderboard.outcomes_file import digest
+from pretrain.evaluate.leaderboard.statistics import compare_counted
 from pretrain.evaluate.metrics import METRICS
 from pretrain.evaluate.metrics.counts import class_counts
 from pretrain.evaluate.scoring import metric_inputs, score
-from pretrain.evaluate.statistics import compare_counted
 from pretrain.evaluate.tasks.examples import (
     DependencyExample,
     DialogueExample,

@@ -77,7 +77,7 @@ def test_a_missing_package_is_named_with_its_extra(module: str, package: str, mo
 
 def test_the_room_is_imported_without_its_packages_and_without_jax() -> None:
     code = (
-        "import sys, pretrain.evaluate.metrics, pretrain.evaluate.statistics; "
+        "import sys, pretrain.evaluate.metrics, pretrain.evaluate.leaderboard.statistics; "
         "print([m for m in ('sklearn', 'scipy', 'seqeval', 'jax') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.statistics import Comparison, Counted, compare_counted, summarize
+from pretrain.evaluate.leaderboard.statistics import Comparison, Counted, compare_counted, summarize
 
 
 def outcomes(random: np.random.Generator, rate: float, hardness: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -76,7 +76,7 @@ def test_the_seed_decides_the_draws() -> None:
 def test_a_large_test_set_is_drawn_in_parts_as_if_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     models = [outcomes(np.random.default_rng(seed), 0.8, np.zeros(100)) for seed in (4, 5)]
     whole = compared(*models, draws=50)
-    monkeypatch.setattr("pretrain.evaluate.statistics.CELLS", 700)
+    monkeypatch.setattr("pretrain.evaluate.leaderboard.statistics.CELLS", 700)
     assert compared(*models, draws=50) == whole
 
 

@@ -1,10 +1,10 @@
 """task.json beside a fine-tuned model's weights: how it was fine-tuned to be asked. No JAX here."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.storage import read_json, write_json
+from data_pipeline.contract.storage import read_json
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.tasks.task import KindName
 from pretrain.models.task_heads import TaskHead
@@ -30,11 +30,6 @@ class Asked:
     document_stride: int = 128
     max_query_length: int = 64
     max_answer_length: int = 30
-
-
-def write_asked(folder: Path, asked: Asked) -> None:
-    """Writes FILE."""
-    write_json(folder / FILE, asdict(asked))
 
 
 def read_asked(place: str, head: TaskHead) -> Asked:
