@@ -5,7 +5,7 @@
 
 STORE_SECONDS=${STORE_SECONDS:-60}
 TRAINING_ROWS='-train\.array_record-' # most of the records; pull_records brings those of the phases that are still to be trained
-LEFT_OUT='^(.*/)?\.[^/]*$|^corpus/|^examples/.*'$TRAINING_ROWS # of what is fetched, and of what may be deleted there
+LEFT_OUT='^(.*/)?\.[^/]*$|^(corpus|evaluation)/|^examples/.*'$TRAINING_ROWS # of what is fetched, and of what may be deleted there
 
 in_store() { printf '%s/%s' "$STORE" "$(basename "$run_dir")"; }
 

@@ -59,8 +59,9 @@ def test_a_run_in_a_bucket_goes_on_from_an_empty_disk_with_the_losses_of_one_fol
     train(here, "tiny", TINY)
     prepared.record("prepare", {})
     shutil.copytree(prepared.path, bucket)
-    (bucket / "corpus").mkdir()
-    (bucket / "corpus" / "large").write_text("text")
+    for folder in ("corpus", "evaluation"):
+        (bucket / folder).mkdir()
+        (bucket / folder / "large").write_text("text")
     with run_in_bucket(URL, TINY) as run_folder:
         train(run_folder, "tiny", changed(TINY, stop_at_step=2))
     assert newest_valid(bucket / "checkpoints") is not None
@@ -72,7 +73,8 @@ def test_a_run_in_a_bucket_goes_on_from_an_empty_disk_with_the_losses_of_one_fol
     assert untimed(RunFolder(bucket)) == untimed(here)
     assert list_steps(bucket / "checkpoints") == list_steps(here.checkpoints)
     assert [part["start_step"] for part in RunFolder(bucket).manifest()["train"]["parts"]] == [0, 2]
-    assert (bucket / "corpus" / "large").exists(), "nothing goes that a run does not own"
+    for folder in ("corpus", "evaluation"):
+        assert (bucket / folder / "large").exists(), "nothing goes that training does not own"
 
 
 def test_a_save_is_brought_while_training_goes_on(bucket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
