@@ -48,9 +48,9 @@ def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     return load_subject(written(made, folder / "export"))
 
 
-def words(count: int) -> list[str]:
+def words(count: int, syllables: list[str] = SYLLABLES) -> list[str]:
     """Of one syllable, which is a token, or now and then two, which are [UNK]."""
-    return ["".join(RANDOM.choice(SYLLABLES, 1 + (RANDOM.random() < 0.1))) for _ in range(count)]
+    return ["".join(RANDOM.choice(syllables, 1 + (RANDOM.random() < 0.1))) for _ in range(count)]
 
 
 def evaluated(subject: Subject, task: Task, folder: Path) -> tuple[Path, list[Any], list[Any]]:
@@ -108,7 +108,7 @@ def test_entities_of_characters(subject: Subject, tmp_path: Path) -> None:
     lines = []
     for number in range(96):
         lines.append(f"## klue-ner-v1_train_{number:05d}\t x")
-        for place, word in enumerate(words(int(RANDOM.integers(2, 6)))):
+        for place, word in enumerate(words(5, SYLLABLES[:2])):
             lines += [*([" \tO"] if place else []), *(f"{each}\t{'B-PS' if each == '각' else 'O'}" for each in word)]
         lines.append("")
     for split in ("train", "dev"):
