@@ -1,7 +1,7 @@
 """A small ALBERT (one layer run 4 times, 256 wide, embeddings of 128; sentence pairs of 128) for one's own text on two CPU cores.
 
 Command:  ./run_tpu.sh configs/mini/albert.py --source 'petitions:PATH/petitions_*.jsonl.gz'
-Expect:   not run to its end yet.
+Expect:   not run to its end yet; 100 of its steps on one month of petitions give a proven export.
 
 Masked LM with sentence order. What makes the other small recipes learn from the context within minutes is taken over from
 configs/mini/bert.py: 40 % of the tokens hidden (Wettig et al. 2023, arXiv 2202.08005), many small steps, no dropout; AdamW, for LAMB is

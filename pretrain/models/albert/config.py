@@ -38,6 +38,9 @@ class AlbertConfig(EncoderConfig):
     def projects_embeddings(self) -> bool:
         return True
 
+    def in_words(self) -> str:
+        return f"{self.num_hidden_layers} layers with the same parameters, {self.hidden_size} wide"
+
     def parameter_count(self, vocab_size: int, heads: frozenset[str]) -> int:
         """Parameters of the encoder; albert-base-v2 (30,000 entries) has 11,683,584 with its pooler (the head `pair`)."""
         pooler = self.hidden_size * self.hidden_size + self.hidden_size if "pair" in heads else 0

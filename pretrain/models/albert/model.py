@@ -79,7 +79,10 @@ class Albert(EncoderModel):
         return vocabulary_scores(self._layer_norm(head["LayerNorm"], hidden), table, head["bias"], self.vocab_size)
 
     def pair_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
-        """Classifies rows [B, L, H] by their first position: float32 [B, 2], index 0 meaning that the second part follows."""
+        """Classifies rows [B, L, H] by their first position: float32 [B, 2], index 0 meaning that the second part follows.
+
+        Without dropout, as google-research/albert (run_pretraining.py, `get_sentence_order_output`).
+        """
         return label_scores(params["sop_classifier"]["classifier"], self.pooled(params, hidden[:, 0]))
 
     def pooled(self, params: Parameters, first: jax.Array) -> jax.Array:
