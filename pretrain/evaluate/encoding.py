@@ -26,7 +26,7 @@ class LabelledRows:
     - `names`: of the examples.
     - `tokens`, `token_types`: int32 [n] for each row.
     - `labels`: of each row, as `pretrain.objectives.fine_tuning.tuning.FineTuning` takes them: arrays [], of tags [n], of spans [2], of
-      eojeols [w, 5].
+      eojeols [w, 5], of slots [j, 1 + t].
     """
 
     names: tuple[str, ...]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.encoding import LabelledRows, longest_row, model_rows
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.scoring import score
@@ -36,14 +35,8 @@ class EncodedSplit:
 
 
 def head_of(task: Task, settings: Settings) -> TaskHead:
-    """The head of a task. Raises InputError for a kind that is not fine-tuned."""
-    kind = KINDS[task.kind].head
-    if kind is None:
-        raise InputError(
-            f"--task {task.name}: {task.title} is a task of the kind {task.kind}, which is not fine-tuned yet; "
-            f"choose one of the kinds {', '.join(name for name, each in KINDS.items() if each.head)}"
-        )
-    return TaskHead(kind, task.labels, settings.dropout)
+    """The head of a task."""
+    return TaskHead(KINDS[task.kind].head, task.labels, settings.dropout)
 
 
 def encode_split(subject: Subject, task: Task, examples: Sequence[Example], settings: Settings) -> EncodedSplit:

@@ -17,6 +17,7 @@ from pretrain.devices.sharding import ROWS, batch_sharding, make_mesh, replicate
 from pretrain.evaluate.buckets import PlannedBatch, prediction_plan, training_plan
 from pretrain.evaluate.encoding import LabelledRows, longest_row, padded
 from pretrain.evaluate.hardware import Hardware
+from pretrain.evaluate.kinds.dialogues import slot_names
 from pretrain.evaluate.tasks.task import Settings
 from pretrain.hugging_face.weights import from_hugging_face, to_hugging_face
 from pretrain.input.batches import Prefetched, local_rows, place_rows
@@ -46,7 +47,7 @@ class Epoch:
     - `loss`, `accuracy`: means over its training batches, with dropout (`FineTuning.metrics`).
     - `seconds`: of training; `compile_seconds`, `prediction_seconds`: beside these.
     - `predictions`: by split, for each row in its order: float32 scores of classes [outputs], or of the start and the end at each token
-      [n, 2]; int32 tags [n]; int32 head and relation of each eojeol [w, 2].
+      [n, 2]; int32 tags [n]; int32 head and relation of each eojeol [w, 2]; int32 gate and tokens of each slot [j, 1 + STEPS].
     """
 
     number: int
@@ -89,7 +90,8 @@ class Tuner:
         self.compute_dtype = hardware.dtype_on(self.mesh.devices.flat[0].platform)
         compute = Compute(self.compute_dtype, "float32", "none", hardware.scan_unroll, hardware.attention)
         # The seed of a run is no part of the programs: it decides the parameters and the number of the first step.
-        self.objective = FineTuning(subject.with_task(head, compute), Keys(0, hardware.dropout_rng), frozen)
+        names = slot_names(subject.tokenizer, head.labels) if head.kind == "slots" else ()
+        self.objective = FineTuning(subject.with_task(head, compute), Keys(0, hardware.dropout_rng), frozen, names)
         self.longest = longest_row(subject, settings.max_length)
         self.batches_an_epoch = math.ceil(len(splits[TRAIN]) / settings.batch_size)
         self.steps = max(1, math.ceil(settings.epochs * self.batches_an_epoch))
@@ -164,7 +166,7 @@ class Tuner:
                 said = np.asarray(self._predictor(batch)(params, batch))
                 for place, row in enumerate(plan[step].rows):
                     count = len((rows.labels if self.head.kind == "dependencies" else rows.tokens)[row])
-                    found[row] = said[place] if self.head.kind == "classifier" else said[place, :count]
+                    found[row] = said[place] if self.head.kind in ("classifier", "slots") else said[place, :count]
         return found
 
     def tuned(self, params: Parameters | None = None) -> Subject:
@@ -245,12 +247,15 @@ class Tuner:
 
 
 def predictions(params: Parameters, batch: Batch, *, objective: FineTuning) -> jax.Array:
-    """What the model says of the rows [1, B, ...] of a batch: float32 scores, int32 tags [B, L], or int32 heads and
-    relations of eojeols [B, W, 2]."""
+    """What the model says of the rows [1, B, ...] of a batch: float32 scores, int32 tags [B, L], int32 heads and
+    relations of eojeols [B, W, 2], or int32 gates and tokens of slots [B, J, 1 + STEPS]."""
     prepared = jax.tree.map(lambda array: array[0], objective.prepare(batch, None))
     if objective.kind == "dependencies":
         chosen = [jnp.argmax(scores, -1) for scores in objective.tree_logits(params, prepared)]
         return jnp.stack(chosen, -1).astype(jnp.int32)
+    if objective.kind == "slots":
+        found = objective.generated(params, prepared)
+        return jnp.concatenate([jnp.argmax(found.gates, -1)[..., None].astype(jnp.int32), found.tokens], -1)
     scores = objective.logits(params, prepared)
     return jnp.argmax(scores, -1).astype(jnp.int32) if objective.kind == "tags" else scores
 

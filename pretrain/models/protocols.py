@@ -118,10 +118,21 @@ class TaskModel(Model, Protocol):
         self, params: Parameters, hidden: jax.Array, inputs: Inputs, *, dropout_key: jax.Array | None = None
     ) -> jax.Array:
         """What transformers calls `logits`, float32: of a `classifier` [B, outputs]; of `tags` and of a `span`, whose outputs are start
-        and end, [B, L, outputs]. A head of `dependencies` is asked by `pretrain.models.core.dependency_parser.parse`.
+        and end, [B, L, outputs]. A head of `dependencies` is asked by `pretrain.models.core.dependency_parser.parse`, one of
+        `slots` by `pretrain.models.core.slot_generator.generate`.
 
         - `hidden`: of `encode`, [B, L, H]; `dropout_key`: as there, and of streams of its own.
         """
+
+    @property
+    def task_dropout(self) -> float:
+        """Of the head, unless that is one of `dependencies`."""
+
+    def word_table(self, params: Parameters) -> jax.Array:
+        """The word table [V, W] in the parameters' type, V padded."""
+
+    def summary(self, hidden: jax.Array, segments: jax.Array) -> jax.Array:
+        """The hidden states [B, H] of the token of each row that tells its class, of [B, L, H]; `segments` are 0 for padding."""
 
 
 @dataclass(frozen=True)

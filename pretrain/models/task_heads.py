@@ -1,10 +1,10 @@
-"""What a model is fine-tuned to say, three of four in transformers' forms, and how a config.json tells it. No JAX here."""
+"""What a model is fine-tuned to say, three of five in transformers' forms, and how a config.json tells it. No JAX here."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-TaskKind = Literal["classifier", "tags", "span", "dependencies"]
+TaskKind = Literal["classifier", "tags", "span", "dependencies", "slots"]
 CLASSES: dict[TaskKind, str] = {
     "classifier": "ForSequenceClassification",
     "tags": "ForTokenClassification",
@@ -31,6 +31,8 @@ class ParserSizes:
     relations: int = 256
 
 
+GATES = ("none", "dontcare", "ptr", "yes", "no")
+"""What a head of slots says of each: a gate's own name is its value, but `ptr` has one that is generated; ids are positions."""
 PIPELINES: dict[TaskKind, str] = {
     "classifier": "text-classification",
     "tags": "token-classification",
@@ -43,8 +45,9 @@ PIPELINES: dict[TaskKind, str] = {
 class TaskHead:
     """The head of a fine-tuned model.
 
-    - `kind`: `classifier` (of a row), `tags` (of each token), `span` (its start and its end) or `dependencies` (of eojeols).
-    - `labels`: the classes, tags or relations, ids are places; empty for a `span`, and for a `classifier` whose output is one score.
+    - `kind`: `classifier` (of a row), `tags` (of each token), `span` (its start and its end), `dependencies` (of eojeols) or `slots`
+      (of a dialogue's state).
+    - `labels`: the classes, tags, relations or slots, ids are places; empty for a `span`, and for a `classifier` whose output is one score.
     - `dropout`: before the last map, 0 to below 1 (transformers' `classifier_dropout`); None: what transformers takes for the
       family, which mostly is the model's dropout of hidden states; of `dependencies` 0.33.
     - `parser`: of `dependencies`; None for KLUE-baseline's sizes.

@@ -22,7 +22,7 @@ Sums = dict[str, dict[str, jax.Array]]
 """By the name of a loss, float32 scalars: `loss_sum` (nats), `correct_sum`, `weight_sum`, and what else an objective wants, scalars
 or arrays [n] such as histograms."""
 
-INIT, MASKS, DROPOUT, EVALUATION_MASKS, SAMPLES, EVALUATION_SAMPLES = range(6)
+INIT, MASKS, DROPOUT, EVALUATION_MASKS, SAMPLES, EVALUATION_SAMPLES, TEACHER = range(7)
 """What a key of the run is for, folded into the key of the seed so that the streams never meet. New ones go to the end: the number of
 each decides its stream."""
 

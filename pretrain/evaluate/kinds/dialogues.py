@@ -17,10 +17,11 @@ from pretrain.evaluate.kinds.kind import EncodedExamples, Inputs, Kind
 from pretrain.evaluate.kinds.pieces import Ids
 from pretrain.evaluate.tasks.examples import DialogueExample
 from pretrain.evaluate.tasks.task import Settings, Task
+from pretrain.models.task_heads import GATES
 
-GATES = ("none", "dontcare", "ptr", "yes", "no")
-"""What is said of a slot: a gate's own name is its value, but `ptr` has one to be generated; ids are positions."""
 NONE, POINTER = GATES.index("none"), GATES.index("ptr")
+NOTHING = -1
+"""No token, behind the end of a value."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,8 @@ class DialogueRow:
 
     - `tokens`, `token_types`: int32 [n].
     - `gates`: int32 [slots].
-    - `values`: int32 [slots, longest value + 1], the tokens of each slot's value, or of "none", with [SEP] behind and then padding.
+    - `values`: int32 [slots, longest value + 1], the tokens of each slot's value, or of "none", with [SEP] behind, then NOTHING;
+      the longest of all rows that were encoded together.
     """
 
     tokens: Ids
@@ -61,7 +63,8 @@ def encode_dialogues(
         *(turn.text for each in examples for turn in each.turns),
         *(text for state in states for text in state),
     }
-    known = dict(zip(sorted(texts), slot_tokens(tokenizer, sorted(texts)), strict=True))
+    known = dict(zip(sorted(texts), _tokens_of(tokenizer, sorted(texts)), strict=True))
+    longest = max((len(known[value]) for state in states for value in state), default=0)
     rows = []
     for example, state in zip(examples, states, strict=True):
         history: list[int] = []
@@ -71,7 +74,7 @@ def encode_dialogues(
         text = [*history, special.sep, *known[now[0]], special.sep, *known[now[1]]][2 - max_length :]
         tokens = np.array([special.cls, *text, special.sep], np.int32)
         values = [[*known[value], special.sep] for value in state]
-        padded = np.full((len(slots), max(map(len, values))), special.pad, np.int32)
+        padded = np.full((len(slots), longest + 1), NOTHING, np.int32)
         for place, value in enumerate(values):
             padded[place, : len(value)] = value
         gates = [GATES.index(value) if value in GATES else POINTER for value in state]
@@ -79,8 +82,13 @@ def encode_dialogues(
     return rows
 
 
-def slot_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
-    """The tokens of each text, without special ones; the decoder starts a slot from those of its name with a blank for the hyphen."""
+def slot_names(tokenizer: Tokenizer, slots: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """The tokens of each slot's name with a blank for the hyphen, from which its value is generated."""
+    return tuple(map(tuple, _tokens_of(tokenizer, [slot.replace("-", " ") for slot in slots])))
+
+
+def _tokens_of(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """The tokens of each text, without special ones."""
     encodings = tokenizer.backend.encode_batch_fast(list(texts), add_special_tokens=False)
     return [encoding.ids for encoding in encodings]
 
@@ -128,9 +136,9 @@ def _encode(
 ) -> EncodedExamples:
     rows = encode_dialogues(tokenizer, examples, task.labels, settings.max_length)
 
-    def answers(said: Sequence[tuple[ArrayLike, ArrayLike]]) -> list[tuple[str, ...]]:
-        """- `said`: the gates and values that `predicted_state` takes."""
-        return [predicted_state(tokenizer, task.labels, *each) for each in said]
+    def answers(said: Sequence[np.ndarray]) -> list[tuple[str, ...]]:
+        """- `said`: of each row int [slots, 1 + steps], gate and generated tokens of each slot."""
+        return [predicted_state(tokenizer, task.labels, each[:, 0], each[:, 1:]) for each in said]
 
     return EncodedExamples(rows, range(len(rows)), answers)
 
@@ -139,4 +147,4 @@ def _inputs(task: Task, examples: Sequence[DialogueExample], predictions: Sequen
     return {"preds": [list(state) for state in predictions], "targets": [list(each.state) for each in examples]}
 
 
-DIALOGUE = Kind(_encode, _inputs, head=None)
+DIALOGUE = Kind(_encode, _inputs, head="slots")

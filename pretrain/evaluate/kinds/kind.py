@@ -45,11 +45,11 @@ class Kind:
     - `encode`: (task, tokenizer, examples, settings) -> rows of at most `settings.max_length` tokens. Raises InputError where no room is
       left for text.
     - `inputs`: (task, examples, a prediction for each) -> what any metric of the kind reads.
-    - `head`: what a model is fine-tuned with; None where it is not fine-tuned yet.
+    - `head`: what a model is fine-tuned with.
     - `of_texts`: whether examples are texts or pairs of texts with one label, so that noise may change them and probes read them.
     """
 
     encode: Callable[[Task, Tokenizer, Sequence[Any], Settings], EncodedExamples]
     inputs: Callable[[Task, Sequence[Any], Sequence[Any]], Inputs]
-    head: TaskKind | None
+    head: TaskKind
     of_texts: bool = False

@@ -43,7 +43,7 @@ def rules(config: BertConfig, heads: frozenset[str]) -> Rules:
         *(pooler if heads & POOLED else ()),
         *(pair if "pair" in heads else ()),
         *(label_rules("classifier") if "classifier" in heads else ()),
-        *token_rules(heads),
+        *token_rules(heads, "bert"),
     )
 
 

@@ -93,4 +93,4 @@ class Bert(EncoderModel):
         setattr(tree, CLASSIFIER, last)
 
     def _class_scores(self, params: Parameters, first: jax.Array, key: jax.Array | None) -> jax.Array:
-        return label_scores(params[CLASSIFIER], dropout(self.pooled(params, first), self._task_dropout, key))
+        return label_scores(params[CLASSIFIER], dropout(self.pooled(params, first), self.task_dropout, key))

@@ -16,7 +16,6 @@ from jax.typing import DTypeLike
 
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
-    Draw,
     Embedding,
     Linear,
     Parameters,
@@ -24,6 +23,7 @@ from pretrain.models.core.layers import (
     fold_key,
     linear,
     normal,
+    uniform,
     wide_einsum,
 )
 from pretrain.models.parameter_rules import Kind, ParameterRule, Rules
@@ -55,7 +55,7 @@ class Lstm(nnx.Module):
     """
 
     def __init__(self, inputs: int, width: int, *, rngs: nnx.Rngs, stack: tuple[int, ...] = ()) -> None:
-        draw = _uniform(width**-0.5)
+        draw = uniform(width**-0.5)
         self.input = Linear(inputs, 4 * width, draw=draw, rngs=rngs, stack=stack)
         self.recurrent = nnx.Param(draw(rngs.params(), (*stack, width, 4 * width)))
 
@@ -71,7 +71,7 @@ class DependencyParser(nnx.Module):
         hidden, arcs, relations, count = sizes.hidden, sizes.arcs, sizes.relations, len(head.labels)
 
         def dense(inputs: int, outputs: int, bound: float | None = None) -> Linear:
-            return Linear(inputs, outputs, draw=_uniform(bound or inputs**-0.5), rngs=rngs)
+            return Linear(inputs, outputs, draw=uniform(bound or inputs**-0.5), rngs=rngs)
 
         # The last row is that of the root and of padding.
         self.part_of_speech = Embedding(sizes.parts_of_speech + 1, sizes.part_of_speech, draw=normal(1.0), rngs=rngs)
@@ -200,7 +200,3 @@ def _lstm(params: Parameters, inputs: jax.Array, real: jax.Array, hidden: jax.Ar
     places = linear(params["input"], inputs, dtype).swapaxes(0, 1), real.swapaxes(0, 1)
     (_, cell), outputs = jax.lax.scan(step, (hidden, cell), places)
     return outputs.swapaxes(0, 1), cell
-
-
-def _uniform(bound: float) -> Draw:
-    return lambda key, shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)

@@ -44,6 +44,11 @@ def truncated_normal(deviation: float) -> Draw:
     return lambda key, shape: deviation * jax.random.truncated_normal(key, -2.0, 2.0, shape)
 
 
+def uniform(bound: float) -> Draw:
+    """Draws evenly between -bound and bound."""
+    return lambda key, shape: jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+
 class Linear(nnx.Module):
     """Parameters of an affine map: `kernel` [*stack, inputs, outputs] as drawn, `bias` [*stack, outputs] zero.
 
@@ -209,6 +214,18 @@ def split_rows(activations: jax.Array) -> jax.Array:
     parameters moves far less. Does nothing for axes that XLA does not split itself: where no mesh with these axes is set
     (`jax.set_mesh`), and inside `jax.shard_map`, where the rows are this device's.
     """
-    mesh = jax.sharding.get_abstract_mesh()
-    axes = tuple(axis for axis in ("data", "fsdp") if axis in mesh.axis_names and axis not in mesh.manual_axes)
+    axes = _partitioned("data", "fsdp")
     return jax.lax.with_sharding_constraint(activations, PartitionSpec(axes)) if axes else activations
+
+
+def whole(array: jax.Array) -> jax.Array:
+    """Says that an array lies whole on every device, so that a loop reads it without a gather in each turn; where `split_rows` does
+    nothing, neither does this."""
+    axes = _partitioned("data", "fsdp", "tensor")
+    return jax.lax.with_sharding_constraint(array, PartitionSpec()) if axes else array
+
+
+def _partitioned(*names: str) -> tuple[str, ...]:
+    """Those of the mesh axes over which XLA splits arrays itself."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return tuple(axis for axis in names if axis in mesh.axis_names and axis not in mesh.manual_axes)

@@ -72,7 +72,7 @@ def rules(config: ElectraConfig, heads: frozenset[str]) -> Rules:
         *(projection if config.embedding_size != config.hidden_size else ()),
         *(replaced if "replaced" in heads else ()),
         *(vocabulary if "vocabulary" in heads else ()),
-        *task_rules(heads),
+        *task_rules(heads, "electra", projected=config.embedding_width != config.hidden_size),
     )
 
 

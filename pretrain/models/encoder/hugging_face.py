@@ -77,15 +77,15 @@ def head_rule(pattern: str, name: str, kind: Kind, *axes: Axis, **further: Any) 
     return rule(pattern, name, kind, *axes, group="head", **further)
 
 
-def task_rules(heads: frozenset[str]) -> Rules:
-    """The rows of a task's head, where `heads` has one; the classifier is RoBERTa's and ELECTRA's."""
+def task_rules(heads: frozenset[str], body: str, *, projected: bool = False) -> Rules:
+    """The rows of a task's head, where `heads` has one; the classifier is RoBERTa's and ELECTRA's. Arguments as for `token_rules`."""
     dense = (
         head_rule("classifier/dense/kernel", "classifier.dense.weight", "matrix", "fsdp"),
         head_rule("classifier/dense/bias", "classifier.dense.bias", "bias"),
     )
     return (
         *((*dense, *label_rules("classifier/out_proj")) if "classifier" in heads else ()),
-        *token_rules(heads),
+        *token_rules(heads, body, projected=projected),
     )
 
 

@@ -233,19 +233,29 @@ class EncoderModel(ABC):
         assert self.task
         key = fold_key(dropout_key, 2)  # 0 and 1 are the encoder's
         if self.task.kind in OF_TOKENS:
-            return token_scores(params, hidden, self.task, self._task_dropout, key)
-        return self._class_scores(params, hidden[:, 0], key)
+            return token_scores(params, hidden, self.task, self.task_dropout, key)
+        return self._class_scores(params, self.summary(hidden, inputs.segments), key)
 
     @property
-    def _task_dropout(self) -> float:
+    def task_dropout(self) -> float:
+        """Of the task's head: the model's own, unless the head names another."""
         chosen = self.task.dropout if self.task else None
         return self.config.hidden_dropout_prob if chosen is None else chosen
+
+    def word_table(self, params: Parameters) -> jax.Array:
+        """The word table [V, W], V padded."""
+        table: jax.Array = params[self.body]["embeddings"]["word_embeddings"]["embedding"]
+        return table
+
+    def summary(self, hidden: jax.Array, segments: jax.Array) -> jax.Array:
+        """The hidden states [B, H] of the first tokens."""
+        return hidden[:, 0]
 
     def _add_task(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
         """Gives the tree the head of the task."""
         width, draw = self.config.hidden_size, drawn_as(self.config)
         if task.kind in OF_TOKENS:
-            add_token_head(tree, task, width, draw=draw, rngs=rngs)
+            add_token_head(tree, task, width, self.config.embedding_width, draw=draw, rngs=rngs)
         else:
             self._add_classifier(tree, task, rngs)
 
@@ -254,7 +264,7 @@ class EncoderModel(ABC):
 
     def _class_scores(self, params: Parameters, first: jax.Array, key: jax.Array | None) -> jax.Array:
         """Scores of the classes, float32 [B, n], from the hidden states [B, H] of the first tokens."""
-        head, rate = params[CLASSIFIER], self._task_dropout
+        head, rate = params[CLASSIFIER], self.task_dropout
         pooled = linear(head["dense"], dropout(first, rate, fold_key(key, 0)), self.compute.compute_dtype)
         pooled = dropout(type(self).summary_activation(pooled), rate, fold_key(key, 1))
         return label_scores(head["out_proj"], pooled)

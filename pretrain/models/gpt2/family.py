@@ -67,7 +67,7 @@ def rules(config: GPT2Config, heads: frozenset[str]) -> Rules:
         ParameterRule("transformer/ln_f/scale", "norm", hugging_face="transformer.ln_f.weight"),
         ParameterRule("transformer/ln_f/bias", "norm", hugging_face="transformer.ln_f.bias"),
         *(label_rules(SCORE, biased=False) if "classifier" in heads else ()),
-        *token_rules(heads),
+        *token_rules(heads, "transformer"),
     )
 
 

@@ -191,17 +191,32 @@ class GPT2:
         """What the head of the task says (`pretrain.models.protocols.TaskModel`); a row's class is told by its last token, which
         alone has seen all others."""
         assert self.task
+        key = fold_key(dropout_key, 2)
         if self.task.kind in OF_TOKENS:
-            rate = TAGS_DROPOUT if self.task.dropout is None else self.task.dropout
-            return token_scores(params, hidden, self.task, rate, fold_key(dropout_key, 2))
-        last = inputs.segments.shape[1] - 1 - jnp.argmax(inputs.segments[:, ::-1] > 0, axis=1)
-        of_last = jnp.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
-        return label_scores(params[SCORE], dropout(of_last, self.task.dropout or 0.0, fold_key(dropout_key, 2)))
+            return token_scores(params, hidden, self.task, self.task_dropout, key)
+        of_last = self.summary(hidden, inputs.segments)
+        return label_scores(params[SCORE], dropout(of_last, self.task_dropout, key))
+
+    @property
+    def task_dropout(self) -> float:
+        """Of the task's head: transformers', unless the head names another."""
+        assert self.task
+        of_kind = {"tags": TAGS_DROPOUT, "slots": self.config.resid_pdrop}.get(self.task.kind, 0.0)
+        return of_kind if self.task.dropout is None else self.task.dropout
+
+    def word_table(self, params: Parameters) -> jax.Array:
+        """The word table [V, W], V padded."""
+        return self.next_token_table(params)
+
+    def summary(self, hidden: jax.Array, segments: jax.Array) -> jax.Array:
+        """The hidden states [B, H] of the last tokens."""
+        last = segments.shape[1] - 1 - jnp.argmax(segments[:, ::-1] > 0, axis=1)
+        return jnp.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
 
     def _add_task(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
         width, draw = self.config.n_embd, normal(self.config.initializer_range)
         if task.kind in OF_TOKENS:
-            add_token_head(tree, task, width, draw=draw, rngs=rngs)
+            add_token_head(tree, task, width, width, draw=draw, rngs=rngs)
         else:
             setattr(tree, SCORE, Score(width, task.outputs, draw=draw, rngs=rngs))
 

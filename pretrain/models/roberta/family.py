@@ -33,7 +33,7 @@ def rules(config: RobertaConfig, heads: frozenset[str]) -> Rules:
         head_rule("lm_head/layer_norm/bias", "lm_head.layer_norm.bias", "norm"),
         head_rule("lm_head/bias", "lm_head.bias", "bias", "tensor", rows="vocabulary"),
     )
-    return (*encoder_rules("roberta"), *(vocabulary if "vocabulary" in heads else ()), *task_rules(heads))
+    return (*encoder_rules("roberta"), *(vocabulary if "vocabulary" in heads else ()), *task_rules(heads, "roberta"))
 
 
 def config_to_json(

@@ -35,3 +35,17 @@ def place_sums(logits: jax.Array, places: jax.Array, real: jax.Array, weights: j
     - `real`: bool [B, L]. Padding can be no answer; transformers' loss counts it, and would change with the length of the batch.
     """
     return class_sums(jnp.where(real, logits, jnp.finfo(logits.dtype).min), places, weights)
+
+
+def value_sums(losses: jax.Array, tokens: jax.Array, wanted: jax.Array, weights: jax.Array) -> dict[str, jax.Array]:
+    """Sums as of `class_sums` over generated tokens, each of which counts the same, whether a slot has a value or "none".
+
+    - `losses`: float32 [B, J, T]; `tokens`, `wanted`: int32 [B, J, T], what was generated and what should be, below 0 where nothing.
+    - `weights`: float32 [B, 1, 1].
+    """
+    counted = weights * (wanted >= 0)
+    return {
+        "loss_sum": jnp.sum(losses * counted),
+        "correct_sum": jnp.sum((tokens == wanted) * counted),
+        "weight_sum": jnp.sum(counted),
+    }

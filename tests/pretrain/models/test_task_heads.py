@@ -45,7 +45,9 @@ def inputs(config: ModelConfig) -> Any:
 
 
 @pytest.mark.parametrize("config", [pytest.param(tiny.config, id=name) for name, tiny in FAMILIES.items()])
-@pytest.mark.parametrize("head", [*HEADS.values(), TaskHead("dependencies", ("NP", "VP"))])
+@pytest.mark.parametrize(
+    "head", [*HEADS.values(), TaskHead("dependencies", ("NP", "VP")), TaskHead("slots", ("식당-이름",))]
+)
 def test_every_parameter_has_one_rule_and_every_rule_a_parameter(config: ModelConfig, head: TaskHead) -> None:
     family = family_of(config)
     assert family.for_task
