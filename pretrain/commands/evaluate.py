@@ -34,7 +34,7 @@ class Evaluate:
     """Folder with the official files of the task, or with a folder for each task. None means data/, and what is missing there is fetched
     to ~/.cache/korean-pretrain/tasks."""
     skip_missing: bool = False
-    """Skips tasks of the suite whose files are missing or that are not fine-tuned yet; otherwise they are an error."""
+    """Skips tasks of the suite whose files are missing; otherwise they are an error."""
     seeds: int = 5
     """Fine-tunings, whose seeds count from settings.seed."""
     to: Path | None = None

@@ -8,7 +8,6 @@ import jax
 
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.evaluation import evaluate
-from pretrain.evaluate.forms import head_of
 from pretrain.evaluate.leaderboard.board import write_leaderboard
 from pretrain.evaluate.leaderboard.evaluated import EVALUATION
 from pretrain.evaluate.tasks.files import DATA, find_file
@@ -41,7 +40,7 @@ def write_board(folders: Sequence[Path], to: Path, skipped: Mapping[str, str]) -
 
 
 def tasks_at_hand(tasks: Sequence[Task], data: Path | None, *, skip_missing: bool) -> tuple[list[Task], dict[str, str]]:
-    """The tasks whose files are there and that can be fine-tuned; and of the others, why not.
+    """The tasks whose files are there; and of the others, why they cannot be evaluated.
 
     Raises InputError for these unless `skip_missing`.
     """
@@ -67,7 +66,6 @@ def _why_not(task: Task, data: Path | None) -> str:
     if not task.held_out:
         needed += ["dev", task.scored] if task.select == "dev" else [task.scored]
     try:
-        head_of(task, task.settings)
         for split in needed:
             find_file(task, data, split)
     except InputError as error:

@@ -11,9 +11,8 @@ import pytest
 from families import FAMILIES
 from tuned_models import HEADS, subject_of
 
-from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.evaluation import evaluate
-from pretrain.evaluate.forms import encode_split, head_of
+from pretrain.evaluate.forms import encode_split
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES
 from pretrain.evaluate.leaderboard.outcomes_file import read_outcomes
 from pretrain.evaluate.tasks.examples import SpanExample, TagExample
@@ -103,8 +102,3 @@ def test_rows_are_no_longer_than_the_model_reads(subject: Subject) -> None:
     example = TagExample("t", tuple("가각 " * 20), ("O",) * 60, "")
     encoded = encode_split(short, TASKS["klue_ner"], [example], TASKS["klue_ner"].settings)
     assert encoded.rows.lengths.tolist() == [16]
-
-
-def test_kinds_without_a_head_are_refused() -> None:
-    with pytest.raises(InputError, match=r"KLUE-DST \(WoS\) is a task of the kind dialogue, which is not fine-tuned"):
-        head_of(TASKS["klue_wos"], TASKS["klue_wos"].settings)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import read_json
 from pretrain.evaluate.tasks.examples import DialogueExample, Example, Turn
 from pretrain.evaluate.tasks.readers.rows import Row, checked, json_rows, not_among, shown
 
@@ -12,9 +14,29 @@ ROLES = ("user", "sys")
 def wos_reader(slots: Sequence[str]) -> Callable[[Path], list[Example]]:
     """Reads WoS: an example for each turn of the user, named `GUID-NUMBER` as in KLUE-baseline, numbers from 0.
 
-    - `slots`: the `domain-slot` names that a state may hold.
+    - `slots`: the `domain-slot` names that a state may hold. An ontology.json beside the file must have the same.
     """
-    return lambda path: checked(path, (example for row in json_rows(path) for example in _dialogue(row, slots)))
+
+    def read(path: Path) -> list[Example]:
+        _check_ontology(path.parent / "ontology.json", slots)
+        return checked(path, (example for row in json_rows(path) for example in _dialogue(row, slots)))
+
+    return read
+
+
+def _check_ontology(path: Path, slots: Sequence[str]) -> None:
+    ontology = read_json(path)
+    if ontology is None:
+        return
+    if not isinstance(ontology, dict):
+        raise InputError(f"{path}: must be a JSON object with a list of values for each slot; restore the file")
+    for slot in ontology:
+        if slot not in slots:
+            raise InputError(f"{path}: has the slot {shown(slot)}, {not_among(slot, slots)}; restore the file")
+    if missing := [slot for slot in slots if slot not in ontology]:
+        raise InputError(
+            f"{path}: has {len(ontology)} of {len(slots)} slots, {missing[0]} is missing; restore the file"
+        )
 
 
 def _dialogue(row: Row, slots: Sequence[str]) -> Iterator[DialogueExample]:

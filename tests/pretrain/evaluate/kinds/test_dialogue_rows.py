@@ -28,6 +28,8 @@ def test_a_row_has_the_turns_so_far(small: Tokenizer) -> None:
     assert spelt(small, row.tokens) == "[CLS] [SEP] 가 ##나 . [SEP] [UNK] [SEP] 서울 라 [SEP]"
     assert row.gates.tolist() == [0, 2, 1, 2]
     assert spelt(small, row.values[1]) == "서울 가 ##나 [SEP]"
+    assert row.values[0].tolist()[2:] == [-1, -1], "none, [SEP], then nothing"
+    assert row.label.shape == (4, 5)
     assert predicted_state(small, OWN, row.gates, row.values) == STATE
 
 

@@ -120,3 +120,15 @@ def test_dropout_is_the_heads_own_where_the_encoder_is_frozen(tmp_path: Path) ->
     row = jax.tree.map(lambda array: array[0], prepared)
     hidden = [jax.jit(lambda key: objective.logits(subject.params, row, key))(jax.random.key(seed)) for seed in (0, 1)]
     assert np.abs(hidden[0] - hidden[1]).max() > 1e-3
+
+
+def test_half_of_the_steps_read_the_values_that_are_wanted(tmp_path: Path) -> None:
+    subject = subject_of(BERT, HEADS["span"], tmp_path)
+    model = subject.with_task(TaskHead("slots", ("식당-이름", "식당-지역")), subject.model.compute)
+    objective = FineTuning(model, KEYS, names=((5, 6), (5, 7)))
+    batch = {name: np.repeat(array, 4, 0) for name, array in batch_of(HEADS["span"]).items()}
+    teachers = np.stack([objective.prepare(batch, jnp.int32(step))["teacher"] for step in range(100)])
+    assert teachers.shape == (100, 4, 3)
+    assert (teachers == teachers[:, :1, :1]).all(), "the whole batch alike, whatever is accumulated"
+    assert 35 < teachers[:, 0, 0].sum() < 65
+    assert not objective.prepare(batch, None)["teacher"].any()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from data_pipeline.contract.errors import InputError
+from pretrain.evaluate.tasks.klue import SLOTS
 from pretrain.evaluate.tasks.registry import TASKS
 
 NLI = {"guid": "nli_0", "premise": "비가 온다.", "hypothesis": "날이 맑다.", "gold_label": "contradiction"}
@@ -107,6 +108,26 @@ def test_a_damaged_file_is_one_sentence_with_file_row_and_field(
         TASKS[name].read(path)
     assert str(error.value).startswith(f"{path}{message}")
     assert "\n" not in str(error.value)
+
+
+ONTOLOGY: dict[str, Any] = {slot: ["none"] for slot in SLOTS}
+BAD_ONTOLOGIES = {
+    "slot unknown": ({**ONTOLOGY, "식당-위치": []}, 'has the slot "식당-위치", not one of 관광-경치 좋은,'),
+    "slot missing": ({"식당-지역": []}, "has 1 of 45 slots, 관광-경치 좋은 is missing; restore the file"),
+    "no object": (["식당-지역"], "must be a JSON object with a list of values for each slot; restore the file"),
+}
+
+
+@pytest.mark.parametrize(("ontology", "message"), BAD_ONTOLOGIES.values(), ids=list(BAD_ONTOLOGIES))
+def test_an_ontology_of_other_slots_is_one_sentence(tmp_path: Path, ontology: Any, message: str) -> None:
+    path = tmp_path / "wos-v1.1_dev.json"
+    path.write_text(wos(), encoding="utf-8")
+    (tmp_path / "ontology.json").write_text(json.dumps(ontology), encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        TASKS["klue_wos"].read(path)
+    assert str(error.value).startswith(f"{tmp_path / 'ontology.json'}: {message}")
+    (tmp_path / "ontology.json").write_text(json.dumps(ONTOLOGY), encoding="utf-8")
+    assert len(TASKS["klue_wos"].read(path)) == 1
 
 
 @pytest.mark.parametrize("name", ["nsmc", "klue_nli", "klue_ner", "naver_ner"])
