@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from families import EVERY_FAMILY, FAMILIES, Tiny
+from families import FAMILIES
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer, hugging_face_files
@@ -145,10 +145,10 @@ def test_a_seed_gives_the_same_again_and_with_fsdp(subject: Subject, data: Path)
         assert (mine == theirs).mean() > 0.9, "rounding may flip one that is undecided"
 
 
-@EVERY_FAMILY
-def test_the_command_scores_every_family(tiny: Tiny, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", ["bert", "electra", "gpt2", pytest.param("roberta", marks=pytest.mark.slow)])
+def test_the_command_scores_every_family(family: str, tmp_path: Path) -> None:
     """All 45 slots, dialogues longer than the row, and a value of which the vocabulary has nothing."""
-    subject_of(tiny.config, tmp_path / "model")
+    subject_of(FAMILIES[family].config, tmp_path / "model")
     data = written(tmp_path / "wos-v1.1", train=8, strange=True)
     given = ["--task", "klue_wos", "--data", str(data), "--to", str(tmp_path), "--seeds", "1", "--no-every-epoch"]
     settings = ["--settings.epochs", "1", "--settings.batch-size", "8", "--settings.max-length", "10"]
