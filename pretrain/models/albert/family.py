@@ -53,7 +53,7 @@ def rules(config: AlbertConfig, heads: frozenset[str]) -> Rules:
         *(pooler if heads & POOLED else ()),
         *(label_rules("sop_classifier/classifier") if "pair" in heads else ()),
         *(label_rules("classifier") if "classifier" in heads else ()),
-        *token_rules(heads),
+        *token_rules(heads, "albert", projected=config.embedding_width != config.hidden_size),
     )
 
 

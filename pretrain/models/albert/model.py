@@ -90,7 +90,7 @@ class Albert(EncoderModel):
         return jnp.tanh(linear(params["albert"]["pooler"], first, self.compute.compute_dtype))
 
     @property
-    def _task_dropout(self) -> float:
+    def task_dropout(self) -> float:
         chosen = self.task.dropout if self.task else None
         return TASK_DROPOUT if chosen is None else chosen
 
@@ -99,4 +99,4 @@ class Albert(EncoderModel):
         setattr(tree, CLASSIFIER, last)
 
     def _class_scores(self, params: Parameters, first: jax.Array, key: jax.Array | None) -> jax.Array:
-        return label_scores(params[CLASSIFIER], dropout(self.pooled(params, first), self._task_dropout, key))
+        return label_scores(params[CLASSIFIER], dropout(self.pooled(params, first), self.task_dropout, key))
