@@ -15,8 +15,9 @@ def compilation_cache(folder: Path) -> Iterator[None]:
     settings = {
         "jax_compilation_cache_dir": str(folder),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
-        # With a limit JAX locks the folder, or one process might read what another has half written.
-        "jax_compilation_cache_max_size": 2**33,
+        # No limit: with one, JAX goes through the whole folder, locked, for each program that it keeps. What a process reads
+        # while another writes it does not decompress: JAX warns and compiles.
+        "jax_compilation_cache_max_size": -1,
     }
     before = {name: jax.config.values[name] for name in settings}
     with pytest.MonkeyPatch.context() as patch:
