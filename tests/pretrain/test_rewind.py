@@ -3,11 +3,13 @@
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import pytest
+from compiled_once import once
 from tiny_run import TINY, changed, record_read_at, untimed
 
 from data_pipeline.contract.errors import UnfinishedError, WorkError
@@ -19,7 +21,7 @@ from pretrain.devices.preemption import Notice
 from pretrain.monitoring.inspect import print_batch
 from pretrain.objectives.masked_lm.objective import MaskedLanguageModelling
 from pretrain.objectives.protocols import Batch, Prepared, Sums
-from pretrain.optimization.step import make_steps
+from pretrain.optimization.step import CompiledSteps, make_steps
 from pretrain.recipe import SpikeGuard
 from pretrain.train import train
 
@@ -27,6 +29,12 @@ pytestmark = pytest.mark.usefixtures("shared_programs")
 REWIND = changed(TINY, spikes=SpikeGuard("rewind", threshold=2.0, mean_steps=2))
 SKIP = changed(REWIND, spikes={"action": "skip"})
 NewRun = Callable[..., RunFolder]
+
+
+@once
+def spiking_steps(record_ids: tuple[int, ...], *arguments: Any) -> CompiledSteps:
+    """Programs of the runs in which these records spike; they are not those of other runs."""
+    return make_steps(*arguments)
 
 
 @pytest.fixture
@@ -51,7 +59,7 @@ def spiking(new_run: NewRun, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
         run = new_run(name, train=400)
         of_steps.clear()
         of_steps.update(record_read_at(run, step) for step in steps)
-        monkeypatch.setattr(loop, "make_steps", make_steps)  # programs of its own, not those of the other runs
+        monkeypatch.setattr(loop, "make_steps", partial(spiking_steps, tuple(sorted(of_steps))))
         return run
 
     return make
