@@ -46,7 +46,12 @@ def once(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def traced_once() -> Iterator[None]:
-    """All runs of a recipe on the same records share their programs: tracing them takes longer than to train."""
+    """All runs of a recipe on the same records share their programs: tracing them takes longer than to train.
+
+    And arrays are saved whole: by default orbax compiles a program for each device's part of each shape (test_checkpoints.py).
+    """
+    import orbax.checkpoint as ocp
+
     from pretrain import loop
     from pretrain.monitoring.predictions import PredictionSample
 
@@ -60,4 +65,5 @@ def traced_once() -> Iterator[None]:
         patch.setattr(loop, "make_steps", once(loop.make_steps))
         patch.setattr(loop, "compile_train_step", once(loop.compile_train_step))
         patch.setattr(PredictionSample, "__init__", make_sample_once)
+        patch.setattr(ocp.type_handlers.get_type_handler(jax.Array), "_use_replica_parallel", False)
         yield
