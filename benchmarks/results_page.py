@@ -15,21 +15,24 @@ from data_pipeline.contract.storage import write_atomically
 RESULTS = Path(__file__).parent / "results"
 
 
-def write_page(name: str, title: str, packages: Sequence[str], body: str) -> None:
-    """Prints a page and writes it to `benchmarks/results/NAME.md`.
+def write_page(
+    name: str, title: str, packages: Sequence[str], body: str, module: str = "", folder: Path = RESULTS
+) -> None:
+    """Prints a page and writes it to `folder`/NAME.md.
 
     - `packages`: distributions whose versions shape the numbers; one that is not installed is an error.
     - `body`: Markdown.
+    - `module`: what is run below `benchmarks`; empty means what the page is called.
     """
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in packages)
-    command = f"python -m benchmarks.{name} {shlex.join(sys.argv[1:])}".strip()
+    command = f"python -m benchmarks.{module or name} {shlex.join(sys.argv[1:])}".strip()
     page = (
         f"# {title}\n\n    {command}\n\n"
         f"{machine()}; Python {platform.python_version()}, {versions}; commit {code_version()}; "
         f"{datetime.date.today().isoformat()}.\n\n{body.strip()}\n"
     )
     print(page)
-    write_atomically(RESULTS / f"{name}.md", page.encode())
+    write_atomically(folder / f"{name}.md", page.encode())
 
 
 def machine() -> str:

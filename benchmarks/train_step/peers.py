@@ -61,7 +61,7 @@ def train_with_trainer(turns: Turns, setting: Setting) -> None:
             mask_replace_prob=1.0,  # with whole words the collator can do nothing else
             random_replace_prob=0.0,
         ),
-        callbacks=[_InTurns(turns, setting.steps)],
+        callbacks=[InTurns(turns, setting.steps)],
     )
     trainer.remove_callback(transformers.PrinterCallback)
     turns.tell({**facts, "optimizer": transformers.training_args.OptimizerNames(arguments.optim).value})
@@ -69,7 +69,7 @@ def train_with_trainer(turns: Turns, setting: Setting) -> None:
     turns.tell({"loss": held_out_loss(model, setting)})
 
 
-class _InTurns(transformers.TrainerCallback):
+class InTurns(transformers.TrainerCallback):
     """Lets the Trainer go on by a round at a time. Rounds meet at the end of a step: each holds the loading of its own batches."""
 
     def __init__(self, turns: Turns, steps: int) -> None:

@@ -76,11 +76,12 @@ class Contender:
 
     - `row`: its name on the page.
     - `train`: "module:function" of a function (turns, setting) -> None, so that only the process imports its framework.
+    - `setting`: what it trains; a Setting, or whatever the function takes.
 
     `ready` holds the facts that it told before its first round.
     """
 
-    def __init__(self, row: str, train: str, setting: Setting) -> None:
+    def __init__(self, row: str, train: str, setting: Any) -> None:
         self.row = row
         self._connection, theirs = multiprocessing.Pipe()
         # Spawned, not forked: each contender has its own threads, its own allocator and one framework.
@@ -146,6 +147,6 @@ def cpu_seconds(process_ids: Iterable[int]) -> tuple[float, float]:
     return busy / tick, sum(int(fields[11]) + int(fields[12]) for fields in stats) / tick
 
 
-def _run(train: str, connection: Connection, setting: Setting) -> None:
+def _run(train: str, connection: Connection, setting: Any) -> None:
     module, _, function = train.partition(":")
     getattr(importlib.import_module(module), function)(Turns(connection), setting)

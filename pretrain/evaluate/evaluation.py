@@ -108,8 +108,7 @@ def _read(subject: Subject, task: Task, data: Path | None, trials: Trials) -> Ta
         found = read_split(task, data, split)
         examples, parts[split] = found.examples, found.part
         if split == TRAIN and trials.train_rows is not None and trials.train_rows < len(examples):
-            drawn = np.random.default_rng(DRAWING).permutation(len(examples))[: trials.train_rows]
-            examples = [examples[number] for number in np.sort(drawn)]
+            examples = drawn(examples, trials.train_rows)
             parts[split] += f", of which {len(examples):,} were drawn"
         splits[split] = encode_split(subject, task, examples, trials.settings)
         log.info("%s: %s; %s", task.title, parts[split], _in_words(splits[split].rows))
@@ -122,6 +121,12 @@ def _read(subject: Subject, task: Task, data: Path | None, trials: Trials) -> Ta
         for noise in trials.noises
     }
     return TaskData(splits, parts, noised)
+
+
+def drawn(examples: Sequence[Example], count: int | None) -> list[Example]:
+    """So many of the examples, always the same ones, in their order; None means all."""
+    chosen = np.random.default_rng(DRAWING).permutation(len(examples))[:count]
+    return [examples[number] for number in np.sort(chosen)]
 
 
 def _in_words(rows: LabelledRows) -> str:

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import WorkError
+from pretrain.devices.available import use_compilation_cache
 from pretrain.devices.broadcast import everywhere, placed
+from pretrain.devices.host_memory import keep_freed_memory
 from pretrain.devices.sharding import ROWS, batch_sharding, make_mesh, replicated
 from pretrain.evaluate.buckets import PlannedBatch, prediction_plan, training_plan
 from pretrain.evaluate.encoding import LabelledRows, longest_row, padded
@@ -87,6 +89,9 @@ class Tuner:
         hardware = hardware or Hardware()
         self.subject, self.head, self.splits, self.settings = subject, head, splits, settings
         self.mesh = make_mesh(hardware.mesh, devices)
+        if self.mesh.devices.flat[0].platform == "cpu":
+            keep_freed_memory()
+        use_compilation_cache()
         self.compute_dtype = hardware.dtype_on(self.mesh.devices.flat[0].platform)
         compute = Compute(self.compute_dtype, "float32", "none", hardware.scan_unroll, hardware.attention)
         # The seed of a run is no part of the programs: it decides the parameters and the number of the first step.
