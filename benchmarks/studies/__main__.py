@@ -19,10 +19,11 @@ import tyro
 
 from benchmarks.results_page import machine, write_page
 from benchmarks.studies.evaluation import run_cell
+from benchmarks.studies.figure import draw
 from benchmarks.studies.grid import Cell, Grid, read_grid
 from benchmarks.studies.models import Models
 from benchmarks.studies.overlap import overlap_of
-from benchmarks.studies.page import page
+from benchmarks.studies.page import columns_of, page
 from benchmarks.studies.results import Results
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.storage import read_json, write_json
@@ -65,6 +66,11 @@ def study(options: Study) -> None:
     results = Results(options.results / grid.name, options.work / "locks" / grid.name)
     models = Models(grid, options.data, options.work)
     run_missing(grid, results, models, options)
+    columns = columns_of(grid, results)
+    if not columns:
+        log.info("no cell was run: there is nothing to show")
+        return
+    draw(grid, columns, options.results / f"{grid.name}.png")
     body = page(grid, results, read_json(results.folder / OVERLAP) or {})
     write_page(grid.name, grid.title, PACKAGES, body, "studies", options.results)
 

@@ -26,7 +26,7 @@ class ModelSpec:
     - `recipe`: file of data and training; `data`, `training`: flags over it.
     - `steps` of pretraining, or `flops`, of which the steps follow.
     - `learning_rate`: of run_mlm.
-    - `seeds`: how many pretraining seeds it has; None means the grid's.
+    - `seeds`, `fine_tuning_seeds`: how many it has of each; None means the grid's.
     """
 
     name: str
@@ -39,6 +39,7 @@ class ModelSpec:
     like: str = ""
     learning_rate: float = 5e-5
     seeds: int | None = None
+    fine_tuning_seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class TaskSpec:
     - `name`: of the task; `held_out`: the share of its dev file that is scored, the rest is learnt from, where no training file is at hand.
     - `train_rows`: examples drawn of the training file; None means all.
     - `frozen`: a linear probe.
-    - `noise`: whether the scored texts are noised, too, after the first fine-tuning seed.
+    - `noise`: whether the scored texts are noised, too, for the first fine-tuning of the first pretraining seed.
     """
 
     name: str
@@ -85,6 +86,7 @@ class TaskSpec:
 class Grid:
     """A study.
 
+    - `note`: what its page says of the choices.
     - `pretraining_seeds`, `fine_tuning_seeds`: how many of each.
     """
 
@@ -94,13 +96,17 @@ class Grid:
     tasks: tuple[TaskSpec, ...]
     pretraining_seeds: int = 3
     fine_tuning_seeds: int = 3
+    note: str = ""
 
     def cells(self) -> Iterator["Cell"]:
         """All cells: whole tables of the first pretraining seed, then of the next."""
         for seed in range(max(self.seeds_of(model) for model in self.models)):
+            tasks = self.tasks if seed == 0 else [replace(task, noise=False) for task in self.tasks]
             for model in self.models:
                 if seed < self.seeds_of(model):
-                    yield from (Cell(model, seed, task, self.fine_tuning_seeds) for task in self.tasks)
+                    yield from (
+                        Cell(model, seed, task, model.fine_tuning_seeds or self.fine_tuning_seeds) for task in tasks
+                    )
 
     def seeds_of(self, model: ModelSpec) -> int:
         """How many pretraining seeds a model has."""
@@ -125,8 +131,9 @@ class Cell:
     def __post_init__(self) -> None:
         told = {
             "seed": self.seed,
-            "seeds": self.fine_tuning_seeds,
-            "model": asdict(self.model),
+            "fine_tuning_seeds": self.fine_tuning_seeds,
+            # How many others there are does not matter to a cell.
+            "model": {**asdict(self.model), "seeds": None, "fine_tuning_seeds": None},
             "task": asdict(self.task),
         }
         digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -22,6 +22,8 @@ from pretrain.recipe import TrainingRecipe
 
 FACTS = "pretraining.json"
 """What a finished model says of its pretraining."""
+BASE = "prepared-recipe"
+"""The run folder of benchmarks/studies/recipe.py, whose corpus the others take over."""
 BENCHMARKS = ("tasks", "official")
 
 
@@ -68,7 +70,7 @@ class Models:
         name = "-".join(
             ("prepared", Path(model.recipe).stem, *(flag.strip("-").replace("/", "-") for flag in model.data))
         )
-        folder, whole = RunFolder(self.work / name), self.work / "prepared-recipe"
+        folder, whole = RunFolder(self.work / name), self.work / BASE
         if not folder.path.exists() and whole.exists():
             linked(whole, folder.path, ("corpus", "vocabulary", "manifest.json"))
         benchmarks = [word for each in BENCHMARKS for word in ("--benchmark", str(self.data / each))]

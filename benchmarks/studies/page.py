@@ -13,9 +13,6 @@ from pretrain.evaluate.leaderboard.board import RANKED_ITEMS
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES
 from pretrain.evaluate.statistics import Counted, compare_counted
 
-IN_HUNDREDTHS = 2
-"""Metrics that reach no further than this are shares, and are shown times 100."""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -66,7 +63,7 @@ def columns_of(grid: Grid, results: Results) -> list[Column]:
         facts: dict[str, list[Facts]] = {}
         outcomes: dict[str, list[Values]] = {}
         for cell in grid.cells():
-            if cell.task == task and (found := results.read(cell)):
+            if cell.task.column == task.column and (found := results.read(cell)):
                 facts.setdefault(cell.model.name, []).append(found)
                 outcomes.setdefault(cell.model.name, []).extend(results.outcomes(cell))
         if facts:
@@ -84,11 +81,12 @@ def page(grid: Grid, results: Results, overlap: Overlap) -> str:
     )
     hours = sum(facts["clock"] for facts in run) / 3600
     parts = [
-        f"{len(run)} of {len(cells)} cells were run.{incomplete} A cell is a pretrained model on a task, {grid.fine_tuning_seeds} fine-tunings; "
+        f"{len(run)} of {len(cells)} cells were run.{incomplete} A cell is a pretrained model on a task, with its fine-tuning seeds; "
         f"those here took {hours:.2f} hours by the clock beside what pretraining took.",
+        grid.note,
         pretraining(grid, results),
         "## Scores\n\nPoints of 100: the mean over all pretraining and fine-tuning seeds, their deviation, and how many there are. In brackets the 95 % "
-        "interval of the bootstrap over test items.\n\n" + scores(grid, columns),
+        "interval of the bootstrap over test items.\n\n" + scores(grid, columns) + f"\n\n![scores]({grid.name}.png)",
         "## Compared\n\n" + compared(grid, columns),
         noise(grid, columns),
         settings(columns),
@@ -127,7 +125,7 @@ def scores(grid: Grid, columns: Sequence[Column]) -> str:
     rows = []
     for model in grid.models:
         rows.append((model.name, *(_score(column, model.name) for column in columns)))
-    heads = [f"{_title(column)}, {column.items:,} items" for column in columns]
+    heads = [f"{title_of(column)}, {column.items:,} items" for column in columns]
     return table(("model", *heads), rows)
 
 
@@ -153,7 +151,7 @@ def compared(grid: Grid, columns: Sequence[Column]) -> str:
     rows, behind, small = [], [], []
     for column in columns:
         if not column.ranked:
-            small.append(f"{_title(column)} ({column.items:,})")
+            small.append(f"{title_of(column)} ({column.items:,})")
         for model in grid.models[1:]:
             if first not in column.facts or model.name not in column.facts:
                 continue
@@ -161,7 +159,7 @@ def compared(grid: Grid, columns: Sequence[Column]) -> str:
             if not one or not other:
                 rows.append(
                     (
-                        _title(column),
+                        title_of(column),
                         model.name,
                         f"{_difference(column, first, model.name):+.1f}",
                         "",
@@ -172,9 +170,9 @@ def compared(grid: Grid, columns: Sequence[Column]) -> str:
             found = compare_counted(one, other, column.items)
             verdict = found.verdict if column.ranked else "not ranked"
             interval = f"{column.points * found.low:+.1f} to {column.points * found.high:+.1f}"
-            rows.append((_title(column), model.name, f"{column.points * found.difference:+.1f}", interval, verdict))
+            rows.append((title_of(column), model.name, f"{column.points * found.difference:+.1f}", interval, verdict))
             if column.ranked and found.verdict != "ahead":
-                behind.append(f"{model.name} on {_title(column)} ({found.verdict})")
+                behind.append(f"{model.name} on {title_of(column)} ({found.verdict})")
     if not rows:
         return f"{first} and another model were not run on the same task yet."
     said = [
@@ -186,7 +184,7 @@ def compared(grid: Grid, columns: Sequence[Column]) -> str:
     said.append(
         f"{first} is not ahead of: {', '.join(behind)}."
         if behind
-        else f"{first} is ahead wherever sets are ranked and metrics kept by item."
+        else f"{first} is ahead of all that were run, where sets are ranked and metrics kept by item."
     )
     return " ".join(said) + "\n\n" + table(("task", "beside", "difference", "95 % interval", "verdict"), rows)
 
@@ -215,7 +213,7 @@ def noise(grid: Grid, columns: Sequence[Column]) -> str:
             rows.append((f"{model.name} ({len(noised)})", f"{means['clean']:.1f}", *drops))
         if rows:
             heads = ("model (pretraining seeds)", "clean", *(kind.replace("_", " ") for kind in kinds))
-            parts.append(f"**{_title(column)}**\n\n{table(heads, rows)}")
+            parts.append(f"**{title_of(column)}**\n\n{table(heads, rows)}")
     if not parts:
         return ""
     head = (
@@ -233,7 +231,7 @@ def settings(columns: Sequence[Column]) -> str:
         clock = [facts["clock"] for cells in column.facts.values() for facts in cells]
         rows.append(
             (
-                _title(column),
+                title_of(column),
                 "; ".join(f"{split}: {part}" for split, part in column.any["part"].items()),
                 column.any["metric"],
                 f"{task.epochs:g} x {task.batch_size}, {task.learning_rate:g}",
@@ -264,5 +262,6 @@ def left(overlap: Overlap) -> str:
     )
 
 
-def _title(column: Column) -> str:
+def title_of(column: Column) -> str:
+    """What the page calls it."""
     return f"{column.any['title']}, probe" if column.task.frozen else str(column.any["title"])
