@@ -42,7 +42,7 @@ def run_cell(cell: Cell, place: Path | None, data: Path, work: Path) -> tuple[Fa
     """
     if place is None:
         return n_grams.run_cell(cell, data)
-    task, to = cell.task.task, work / "evaluations" / cell.name
+    task, to = cell.task.task, work / "evaluations" / place.name / cell.task.column
     trials = Trials(
         cell.task.settings,
         Hardware(),

@@ -1,16 +1,20 @@
 """The grid of a study: which models are evaluated on which tasks, with which seeds. A cell is one model on one task."""
 
+import functools
 import hashlib
 import json
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_file import load_recipe
+from data_pipeline.recipe import DataRecipe
 from pretrain.evaluate.tasks.registry import task_named
 from pretrain.evaluate.tasks.task import Settings, Task
+from pretrain.recipe import TrainingRecipe
 
 Kind = Literal["pretrained", "random", "run_mlm", "n_grams"]
 SEED = 42
@@ -104,9 +108,14 @@ class Grid:
             tasks = self.tasks if seed == 0 else [replace(task, noise=False) for task in self.tasks]
             for model in self.models:
                 if seed < self.seeds_of(model):
-                    yield from (
-                        Cell(model, seed, task, model.fine_tuning_seeds or self.fine_tuning_seeds) for task in tasks
-                    )
+                    count, pretrained = model.fine_tuning_seeds or self.fine_tuning_seeds, self.pretrained(model)
+                    yield from (Cell(model, seed, task, count, pretrained) for task in tasks)
+
+    def pretrained(self, model: ModelSpec) -> str:
+        """A fingerprint of all that decides a model but its seed; how many others there are does not."""
+        own = {**asdict(model), "seeds": None, "fine_tuning_seeds": None}
+        recipe = "" if model.kind == "n_grams" else _declared(model.recipe)
+        return _digest([own, recipe, self.pretrained(self.model(model.like)) if model.like else ""])
 
     def seeds_of(self, model: ModelSpec) -> int:
         """How many pretraining seeds a model has."""
@@ -125,24 +134,30 @@ class Cell:
     seed: int
     task: TaskSpec
     fine_tuning_seeds: int
-    fingerprint: str = field(init=False)
-    """Of all that the grid says of it: a result with another is not of this cell."""
-
-    def __post_init__(self) -> None:
-        told = {
-            "seed": self.seed,
-            "fine_tuning_seeds": self.fine_tuning_seeds,
-            # How many others there are does not matter to a cell.
-            "model": {**asdict(self.model), "seeds": None, "fine_tuning_seeds": None},
-            "task": asdict(self.task),
-        }
-        digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
-        object.__setattr__(self, "fingerprint", digest[:16])
+    pretrained: str
+    """`Grid.pretrained` of the model."""
 
     @property
     def name(self) -> str:
         """Of its files."""
         return f"{self.model.name}.{self.seed}.{self.task.column}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that the grid says of it: a result with another is not of this cell."""
+        return _digest([self.pretrained, self.seed, self.fine_tuning_seeds, asdict(self.task)])
+
+
+def _digest(told: object) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _declared(recipe: str) -> str:
+    """All that a recipe file says."""
+    return repr(
+        [load_recipe(recipe, name, kind)[1] for name, kind in (("data", DataRecipe), ("training", TrainingRecipe))]
+    )
 
 
 def read_grid(path: Path) -> Grid:

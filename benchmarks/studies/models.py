@@ -16,6 +16,7 @@ from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES
+from pretrain.checkpoints.facts import recipe_of
 from pretrain.checkpoints.verify import facts_of, newest_valid, step_folder
 from pretrain.job import objective_of
 from pretrain.recipe import TrainingRecipe
@@ -52,8 +53,8 @@ class Models:
         return folder
 
     def folder(self, model: ModelSpec, seed: int) -> Path:
-        """Where a model is or will be."""
-        return self.work / "models" / f"{model.name}-{seed}"
+        """Where a model is or will be; another recipe or number of steps is another folder."""
+        return self.work / "models" / f"{model.name}-{seed}-{self.grid.pretrained(model)[:8]}"
 
     def facts(self, model: ModelSpec, seed: int) -> Facts:
         """Of a model's pretraining: steps, tokens, seconds; empty where there was none."""
@@ -82,35 +83,20 @@ class Models:
         if not folder.exists():
             linked(prepared.path, folder, ("vocabulary", "examples", "manifest.json"))
         steps = self._steps(model, prepared)
-        # The random model is that of step 0: one step of nothing leaves its checkpoint.
-        length = (
-            "--training.max-steps",
-            "1",
-            "--training.optimizer.learning-rate",
-            "0",
-            "--training.optimizer.warmup-steps",
-            "0",
-        )
-        if model.kind == "pretrained":
-            length = ("--training.max-steps", str(steps))
-        run(
-            "pretrain",
-            "train",
-            model.recipe,
-            "--run-dir",
-            folder,
-            "--training.seed",
-            str(seed),
-            *model.training,
-            *length,
-        )
+        length = f"--training.max-steps {steps}"
+        if model.kind == "random":
+            # A step that learns nothing leaves the checkpoint of step 0.
+            length = "--training.max-steps 1 --training.optimizer.learning-rate 0 --training.optimizer.warmup-steps 0"
+        flags = ("--training.seed", str(seed), *model.training, *length.split())
+        run("pretrain", "train", model.recipe, "--run-dir", folder, *flags)
         run_folder = RunFolder(folder)
         newest = newest_valid(run_folder.checkpoints)
         assert newest is not None
         told = facts_of(step_folder(run_folder.checkpoints, newest[0]))
+        done = newest[0] if model.kind == "pretrained" else 0
         facts = {
-            "steps": newest[0] if model.kind == "pretrained" else 0,
-            "tokens": sum(part.get("tokens", 0) for part in told["parts"]),
+            "steps": done,
+            "tokens": done * recipe_of(run_folder).global_batch_size * read_header(run_folder.examples).length,
             "seconds": round(sum(part["seconds"] for part in told["parts"]), 1),
             "parameters": told["parameters"],
         }

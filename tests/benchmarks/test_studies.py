@@ -122,6 +122,18 @@ def test_what_the_grid_says_otherwise_now_is_computed_again(results: Results, da
     assert run(other, results, data) == ["n-grams.0.korsts", "again.0.korsts"]
 
 
+def test_more_seeds_add_cells_and_another_recipe_replaces_them() -> None:
+    def fingerprints(**changed: Any) -> dict[str, str]:
+        ours = ModelSpec("ours", "pretrained", recipe="configs/mini/bert.py", steps=changed.pop("steps", 10))
+        models = (ours, ModelSpec("theirs", "run_mlm", recipe=ours.recipe, like="ours", seeds=changed.pop("seeds", 1)))
+        return {cell.name: cell.fingerprint for cell in Grid("g", "", models, (TaskSpec("nsmc"),), 1).cells()}
+
+    one, more, longer = fingerprints(), fingerprints(seeds=2), fingerprints(steps=20)
+    assert one.items() < more.items()
+    # run_mlm gets the seconds of ours.
+    assert not one.items() & longer.items()
+
+
 def test_a_cell_at_work_is_left_to_its_process_and_a_killed_one_is_done_again(results: Results, data: Path) -> None:
     first, *_ = GRID.cells()
     with results.claimed(first) as own:
