@@ -35,7 +35,6 @@ ROWS = {
 }
 TARGETS = {PADDED: 1.5, DYNAMIC: 0.95}
 PACKAGES = ("jax", "jaxlib", "flax", "torch", "transformers", "accelerate")
-SIZES = {"num_hidden_layers": 4, "hidden_size": 256, "num_attention_heads": 4, "intermediate_size": 1024}
 WHOLE = 20_000
 """Rows of the fine-tuning for which rates with compilation are given."""
 
@@ -93,8 +92,12 @@ def write_start(folder: Path, vocabulary: Path) -> None:
     import transformers
 
     torch.manual_seed(0)
-    tokenizer = transformers.BertTokenizerFast(vocab_file=str(vocabulary), do_lower_case=False, strip_accents=False)
-    config = transformers.BertConfig(vocab_size=len(tokenizer), **SIZES)
+    tokenizer = transformers.BertTokenizerFast(  # type: ignore[attr-defined]  # made when it is asked for
+        vocab_file=str(vocabulary), do_lower_case=False, strip_accents=False
+    )
+    config = transformers.BertConfig(
+        len(tokenizer), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024
+    )
     transformers.BertForMaskedLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 

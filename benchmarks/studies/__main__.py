@@ -77,7 +77,8 @@ def study(options: Study) -> None:
 
 def run_missing(grid: Grid, results: Results, models: Models, options: Study) -> list[Cell]:
     """Runs the cells that have no result yet, as far as the budget goes, and returns them."""
-    began, done = time.monotonic(), []
+    began = time.monotonic()
+    done: list[Cell] = []
     for cell in grid.cells():
         over = options.minutes is not None and time.monotonic() - began >= 60 * options.minutes
         if over or (options.cells is not None and len(done) >= options.cells):

@@ -205,8 +205,10 @@ def noise(grid: Grid, columns: Sequence[Column]) -> str:
                 continue
             metric = column.any["metric"]
             kinds = [name for name in noised[0] if name not in ("selected", "clean")]
+            # A correlation is undefined where a model says the same of every item: NaN.
             means = {
-                name: column.points * float(np.mean([each[name][metric]["mean"] for each in noised]))
+                name: column.points
+                * float(np.array([each[name][metric]["mean"] for each in noised], np.float64).mean())
                 for name in ("clean", *kinds)
             }
             drops = (f"{means[kind]:.1f} ({means['clean'] - means[kind]:+.1f})" for kind in kinds)
