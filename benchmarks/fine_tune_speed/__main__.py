@@ -96,7 +96,7 @@ def write_start(folder: Path, vocabulary: Path) -> None:
         vocab_file=str(vocabulary), do_lower_case=False, strip_accents=False
     )
     config = transformers.BertConfig(
-        len(tokenizer), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024
+        vocab_size=len(tokenizer), hidden_size=256, num_hidden_layers=4, num_attention_heads=4, intermediate_size=1024
     )
     transformers.BertForMaskedLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
