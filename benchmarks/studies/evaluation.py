@@ -15,22 +15,9 @@ from pretrain.evaluate.noise import NOISES
 from pretrain.subject import load_subject
 
 KEPT = (
-    *(
-        "task",
-        "title",
-        "split",
-        "metric",
-        "scores",
-        "part",
-        "items",
-        "longest_row",
-        "steps",
-        "devices",
-        "seconds",
-        "software",
-    ),
-    "compute",
-)
+    "task", "title", "split", "metric", "scores", "part", "items", "longest_row", "steps", "devices", "compute", "seconds",
+    "software",
+)  # fmt: skip
 """Of what TASK.json says."""
 
 

@@ -79,10 +79,11 @@ def page(grid: Grid, results: Results, overlap: Overlap) -> str:
     incomplete = (
         "" if len(run) == len(cells) else " **The rest was not run: what follows is no result of the study yet.**"
     )
+    devices = sorted({facts["devices"] for facts in run if "devices" in facts})
     hours = sum(facts["clock"] for facts in run) / 3600
     parts = [
         f"{len(run)} of {len(cells)} cells were run.{incomplete} A cell is a pretrained model on a task, with its fine-tuning seeds; "
-        f"those here took {hours:.2f} hours by the clock beside what pretraining took.",
+        f"those here took {hours:.2f} hours by the clock ({', '.join(devices) or 'no network'}) beside what pretraining took.",
         grid.note,
         pretraining(grid, results),
         "## Scores\n\nPoints of 100: the mean over all pretraining and fine-tuning seeds, their deviation, and how many there are. In brackets the 95 % "
