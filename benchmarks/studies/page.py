@@ -111,7 +111,7 @@ def pretraining(grid: Grid, results: Results) -> str:
                     model.name,
                     len(each),
                     f"{each[0]['parameters']:,}",
-                    " / ".join(f"{one['steps']:,}" for one in each),
+                    " / ".join(map(_steps, each)),
                     " / ".join(f"{one['tokens'] / 1e6:.2f}" for one in each),
                     " / ".join(f"{one['seconds']:.0f}" for one in each),
                 )
@@ -119,6 +119,12 @@ def pretraining(grid: Grid, results: Results) -> str:
     return (
         table(("model", "pretraining seeds", "parameters", "steps", "million tokens", "seconds"), rows) if rows else ""
     )
+
+
+def _steps(facts: Facts) -> str:
+    """Steps that were taken, and how many were planned where the seconds were over before."""
+    planned = facts.get("planned_steps", facts["steps"])
+    return f"{facts['steps']:,}" + (f" of {planned:,}" if planned != facts["steps"] else "")
 
 
 def scores(grid: Grid, columns: Sequence[Column]) -> str:

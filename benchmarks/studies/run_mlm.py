@@ -30,7 +30,7 @@ def main() -> None:
     """
     asked, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
     trial = _train(asked, TRIED_STEPS, folder)
-    steps = max(1, round(asked["seconds"] / trial["seconds"] * TRIED_STEPS))
+    steps = max(1, round(asked["seconds"] / trial["seconds"] * trial["steps"]))
     facts = _train(asked, steps, folder)
     facts.pop("model").save_pretrained(folder)
     write_json(folder / "pretraining.json", facts)
