@@ -2,7 +2,7 @@
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -38,6 +38,7 @@ from pretrain.models.encoder.config import EncoderConfig
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.models.task_heads import TaskHead
 
+RunLayer = Callable[[Parameters, jax.Array, jax.Array | None], jax.Array]
 CLASSIFIER = "classifier"
 """What transformers calls the classifier of rows."""
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"gelu": gelu, "gelu_new": gelu_tanh}
@@ -207,22 +208,31 @@ class EncoderModel(ABC):
 
         Returns the last hidden states [B, L, H] in compute_dtype. An id beyond the word or position table gives NaN.
         """
-        config, body = self.config, params[self.body]
+        body = params[self.body]
         embeddings_key, layers_key = fold_key(dropout_key, 0), fold_key(dropout_key, 1)
         hidden = self._embed(body["embeddings"], inputs, embeddings_key)
         if "embeddings_project" in body:
             hidden = linear(body["embeddings_project"], hidden, self.compute.compute_dtype)
 
-        layers: Parameters = body["encoder"]["layer"]
+        def run_layer(params: Parameters, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
+            return self._layer(params, hidden, inputs.segments, key)
+
+        return self._through_layers(body["encoder"]["layer"], run_layer, hidden, layers_key)
+
+    def _through_layers(self, layers: Parameters, run: RunLayer, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
+        """Hidden states [B, L, H] after all layers.
+
+        - `layers`: their parameters, stacked unless they share them; `run`: (of one layer, hidden states, its dropout key) -> hidden states.
+        """
 
         def run_layer(hidden: jax.Array, turn: tuple[Parameters | None, jax.Array]) -> tuple[jax.Array, None]:
             own, index = turn
             # What all layers share is cast in each of them, so that its gradients add up in float32.
             of_layer = layers if own is None else own
-            return split_rows(self._layer(of_layer, hidden, inputs.segments, fold_key(layers_key, index))), None
+            return split_rows(run(of_layer, hidden, fold_key(key, index))), None
 
         run_layer = rematerialised_layer(run_layer, self.compute.remat, unrolled=self._unrolled)
-        turns = (None if config.shares_layers else layers, jnp.arange(config.num_hidden_layers))
+        turns = (None if self.config.shares_layers else layers, jnp.arange(self.config.num_hidden_layers))
         hidden, _ = jax.lax.scan(run_layer, hidden, turns, unroll=self.compute.scan_unroll)
         return hidden
 
@@ -283,24 +293,53 @@ class EncoderModel(ABC):
 
     def _layer(self, params: Parameters, hidden: jax.Array, segments: jax.Array, key: jax.Array | None) -> jax.Array:
         """One encoder layer with LayerNorm after each residual sum, as in the original: [B, L, H] to [B, L, H]."""
-        config, dtype = self.config, self.compute.compute_dtype
         # One axis of rows outside attention: products of two matrices, whose gradients sum over one axis, take a CPU a
         # twentieth less time for a step. Reshaped once: the backward pass keeps each shape that a product gets.
-        rows = hidden.reshape(-1, config.hidden_size)
+        rows = hidden.reshape(-1, self.config.hidden_size)
         keys = [fold_key(key, number) for number in range(3)]
-        heads = (*hidden.shape[:-1], config.num_attention_heads, config.hidden_size // config.num_attention_heads)
+        rows = self._attended(params["attention"], rows, rows, keys[:2], segments=segments)
+        return self._fed_forward(params, rows, keys[2]).reshape(hidden.shape)
+
+    def _attended(
+        self,
+        params: Parameters,
+        rows: jax.Array,
+        read: jax.Array,
+        keys: Sequence[jax.Array | None],
+        *,
+        causal: bool = False,
+        **segments: jax.Array,
+    ) -> jax.Array:
+        """Attention, the residual sum and its LayerNorm: [B x L, H] to [B x L, H].
+
+        - `read`: [B x K, H], what keys and values are made of.
+        - `keys`: for dropout on the probabilities, and behind the output.
+        - `segments`: `segments` [B, L] and, where keys have their own, `key_segments` [B, K], as `attention` takes them.
+        """
+        config, dtype = self.config, self.compute.compute_dtype
+        width = config.hidden_size // config.num_attention_heads
+        heads = (len(segments["segments"]), -1, config.num_attention_heads, width)
         q, k, v = (
-            linear(params["attention"]["self"][name], rows, dtype).reshape(heads) for name in ("query", "key", "value")
+            linear(params["self"][name], inputs, dtype).reshape(heads)
+            for name, inputs in (("query", rows), ("key", read), ("value", read))
         )
         attend: Callable[..., jax.Array] = functools.partial(
-            attention, implementation=self.compute.attention, dropout_rate=config.attention_probs_dropout_prob
+            attention,
+            causal=causal,
+            implementation=self.compute.attention,
+            dropout_rate=config.attention_probs_dropout_prob,
         )
         if self.compute.remat == "attention":
             attend = recomputed(attend, unrolled=self._unrolled)
-        mixed = attend(q, k, v, segments=segments, dropout_key=keys[0]).reshape(rows.shape)
-        rows = self._add_and_norm(params["attention"]["output"], mixed, rows, keys[1])
-        inner = ACTIVATIONS[config.hidden_act](linear(params["intermediate"]["dense"], rows, dtype))
-        return self._add_and_norm(params["output"], inner, rows, keys[2]).reshape(hidden.shape)
+        mixed = attend(q, k, v, dropout_key=keys[0], **segments).reshape(rows.shape)
+        return self._add_and_norm(params["output"], mixed, rows, keys[1])
+
+    def _fed_forward(self, params: Parameters, rows: jax.Array, key: jax.Array | None) -> jax.Array:
+        """The feed-forward layer, the residual sum and its LayerNorm: [B x L, H] to [B x L, H]."""
+        inner = ACTIVATIONS[self.config.hidden_act](
+            linear(params["intermediate"]["dense"], rows, self.compute.compute_dtype)
+        )
+        return self._add_and_norm(params["output"], inner, rows, key)
 
     @property
     def _unrolled(self) -> bool:
