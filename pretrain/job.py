@@ -70,12 +70,13 @@ def objective_of(recipe: TrainingRecipe, header: RecordsHeader, steps: range | N
         )
     config = with_padding(config, header.pad_id)
     longest = config.longest_row()
-    if longest and header.length > longest.tokens:
+    tokens = max(header.length, header.target_length)
+    if longest and tokens > longest.tokens:
         room = f", which has room for {longest.tokens} tokens" if longest.tokens != longest.value else ""
         many = "or more, if the model of start_from has as many" if recipe.start_from else "or more"
         raise InputError(
-            f"model.{longest.field} {longest.value}{room}: the records' rows have {header.length} tokens; "
-            f"set it to {header.length + longest.value - longest.tokens} {many}, or prepare shorter examples"
+            f"model.{longest.field} {longest.value}{room}: the records' rows have {tokens} tokens; "
+            f"set it to {tokens + longest.value - longest.tokens} {many}, or prepare shorter examples"
         )
     if recipe.dropout_rng not in DROPOUT_RNGS:
         raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be {' or '.join(DROPOUT_RNGS)}")

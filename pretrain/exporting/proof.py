@@ -46,7 +46,9 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
             )
     with torch.no_grad():
         types = {"token_type_ids": torch.tensor(token_types)} if subject.config.token_types() else {}
-        said = model(input_ids=torch.tensor(token_ids), attention_mask=torch.tensor(attends), **types)
+        rows = {"input_ids": torch.tensor(token_ids), "attention_mask": torch.tensor(attends)}
+        targets = {f"decoder_{name}": row for name, row in rows.items()} if model.config.is_encoder_decoder else {}
+        said = model(**rows, **types, **targets)
     of_span = "start_logits" in said
     theirs = (torch.stack([said.start_logits, said.end_logits], -1) if of_span else said.logits).numpy()
     of_rows = subject.task is not None and subject.task.kind == "classifier"

@@ -13,6 +13,8 @@ from pretrain.subject import Subject
 
 GENERATION_CONFIG = "generation_config.json"
 """How transformers' `generate` begins, ends and pads a text."""
+ROLES = ("bos_token", "eos_token", "pad_token")
+"""What of that a tokenizer has a token for."""
 
 
 def write_tokenizer(vocabulary: Path, folder: Path, family: Family, config: ModelConfig, max_length: int) -> None:
@@ -56,9 +58,7 @@ def _write_generation(tokenizer: Tokenizer, folder: Path, family: Family) -> dic
     assert family.generation_config is not None
     ids = family.generation_config(tokenizer.special)
     write_json(folder / GENERATION_CONFIG, ids)
-    tokens = {
-        name.removesuffix("_id"): tokenizer.pieces[index] for name, index in ids.items() if name.endswith("_token_id")
-    }
+    tokens = {role: tokenizer.pieces[ids[f"{role}_id"]] for role in ROLES if f"{role}_id" in ids}
     if (folder / "special_tokens_map.json").exists():
         _change(folder / "special_tokens_map.json", tokens)
     return tokens

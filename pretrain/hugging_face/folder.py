@@ -14,7 +14,7 @@ from tokenizers import processors
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.hugging_face.weights import refuse_unknown_encoder, surplus_tensors, tensor_names
+from pretrain.hugging_face.weights import refuse_unknown_encoder, surplus_tensors, tensor_names, with_copies
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import ParameterRule
@@ -91,6 +91,7 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
     """
     config = read_config(folder, family, configuration, called)
     tensors = family.current_names(_read_tensors(folder, called))
+    tensors = with_copies(tensors, _shapes(family, config, None), family.rules(config, family.heads), called)
     needed = _names(family, config, None, copies=False)
     known = {*_names(family, config, None, copies=True)}
     task, of_task = _task_of(family, config, configuration, tensors)
@@ -160,6 +161,12 @@ def hub_id_of(place: str) -> str:
 
 def _names(family: Family, config: ModelConfig, task: TaskHead | None, *, copies: bool) -> dict[str, ParameterRule]:
     """The tensors of a model with the head of a task, or with all others of its family; arguments as for `tensor_names`."""
+    heads = frozenset({task.kind}) if task else family.heads
+    return tensor_names(_shapes(family, config, task), family.rules(config, heads), copies=copies)
+
+
+def _shapes(family: Family, config: ModelConfig, task: TaskHead | None) -> Parameters:
+    """The parameters of a model with the head of a task, or with all others of its family, as shapes."""
     assert config.vocab_size is not None
     model: Model
     if task is None:
@@ -168,7 +175,7 @@ def _names(family: Family, config: ModelConfig, task: TaskHead | None, *, copies
         assert family.for_task
         model = family.for_task(config, config.vocab_size, task, Compute())
     shapes: Parameters = jax.eval_shape(model.init, jax.eval_shape(lambda: jax.random.key(0)))
-    return tensor_names(shapes, family.rules(config, model.heads), copies=copies)
+    return shapes
 
 
 def _task_of(

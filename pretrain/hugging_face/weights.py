@@ -78,6 +78,29 @@ def tensor_names(shapes: Parameters, rules: Rules, *, copies: bool) -> dict[str,
     }
 
 
+def with_copies(
+    tensors: Mapping[str, np.ndarray], shapes: Parameters, rules: Rules, called: str
+) -> dict[str, np.ndarray]:
+    """The tensors, with those that a file has under one of several names under all of them.
+
+    - `called`: what an error calls the file.
+
+    Raises InputError where a file has copies that differ.
+    """
+    found = dict(tensors)
+    for path, leaf in flatten(shapes):
+        rule = checked_rule(path, leaf.shape, rules)
+        for _, names in _places(path, leaf.shape, rule) if rule.copies else ():
+            there = [name for name in names if name in tensors]
+            for name in there[1:]:
+                if not np.array_equal(tensors[name], tensors[there[0]]):
+                    raise InputError(
+                        f"{called}: its {there[0]} and {name} differ, which are one parameter here; give a model whose copies are tied"
+                    )
+            found.update((name, tensors[there[0]]) for name in names if there)
+    return found
+
+
 def token_types_used(tensors: Mapping[str, np.ndarray], rules: Rules) -> int:
     """The rows of the token type table but for the last ones that are copies of row 0; 1 where there is no such table."""
     return max((_rows_used(tensors[name]) for name in _token_type_tables(rules) if name in tensors), default=1)

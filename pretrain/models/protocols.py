@@ -1,7 +1,7 @@
 """What the loop knows of a model: how it is computed, what it reads, which heads it has. A family implements these."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, get_args
 
 import jax
@@ -97,6 +97,42 @@ class NextTokenHead(Model, Protocol):
         """Scores of the token that follows, float32 [..., V], for hidden states [..., H]; V may be padded."""
 
 
+class OutputTable(NamedTuple):
+    """What scores the vocabulary at positions: the products of `hidden` [..., W] in the compute type with `table` [V, W] in the
+    parameters' type, V padded, plus `bias` [V] where there is one."""
+
+    hidden: jax.Array
+    table: jax.Array
+    bias: jax.Array | None
+
+
+class Decoder(Model, Protocol):
+    """An encoder-decoder with the head `target`: `encode` reads the source, and these write the target."""
+
+    def decode(
+        self,
+        params: Parameters,
+        target: Inputs,
+        source: jax.Array,
+        source_segments: jax.Array,
+        *,
+        dropout_key: jax.Array | None = None,
+    ) -> jax.Array:
+        """The decoder's last hidden states [B, T, H]: a position sees itself and earlier ones of its segment, and the source's
+        tokens of that segment.
+
+        - `target`: integers [B, T]; begins with the token that begins a target.
+        - `source`: of `encode`, [B, S, H]; `source_segments`: integers [B, S].
+        - `dropout_key`: as for `encode`, and another.
+        """
+
+    def output_table(self, params: Parameters, hidden: jax.Array) -> OutputTable:
+        """What scores the token that follows, at hidden states [..., H] of `decode`."""
+
+    def target_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Those scores, float32 [..., V], V padded."""
+
+
 POOLER = "pooler"
 """What a model's `heads` name where it has a pooler and no head behind that."""
 
@@ -150,7 +186,8 @@ class Family:
     - `config_from_json`: the config that a config.json tells; InputError for what this family does not compute.
     - `must_match`: fields of the config that must be equal where one model starts from another.
     - `auto_class`: transformers' class that loads an export with such heads for the proof; empty where it has none.
-    - `logits`: (model, parameters, inputs) -> what that class calls `logits`.
+    - `logits`: (model, parameters, inputs) -> what that class calls `logits`; of an encoder-decoder those of the inputs as source and as
+      target, without token types there.
     - `layouts`: of the rows that its models can read.
     - `shared_with_generator`: path of the parameters that a generator (`ModelConfig.generator`) may share with its discriminator;
       empty where the family has no generators.
@@ -159,6 +196,8 @@ class Family:
     - `heads_in_body`: beginnings of tensor names, behind the module that has the encoder ("bert."), which are of a head all the same:
       a start leaves them behind where no head here has them.
     - `adds_pooler`: whether transformers' AutoModel adds a pooler, at random, to an export with such heads.
+    - `starts_from`: by the name of another family, its tensors -> those under the names of `rules` that a run of this family may begin
+      with (`TrainingRecipe.start_from`).
     - `for_task`: (config, rows of the vocabulary, head, compute) -> model with that head alone, which `rules` knows by its kind; None
       where the family is not fine-tuned here.
     - `class_prefix`: how transformers' names of its classes begin; only with `for_task`.
@@ -185,6 +224,7 @@ class Family:
     generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None
     heads_in_body: tuple[str, ...] = ("pooler.",)
     adds_pooler: Callable[[frozenset[str]], bool] = lambda heads: False
+    starts_from: Mapping[str, Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]] = field(default_factory=dict)
     for_task: Callable[[Any, int, TaskHead, Compute], TaskModel] | None = None
     class_prefix: str = ""
     task_dropout: str = CLASSIFIER_DROPOUT

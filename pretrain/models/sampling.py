@@ -1,10 +1,10 @@
-"""Continuing rows of tokens by what a causal model finds likely."""
+"""Continuing rows of tokens by what a causal model finds likely, and writing targets of sources."""
 
 import jax
 import jax.numpy as jnp
 
 from pretrain.models.core.layers import Parameters
-from pretrain.models.protocols import Inputs, NextTokenHead
+from pretrain.models.protocols import Decoder, Inputs, NextTokenHead
 
 
 def continued(
@@ -40,10 +40,35 @@ def continued(
     return jax.lax.fori_loop(0, count, write_one, tokens)
 
 
+def greedy_targets(
+    model: Decoder, params: Parameters, source: jax.Array, source_segments: jax.Array, *, start: int, count: int
+) -> jax.Array:
+    """The likeliest token after each, `count` times, as targets of sources: int32 [R, count], without the token that begins them.
+
+    - `source`: of `encode`, [R, S, H]; `source_segments`: integers [R, S], 1 where there is text.
+    - `start`: the token that begins a target.
+
+    Every token takes a forward pass over whole targets, as in `continued`.
+    """
+    tokens = jnp.full((len(source), count + 1), start, jnp.int32)
+
+    def write_one(turn: jax.Array, tokens: jax.Array) -> jax.Array:
+        hidden = model.decode(params, whole_texts(tokens), source, source_segments)
+        likeliest = model.target_logits(params, hidden[:, turn]).argmax(-1)
+        return tokens.at[:, turn + 1].set(likeliest.astype(jnp.int32))
+
+    return jax.lax.fori_loop(0, count, write_one, tokens)[:, 1:]
+
+
 def one_text(model: NextTokenHead, params: Parameters, tokens: jax.Array) -> jax.Array:
     """The last hidden states [R, S, H] of rows int32 [R, S], each one text to its end."""
+    return model.encode(params, whole_texts(tokens))
+
+
+def whole_texts(tokens: jax.Array) -> Inputs:
+    """Rows int32 [R, S] as a model reads them, each one text to its end."""
     positions = jnp.broadcast_to(jnp.arange(tokens.shape[1], dtype=jnp.int32), tokens.shape)
-    return model.encode(params, Inputs(tokens, jnp.ones_like(tokens), positions, jnp.zeros_like(tokens)))
+    return Inputs(tokens, jnp.ones_like(tokens), positions, jnp.zeros_like(tokens))
 
 
 def _drawn(logits: jax.Array, keys: jax.Array, top_k: int, temperature: float) -> jax.Array:

@@ -1,7 +1,7 @@
 """From a record, as the host sends it, to what a model reads: bits, segments and positions, expanded on the device."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -31,10 +31,11 @@ def expand_rows(record: Mapping[str, jax.Array], layout: Layout, pad_id: int) ->
     - `record`: `tokens` uint16 or uint32 [..., L]; `word_starts` and `segment_starts` uint8 [..., L / 8].
     - `layout`: `packed`: segments count from 1, the padding is a segment of its own, positions restart in each, token
       types are 0. Others: the row is segment 1, its padding segment 0, positions run through; token types are 0, but
-      1 from B on in `sentence_pairs` and `sentence_order`. So the texts of a `causal` row see each other.
+      1 from B on in `sentence_pairs` and `sentence_order`. So the texts of a `causal` row see each other. Of `source_target` it is the
+      source that is expanded; see `expand_targets`.
     - `pad_id`: the token that pads a row; it never stands for text.
 
-    Raises ValueError for `source_target`.
+    Raises ValueError for a layout that it does not know.
     """
     tokens = record["tokens"].astype(jnp.int32)
     starts = unpack_bits(record["segment_starts"])
@@ -44,13 +45,24 @@ def expand_rows(record: Mapping[str, jax.Array], layout: Layout, pad_id: int) ->
         segments = count
         position_ids = index - jax.lax.cummax(jnp.where(starts, index, 0), axis=tokens.ndim - 1)
         token_type_ids = jnp.zeros_like(tokens)
-    elif layout in (*PAIRS, "full_sentences", "causal"):
+    elif layout in (*PAIRS, "full_sentences", "causal", "source_target"):
         segments = (tokens != pad_id).astype(jnp.int32)
         position_ids = index
         token_type_ids = count - 1 if layout in PAIRS else jnp.zeros_like(tokens)
     else:
-        raise ValueError(f"layout {layout!r}: must be packed, full_sentences, causal, {' or '.join(PAIRS)}")
+        raise ValueError(f"layout {layout!r}: must be one of {', '.join(get_args(Layout))}")
     return Rows(tokens, unpack_bits(record["word_starts"]), segments, position_ids, token_type_ids)
+
+
+def expand_targets(record: Mapping[str, jax.Array], pad_id: int) -> Rows:
+    """Expands the targets of `source_target` records: each a text of segment 1, its padding segment 0.
+
+    - `record`: `target_tokens` uint16 or uint32 [..., T]; `target_word_starts` uint8 [..., T / 8].
+    """
+    tokens = record["target_tokens"].astype(jnp.int32)
+    index = jnp.broadcast_to(jnp.arange(tokens.shape[-1], dtype=jnp.int32), tokens.shape)
+    segments = (tokens != pad_id).astype(jnp.int32)
+    return Rows(tokens, unpack_bits(record["target_word_starts"]), segments, index, jnp.zeros_like(tokens))
 
 
 def attended_pairs(rows: Rows, pad_id: int, *, causal: bool = False) -> jax.Array:

@@ -1,7 +1,9 @@
 """A tiny model of each family: what the tests take that every family passes. A new family adds its line to FAMILIES."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +17,7 @@ from pretrain.hugging_face.folder import tokenizer_configuration, write_folder
 from pretrain.hugging_face.weights import flatten, to_hugging_face
 from pretrain.models.albert.config import AlbertConfig
 from pretrain.models.bert.config import BertConfig
+from pretrain.models.bert_shared.config import BertSharedConfig
 from pretrain.models.config import ModelConfig, with_padding
 from pretrain.models.core.layers import Parameters, put
 from pretrain.models.electra.config import ElectraConfig
@@ -27,6 +30,7 @@ from pretrain.objectives.causal_lm.recipe import CausalLM
 from pretrain.objectives.config import ObjectiveRecipe
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.objectives.replaced_token.recipe import Generator, ReplacedToken
+from pretrain.objectives.sequence_to_sequence.recipe import SequenceToSequence
 from pretrain.recipe import TrainingRecipe
 
 VOCAB = 50
@@ -34,6 +38,8 @@ SPECIAL = SpecialIds(pad=1, unk=3, cls=0, sep=2, mask=4)
 """KLUE's order for RoBERTa: a family that takes 0 for the padding is found out."""
 PIECES = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", *(chr(ord("가") + index) for index in range(VOCAB - 5))]
 ENCODER = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+
+BERT = {"model_type": "bert", "is_decoder": True, "add_cross_attention": True}
 
 
 @dataclass(frozen=True)
@@ -43,12 +49,14 @@ class Tiny:
     - `config`: the sizes of its models in ../shared/facts/keys_5.23.0.json.
     - `exported`: the heads, with blanks between, of each class of transformers that an export names.
     - `objective`, `layout`: of the training tests.
+    - `config_json`: what a config.json must say beside its model_type.
     """
 
     config: ModelConfig
     exported: tuple[str, ...] = ("vocabulary",)
     objective: ObjectiveRecipe = field(default_factory=MaskedLM)
     layout: Layout = "packed"
+    config_json: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def recipe(self) -> TrainingRecipe:
@@ -68,8 +76,18 @@ FAMILIES = {
         AlbertConfig(**ENCODER, embedding_size=8), ("vocabulary", "pair vocabulary"), layout="sentence_order"
     ),
     "gpt2": Tiny(GPT2Config(1, 16, 2), ("next_token",), CausalLM(), "causal"),
+    "bert_shared": Tiny(
+        BertSharedConfig(**ENCODER),
+        ("target",),
+        SequenceToSequence(),
+        "source_target",
+        {"encoder": BERT, "decoder": BERT},
+    ),
 }
 EVERY_FAMILY = pytest.mark.parametrize("tiny", [pytest.param(tiny, id=name) for name, tiny in FAMILIES.items()])
+TUNED = [name for name, tiny in FAMILIES.items() if family_of(tiny.config).for_task]
+"""The families that are fine-tuned here."""
+EVERY_TUNED_FAMILY = pytest.mark.parametrize("tiny", [pytest.param(FAMILIES[name], id=name) for name in TUNED])
 EVERY_EXPORT = pytest.mark.parametrize(
     ("config", "heads"),
     [

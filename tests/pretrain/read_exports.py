@@ -27,8 +27,11 @@ def read_exports(folders: Sequence[str], pairs: Sequence[Sequence[str]]) -> dict
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
         first, second = zip(*pairs, strict=True)
         rows = tokenizer(list(first), list(second), padding=True, return_tensors="pt")
+        targets = {}
+        if model.config.is_encoder_decoder:
+            targets = {f"decoder_{name}": rows[name] for name in ("input_ids", "attention_mask")}
         with torch.no_grad():
-            output = model.eval()(**rows)
+            output = model.eval()(**rows, **targets)
         logits = output["prediction_logits"] if "prediction_logits" in output else output["logits"]
         found[folder] = {
             "version": transformers.__version__,

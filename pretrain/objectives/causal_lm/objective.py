@@ -16,8 +16,8 @@ from pretrain.models.parameter_rules import Rules
 from pretrain.models.protocols import Compute, Inputs, NextTokenHead
 from pretrain.models.registry import family_of, make_model
 from pretrain.models.sampling import continued, one_text
-from pretrain.objectives.causal_lm.losses import next_token_sums
 from pretrain.objectives.causal_lm.recipe import CausalLM
+from pretrain.objectives.chunked_loss import next_token_sums
 from pretrain.objectives.losses import sum_of_losses
 from pretrain.objectives.parts import Parts
 from pretrain.objectives.protocols import EVALUATION_MASKS, INIT, Batch, Keys, Prepared, SpeltRow, Sums

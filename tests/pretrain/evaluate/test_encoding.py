@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from families import EVERY_FAMILY, FAMILIES, Tiny
+from families import EVERY_TUNED_FAMILY, FAMILIES, Tiny
 from tuned_models import HEADS, subject_of, written
 
 from data_pipeline.contract.errors import InputError
@@ -36,7 +36,7 @@ def encoded(subject: Subject, examples: list[TextExample], task: Task, max_lengt
     return encode_split(subject, task, examples, replace(task.settings, max_length=max_length)).rows
 
 
-@EVERY_FAMILY
+@EVERY_TUNED_FAMILY
 @pytest.mark.parametrize("examples", [TEXTS, PAIRS], ids=["texts", "pairs"])
 def test_rows_are_those_of_transformers(tiny: Tiny, examples: list[TextExample], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")

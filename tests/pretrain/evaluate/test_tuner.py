@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from families import EVERY_FAMILY, FAMILIES, SPECIAL, VOCAB, Tiny
+from families import EVERY_TUNED_FAMILY, FAMILIES, SPECIAL, VOCAB, Tiny
 from read_exports import loaded
 from tuned_models import HEADS, subject_of, written
 
@@ -210,7 +210,7 @@ def test_every_kind_of_head_learns_what_its_rows_say(kind: str, folder: Path) ->
     assert right(found, splits["test"], head) > 0.8
 
 
-@EVERY_FAMILY
+@EVERY_TUNED_FAMILY
 def test_every_family_starts_from_its_trained_encoder(tiny: Tiny, tmp_path: Path) -> None:
     head = HEADS["classes"]
     subject = untrained(tiny.config, tmp_path)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from families import EVERY_FAMILY, FAMILIES, Tiny
+from families import EVERY_TUNED_FAMILY, FAMILIES, Tiny
 from tuned_models import HEADS, subject_of
 
 from pretrain.evaluate.tasks.task import Settings
@@ -45,7 +45,7 @@ def logits(subject: Subject, *texts: str) -> np.ndarray:
     return found
 
 
-@EVERY_FAMILY
+@EVERY_TUNED_FAMILY
 def test_the_pipeline_of_tags_says_the_tags_that_are_said_here(tiny: Tiny, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     folder = exported(tiny, "tags", tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from families import EVERY_FAMILY, FAMILIES, Tiny, drawn, stored
+from families import EVERY_TUNED_FAMILY, FAMILIES, Tiny, drawn, stored
 from tuned_models import HEADS, subject_of, written
 
 from data_pipeline.contract.errors import InputError
@@ -39,7 +39,7 @@ def hidden_states(folder: Path, texts: Sequence[str]) -> list[Any]:
         return [model(**tokenizer(text, truncation=True, max_length=24, return_tensors="pt")) for text in texts]
 
 
-@EVERY_FAMILY
+@EVERY_TUNED_FAMILY
 def test_vectors_are_pooled_hidden_states_of_transformers(tiny: Tiny, tmp_path: Path) -> None:
     folder = model_of(tiny, tmp_path)
     subject, theirs = load_subject(folder), hidden_states(folder, TEXTS)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from families import EVERY_FAMILY, FAMILIES, Tiny
+from families import EVERY_TUNED_FAMILY, FAMILIES, Tiny
 from test_embeddings import RUNNING, TEXTS, model_of
 from tuned_models import HEADS, subject_of, written
 
@@ -29,7 +29,7 @@ def model(tiny: Tiny, kind: str, folder: Path) -> Path:
     return folder / "model"
 
 
-@EVERY_FAMILY
+@EVERY_TUNED_FAMILY
 @pytest.mark.parametrize("texts", [TEXTS, PAIRS], ids=["texts", "pairs"])
 def test_classes_have_the_probabilities_of_transformers(tiny: Tiny, texts: list[Text], tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from families import EVERY_FAMILY, FAMILIES, Tiny
+from families import EVERY_TUNED_FAMILY, FAMILIES, Tiny
 from test_embeddings import PAIRS, RUNNING, TEXTS, model_of
 from tuned_models import HEADS, subject_of, written
 
@@ -24,7 +24,7 @@ def vectors_there(folder: Path, **options: Any) -> np.ndarray:
     return found
 
 
-@EVERY_FAMILY
+@EVERY_TUNED_FAMILY
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_an_export_gives_the_same_vectors_there(tiny: Tiny, pooling: Pooling, tmp_path: Path) -> None:
     subject = load_subject(model_of(tiny, tmp_path))

@@ -16,9 +16,11 @@ from families import EVERY_EXPORT, EVERY_FAMILY, SPECIAL, VOCAB, Tiny, drawn, st
 from read_exports import loaded, read_exports
 
 from data_pipeline.contract.storage import read_json
+from pretrain.hugging_face.weights import flatten
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
-from pretrain.models.protocols import Inputs, Model
+from pretrain.models.parameter_rules import rule_of
+from pretrain.models.protocols import Compute, Inputs, Model
 from pretrain.models.registry import family_of
 from pretrain.subject import load_subject
 
@@ -34,19 +36,24 @@ OUTPUTS = {
     "pair": ("seq_relationship_logits", "sop_logits"),
     "replaced": ("logits",),
     "next_token": ("logits",),
+    "target": ("logits",),
 }
 """What transformers calls the scores of our heads, the first that a class has."""
 LENGTHS = np.array([20, 13, 7])
 REAL = np.arange(20) < LENGTHS[:, None]
+TARGET_LENGTHS = np.array([11, 17, 5])
+TARGET_REAL = np.arange(17) < TARGET_LENGTHS[:, None]
 PAIRS = [("가나다 라", "마 바"), ("사", "아자 차카타 파")]
 """Two texts each."""
 
 
 class Rows(NamedTuple):
-    """The same texts, and bool [B, L] where their tokens are; row by row in the same order."""
+    """The same texts, and bool [B, L] where their tokens are; row by row in the same order. Scores are those of the targets where a
+    model writes such."""
 
     inputs: Inputs
     real: np.ndarray
+    target: Inputs | None = None
 
 
 def padded(config: ModelConfig) -> Rows:
@@ -55,7 +62,16 @@ def padded(config: ModelConfig) -> Rows:
     tokens[1, 11:13] = SPECIAL.pad
     positions = np.broadcast_to(np.arange(20), tokens.shape)
     second = (config.token_types() or ("", 1))[1] > 1
-    return Rows(Inputs(tokens, REAL.astype(int), positions, (REAL & (positions >= 5)).astype(int) * second), REAL)
+    inputs = Inputs(tokens, REAL.astype(int), positions, (REAL & (positions >= 5)).astype(int) * second)
+    return Rows(inputs, REAL, targets() if family_of(config).layouts == ("source_target",) else None)
+
+
+def targets() -> Inputs:
+    """A target a row, of other lengths than the sources; one ends with [PAD] that its tokens attend to."""
+    tokens = np.where(TARGET_REAL, np.random.default_rng(4).integers(5, VOCAB, TARGET_REAL.shape), SPECIAL.pad)
+    tokens[1, 15:17] = SPECIAL.pad
+    positions = np.broadcast_to(np.arange(17), tokens.shape)
+    return Inputs(tokens, TARGET_REAL.astype(int), positions, np.zeros_like(tokens))
 
 
 def packed(config: ModelConfig) -> Rows:
@@ -74,16 +90,22 @@ def factors(head: str) -> np.ndarray:
     """Of each score in the loss, by text and token."""
     shape = {"vocabulary": (int(LENGTHS.sum()), VOCAB), "pair": (len(LENGTHS), 2), "replaced": (int(LENGTHS.sum()),)}
     shape["next_token"] = shape["vocabulary"]
+    shape["target"] = (int(TARGET_LENGTHS.sum()), VOCAB)
     return np.random.default_rng(3).normal(0, 1, shape[head]).astype(np.float32)
 
 
 def ours(model: Model, params: Parameters, rows: Rows) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Scores by head, and the gradients of their weighted sum by tensor."""
+    read: Any = model
+    real = rows.real if rows.target is None else TARGET_REAL
 
     def loss(params: Parameters) -> tuple[jax.Array, dict[str, jax.Array]]:
-        hidden = model.encode(params, Inputs(*map(jax.numpy.asarray, rows.inputs)))
+        inputs = Inputs(*map(jax.numpy.asarray, rows.inputs))
+        hidden = read.encode(params, inputs)
+        if rows.target:
+            hidden = read.decode(params, Inputs(*map(jax.numpy.asarray, rows.target)), hidden, inputs.segments)
         scores = {head: getattr(model, f"{head}_logits")(params, hidden) for head in model.heads}
-        scores = {head: found if head == "pair" else found[rows.real] for head, found in scores.items()}
+        scores = {head: found if head == "pair" else found[real] for head, found in scores.items()}
         scores = {head: found if head in ("pair", "replaced") else found[..., :VOCAB] for head, found in scores.items()}
         return sum((found * factors(head)).sum() for head, found in scores.items()), scores
 
@@ -99,17 +121,36 @@ def theirs(model: Any, heads: frozenset[str], rows: Rows) -> tuple[dict[str, np.
     inputs = {"input_ids": rows.inputs.tokens, "attention_mask": rows.inputs.segments}
     if rows.inputs.token_types.any():
         inputs["token_type_ids"] = rows.inputs.token_types
+    real = rows.real
+    if rows.target:
+        real = TARGET_REAL
+        inputs |= {"decoder_input_ids": rows.target.tokens, "decoder_attention_mask": rows.target.segments}
     output = model.eval()(**{name: torch.tensor(array) for name, array in inputs.items()})
     scores = {head: next(output[name] for name in OUTPUTS[head] if name in output) for head in heads}
-    scores = {head: found if head == "pair" else found[torch.tensor(rows.real)] for head, found in scores.items()}
+    scores = {head: found if head == "pair" else found[torch.tensor(real)] for head, found in scores.items()}
     sum((found * torch.tensor(factors(head))).sum() for head, found in scores.items()).backward()
-    gradients = {name: parameter.grad.numpy() for name, parameter in model.named_parameters()}
+    gradients = {
+        name: (torch.zeros_like(parameter) if parameter.grad is None else parameter.grad).numpy()
+        for name, parameter in model.named_parameters()
+    }
     return {head: found.detach().numpy() for head, found in scores.items()}, gradients
 
 
 def without_copies(config: ModelConfig, tensors: Mapping[str, Any]) -> dict[str, Any]:
     copies = family_of(config).not_parameters
     return {name: tensor for name, tensor in tensors.items() if not copies or not name.startswith(copies)}
+
+
+def summed_over_copies(config: ModelConfig, heads: frozenset[str], gradients: Mapping[str, Any]) -> dict[str, Any]:
+    """The gradients of tensors that are one parameter here and several there, which transformers 5 does not tie: their sum for each."""
+    family, summed = family_of(config), dict(gradients)
+    model = family.make(config, VOCAB, heads, Compute())
+    for path, leaf in flatten(jax.eval_shape(model.init, jax.random.key(0))):
+        rule = rule_of(path, family.rules(config, heads))
+        for layer, place in enumerate(np.ndindex(*leaf.shape[: rule.stacked])) if rule.copies else ():
+            names = [rule.name_of(each, path, layer, place) for each in (rule.hugging_face, *rule.copies)]
+            summed |= dict.fromkeys(names, sum(gradients[name] for name in names))
+    return summed
 
 
 def differences(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -129,7 +170,7 @@ def test_logits_and_gradients_are_those_of_transformers(
 ) -> None:
     model, params = drawn(config, heads)
     logits, gradients = theirs(loaded(stored(tmp_path, model, params))[0], heads, padded(config))
-    gradients = without_copies(config, gradients)
+    gradients = summed_over_copies(config, heads, without_copies(config, gradients))
     assert all(array.std() > 0.2 for array in logits.values()), "large enough for the tolerance to mean something"
     kinds = [padded]
     if "packed" in family_of(config).layouts and "pair" not in heads:
@@ -141,6 +182,14 @@ def test_logits_and_gradients_are_those_of_transformers(
         assert max(found.values()) < TOLERANCE, {name: value for name, value in found.items() if value >= TOLERANCE}
 
 
+def check_config(theirs: Any, ours: Mapping[str, Any]) -> None:
+    for name, value in ours.items():
+        if isinstance(value, dict):
+            check_config(getattr(theirs, name), value)
+        elif name not in ("torch_dtype", "position_embedding_type", "tie_encoder_decoder"):  # of transformers 4
+            assert getattr(theirs, name) == value, name
+
+
 @EVERY_EXPORT
 def test_tensors_are_the_same_in_both_directions(config: ModelConfig, heads: frozenset[str], tmp_path: Path) -> None:
     model, params = drawn(config, heads)
@@ -150,9 +199,7 @@ def test_tensors_are_the_same_in_both_directions(config: ModelConfig, heads: fro
     assert ours.keys() == found.keys()
     for name, tensor in ours.items():
         np.testing.assert_array_equal(found[name].numpy(), tensor, name)
-    for name, value in (read_json(tmp_path / "ours" / "config.json") or {}).items():
-        if name not in ("torch_dtype", "position_embedding_type"):  # of transformers 4
-            assert getattr(their_model.config, name) == value, name
+    check_config(their_model.config, read_json(tmp_path / "ours" / "config.json") or {})
     their_model.save_pretrained(tmp_path / "theirs")
     subject = load_subject(with_tokenizer(tmp_path / "theirs", config))
     assert subject.heads == heads
@@ -168,8 +215,9 @@ def test_what_a_config_json_leaves_out_is_what_transformers_takes(tiny: Tiny) ->
     import transformers
 
     family = family_of(tiny.config)
-    theirs = transformers.AutoConfig.for_model(family.model_types[0])
-    read = family.config_from_json({"model_type": family.model_types[0]})
+    theirs = transformers.AutoConfig.for_model(family.model_types[0], **tiny.config_json)
+    read = family.config_from_json({"model_type": family.model_types[0], **tiny.config_json})
+    theirs = getattr(theirs, "encoder", theirs)
     chosen = {name for name, value in vars(read).items() if value is not None and "drop" not in name}
     assert {name: vars(read)[name] for name in chosen & vars(theirs).keys()} == {
         name: getattr(theirs, name) for name in chosen & vars(theirs).keys()

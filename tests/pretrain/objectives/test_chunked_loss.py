@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pretrain.objectives.causal_lm.losses import next_token_sums
+from pretrain.objectives.chunked_loss import next_token_sums
 
 ROWS, LENGTH, WIDTH, VOCAB, PADDED = 4, 22, 16, 200, 256
 RANDOM = np.random.default_rng(0)
