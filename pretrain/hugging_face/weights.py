@@ -122,7 +122,12 @@ def with_unused_token_types(tensors: Mapping[str, np.ndarray], rules: Rules, use
 
 
 def _token_type_tables(rules: Rules) -> list[str]:
-    return [rule.hugging_face for rule in rules if rule.rows == "token_types" and rule.hugging_face]
+    return [
+        name
+        for rule in rules
+        if rule.rows == "token_types" and rule.hugging_face
+        for name in (rule.hugging_face, *rule.copies)
+    ]
 
 
 def _rows_used(table: np.ndarray) -> int:

@@ -56,7 +56,7 @@ class Tiny:
     exported: tuple[str, ...] = ("vocabulary",)
     objective: ObjectiveRecipe = field(default_factory=MaskedLM)
     layout: Layout = "packed"
-    config_json: Mapping[str, Any] = field(default_factory=dict)
+    config_json: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def recipe(self) -> TrainingRecipe:

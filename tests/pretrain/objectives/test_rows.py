@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from data_pipeline.contract.records import Layout
-from pretrain.objectives.rows import Rows, attended_pairs, expand_rows, unpack_bits
+from pretrain.objectives.rows import Rows, attended_pairs, expand_rows, expand_targets, unpack_bits
 
 PAD, CLS, SEP = 0, 2, 3
 
@@ -110,6 +110,22 @@ def test_the_texts_of_a_causal_row_are_one_segment_and_positions_run_through() -
     assert attended_pairs(rows, PAD, causal=True).tolist() == [7 * 8 // 2]
 
 
+def test_a_source_and_its_target_are_texts_of_their_own() -> None:
+    pair = {
+        **record([CLS, 10, 11, SEP, PAD, PAD, PAD, PAD], [1], [0]),
+        "target_tokens": jnp.array([[CLS, 12, SEP, *[PAD] * 5]]),
+    }
+    pair["target_word_starts"] = pair["word_starts"]
+    source, target = expand_rows(pair, "source_target", PAD), expand_targets(pair, PAD)
+    np.testing.assert_array_equal(source.segments, [[1] * 4 + [0] * 4])
+    np.testing.assert_array_equal(target.segments, [[1] * 3 + [0] * 5])
+    for rows in (source, target):
+        np.testing.assert_array_equal(rows.position_ids, [list(range(8))])
+        np.testing.assert_array_equal(rows.token_type_ids, np.zeros((1, 8)))
+        np.testing.assert_array_equal(rows.word_starts, [[place == 1 for place in range(8)]])
+    np.testing.assert_array_equal(target.tokens, pair["target_tokens"])
+
+
 def test_another_layout_is_refused() -> None:
-    with pytest.raises(ValueError, match="source_target"):
-        expand_rows(record([PAD] * 8, [], []), "source_target", PAD)
+    with pytest.raises(ValueError, match="'spans': must be one of packed"):
+        expand_rows(record([PAD] * 8, [], []), "spans", PAD)  # type: ignore[arg-type]
