@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -41,6 +41,14 @@ class SplitDocument:
                 runs.append([])
             runs[-1].append(sentence)
         return [tuple(run) for run in runs]
+
+    def opened_runs(self) -> list[tuple[Sentence, ...]]:
+        """Its first paragraph, then the runs of what follows; all sentences as one run where the first is not whole or alone."""
+        end = next((place + 1 for place, sentence in enumerate(self.sentences) if "\n" in sentence.blanks), 0)
+        first, rest = self.sentences[:end], replace(self, sentences=self.sentences[end:])
+        if not first or not rest.sentences or any(each.after_break for each in self.sentences[: end + 1]):
+            return [self.sentences]
+        return [first, *rest.runs()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class Document:
     - `removed`: the sentences taken out so far, with their reasons.
     - `replaced`: the type of each value of personal data that a pseudonym stands for (email, mobile, ...).
     - `category`: what kind of text its source says it is; empty where it says nothing.
+    - `summary`: what its source says is to be written from it; cleaning makes it the first paragraph of `text`, on one line.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Document:
     removed: tuple[Removed, ...] = ()
     replaced: tuple[str, ...] = ()
     category: str = ""
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True)

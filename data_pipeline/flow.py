@@ -77,7 +77,7 @@ class Stages:
         for source, _, file in self._files:
             parameters = {
                 # Only what shapes the documents: another licence or share of evaluation must not read all again.
-                "source": {"glob": "", **{name: getattr(source, name) for name in SHAPES_DOCUMENTS}},
+                "source": {"glob": "", **{name: getattr(source, name) for name in _shaping(source)}},
                 "categories": self.recipe.categories,
                 "clean": plain_fields(self.recipe.clean),
                 "part_bytes": self.recipe.part_megabytes * 1_000_000,
@@ -317,6 +317,11 @@ def _with_the_folders_vocabulary(folder: RunFolder, recipe: DataRecipe) -> DataR
             "vocabulary: as the folder was prepared, though the recipe's constant has changed since; --retrain-vocabulary makes today's"
         )
     return replace(recipe, vocabulary=kept)
+
+
+def _shaping(source: Source) -> tuple[str, ...]:
+    """Fields of a source that shape its documents."""
+    return (*SHAPES_DOCUMENTS, "summary_field") if source.format == "pairs" else SHAPES_DOCUMENTS
 
 
 def vocabulary_parameters(recipe: Vocabulary) -> dict[str, Any]:

@@ -36,7 +36,9 @@ class Source:
     name: str = ""
     """Name in reports; empty means the format's name."""
     text_field: str = "text"
-    """jsonl, csv, tsv, lm_dataformat, parquet, arrow and tfds: the field or column that holds the text."""
+    """jsonl, pairs, csv, tsv, lm_dataformat, parquet, arrow and tfds: the field or column that holds the text."""
+    summary_field: str = "summary"
+    """pairs: the field that holds what is to be written from the text; the document begins with it, on a line of its own."""
     licence: str = "unknown"
     """Licence of the text, as the model card will print it."""
     category: str = ""
@@ -226,13 +228,16 @@ class Causal:
 
 @dataclass(frozen=True)
 class SourceTarget:
-    """Pairs `[CLS] source [SEP]` and `[CLS] target [SEP]` for an encoder and a decoder: the target goes on where the source ends."""
+    """Pairs `[CLS] source [SEP]` and `[CLS] target [SEP]` for an encoder and a decoder."""
 
     layout: ClassVar[Literal["source_target"]] = "source_target"
     length: int = 512
     """Tokens of a source; a multiple of 8."""
     target_length: int = 128
     """Tokens of a target; a multiple of 8."""
+    target: Literal["continuation", "first_paragraph"] = "continuation"
+    """continuation: whole sentences that go on where the source ends. first_paragraph: that of the document, from all that follows it:
+    the summary of pairs, the title of news and petitions; both are cut where they are too long."""
 
 
 Examples = Packed | FullSentences | SentencePairs | SentenceOrder | Causal | SourceTarget

@@ -10,7 +10,7 @@ from data_pipeline.examples.full_sentences import FullSentenceRows
 from data_pipeline.examples.packed import PackedRows
 from data_pipeline.examples.rows import RowMaker
 from data_pipeline.examples.sentence_pairs import NextSentenceRows, SentenceOrderRows
-from data_pipeline.examples.source_target import SourceTargetRows
+from data_pipeline.examples.source_target import FirstParagraphRows, SourceTargetRows
 
 
 def row_maker(layout: Layout, fields: Mapping[str, Any], tokenizer: Tokenizer, seed: str) -> RowMaker:
@@ -32,4 +32,7 @@ def row_maker(layout: Layout, fields: Mapping[str, Any], tokenizer: Tokenizer, s
         case "causal":
             return CausalRows(**fields, special=special)
         case "source_target":
-            return SourceTargetRows(**fields, special=special, seed=seed, closing=closing)
+            sides = {"length": fields["length"], "target_length": fields["target_length"]}
+            if fields["target"] == "first_paragraph":
+                return FirstParagraphRows(**sides, special=special, closing=closing)
+            return SourceTargetRows(**sides, special=special, seed=seed, closing=closing)

@@ -1,4 +1,4 @@
-"""Sources and targets: text, and the text that goes on from it, in two rows of their own."""
+"""Sources and targets: text, and what is to be written from it, in two rows of their own."""
 
 import random
 from collections import Counter
@@ -8,7 +8,7 @@ import numpy as np
 
 from data_pipeline.contract.records import Row
 from data_pipeline.contract.tokenizer import SpecialIds
-from data_pipeline.examples.rows import RowWriter, Run, Tokens, joined, pieces_of
+from data_pipeline.examples.rows import RowWriter, Run, Tokens, end_of_piece, joined, pieces_of
 
 
 class SourceTargetRows:
@@ -38,7 +38,8 @@ class SourceTargetRows:
             while len(pieces) > 1:
                 number, borders = self._fitting(pieces)
                 border = self._generator.choice(borders)
-                yield self._row(joined(pieces[:border]), joined(pieces[border:number]))
+                source, target = joined(pieces[:border]), joined(pieces[border:number])
+                yield pair(source, self.length, target, self.target_length, self.special)
                 pieces = pieces[number:]
             self.counts["tokens_left_out"] += sum(map(len, pieces))
 
@@ -59,13 +60,47 @@ class SourceTargetRows:
                 found = number, (np.flatnonzero(fits) + 1).tolist()
         return found
 
-    def _row(self, source: Tokens, target: Tokens) -> Row:
-        row = self._side(source, self.length)
-        aim = self._side(target, self.target_length)
-        return {**row, "target_tokens": aim["tokens"], "target_word_starts": aim["word_starts"]}
 
-    def _side(self, text: Tokens, length: int) -> dict[str, np.ndarray]:
-        writer = RowWriter(length, self.special, text.ids.dtype)
-        writer.start_segment()
-        writer.write(text, cls=True, sep=True)
-        return writer.row()
+class FirstParagraphRows:
+    """Pairs `[CLS] source [SEP]` and `[CLS] target [SEP]` of a document: the target is its first run, which must be its first paragraph,
+    the source the run that follows.
+
+    Both are cut before a word where they are too long: `tokens_cut` of sources, `target_tokens_cut`. What follows a gap in the source,
+    and a document of one run, stand in no pair. Arguments are those of `SourceTargetRows`.
+    """
+
+    def __init__(self, length: int, target_length: int, special: SpecialIds, closing: np.ndarray | None = None) -> None:
+        self.length, self.target_length, self.special, self.closing = length, target_length, special, closing
+        self.counts = Counter[str]()
+
+    def add(self, document: Sequence[Run]) -> Iterator[Row]:
+        """Yields the pair of a document."""
+        first, *after = map(joined, document)
+        for run in after[1:] if after else [first]:
+            self.counts["tokens_left_out"] += len(run)
+        if after:
+            source = self._cut(after[0], self.length - 2, "tokens_cut")
+            target = self._cut(first, self.target_length - 2, "target_tokens_cut")
+            yield pair(source, self.length, target, self.target_length, self.special)
+
+    def finish(self) -> Iterator[Row]:
+        """Nothing is open."""
+        yield from ()
+
+    def _cut(self, text: Tokens, most: int, counted: str) -> Tokens:
+        kept = text[: end_of_piece(text, most, self.closing)]
+        self.counts[counted] += len(text) - len(kept)
+        return kept
+
+
+def pair(source: Tokens, length: int, target: Tokens, target_length: int, special: SpecialIds) -> Row:
+    """The row of a pair whose sides fit, with [CLS] before each and [SEP] after it."""
+    row, aim = _side(source, length, special), _side(target, target_length, special)
+    return {**row, "target_tokens": aim["tokens"], "target_word_starts": aim["word_starts"]}
+
+
+def _side(text: Tokens, length: int, special: SpecialIds) -> dict[str, np.ndarray]:
+    writer = RowWriter(length, special, text.ids.dtype)
+    writer.start_segment()
+    writer.write(text, cls=True, sep=True)
+    return writer.row()

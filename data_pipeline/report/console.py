@@ -161,7 +161,12 @@ def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) ->
     made = counts.get("by_length", {}).get(str(header.length), {})  # earlier versions counted none
     if "labelled_1" in made:
         console.print(f"pairs with label 1: {made['labelled_1'] / header.rows['train']:.1%}")
-    uses = (("tokens_left_out", "in no row"), ("tokens_cut", "cut off"), ("tokens_again", "used a second time"))
+    uses = (
+        ("tokens_left_out", "in no row"),
+        ("tokens_cut", "cut off"),
+        ("target_tokens_cut", "of targets cut off"),
+        ("tokens_again", "used a second time"),
+    )
     for name, what in uses:
         if number := made.get(name):
             console.print(f"tokens {what}: {number:,} of {made['tokens']:,}")

@@ -8,7 +8,7 @@ from data_pipeline.contract.storage import damage_named, open_input
 from data_pipeline.document import Document
 from data_pipeline.recipe import Source
 from data_pipeline.sources.arrow import read_arrow, read_parquet
-from data_pipeline.sources.json_lines import read_json_lines, read_news
+from data_pipeline.sources.json_lines import read_json_lines, read_news, read_pairs
 from data_pipeline.sources.lines import Unreadable
 from data_pipeline.sources.lm_dataformat import read_lm_dataformat
 from data_pipeline.sources.modu import read_modu
@@ -27,6 +27,7 @@ FORMATS: dict[str, Reader] = {
     "csv": read_csv,
     "tsv": read_tsv,
     "news": read_news,
+    "pairs": read_pairs,
     "petitions": read_petitions,
     "petitions_csv": read_petitions_csv,
     "lm_dataformat": read_lm_dataformat,
@@ -40,7 +41,7 @@ FORMATS: dict[str, Reader] = {
 FILE_FORMATS: dict[str, Callable[[str, Source], Iterator[Document | Unreadable]]] = {"tfds": read_tfds}
 """The same for formats whose library opens files itself -> reader(path, source)."""
 FORMAT_NAMES = (*FORMATS, *FILE_FORMATS)
-WITH_TEXT_FIELD = ("jsonl", "csv", "tsv", "lm_dataformat", "parquet", "arrow", "tfds")
+WITH_TEXT_FIELD = ("jsonl", "pairs", "csv", "tsv", "lm_dataformat", "parquet", "arrow", "tfds")
 """The formats whose text stands in a field that a source may name."""
 
 WITHOUT_FIELDS = ("text", "lines")

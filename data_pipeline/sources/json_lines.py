@@ -1,18 +1,33 @@
 """JSON Lines: an object a line, with the text in a named field."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from data_pipeline.document import Document
 from data_pipeline.recipe import Source
 from data_pipeline.sources.lines import Unreadable, decoded_lines
-from data_pipeline.sources.records import Record, documents, text_of_fields
+from data_pipeline.sources.records import BadRecordError, Record, documents, text_member, text_of_fields
 
 
 def read_json_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
     """One document for each object, from its field `source.text_field`."""
     return documents(json_lines(stream, file), source, text_of_fields(source.text_field))
+
+
+def read_pairs(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+    """One document for each pair, from its fields `source.text_field` and `source.summary_field`, of which neither may be blank."""
+
+    def field(name: str) -> Callable[[object], str]:
+        def read(value: object) -> str:
+            text = text_member(value, name)
+            if not text.strip():
+                raise BadRecordError(f'field "{name}" is blank')
+            return text
+
+        return read
+
+    return documents(json_lines(stream, file), source, field(source.text_field), field(source.summary_field))
 
 
 def read_news(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:

@@ -16,12 +16,16 @@ class BadRecordError(Exception):
 
 
 def documents(
-    records: Iterable[Record | Unreadable], source: Source, text_of: Callable[[Any], str | None]
+    records: Iterable[Record | Unreadable],
+    source: Source,
+    text_of: Callable[[Any], str | None],
+    summary_of: Callable[[Any], str] = lambda value: "",
 ) -> Iterator[Document | Unreadable]:
     """One document for each record.
 
     - `text_of`: the text of what a record holds; None where it is no document by design (a redirect). It raises
       BadRecordError where the record is damaged, which becomes Unreadable.
+    - `summary_of`: what is to be written from that text, likewise.
     """
     for record in records:
         if isinstance(record, Unreadable):
@@ -30,12 +34,12 @@ def documents(
         location, value = record
         try:
             text = text_of(value)
-            category = category_of(value, source) if text is not None else ""
+            category, summary = (category_of(value, source), summary_of(value)) if text is not None else ("", "")
         except BadRecordError as error:
             yield Unreadable(location, str(error))
             continue
         if text is not None:
-            yield Document(location, source.name, text, category=category)
+            yield Document(location, source.name, text, category=category, summary=summary)
 
 
 def category_of(value: object, source: Source) -> str:

@@ -46,7 +46,14 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     splits: tuple[Split, ...] = ("train", "evaluation")
     for split in splits:
         passes = [
-            _tokenised(chosen, tokenizer, parameters["word_unit"], tally, token_counts)
+            _tokenised(
+                chosen,
+                tokenizer,
+                parameters["word_unit"],
+                tally,
+                token_counts,
+                opened=parameters["examples"].get("target") == "first_paragraph",
+            )
             for chosen in _passes(part.path, split, mixture, tally)
         ]
         written, made = _write_rows(passes, split, task, folder, tokenizer)
@@ -123,8 +130,13 @@ def _tokenised(
     unit: WordUnit,
     tally: Tally,
     token_counts: NDArray[np.int64],
+    *,
+    opened: bool,
 ) -> Iterator[list[Run]]:
-    """The runs of each document, sentence by sentence as tokens; and the counts that the vocabulary's report is made of."""
+    """The runs of each document, sentence by sentence as tokens; and the counts that the vocabulary's report is made of.
+
+    - `opened`: the first run is the first paragraph (`SplitDocument.opened_runs`), or there is one run only.
+    """
     encode = _encoder(tokenizer, unit)
     while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
         sentences = [sentence for document in batch for sentence in document.sentences]
@@ -141,15 +153,16 @@ def _tokenised(
         in_order = iter(encoded)
         for document in batch:
             runs: list[Run] = []
-            for run in document.runs():
+            for run in document.opened_runs() if opened else document.runs():
                 tokens = list(islice(in_order, len(run)))
                 if unit == "eojeol":
                     _join_eojeols(run, tokens)
                 # A sentence may hold nothing that the tokenizer sees (a lone variation selector); a row needs tokens.
-                if kept := [sentence for sentence in tokens if len(sentence)]:
-                    runs.append(kept)
-            if runs:
-                yield runs
+                runs.append([sentence for sentence in tokens if len(sentence)])
+            if opened and not all(runs[:2]):
+                runs = [[sentence for run in runs for sentence in run]]
+            if kept := [run for run in runs if run]:
+                yield kept
 
 
 def _join_eojeols(run: Sequence[Sentence], tokens: Run) -> None:

@@ -89,6 +89,7 @@ def cleaner(recipe: Clean) -> Step:
     Entities (whatever the depth), line breaks, bad characters and NFC first, since they hide markup; then tags,
     hashtags, empty brackets and the other switches, as the recipe says, again and again until nothing changes, since one
     can uncover another; blanks last. Drops a document as "empty after cleaning", or as "nested markup" if `MAX_ROUNDS` are not enough.
+    A summary is cleaned apart and put before the text; where nothing is left of it, the document is dropped as "no summary".
     """
 
     news = recipe.bylines or recipe.bracketed_tags or recipe.captions or recipe.copyright_lines
@@ -123,7 +124,19 @@ def cleaner(recipe: Clean) -> Step:
             return Dropped(document, reason="empty after cleaning")
         return replace(document, text=text)
 
-    return clean
+    def clean_both(document: Document) -> Document | Dropped:
+        if not document.summary:
+            return clean(document)
+        summary, cleaned = (
+            clean(replace(document, text=text, summary="")) for text in (document.summary, document.text)
+        )
+        if isinstance(summary, Dropped):
+            return Dropped(document, reason="no summary", detail=summary.reason)
+        if isinstance(cleaned, Dropped):
+            return cleaned
+        return replace(cleaned, text=summary.text.replace("\n", " ") + "\n" + cleaned.text)
+
+    return clean_both
 
 
 def _readable(text: str) -> str:

@@ -16,6 +16,7 @@ HEADS = {
     "vocabulary": "masked-language-model",
     "replaced": "replaced-token-detection",
     "next_token": "next-token-prediction",
+    "target": "target-writing",
 }
 """What cards call a head; a pair's is called by its task, any other by its own name."""
 UNDERSTANDING = "Fine-tuning on Korean understanding tasks (classification, tagging, span extraction)"
@@ -79,6 +80,21 @@ for token, probability in zip(inputs.tokens(), replaced.tolist()):
         does="telling which tokens of a text were replaced",
         does_not="It does not fill masks and does not generate text",
         risk="",
+    ),
+    "target": Usage(
+        task="",
+        texts=(),
+        snippet=f"""from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{PLACE}")
+model = AutoModelForSeq2SeqLM.from_pretrained("{PLACE}")
+source = tokenizer("요약할 글을 여기에 씁니다.", truncation=True, return_tensors="pt")
+written = model.generate(source.input_ids, attention_mask=source.attention_mask, num_beams=4, max_new_tokens=64)
+print(tokenizer.decode(written[0], skip_special_tokens=True))""",
+        does="writing what follows from a text, such as its summary, if it was trained on such pairs",
+        does_not="What it writes need not be true to the text. It does not fill masks. transformers 5 does not tie encoder and decoder: "
+        "fine-tuned there, they become two models",
+        fine_tuned="Fine-tuning on Korean tasks whose answer is written from a text (summaries, titles)",
     ),
     "vocabulary": Usage(
         task="fill-mask",

@@ -1,4 +1,4 @@
-"""Continuing a text with a trained model: a look at what it writes; transformers' `generate` on the export is for more."""
+"""Continuing a text with a trained model, or writing its target: a look at what it writes; transformers' `generate` on the export is for more."""
 
 from typing import cast
 
@@ -8,9 +8,35 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from pretrain.models.core.layers import Parameters
-from pretrain.models.protocols import NextTokenHead
-from pretrain.models.sampling import continued
+from pretrain.models.protocols import Decoder, NextTokenHead
+from pretrain.models.sampling import continued, greedy_targets, whole_texts
 from pretrain.subject import Subject
+
+
+def targets(subject: Subject, text: str, tokens: int) -> str:
+    """What a model finds likeliest, token by token, as the target of a text, up to [SEP] or so many tokens.
+
+    - `subject`: with the head `target`.
+
+    Raises InputError where the model does not read so many tokens.
+    """
+    tokenizer, longest = subject.tokenizer, subject.config.longest_row()
+    source = tokenizer.backend.encode(text).ids
+    if longest and max(len(source), tokens + 1) > longest.tokens:
+        raise InputError(
+            f"the text has {len(source)} tokens, and {tokens} are to be written; the model reads and writes {longest.tokens}: shorten the "
+            "text, or give a smaller --tokens"
+        )
+
+    def write(params: Parameters, rows: jax.Array) -> jax.Array:
+        model, read = cast(Decoder, subject.model), whole_texts(rows)
+        hidden = model.encode(params, read)
+        return greedy_targets(model, params, hidden, read.segments, start=tokenizer.special.cls, count=tokens)
+
+    with jax.default_matmul_precision("highest"):
+        written = np.asarray(jax.jit(write)(subject.params, np.array([source], np.int32)))[0].tolist()
+    sep = tokenizer.special.sep
+    return tokenizer.backend.decode(written[: written.index(sep)] if sep in written else written)
 
 
 def continuations(

@@ -11,8 +11,8 @@ from data_pipeline.contract.command_line import parse_command_line
 
 @dataclass(frozen=True)
 class Fill:
-    """Asks an exported model: for the likeliest words for [MASK], for the tokens that were replaced, or for continuations of a
-    text; which of them, its head decides."""
+    """Asks an exported model: for the likeliest words for [MASK], for the tokens that were replaced, for continuations of a
+    text, or for what is to be written from it (a summary); which of them, its head decides."""
 
     run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run, or an exported or another Hugging Face folder."""
@@ -21,7 +21,7 @@ class Fill:
     top: int | None = None
     """Answers to each text: words for [MASK] (5 unless given) or continuations (3)."""
     tokens: int | None = None
-    """Most tokens of a continuation (32 unless given, or half of what the model reads)."""
+    """Most tokens of a continuation (32 unless given, or half of what the model reads), or of what is written from a text."""
     temperature: float | None = None
     """Continuations: 0 writes the likeliest tokens, more than 1 unlikelier ones than the model would (1 unless given)."""
     seed: int | None = None

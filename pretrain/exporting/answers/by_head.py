@@ -9,7 +9,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.devices.available import available_devices
 from pretrain.exporting.answers.tokens import fillings, refuse_masks, suspicions
-from pretrain.exporting.continuation import continuations
+from pretrain.exporting.continuation import continuations, targets
 from pretrain.exporting.exported import exports_of, hashes_of, name_of, without_cards
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS
 from pretrain.subject import Subject, load_subject
@@ -67,6 +67,14 @@ def _continue(
         yield f"  {continuation}"
 
 
+def _write(subject: Subject, text: str, tokens: int | None) -> Iterable[str]:
+    if tokens is None:
+        longest = subject.config.longest_row()
+        tokens = min(TOKENS, longest.tokens - 1) if longest else TOKENS
+    refuse_masks(subject, text)
+    yield f"  -> {targets(subject, text, tokens)}"
+
+
 ANSWERS: Mapping[str, Answer] = {
     "next_token": Answer(
         "continues texts",
@@ -79,6 +87,14 @@ ANSWERS: Mapping[str, Answer] = {
         ("나는 방금 밥을 먹었다.", "나는 내일 밥을 먹었다."),  # the pair on KoELECTRA's cards
         {},
         _suspect,
+    ),
+    "target": Answer(
+        "writes the targets of texts",
+        (
+            "서울시는 내년부터 한강 공원에서 음식을 파는 가게를 두 배로 늘리고, 밤 열두 시까지 문을 열게 하겠다고 밝혔다.",
+        ),
+        {"tokens": None},
+        _write,
     ),
     "vocabulary": Answer(
         "fills masks",

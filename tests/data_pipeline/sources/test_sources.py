@@ -94,7 +94,7 @@ def read(name: str, content: bytes, text_field: str = "text") -> list[Document |
 
 
 def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
-    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow"}
+    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow", "pairs"}
     assert set(CONTENT) == set(EXPECTED)
 
 
@@ -112,6 +112,25 @@ def test_every_format_reads_alike_through_every_compression(name: str, ending: s
 def test_byte_order_mark_and_carriage_returns_are_no_text(name: str) -> None:
     changed = b"\xef\xbb\xbf" + CONTENT[name].replace("\n", "\r\n").encode()
     assert read(name, changed) == [Document(place, "source", text) for place, text in EXPECTED[name]]
+
+
+def test_pairs_have_a_text_and_a_summary_and_neither_may_be_missing_or_blank() -> None:
+    rows = [
+        {"text": "본문이다.", "summary": "요약"},
+        {"text": "본문", "summary": ""},
+        {"text": " ", "summary": "요약"},
+        {"text": "본문"},
+    ]
+    content = "".join(json.dumps(row) + "\n" for row in rows)
+    assert read("pairs", content.encode()) == [
+        Document("corpus:1", "source", "본문이다.", summary="요약"),
+        Unreadable("corpus:2", 'field "summary" is blank'),
+        Unreadable("corpus:3", 'field "text" is blank'),
+        Unreadable("corpus:4", 'field "summary" is missing (found: text)'),
+    ]
+    source = Source("pairs", "", name="source", text_field="body", summary_field="title")
+    [found] = FORMATS["pairs"](io.BytesIO(b'{"body": "a", "title": "b"}'), "corpus", source)
+    assert found == Document("corpus:1", "source", "a", summary="b")
 
 
 @pytest.mark.parametrize("ending", COMPRESSIONS)

@@ -196,3 +196,16 @@ def test_hostile_text_takes_linear_time(text):
 def test_markup_nested_deeper_than_any_text_is_dropped_and_said_so():
     assert reason("<" * 100 + "b>" * 100) == "nested markup"
     assert cleaned("<" * 5 + "b>" * 5 + "가") == "가"
+
+
+def test_a_summary_is_cleaned_apart_and_becomes_the_first_paragraph():
+    pair = Document("a:1", "s", "<p>본문</p>\n둘째 줄", summary="<b>요약</b>\n또")
+    once = cleaner(DEFAULT)(pair)
+    assert once == Document("a:1", "s", "요약 또\n본문\n둘째 줄")
+    assert cleaner(DEFAULT)(once) == once
+    nothing = cleaner(DEFAULT)(Document("a:1", "s", "제목\n본문", summary="<br>"))
+    assert isinstance(nothing, Dropped)
+    assert (nothing.reason, nothing.detail) == ("no summary", "empty after cleaning")
+    empty = cleaner(DEFAULT)(Document("a:1", "s", "<br>", summary="요약"))
+    assert isinstance(empty, Dropped)
+    assert empty.reason == "empty after cleaning"
