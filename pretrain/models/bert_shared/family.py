@@ -83,10 +83,11 @@ def rules(config: BertSharedConfig, heads: frozenset[str]) -> Rules:
 
 def from_bert(tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """A BERT's tensors under this family's names: its encoder for both sides, its masked-LM head for the target's."""
+    ours = {"bert.": ENCODER, "cls.predictions.": f"{HEAD}predictions."}
     found = {}
     for name, tensor in tensors.items():
-        module, _, below = name.partition(".")
-        found[{"bert": ENCODER, "cls": HEAD}.get(module, f"{module}.") + below] = tensor
+        theirs = next((beginning for beginning in ours if name.startswith(beginning)), "")
+        found[ours.get(theirs, "") + name.removeprefix(theirs)] = tensor
     return found
 
 

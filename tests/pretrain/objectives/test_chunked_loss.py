@@ -52,6 +52,27 @@ def test_chunks_change_neither_sums_nor_gradients(chunk: int) -> None:
     assert not gradients[1][VOCAB:].any()
 
 
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_a_bias_and_smoothed_labels_are_those_of_the_definition(smoothing: float) -> None:
+    bias = jnp.asarray(RANDOM.normal(0, 1, PADDED), jnp.float32)
+
+    def ours(hidden: jax.Array, table: jax.Array, bias: jax.Array) -> jax.Array:
+        options: dict[str, Any] = {"vocab_size": VOCAB, "chunk": 5, "bias": bias, "label_smoothing": smoothing}
+        return next_token_sums(hidden, table, LABELS, WEIGHTS, **options)["loss_sum"]
+
+    def plain(hidden: jax.Array, table: jax.Array, bias: jax.Array) -> jax.Array:
+        scores = jax.nn.log_softmax(jnp.einsum("blh,vh->blv", hidden, table[:VOCAB]) + bias[:VOCAB])
+        of_label = jnp.take_along_axis(scores, LABELS[..., None], -1)[..., 0]
+        return -(((1 - smoothing) * of_label + smoothing * scores.mean(-1)) * WEIGHTS).sum()
+
+    with jax.default_matmul_precision("highest"):
+        found = jax.value_and_grad(ours, (0, 1, 2))(HIDDEN, TABLE, bias)
+        expected = jax.value_and_grad(plain, (0, 1, 2))(HIDDEN, TABLE, bias)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-5)
+    for gradient, want in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(gradient, want, atol=1e-4)
+
+
 def lowered(chunk: int, dtype: str = "float32") -> Any:
     def loss(hidden: jax.Array, table: jax.Array) -> jax.Array:
         return chunked(hidden.astype(dtype), table, chunk)[0]
