@@ -45,10 +45,11 @@ def cells_of(path: Path) -> list[str]:
     flops = sum(each.rows * phase.flops_per_row() for each, phase in zip(schedule, job.phases, strict=True))
     machine = MACHINES["v3-8"]
     peak = (peak_tflops(machine.device_kind) or 0) * 1e12 * machine.devices
+    target = f" + {header.target_length:,}" if header.target_length else ""
     hours = f"{flops / (MFU * peak) / 3600:,.1f}"
     return [
         f"{model.config.parameter_count(model.vocab_size, model.heads):,}",
-        f"{recipe.global_batch_size:,} x {header.length:,}, {header.layout}",
+        f"{recipe.global_batch_size:,} x {header.length:,}{target}, {header.layout}",
         f"{recipe.max_steps:,}",
         *([] if path.parent.name == "mini" else [hours]),
     ]

@@ -59,6 +59,7 @@ def planned_header(data: Any) -> RecordsHeader:
     return RecordsHeader(
         layout=data.examples.layout,
         length=data.examples.length,
+        target_length=getattr(data.examples, "target_length", 0),
         vocabulary_size=size,
         token_dtype="uint16" if size <= 2**16 else "uint32",
         pad_id=special.pad,

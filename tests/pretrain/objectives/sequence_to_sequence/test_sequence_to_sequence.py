@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -121,9 +122,9 @@ def test_flops_are_those_of_both_sides(made: Any) -> None:
     assert made[0].flops_per_row() == 6 * (encoder + decoder + across + head)
 
 
-def test_records_without_targets_and_targets_beyond_the_positions_are_refused(tmp_path: Any) -> None:
+def test_records_without_targets_and_targets_beyond_the_positions_are_refused(made: Any, tmp_path: Any) -> None:
     with pytest.raises(InputError, match=r"layout packed, which sequence-to-sequence .* prepare others: source_target"):
         objective_of(RECIPE, write_records(tmp_path / "packed" / "examples"))
-    header = write_records(tmp_path / "pairs" / "examples", layout="source_target", length=16)
+    header = replace(made[0].header, length=16)
     with pytest.raises(InputError, match=f"max_position_embeddings 16: the records' rows have {TARGET_LENGTH} tokens"):
         objective_of(changed(RECIPE, model={"max_position_embeddings": 16}), header)
