@@ -114,6 +114,13 @@ class Subject:
         shapes = jax.eval_shape(self.model.init, jax.eval_shape(lambda: jax.random.key(0)))
         return from_hugging_face(self.tensors, shapes, self.rules, self.vocab_size)
 
+    def under_names_of(self, config: ModelConfig) -> tuple[Family, Mapping[str, np.ndarray]]:
+        """The family of a config that may begin with this model (`may_begin_with`), and this model's tensors by its names."""
+        family = family_of(config)
+        if family.name == self.family.name:
+            return family, self.tensors
+        return family, family.starts_from[self.family.name](self.tensors)
+
     @property
     def vocab_size(self) -> int:
         """Entries of the vocabulary."""
@@ -206,6 +213,11 @@ def size_fields(config: ModelConfig) -> tuple[str, ...]:
     """
     counted = [found[0] for found in (config.token_types(), config.longest_row()) if found]
     return tuple(dict.fromkeys(name for name in (*family_of(config).must_match, *counted) if name != PADDING))
+
+
+def may_begin_with(config: ModelConfig, theirs: ModelConfig) -> bool:
+    """Whether a model of a config may begin with the parameters of one of another config, as far as their families go."""
+    return type(theirs) is type(config) or family_of(theirs).name in family_of(config).starts_from
 
 
 def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", called: str = "") -> Subject:

@@ -16,7 +16,6 @@ from pretrain.hugging_face.weights import from_hugging_face, tensor_names, to_hu
 from pretrain.models.config import ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Model
-from pretrain.models.registry import family_of
 from pretrain.objectives.protocols import Objective
 from pretrain.start.places import starts_of
 from pretrain.start.vocabulary import row_origins
@@ -74,13 +73,12 @@ def starting_parameters(places: tuple[str, ...], objective: Objective, tokenizer
 def _started(place: str, subject: Subject, model: Model, fresh: Parameters, tokenizer: Tokenizer) -> Parameters:
     """The parameters of one part."""
     called = f"start_from {place}"
-    family = family_of(model.config)
+    family, given = subject.under_names_of(model.config)
     rules = family.rules(model.config, model.heads)
     drawn, names = to_hugging_face(fresh, rules, model.vocab_size), tensor_names(fresh, rules, copies=False)
     own = {name: drawn[name].copy() for name in names}  # what comes from a device cannot be written to
-    given, origins = subject.tensors, row_origins(subject.tokenizer, tokenizer)
+    origins = row_origins(subject.tokenizer, tokenizer)
     if subject.family.name != family.name:
-        given = family.starts_from[subject.family.name](given)
         log.info("%s: is a %s, with which a %s begins", called, subject.family.title, family.title)
     for name in own.keys() & given.keys():
         tensor, rows, axis = np.asarray(given[name], np.float32), names[name].rows, -1 if names[name].transposed else 0

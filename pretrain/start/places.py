@@ -10,10 +10,9 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_types import with_article
 from pretrain.checkpoints.verify import Facts
 from pretrain.models.config import ModelConfig
-from pretrain.models.registry import family_of
 from pretrain.objectives.protocols import Objective
 from pretrain.recipe import TrainingRecipe
-from pretrain.subject import Subject, config_at, is_run, load_subject, parts_at, size_fields
+from pretrain.subject import Subject, config_at, is_run, load_subject, may_begin_with, parts_at, size_fields
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +111,7 @@ def _left(config: ModelConfig, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_other_family(theirs: ModelConfig, ours: ModelConfig, called: str) -> None:
-    if type(theirs) is not type(ours) and family_of(theirs).name not in family_of(ours).starts_from:
+    if not may_begin_with(ours, theirs):
         kind = type(theirs).__name__
         raise InputError(
             f"{called}: is {with_article(kind)}, and the recipe's model {with_article(type(ours).__name__)}; set the recipe's model "

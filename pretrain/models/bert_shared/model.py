@@ -33,7 +33,7 @@ class TargetHead(nnx.Module):
         self.predictions = Predictions(config, vocab_size, rngs)
 
 
-class Tree(nnx.Module):
+class SharedTree(nnx.Module):
     """The whole tree: `bert` and, with the head, `cls`."""
 
     def __init__(self, config: BertSharedConfig, vocab_size: int, heads: frozenset[str], rngs: nnx.Rngs) -> None:
@@ -53,7 +53,7 @@ class BertShared(EncoderModel):
     body = "bert"
 
     def _tree(self, rngs: nnx.Rngs) -> nnx.Module:
-        return Tree(self.config, self.vocab_size, self.heads, rngs)
+        return SharedTree(self.config, self.vocab_size, self.heads, rngs)
 
     def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
         """Runs the encoder over sources; as `EncoderModel.encode`."""
