@@ -38,6 +38,8 @@ SIZES = {
     "max_position_embeddings": LENGTH,
 }
 GPT2 = {"vocab_size": VOCABULARY, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": LENGTH}
+SIDE = {"model_type": "bert", **SIZES}
+SIDES = {"encoder": SIDE, "decoder": {**SIDE, "is_decoder": True, "add_cross_attention": True}}
 FAMILIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "albert": (
         "AlbertConfig",
@@ -45,6 +47,7 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         ("ForPreTraining", "ForMaskedLM", "Model", "ForSequenceClassification"),
     ),
     "bert": ("BertConfig", SIZES, ("ForPreTraining", "ForMaskedLM", "Model", "ForSequenceClassification")),
+    "bert_shared": ("EncoderDecoderConfig", SIDES, ("Model",)),
     "electra": (
         "ElectraConfig",
         {**SIZES, "embedding_size": 8},
@@ -73,6 +76,8 @@ def saved(tmp_path: Path) -> Callable[..., tuple[Path, Any]]:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.normal_()
+        if hasattr(model, "decoder"):  # transformers 5 does not tie it
+            model.decoder.bert.load_state_dict(model.encoder.state_dict(), strict=False)
         folder = tmp_path / "their-model"
         model.save_pretrained(folder, **options)
         write_tokenizer(folder)

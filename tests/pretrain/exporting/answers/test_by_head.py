@@ -145,7 +145,7 @@ def test_examples_have_the_mask_of_the_models_own_tokenizer(
         (["next_token"], ["--text", "가 [MASK]"], r"'가 \[MASK\]': holds \[MASK\], but model has no head that fills masks"),
         (["next_token"], ["--temperature", "-1"], r"--temperature -1.0: must be 0 or more"),
         (["next_token"], ["--tokens", "0"], r"--tokens 0: must be 1 or more"),
-        (["pair"], [], r".*model: its Toy has none of the heads that answer \(next_token, replaced, vocabulary\)"),
+        (["pair"], [], r".*model: its Toy has none of the heads that answer \(next_token, replaced, target, vocabulary\)"),
         ([], [], r".*model: its Toy has none of the heads that answer"),
     ],
 )  # fmt: skip
