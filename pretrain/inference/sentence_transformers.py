@@ -33,9 +33,14 @@ def export_embedder(subject: Subject, pooling: Pooling, max_length: int | None, 
     - `max_length`: most tokens of a text; None means all that the model reads.
     - `to`: a new or an empty folder, or an earlier one of this kind, which is replaced.
 
-    Raises InputError where `to` holds something else, WorkError where the vectors are not the same or the disk does not take it.
+    Raises InputError where `to` holds something else or transformers has no class for the encoder, WorkError where the vectors are not the same or the disk does not take it.
     """
     refuse_pooling(subject, pooling)
+    if not subject.family.class_prefix:
+        raise InputError(
+            f"{subject.origin}: is a {subject.family.title}, of which transformers has no class for the encoder alone; leave out --export, or "
+            "give another model"
+        )
     if to.exists() and not (to.is_dir() and ((to / MODULES).is_file() or not any(to.iterdir()))):
         raise InputError(f"--export {to}: holds other files; choose an empty or a new folder")
     longest = subject.config.longest_row()

@@ -52,6 +52,15 @@ def test_a_fine_tuned_encoder_leaves_its_head_behind(tmp_path: Path) -> None:
     np.testing.assert_allclose(vectors_there(tmp_path / "out"), embed(subject, TEXTS, "mean", RUNNING), atol=1e-5)
 
 
+def test_an_encoder_that_transformers_has_no_class_for_is_refused(tmp_path: Path) -> None:
+    subject = load_subject(model_of(FAMILIES["bert_shared"], tmp_path))
+    assert embed(subject, TEXTS[:1], "mean", RUNNING).shape == (1, 16)
+    with pytest.raises(
+        InputError, match="is a tied encoder-decoder, of which transformers has no class for the encoder"
+    ):
+        export_embedder(subject, "mean", 24, tmp_path / "out")
+
+
 def test_a_plain_export_is_pooled_by_the_mean_there(tmp_path: Path) -> None:
     folder = model_of(FAMILIES["bert"], tmp_path)
     ours = embed(load_subject(folder), TEXTS, "mean", exporting.Running(max_length=32))
