@@ -8,10 +8,11 @@ from pathlib import Path
 from benchmarks.studies import n_grams
 from benchmarks.studies.grid import Cell
 from benchmarks.studies.results import Facts, Values
-from pretrain.evaluate.evaluation import Trials, evaluate
+from pretrain.evaluate.evaluation import evaluate
 from pretrain.evaluate.hardware import Hardware
-from pretrain.evaluate.leaderboard.outcomes import read_outcomes
+from pretrain.evaluate.leaderboard.outcomes_file import read_outcomes
 from pretrain.evaluate.noise import NOISES
+from pretrain.evaluate.trials import Trials
 from pretrain.subject import load_subject
 
 KEPT = (

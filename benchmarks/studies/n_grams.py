@@ -16,10 +16,11 @@ from benchmarks.studies.grid import Cell
 from benchmarks.studies.results import Facts, Values
 from pretrain.evaluate.evaluation import drawn
 from pretrain.evaluate.kinds.tags import PredictedTags
-from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, digest
+from pretrain.evaluate.leaderboard.outcomes import OUTCOMES, item_values
+from pretrain.evaluate.leaderboard.outcomes_file import digest
 from pretrain.evaluate.metrics.tags import OUTSIDE
 from pretrain.evaluate.noise import NOISES, noisy
-from pretrain.evaluate.scoring import metric_inputs, score
+from pretrain.evaluate.scoring import score
 from pretrain.evaluate.selection import noise_told, summaries
 from pretrain.evaluate.tasks.examples import Example, TagExample, TextExample
 from pretrain.evaluate.tasks.files import read_split
@@ -59,8 +60,8 @@ def run_cell(cell: Cell, data: Path) -> tuple[Facts, Sequence[Values]]:
             for noise in NOISES
         }
         facts["noise"] = noise_told(task.scored, tuple(NOISES), [[{"scores": {task.scored: found, **noised}}]])
-    inputs, outcome = metric_inputs(task, scored.examples, predictions), OUTCOMES.get(task.metrics[0])
-    return facts, [outcome.values(inputs)] if outcome else []
+    metric = task.metrics[0]
+    return facts, [item_values(metric, task, scored.examples, predictions)] if metric in OUTCOMES else []
 
 
 def fitted(examples: Sequence[Example], labels: Sequence[str]) -> Predict:

@@ -11,7 +11,7 @@ from benchmarks.studies.overlap import Overlap
 from benchmarks.studies.results import Facts, Results, Values
 from pretrain.evaluate.leaderboard.board import RANKED_ITEMS
 from pretrain.evaluate.leaderboard.outcomes import OUTCOMES
-from pretrain.evaluate.statistics import Counted, compare_counted
+from pretrain.evaluate.leaderboard.statistics import Counted, compare_counted
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import Linear, Parameters, gelu, linear, wide_einsum
 from pretrain.models.core.task_scores import label_scores
 from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
+from pretrain.models.encoder.config import EncoderConfig
 from pretrain.models.encoder.model import CLASSIFIER, Body, Dense, EncoderModel, drawn_as
 from pretrain.models.protocols import POOLER
 from pretrain.models.task_heads import TaskHead
@@ -24,7 +25,7 @@ POOLED = frozenset({"pair", CLASSIFIER, POOLER})
 class BodyWithPooler(Body):
     """The encoder and, for heads that look at the first token only, the pooler."""
 
-    def __init__(self, config: BertConfig, vocab_size: int, pooled: bool, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: EncoderConfig, vocab_size: int, pooled: bool, rngs: nnx.Rngs) -> None:
         super().__init__(config, vocab_size, rngs)
         if pooled:
             self.pooler = Dense(config.hidden_size, config.hidden_size, config, rngs)
@@ -33,7 +34,7 @@ class BodyWithPooler(Body):
 class Predictions(nnx.Module):
     """The masked-LM head without its table, which is the word embeddings'."""
 
-    def __init__(self, config: BertConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
+    def __init__(self, config: EncoderConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
         self.transform = Dense(config.hidden_size, config.hidden_size, config, rngs, normalised=True)
         self.bias = nnx.Param(jnp.zeros(vocab_size + padding_rows(vocab_size)))
 
