@@ -117,7 +117,9 @@ def pretraining(grid: Grid, results: Results) -> str:
                 )
             )
     return (
-        table(("model", "pretraining seeds", "parameters", "steps", "million tokens", "seconds"), rows) if rows else ""
+        table(("model", "pretraining seeds", "parameters without head", "steps", "million tokens", "seconds"), rows)
+        if rows
+        else ""
     )
 
 

@@ -71,7 +71,7 @@ def _train(asked: dict[str, Any], steps: int, folder: Path) -> dict[str, Any]:
         "planned_steps": steps,
         "tokens": done * BATCH * records.header.length,
         "seconds": round(clock.seconds, 1),
-        "parameters": sum(value.numel() for value in model.parameters()),
+        "parameters": sum(value.numel() for value in model.base_model.parameters()),
     }
 
 
