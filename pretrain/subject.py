@@ -20,6 +20,7 @@ from pretrain.checkpoints.verify import Facts, facts_of, fault, list_steps, newe
 from pretrain.hugging_face.folder import licences_of, read_config, read_configuration, read_model, set_template
 from pretrain.hugging_face.weights import (
     from_hugging_face,
+    tensor_names,
     to_hugging_face,
     token_types_used,
     with_unused_token_types,
@@ -126,6 +127,12 @@ class Subject:
         """Entries of the vocabulary."""
         assert self.config.vocab_size is not None
         return self.config.vocab_size
+
+    @property
+    def parameter_count(self) -> int:
+        """Parameters of its tensors, heads included; one that several tensors hold counts once."""
+        shapes = jax.eval_shape(self.model.init, jax.eval_shape(lambda: jax.random.key(0)))
+        return sum(self.tensors[name].size for name in tensor_names(shapes, self.rules, copies=False))
 
     def logits(self, token_ids: np.ndarray, token_types: np.ndarray, attends: np.ndarray) -> np.ndarray:
         """What transformers calls `logits`, float32 [B, L, ...], or [B, ...] of a classifier, for int [B, L] inputs; `attends` is its

@@ -1,7 +1,6 @@
 """export: a checkpoint as a Hugging Face folder, written without torch, then proven."""
 
 import logging
-import math
 import posixpath
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -198,7 +197,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "tags": [subject.family.name],
         "step": saved["step"],
         "pairs": header.pair_task.replace("_", "-") if "pair" in subject.heads else "",
-        "parameters": sum(math.prod(tensor.shape) for tensor in subject.tensors.values()),
+        "parameters": subject.parameter_count,
         "vocab_size": subject.vocab_size,
         "mask_token": tokenizer.pieces[header.mask_id],
         "dropout": next((configuration[name] for name in DROPOUTS if name in configuration), None),

@@ -128,6 +128,12 @@ def test_what_is_not_computed_here_is_refused(side: str, field: str, value: obje
         config_from_json(told)
 
 
+def test_a_card_counts_what_both_sides_share_once(folder: Path) -> None:
+    subject = load_subject(folder)
+    head = 16 * 16 + 3 * 16 + VOCAB
+    assert subject.parameter_count == subject.config.parameter_count(VOCAB, HEADS) + head
+
+
 def test_it_has_no_heads_of_tasks(folder: Path) -> None:
     with pytest.raises(InputError, match="is a tied encoder-decoder, which is not fine-tuned here"):
         load_subject(folder).with_task(TaskHead("classifier"), Compute())
