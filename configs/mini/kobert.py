@@ -4,7 +4,8 @@ Command:  ./run_tpu.sh configs/mini/kobert.py --source 'petitions:PATH/petitions
 
 KoBERT's kind throughout: a Unigram vocabulary of 8,002 entries in KoBERT's order, single pieces hidden, masked-LM with next-sentence
 prediction. What makes it learn from the context within minutes is configs/mini/bert.py's: 40 % of the tokens hidden (Wettig et
-al. 2023, arXiv 2202.08005), many small steps, no dropout.
+al. 2023, arXiv 2202.08005), many small steps, no dropout. And Muon: with AdamW (1e-3) 1,000 steps end above what is known without
+context, for pairs have fewer tokens a row than packed rows.
 """
 
 from data_pipeline.recipe import KOBERT_VOCABULARY, DataRecipe, LengthFilter, SentencePairs
@@ -32,11 +33,11 @@ training = TrainingRecipe(
         hidden_dropout_prob=0.0,
     ),
     objective=MaskedLM(masking=Masking(rate=0.4)),
-    optimizer=Optimizer(learning_rate=1e-3, warmup_steps=100, beta2=0.98),
+    optimizer=Optimizer(name="muon", learning_rate=2e-3, warmup_steps=100, beta2=0.98),
     checkpoints=Checkpoints(every_steps=250, every_minutes=10),
     evaluation=Evaluation(every_steps=250, rows=512),
     global_batch_size=16,
-    max_steps=1000,
+    max_steps=1500,
     compute_dtype="float32",
     scan_unroll=4,
     log_every_steps=25,
