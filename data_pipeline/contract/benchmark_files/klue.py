@@ -1,11 +1,17 @@
 """KLUE's JSON rows (topics, STS, NLI, relations, dialogues), as a list or one to a line, and rows with a "text" field."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from data_pipeline.contract.benchmark_files.text import BenchmarkText, Kind, benchmark_name, read_json_file, read_lines
+from data_pipeline.contract.benchmark_files.text import (
+    BenchmarkText,
+    Kind,
+    benchmark_name,
+    json_value,
+    read_json_file,
+    read_lines,
+)
 from data_pipeline.contract.errors import InputError
 
 # Fields that tell the format of a row, and which of them a model reads, as what. The first format whose fields are
@@ -44,10 +50,7 @@ def read_rows(path: str | Path) -> Iterator[dict[str, Any]]:
 def _line_rows(path: Path) -> Iterator[tuple[str, Any]]:
     for number, line in read_lines(path):
         if line.strip():
-            try:
-                yield f"line {number}", json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}:{number}: not readable as JSON ({error.msg}); restore the line") from None
+            yield f"line {number}", json_value(line, path, "restore the line", number)
 
 
 def _list_rows(path: Path) -> Iterator[tuple[str, Any]]:

@@ -57,9 +57,24 @@ def read_json_file(path: Path) -> Any:
     with damage_named(path), open_input(str(path)) as stream:
         content = stream.read()
     try:
-        return json.loads(content.decode("utf-8-sig"))
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}:{line}: not UTF-8 ({error.reason}); convert the file to UTF-8") from None
+    return json_value(text, path, "restore the file")
+
+
+def json_value(text: str, path: Path, mend: str, line: int = 1) -> Any:
+    """A JSON value. What is none, too deep, or a whole number of thousands of digits is an InputError naming the line.
+
+    - `mend`: what the error says is to be done. - `line`: of the file, on which the text begins.
+    """
+    try:
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: not readable as JSON ({error.msg}); restore the file") from None
+        place, problem = f"{path}:{line + error.lineno - 1}", error.msg
+    except RecursionError:
+        place, problem = f"{path}:{line}", "too many brackets inside each other"
+    except ValueError:  # of Python's limit on the digits of whole numbers
+        place, problem = f"{path}:{line}", "a whole number has too many digits"
+    raise InputError(f"{place}: not readable as JSON ({problem}); {mend}")

@@ -87,7 +87,12 @@ def read_split(task: Task, data: Path | None, split: Split, flag: str = "--data"
     kept, held_out = hold_out(task.read(path), task.held_out, SPLIT_SEED)
     examples = {"train": kept, task.scored: held_out}.get(split, [])
     if not examples:
-        raise InputError(f"{task.name}: no {split} split; held_out takes {task.scored} from {path}")
+        if split not in ("train", task.scored):
+            raise InputError(f"{task.name}: no {split} split; held_out takes {task.scored} from {path}")
+        texts = len({example.group for example in (*kept, *held_out)})
+        raise InputError(
+            f"{path}: {texts:,} different texts, of which held_out {task.held_out:g} leaves none for {split}; change it, or add rows"
+        )
     part = f"{len(examples):,} of {len(kept) + len(held_out):,} rows of {path.name}, split at random"
     return SplitExamples(examples, path, part)
 

@@ -14,10 +14,12 @@ from pretrain.evaluate.tasks.description import (
     TagColumns,
     TaskDescription,
 )
-from pretrain.evaluate.tasks.examples import Example, GoldAnswer, TagExample, TextExample
+from pretrain.evaluate.tasks.examples import Example, GoldAnswer, SpanExample, TagExample, TextExample
 from pretrain.evaluate.tasks.files import find_file
+from pretrain.evaluate.tasks.klue import KLUE
+from pretrain.evaluate.tasks.korean import KOREAN
 from pretrain.evaluate.tasks.readers.passages import span_example
-from pretrain.evaluate.tasks.readers.rows import Row, checked, not_among, shown
+from pretrain.evaluate.tasks.readers.rows import Row, checked, damage_of, not_among, shown
 from pretrain.evaluate.tasks.readers.tagged import check_tags, tag_example
 from pretrain.evaluate.tasks.readers.user_rows import user_rows
 from pretrain.evaluate.tasks.task import KindName, Split, Task
@@ -33,6 +35,8 @@ KINDS: dict[type, tuple[KindName, tuple[str, ...]]] = {
 
 LABELLED = ("classes", "tags")
 ENTITIES = "entity_f1"
+OFFICIAL = frozenset(task.name for task in (*KLUE, *KOREAN))
+"""Names that tasks of one's own cannot have."""
 
 
 def user_task(path: Path, data: Path | None, flag: str = "--task", data_flag: str = "--data") -> Task:
@@ -47,6 +51,10 @@ def user_task(path: Path, data: Path | None, flag: str = "--task", data_flag: st
     if not path.is_file():
         raise InputError(
             f"{flag} {path}: no such file; give the description of a task, as in configs/tasks/emotions.py"
+        )
+    if path.stem in OFFICIAL:
+        raise InputError(
+            f"{flag} {path}: {path.stem} is the name of an official task, with whose scores this one's would be taken; rename the file"
         )
     _, description = load_recipe(str(path), "task", TaskDescription)
     _check(path, description)
@@ -104,6 +112,8 @@ def _check(path: Path, description: TaskDescription) -> None:
         raise InputError(f"{path}: one of task.test, task.dev and task.held_out must be given: scores are taken on it")
     if description.labels and kind not in LABELLED:
         raise InputError(f"{path}: task.labels must be empty for a {kind} task")
+    if len(description.labels) == 1:
+        raise InputError(f"{path}: task.labels has {shown(description.labels[0])} only; list two or more, or none")
     for name in description.metrics:
         if name not in metrics:
             raise InputError(f"{path}: task.metrics has {shown(name)}, {not_among(name, metrics)}; correct it")
@@ -132,7 +142,14 @@ def read_user_file(path: Path, description: TaskDescription, labels: Sequence[st
 
     - `labels`: those that may occur; empty takes any.
     """
-    return checked(path, _examples(path, description, labels))
+    examples = checked(path, _examples(path, description, labels))
+    if isinstance(description.columns, SpanColumns) and all(
+        isinstance(each, SpanExample) and each.impossible for each in examples
+    ):
+        raise InputError(
+            f'{path}: field "{description.columns.answer}" is empty or missing in all rows; name the right one'
+        )
+    return examples
 
 
 def _examples(path: Path, description: TaskDescription, labels: Sequence[str]) -> Iterator[Example]:
@@ -166,4 +183,6 @@ def _values(row: Row, field: str) -> tuple[str, ...]:
     for value in values:
         if not isinstance(value, str):
             raise row.wrong(field, f"must hold text only, found {value!r}; correct the row")
+        if damage := damage_of(value):
+            raise row.wrong(field, f"{damage}; correct the row")
     return tuple(values)

@@ -73,7 +73,7 @@ class Row:
         value = self.value(field)
         try:
             found = math.nan if isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             found = math.nan
         if not math.isfinite(found):
             raise self.wrong(field, f"must be a number, found {shown(value)}; correct the row")

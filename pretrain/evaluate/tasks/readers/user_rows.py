@@ -1,12 +1,11 @@
 """Rows of JSON Lines, CSV and TSV, as users have them, each with the line on which it begins."""
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_pipeline.contract.benchmark_files.text import COMPRESSED, read_lines
+from data_pipeline.contract.benchmark_files.text import COMPRESSED, json_value, read_lines
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.tasks.readers.rows import Row, plain_name, table_rows
 
@@ -25,10 +24,7 @@ def _json_lines(path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         place = f"{path}:{number}"
-        try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{place}: not readable as JSON ({error.msg}); correct the line") from None
+        fields = json_value(line, path, "correct the line", number)
         if not isinstance(fields, dict):
             raise InputError(f"{place}: must be a JSON object, found {type(fields).__name__}; correct the line")
         yield Row(place, f"{plain_name(path)}:{number}", fields)
@@ -50,7 +46,8 @@ def _csv_rows(path: Path) -> Iterator[Row]:
         try:
             row = next(rows, None)
         except csv.Error as error:
-            raise InputError(f"{path}:{first}: not a row of CSV ({error}); close its quotation marks") from None
+            mend = "end its lines with \\n" if "new-line" in str(error) else "close its quotation marks, or shorten it"
+            raise InputError(f"{path}:{first}: not a row of CSV ({str(error).partition(' - ')[0]}); {mend}") from None
         if row is None:
             return
         if not row:

@@ -12,7 +12,7 @@ from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS
 from pretrain.evaluate.metrics import METRICS
 from pretrain.evaluate.tasks.examples import GoldAnswer, SpanExample, TagExample, TextExample
 from pretrain.evaluate.tasks.files import read_split
-from pretrain.evaluate.tasks.task import Settings, Task
+from pretrain.evaluate.tasks.task import Settings, Split, Task
 from pretrain.evaluate.tasks.user import KINDS, user_task
 
 IMPORTS = """from pretrain.evaluate.tasks.description import (
@@ -116,6 +116,7 @@ def test_the_seven_emotions_are_the_tutorials(tmp_path: Path) -> None:
 
 
 TAGS = "columns=TagColumns(), train='t.jsonl', held_out=0.5, labels=('O', 'B-LC')"
+SCORES = "columns=ScoreColumns(), train='t.jsonl', held_out=0.5"
 SPANS = "columns=SpanColumns(), train='t.jsonl', held_out=0.5"
 BAD_DATA = {
     "missing column": (CLASSES, "csv", "title,label\n가,좋음\n", ':2: field "text" is missing (found: title, label)'),
@@ -124,7 +125,7 @@ BAD_DATA = {
     "empty text": (CLASSES, "csv", 'text,label\n가,좋음\n" ",나쁨\n', ':3: field "text" is empty; fill it or remove the row'),
     "NUL": (CLASSES, "csv", "text,label\n가\0,좋음\n", ':2: field "text" holds a NUL byte; correct the row'),
     "too many columns": (CLASSES, "csv", "text,label\n가, 나,좋음\n", ":2: 3 columns where the header has 2 (text, label); correct the row"),
-    "open quotation": (CLASSES, "csv", 'text,label\n가,좋음\n"나,나쁨\n다,나쁨\n', ":3: not a row of CSV (unexpected end of data); close its quotation marks"),
+    "open quotation": (CLASSES, "csv", 'text,label\n가,좋음\n"나,나쁨\n다,나쁨\n', ":3: not a row of CSV (unexpected end of data); close its quotation marks, or shorten it"),
     "a column twice": (CLASSES, "csv", "text,text,label\n가,나,좋음\n", ':1: the column "text" is listed twice; rename one'),
     "no rows": (CLASSES, "csv", "text,label\n", ": the file has no rows; restore it"),
     "empty file": (CLASSES, "csv", "", ": the file has no rows; restore it"),
@@ -132,6 +133,12 @@ BAD_DATA = {
     "UTF-16": (CLASSES, "csv", "text,label\n가,좋음\n".encode("utf-16"), ":1: not UTF-8 (invalid start byte); convert the file to UTF-8"),
     "duplicate names": (CLASSES.replace("()", "(name='id')", 1), "csv", "id,text,label\n7,가,좋음\n7,나,나쁨\n", ': 2 rows have the name "7", and predictions are kept by name; rename them'),
     "truncated JSON": (TAGS, "jsonl", '{"words": "가", "tags": "O"}\n{"words": "가", ', ":2: not readable as JSON (Expecting property name enclosed in double quotes); correct the line"),
+    "digits": (TAGS, "jsonl", f'{{"words": {"9" * 5000}}}', ":1: not readable as JSON (a whole number has too many digits); correct the line"),
+    "brackets": (TAGS, "jsonl", "[" * 100_000, ":1: not readable as JSON (too many brackets inside each other); correct the line"),
+    "a number beyond floats": (SCORES, "jsonl", f'{{"text": "가", "score": 1{"0" * 400}}}', f':1: field "score" must be a number, found 1{"0" * 39}...; correct the row'),
+    "lines of an old Mac": (CLASSES, "csv", "text,label\r가,좋음\r", ":1: not a row of CSV (new-line character seen in unquoted field); end its lines with \\n"),
+    "half a character": (TAGS, "jsonl", '{"words": "가", "tags": ["\\ud800"]}\n', ':1: field "tags" holds half a character (a lone surrogate); correct the row'),
+    "no answers at all": (SPANS.replace("()", "(answer='anser')"), "jsonl", '{"question": "q", "context": "가", "answer": "가", "start": 0}\n', ': field "anser" is empty or missing in all rows; name the right one'),
     "no object": (TAGS, "jsonl", '["가"]\n', ":1: must be a JSON object, found list; correct the line"),
     "tags and words": (TAGS, "jsonl", '{"words": "가 나", "tags": "O"}\n', ":1: 2 units and 1 tags; correct the row"),
     "unknown tag": (TAGS, "jsonl", '{"words": "가 나", "tags": "O B-LOC"}\n', ':1: tag 2 is "B-LOC", not one of O, B-LC (did you mean B-LC?); correct the row'),
@@ -162,6 +169,7 @@ BAD_DESCRIPTIONS = {
     "two things to score": ("columns=ClassColumns(), train='t.csv', test='s.csv', held_out=0.1", r"own\.py: task\.held_out must be 0 where there is a dev or test file$"),
     "a label twice": ("columns=ClassColumns(), train='t.csv', test='s.csv', labels=('1', '0', '1')", r'own\.py: task\.labels lists "1" twice; remove one$'),
     "labels of a score": ("columns=ScoreColumns(), train='t.csv', test='s.csv', labels=('1', '0')", r"own\.py: task\.labels must be empty for a score task$"),
+    "one listed label": ("columns=ClassColumns(), train='t.csv', test='s.csv', labels=('1',)", r'own\.py: task\.labels has "1" only; list two or more, or none$'),
     "one label": ("columns=ClassColumns(), train='t.csv', held_out=0.1", r"t\.csv: only one label occurs, 1; there is nothing to tell apart"),
     "unknown format": ("columns=ClassColumns(), train='t.xlsx', held_out=0.1", r"t\.xlsx: unknown format \.xlsx; must be \.jsonl, \.csv, \.tsv$"),
     "missing file": ("columns=ClassColumns(), train='u.csv', held_out=0.1", r"^--data .*: u\.csv of Own is missing; correct its name in the task's description, or --data$"),
@@ -172,6 +180,22 @@ BAD_DESCRIPTIONS = {
 def test_a_wrong_description_is_one_sentence(make: Make, arguments: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make(arguments, t__csv="text,label\n가,1\n나,1\n", t__xlsx=b"PK")
+
+
+def test_a_task_of_ones_own_is_not_taken_for_an_official_one(tmp_path: Path) -> None:
+    (tmp_path / "nsmc.py").write_text("")
+    with pytest.raises(
+        InputError, match=r"--task .*nsmc\.py: nsmc is the name of an official task, .*; rename the file$"
+    ):
+        user_task(tmp_path / "nsmc.py", tmp_path)
+
+
+@pytest.mark.parametrize(("share", "split"), [(0.2, "train"), (0.01, "test")])
+def test_a_share_that_leaves_no_rows_is_told(make: Make, tmp_path: Path, share: float, split: Split) -> None:
+    task = make(f"columns=ClassColumns(), train='t.csv', held_out={share}", t__csv="text,label\n가,1\n가,2\n가,1\n")
+    told = rf"t\.csv: 1 different texts, of which held_out {share} leaves none for {split}; change it, or add rows$"
+    with pytest.raises(InputError, match=told):
+        read_split(task, tmp_path, split)
 
 
 def test_a_description_that_is_missing_is_told(tmp_path: Path) -> None:
