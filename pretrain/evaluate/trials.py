@@ -39,11 +39,11 @@ class Trials:
         """Raises InputError for a number out of its range, and for what the task has not."""
         for name, value, limit in limits(self.settings):
             if not limit.holds(value):
-                raise InputError(f"settings.{name} {value}: must be {limit.words}")
+                raise InputError(f"--settings.{name.replace('_', '-')} {value}: must be {limit.words}")
         for name in ("seeds", "train_rows"):
             value = getattr(self, name)
             if value is not None and value < 1:
-                raise InputError(f"{name} {value}: must be 1 or more")
+                raise InputError(f"--{name.replace('_', '-')} {value}: must be 1 or more")
         if self.settings.select_by not in (None, *task.metrics):
             raise InputError(
                 f"settings.select_by {self.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"

@@ -214,8 +214,8 @@ def test_noise_is_predicted_again_only_where_it_was_not_kept(
             ("--suite", "klue"),
             "say with --task what the models are evaluated on, or with --suite klue or korean",
         ),
-        ("letters", ("--seeds", "0"), "seeds 0: must be 1 or more"),
-        ("letters", ("--settings.batch-size", "0"), "settings.batch_size 0: must be 1 or more"),
+        ("letters", ("--seeds", "0"), "--seeds 0: must be 1 or more"),
+        ("letters", ("--settings.batch-size", "0"), "--settings.batch-size 0: must be 1 or more"),
         (
             "letters",
             ("--settings.select-by", "f1"),
