@@ -71,6 +71,7 @@ def run(arguments: list[str]) -> None:
     if not command.models:
         raise InputError(f"{PROGRAM}: name the models, folders of runs or Hugging Face folders: {PROGRAM} MODEL ...")
     places = _places(command)
+    _check_step(command)
     noises = noises_named(command.noise)
     from pretrain.devices.processes import join_processes
     from pretrain.evaluate.suite import evaluate_models, tasks_at_hand, write_board
@@ -118,6 +119,13 @@ def _places(command: Evaluate) -> dict[str, Path]:
             "one, each with --to, then `python -m pretrain leaderboard`"
         )
     return {model: command.to / name for model, name in zip(command.models, names, strict=True)}
+
+
+def _check_step(command: Evaluate) -> None:
+    from pretrain.subject import is_run
+
+    if command.step is not None and not any(map(is_run, command.models)):
+        raise InputError(f"--step {command.step}: {command.models[0]} is no run, and has no checkpoints; leave it out")
 
 
 def _task(name: str, data: Path | None) -> Task:

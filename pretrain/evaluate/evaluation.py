@@ -1,6 +1,7 @@
 """A task from its files to `evaluation/TASK.json`: fine-tuning with several seeds, and their scores."""
 
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from data_pipeline.contract.errors import InputError, machine_errors_at
+from data_pipeline.contract.errors import InputError, machine_error, machine_errors_at
 from data_pipeline.contract.run_folder import software_versions
-from data_pipeline.contract.storage import write_json
+from data_pipeline.contract.storage import read_json, write_json
 from pretrain.evaluate.encoding import LabelledRows
 from pretrain.evaluate.forms import EncodedSplit, encode_split, head_of
 from pretrain.evaluate.kinds.asked import FILE as ASKED
@@ -74,6 +75,7 @@ def evaluate(subject: Subject, task: Task, data: Path | None, trials: Trials, to
     head = head_of(task, trials.settings)
     if trials.export and head.kind not in CLASSES:
         raise InputError(f"--export: transformers has no class with a head for {task.title}; leave --export out")
+    _check_folder(to / task.name)
     found = _read(subject, task, data, trials)
     splits, noised = ({split: each.rows for split, each in all_.items()} for all_ in (found.splits, found.noised))
     tuner = Tuner(subject, head, splits, trials.settings, trials.hardware, frozen=trials.frozen)
@@ -82,8 +84,10 @@ def evaluate(subject: Subject, task: Task, data: Path | None, trials: Trials, to
     fine_tunings = FineTunings(tuner, scorer, noised, to / task.name, fingerprints, trials.every_epoch)
     first, *others = trials.each_seed
     model = to / task.name / "model"
-    export = _export(model, task, found, trials, tuner.longest) if trials.export else None
-    runs = {first: fine_tunings.of(first, export, exported=not trials.export or model.is_dir())}
+    fine_tuned = f"{fingerprints[0]}, seed {first}"
+    export = _export(model, task, found, trials, tuner.longest, fine_tuned) if trials.export else None
+    exported = export is None or _is_export_of(model, fine_tuned)
+    runs = {first: fine_tunings.of(first, export, exported=exported)}
     runs |= {seed: fine_tunings.of(seed) for seed in others}
     if jax.process_index():
         return {}
@@ -94,10 +98,27 @@ def evaluate(subject: Subject, task: Task, data: Path | None, trials: Trials, to
         if (metric := task.metrics[0]) in OUTCOMES:
             examples = found.splits[task.scored].examples
             values = {seed: item_values(metric, task, examples, each) for seed, each in answers.items()}
-            write_outcomes(to / task.name, values)
+            result["outcomes"] = write_outcomes(to / task.name, values)
         write_json(to / f"{task.name}.json", result)
         write_task_page(result, to)
     return result
+
+
+def _check_folder(folder: Path) -> None:
+    """Raises InputError or WorkError, before anything is trained, where the first process cannot write what it keeps."""
+    if jax.process_index():
+        return
+    page = folder.with_name(f"{folder.name}.json")
+    if page.is_dir():
+        raise InputError(f"{page}: is a folder, but is to be written as a file; move it away")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise machine_error(error, folder) or InputError(
+            f"{folder}: no folder can be made there ({error.strerror}); choose another with --to"
+        ) from None
 
 
 def _read(subject: Subject, task: Task, data: Path | None, trials: Trials) -> TaskData:
@@ -151,10 +172,16 @@ def _fingerprints(
     return clean, fingerprint_of(subject, {**tuner.splits, **noised}, decided) if noised else clean
 
 
-def _export(to: Path, task: Task, data: TaskData, trials: Trials, longest: int) -> Export:
+def _is_export_of(folder: Path, fine_tuned: str) -> bool:
+    """Whether a folder holds the model of this fine-tuning, not of one before with other settings, data or model."""
+    said = read_json(folder / ASKED) if folder.is_dir() else None
+    return isinstance(said, dict) and said.get("fine_tuned") == fine_tuned
+
+
+def _export(to: Path, task: Task, data: TaskData, trials: Trials, longest: int, fine_tuned: str) -> Export:
     """Writes a fine-tuned model as a Hugging Face folder.
 
-    - `longest`: the most tokens of a row.
+    - `longest`: the most tokens of a row. - `fine_tuned`: as in `Asked`.
     """
 
     def export(tuned: Subject, seed: int, last: ScoredEpoch) -> None:
@@ -164,6 +191,7 @@ def _export(to: Path, task: Task, data: TaskData, trials: Trials, longest: int) 
         settings = {**asdict(trials.settings), "seed": seed}
         card = task_card(tuned, shown, settings, pair=task.pair, frozen=trials.frozen)
         asked = _asked(task, data.splits[task.scored].examples, trials.settings, longest)
+        asked = replace(asked, fine_tuned=fine_tuned)
         log.info("%s: %s", to, export_tuned(tuned, to, card, {ASKED: asdict(asked)}))
 
     return export

@@ -16,6 +16,7 @@ from data_pipeline.contract.errors import machine_errors_at
 from data_pipeline.contract.storage import write_atomically
 from pretrain.devices.broadcast import told
 from pretrain.evaluate.encoding import LabelledRows
+from pretrain.evaluate.leaderboard.outcomes_file import DAMAGE
 from pretrain.evaluate.selection import ScoredEpoch, Scorer, in_words
 from pretrain.evaluate.tuner import Epoch, Tuner
 from pretrain.subject import Subject
@@ -57,6 +58,13 @@ class SeedFile:
         """The epochs of the seed; None where they were not kept, or of something else."""
         if not self.path.is_file():
             return None
+        try:
+            return self._read()
+        except (*DAMAGE, TypeError) as error:
+            log.warning("%s: damaged (%s); the seed is trained again", self.path, error)
+            return None
+
+    def _read(self) -> list[Epoch] | None:
         with np.load(self.path, allow_pickle=False) as stored:
             facts = json.loads(str(stored[FACTS]))
             if facts["fingerprint"] != self.fingerprint:
@@ -119,7 +127,7 @@ class FineTunings:
     def of(self, seed: int, export: Export | None = None, *, exported: bool = True) -> list[ScoredEpoch]:
         """The epochs of a seed; the scores of the last one have those of the noised splits, too.
 
-        - `export`: of this seed; None exports nothing. - `exported`: whether it is there; else the seed is trained again.
+        - `export`: of this seed; None exports nothing. - `exported`: whether that very model is there; else the seed is trained again.
         """
         kept, kept_noise = (
             SeedFile(self.folder / f"seed-{seed}{ending}.npz", fingerprint)

@@ -20,6 +20,7 @@ class Asked:
     - `characters`: tags are of characters, not of words.
     - `answerable`: every question has an answer.
     - `max_length`: most tokens of a row; None means all that the model reads.
+    - `fine_tuned`: by which settings, data and seed of which model; "" where unknown.
     - `document_stride`, `max_query_length`, `max_answer_length`: of spans (`pretrain.evaluate.tasks.task.Settings`).
     """
 
@@ -30,6 +31,7 @@ class Asked:
     document_stride: int = 128
     max_query_length: int = 64
     max_answer_length: int = 30
+    fine_tuned: str = ""
 
 
 def read_asked(place: str, head: TaskHead) -> Asked:

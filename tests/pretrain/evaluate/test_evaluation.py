@@ -94,8 +94,11 @@ def test_a_killed_evaluation_resumes_at_the_next_seed(
     assert without_times(run("letters", "--seeds", "2")) == without_times(whole)
     assert trained == [8]
     assert kept.is_file()
+    kept.write_bytes(kept.read_bytes()[:-100])
+    assert without_times(run("letters", "--seeds", "2")) == without_times(whole)
+    assert trained == [8, 8], "half a file is not taken"
     run("letters", "--seeds", "2", "--settings.learning-rate", "1e-4")
-    assert trained == [8, 7, 8], "predictions of other settings are not taken"
+    assert trained == [8, 8, 7, 8], "predictions of other settings are not taken"
 
 
 def test_what_is_told_follows_from_the_predictions_that_are_kept(
@@ -161,6 +164,13 @@ def test_an_exported_model_predicts_the_same_in_transformers(
         assert {each["label"] for each in said} == {"a", "b"}
         for each in said:
             assert each["score"] == pytest.approx(row["ab".index(each["label"])], abs=1e-4)
+    other = ("--seeds", "1", "--settings.learning-rate", "1e-2")
+    run("letters", *other)
+    assert "peak learning rate: 0.001" in (kept / "model" / "README.md").read_text()
+    run("letters", *other, "--export")
+    assert "peak learning rate: 0.01" in (kept / "model" / "README.md").read_text(), (
+        "the model of older settings stayed"
+    )
 
 
 def test_a_suite_of_two_models_ends_in_a_leaderboard(model: Path, tmp_path: Path) -> None:
@@ -222,6 +232,7 @@ def test_noise_is_predicted_again_only_where_it_was_not_kept(
             "settings.select_by f1: Two letters has the metrics accuracy, macro_f1",
         ),
         ("letters", ("--settings.epoch", "3"), "did you mean --settings.epochs"),
+        ("letters", ("--step", "3"), "is no run, and has no checkpoints; leave it out"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_sentence(
@@ -229,6 +240,28 @@ def test_what_cannot_be_done_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
         run(task, *flags)
+
+
+@pytest.mark.parametrize(
+    ("blocked", "message"),
+    [
+        (
+            "evaluation",
+            r"evaluation/letters: no folder can be made there \(Not a directory\); choose another with --to$",
+        ),
+        ("evaluation/letters", r"evaluation/letters: no folder can be made there \(File exists\)"),
+        ("evaluation/letters.json/", r"letters\.json: is a folder, but is to be written as a file; move it away$"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_trained(
+    blocked: str, message: str, run: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Tuner, "epochs")
+    path = tmp_path / blocked
+    path.parent.mkdir(exist_ok=True)
+    path.mkdir() if blocked.endswith("/") else path.write_text("")
+    with pytest.raises(InputError, match=message):
+        run("letters")
 
 
 def test_a_missing_package_is_told_before_anything_is_trained(
