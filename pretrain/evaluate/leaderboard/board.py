@@ -36,7 +36,7 @@ def write_leaderboard(folders: Sequence[Path], to: Path, skipped: Mapping[str, s
     curves = {}
     for task in facts["tasks"]:
         drawn = curves_png(
-            {model.name: model.results[task["task"]] for model in models if task["task"] in model.results}
+            {model.name: model.results[task["task"]] for model in models if model.name in task["scores"]}
         )
         if drawn:
             curves[task["task"]] = f"{task['task']}.png"
@@ -65,6 +65,12 @@ def board(models: Sequence[Evaluated], skipped: Mapping[str, str]) -> dict[str, 
 def _task(task: str, models: Sequence[Evaluated]) -> dict[str, Any]:
     results = {model.name: model.results[task] for model in models}
     first = next(iter(results.values()))
+    # What was scored otherwise has no place in this column.
+    alike = {
+        name: result
+        for name, result in results.items()
+        if (result["metric"], result["split"]) == (first["metric"], first["split"])
+    }
     items = min(result["items"]["count"] for result in results.values())
     compared: list[dict[str, Any]] = []
     not_compared: list[dict[str, Any]] = []
@@ -78,16 +84,16 @@ def _task(task: str, models: Sequence[Evaluated]) -> dict[str, Any]:
         "metric": first["metric"],
         "items": items,
         "ranked": items >= RANKED_ITEMS,
-        "scores": {name: result["scores"][result["metric"]] for name, result in results.items()},
+        "scores": {name: result["scores"][result["metric"]] for name, result in alike.items()},
         "selected": {name: result["selected"] for name, result in results.items()},
         "as_the_suite_selects": {
             name: result["as_the_suite_selects"]["scores"][result["metric"]]
-            for name, result in results.items()
+            for name, result in alike.items()
             if "as_the_suite_selects" in result
         },
         "comparisons": compared,
         "not_compared": not_compared,
-        "noise": {name: result["noise"] for name, result in results.items() if "noise" in result},
+        "noise": {name: result["noise"] for name, result in alike.items() if "noise" in result},
         "accelerator_hours": {name: result["accelerator_hours"] for name, result in results.items()},
     }
 
@@ -105,7 +111,7 @@ def _compared(task: str, one: Evaluated, other: Evaluated) -> dict[str, Any]:
         }
     if metric not in OUTCOMES:
         return {"reason": f"{metric} is not kept by item"}
-    kept = [read_outcomes(model.folder / task) for model in (one, other)]
+    kept = [read_outcomes(model.folder / task, model.results[task].get("outcomes")) for model in (one, other)]
     if not all(kept):
         return {"reason": f"{task}/outcomes.npz is missing"}
     log.info("%s: %s and %s", results[0]["title"], one.name, other.name)

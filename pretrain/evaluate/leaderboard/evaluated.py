@@ -43,5 +43,9 @@ def read_evaluations(folders: Sequence[Path]) -> list[Evaluated]:
             raise InputError(
                 f"{owner / EVALUATION / old[0]}.json: does not say which items were scored; run the same `python -m pretrain evaluate` again"
             )
+        origins = {Path(each["model"]).name: task for task, each in results.items()}
+        if len(origins) > 1:
+            told = " and ".join(f"{task}.json is of {origin}" for origin, task in origins.items())
+            raise InputError(f"{owner / EVALUATION}: {told}; move one away, or evaluate each with a --to of its own")
         models.append(Evaluated(name, owner / EVALUATION, results))
     return models

@@ -88,7 +88,7 @@ def _task(task: Mapping[str, Any], models: Sequence[Evaluated], to: Path, curves
         yield f"{text(each['first'])} and {text(each['second'])} are not compared: {text(each['reason'])}."
     if task["noise"]:
         yield "Score with noise (change) of the last epoch:"
-        yield noise_table({model.name: model.results[task["task"]] for model in models})
+        yield noise_table({model.name: model.results[task["task"]] for model in models if model.name in task["scores"]})
     if task["task"] in curves:
         yield f"![learning curves]({curves[task['task']]})"
 
@@ -102,9 +102,10 @@ def _comparison(found: Mapping[str, Any], metric: str, ranked: bool) -> list[str
 def _how(model: Evaluated, result: Mapping[str, Any], task: str, to: Path) -> str:
     settings = result["settings"]
     link = os.path.relpath(model.folder / f"{task}.md", to)
+    step = f"step {result['step']:,}; " if result.get("step") is not None else ""
     probe = ", a linear probe" if settings["frozen"] else ""
     return (
-        f"[{text(model.name)}](<{link}>): {result['selected']}; seeds {', '.join(map(str, settings['seeds']))}; {settings['epochs']:g} epochs, "
+        f"[{text(model.name)}](<{link}>): {step}{result['selected']}; seeds {', '.join(map(str, settings['seeds']))}; {settings['epochs']:g} epochs, "
         f"batches of {settings['batch_size']}, peak learning rate {settings['learning_rate']:g}{probe}; trained on {result['part']['train']}, "
         f"scored on {result['part'][result['split']]}"
     )

@@ -106,6 +106,31 @@ def test_models_on_different_items_are_not_compared(changes: dict[str, Any], rea
     assert facts["tasks"][0]["comparisons"] == []
     assert reason in facts["tasks"][0]["not_compared"][0]["reason"]
     assert "a and b are not compared" in page
+    assert ("b" in facts["tasks"][0]["scores"]) == ("items" in changes), "another metric is not shown as this one"
+
+
+def test_the_outcomes_of_another_evaluation_are_refused(tmp_path: Path) -> None:
+    a, b = (evaluated(tmp_path / name, [0.9], 2000, outcomes=sha256) for name, sha256 in (("a", None), ("b", "other")))
+    with pytest.raises(
+        InputError, match=r"b/evaluation/nsmc/outcomes\.npz: is not what nsmc\.json is of; run the same"
+    ):
+        board_of(tmp_path, a, b)
+    kept = a / "evaluation" / "nsmc" / "outcomes.npz"
+    kept.write_bytes(kept.read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"a/evaluation/nsmc/outcomes\.npz: damaged \(.*\); run the same"):
+        board_of(tmp_path, a, b)
+
+
+def test_a_folder_of_two_models_is_no_row(tmp_path: Path) -> None:
+    folder = evaluated(tmp_path / "a", [0.9], 2000)
+    evaluated(folder, [0.8], 2000, "kornli", metric="kornli_acc", model="runs/b")
+    with pytest.raises(InputError, match=r"evaluation: kornli\.json is of b and nsmc\.json is of a; move one away"):
+        board_of(tmp_path, folder)
+
+
+def test_the_step_of_a_run_is_said(tmp_path: Path) -> None:
+    _, page = board_of(tmp_path, evaluated(tmp_path / "a", [0.9], 2000, step=1000))
+    assert "nsmc.md>): step 1,000; last epoch;" in page
 
 
 def test_a_metric_that_is_not_kept_by_item_is_said_to_be_so(tmp_path: Path) -> None:
