@@ -145,7 +145,7 @@ def _sentences(documents: Sequence[Document]) -> int:
 def _text(document: Document) -> str:
     """What is left of its text."""
     if document.sentences is None:
-        return document.text
+        return document.whole
     return "".join(sentence.text + sentence.blanks for sentence in document.sentences)
 
 

@@ -53,7 +53,8 @@ class Document:
     - `removed`: the sentences taken out so far, with their reasons.
     - `replaced`: the type of each value of personal data that a pseudonym stands for (email, mobile, ...).
     - `category`: what kind of text its source says it is; empty where it says nothing.
-    - `summary`: what its source says is to be written from it; cleaning makes it the first paragraph of `text`, on one line.
+    - `summary`: what its source says is to be written from it, a title or a summary; None where it says nothing. Cleaning makes it the
+      first paragraph of `text`.
     """
 
     id: str
@@ -63,7 +64,12 @@ class Document:
     removed: tuple[Removed, ...] = ()
     replaced: tuple[str, ...] = ()
     category: str = ""
-    summary: str = ""
+    summary: str | None = None
+
+    @property
+    def whole(self) -> str:
+        """The text, with the summary as its first paragraph."""
+        return self.text if self.summary is None else f"{self.summary}\n{self.text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ class Stages:
                 "categories": self.recipe.categories,
                 "clean": plain_fields(self.recipe.clean),
                 "part_bytes": self.recipe.part_megabytes * 1_000_000,
+                **({"targets": True} if self.recipe.targets_are_summaries else {}),
             }
             name = _file_name(source, file)
             inputs = {"file": (file,)}

@@ -276,3 +276,8 @@ class DataRecipe:
     """Megabytes of clean text in one unit of parallel work."""
     max_bad_records: int = 0
     """Unreadable records (file and line are reported) after which the work fails."""
+
+    @property
+    def targets_are_summaries(self) -> bool:
+        """Whether rows learn to write a document's first paragraph, which is its summary where it has one."""
+        return isinstance(self.examples, SourceTarget) and self.examples.target == "first_paragraph"

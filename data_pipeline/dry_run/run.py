@@ -66,7 +66,9 @@ def _write(samples: Sequence[Sample], folder: Path, workers: int) -> dict[str, s
             path = folder / f"{number:03d}-{worker:03d}.jsonl"
             with open(path, "w", encoding="ascii") as file:
                 for line, document in enumerate(sample.documents[slice(*chunk)], 1):
-                    file.write(json.dumps({"text": document.text, "category": document.category}) + "\n")
+                    summary = {} if document.summary is None else {"title": document.summary}
+                    record = {**summary, "text": document.text, "category": document.category}
+                    file.write(json.dumps(record) + "\n")
                     places[f"{path.name}:{line}"] = document.id
     return places
 
@@ -76,7 +78,9 @@ def _of_sample(recipe: DataRecipe, samples: Sequence[Sample], folder: Path) -> D
 
     def sampled(number: int, source: Source) -> Source:
         glob = str(folder / f"{number:03d}-*.jsonl")
-        return replace(source, format="jsonl", glob=glob, text_field="text", category="", category_field="category")
+        with_summaries = any(document.summary is not None for document in samples[number].documents)
+        read_as = "news" if with_summaries else "jsonl"
+        return replace(source, format=read_as, glob=glob, text_field="text", category="", category_field="category")
 
     found = {document.category for sample in samples for document in sample.documents}
     categories = tuple(category for category in recipe.categories if category in found)

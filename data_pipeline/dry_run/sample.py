@@ -171,7 +171,7 @@ def _first_documents(sample: Sample, file: InputFile, wanted: int) -> None:
     if len(items) <= wanted:
         position = file.size
     elif position is None:  # no reader tells; the text's own size is the best guess
-        texts = (item.text for item in items if isinstance(item, Document))
+        texts = (item.whole for item in items if isinstance(item, Document))
         position = sum(len(text.encode(errors="surrogatepass")) for text in texts)
     _take(sample, items[:wanted], min(file.size, position), time.process_time() - before)
 

@@ -30,6 +30,7 @@ class Example:
 ORDER = (
     "clean",
     "documents: empty after cleaning",
+    "documents: no summary",
     "documents: duplicate",
     "documents: near duplicate",
     "near duplicates, and what stays",
@@ -59,10 +60,11 @@ def examples(recipe: DataRecipe, documents: Sequence[Document], stages: dict[str
 def _examples(
     recipe: DataRecipe, documents: Sequence[Document], stages: dict[str, Any], number: int
 ) -> Iterator[Example]:
-    cleaned = [(document, cleaner(recipe.clean)(document)) for document in documents[:LOOKED_AT]]
-    changed = [(one, other) for one, other in cleaned if isinstance(other, Document) and one.text != other.text]
+    clean = cleaner(recipe.clean, targets=recipe.targets_are_summaries)
+    cleaned = [(document, clean(document)) for document in documents[:LOOKED_AT]]
+    changed = [(one, other) for one, other in cleaned if isinstance(other, Document) and one.whole != other.text]
     for before, after in changed[:number]:
-        yield Example("clean", before.id, *_excerpts(before.text, after.text))
+        yield Example("clean", before.id, *_excerpts(before.whole, after.text))
     for stage in ("documents", "survivors"):
         yield from _dropped(stages.get(stage, {}), number)
     split = sentence_splitter(recipe.sentences)

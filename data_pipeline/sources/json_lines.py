@@ -31,8 +31,8 @@ def read_pairs(stream: IO[bytes], file: str, source: Source) -> Iterator[Documen
 
 
 def read_news(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
-    """One document for each article {title, text, ...}: the title, then the text, as paragraphs."""
-    return documents(json_lines(stream, file), source, text_of_fields("title", "text"))
+    """One document for each article {title, text, ...}, whose title is its summary."""
+    return documents(json_lines(stream, file), source, text_of_fields("text"), text_of_fields("title"))
 
 
 def json_lines(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:

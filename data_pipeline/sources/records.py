@@ -19,7 +19,7 @@ def documents(
     records: Iterable[Record | Unreadable],
     source: Source,
     text_of: Callable[[Any], str | None],
-    summary_of: Callable[[Any], str] = lambda value: "",
+    summary_of: Callable[[Any], str | None] = lambda value: None,
 ) -> Iterator[Document | Unreadable]:
     """One document for each record.
 
@@ -34,7 +34,7 @@ def documents(
         location, value = record
         try:
             text = text_of(value)
-            category, summary = (category_of(value, source), summary_of(value)) if text is not None else ("", "")
+            category, summary = (category_of(value, source), summary_of(value)) if text is not None else ("", None)
         except BadRecordError as error:
             yield Unreadable(location, str(error))
             continue

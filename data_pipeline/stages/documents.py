@@ -35,7 +35,7 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     source, clean = Source(**task.parameters["source"]), Clean(**task.parameters["clean"])
     [file] = task.inputs["file"]
     categories = frozenset(task.parameters["categories"])
-    step, tally, bad = cleaner(clean), Tally(), 0
+    step, tally, bad = cleaner(clean, targets=task.parameters.get("targets", False)), Tally(), 0
     with _Parts(folder, task.parameters["part_bytes"]) as parts:
         for item in read_source_file(file.path, source):
             tally.add("records")
@@ -52,8 +52,8 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                         "--data.max-bad-records"
                     )
                 continue
-            tally.add("characters", len(item.text))
-            text_bytes = len(item.text.encode(errors="surrogatepass"))
+            tally.add("characters", len(item.whole))
+            text_bytes = len(item.whole.encode(errors="surrogatepass"))
             tally.add("text_bytes", text_bytes)
             tally.count_category(item.source, item.category, records=1, text_bytes=text_bytes)
             other = categories and item.category not in categories

@@ -83,19 +83,22 @@ _BRACKET_PAIR = re.compile(rf"{_OPENERS}\s*+{_CLOSERS}")
 _BRACKET = re.compile(rf"({_OPENERS}|{_CLOSERS})")
 
 
-def cleaner(recipe: Clean) -> Step:
+def cleaner(recipe: Clean, *, targets: bool = False) -> Step:
     """Makes the step that cleans `Document.text`; it comes before splitting, and cleaning twice changes nothing more.
 
     Entities (whatever the depth), line breaks, bad characters and NFC first, since they hide markup; then tags,
     hashtags, empty brackets and the other switches, as the recipe says, again and again until nothing changes, since one
     can uncover another; blanks last. Drops a document as "empty after cleaning", or as "nested markup" if `MAX_ROUNDS` are not enough.
-    A summary is cleaned apart and put before the text; where nothing is left of it, the document is dropped as "no summary".
+    A summary is the first paragraph of its text.
+
+    - `targets`: summaries are cleaned apart, to one line each; where nothing is left of one, its document is dropped as "no summary", for
+      the next paragraph would be taken for it.
     """
 
     news = recipe.bylines or recipe.bracketed_tags or recipe.captions or recipe.copyright_lines
 
     def clean(document: Document) -> Document | Dropped:
-        text = document.text
+        text = document.whole
         for _ in range(MAX_ROUNDS):
             before, text = text, _readable(text)
             changed = text != before
@@ -122,13 +125,13 @@ def cleaner(recipe: Clean) -> Step:
             return Dropped(document, reason="nested markup", detail=f"still changing after {MAX_ROUNDS} rounds")
         if not text:
             return Dropped(document, reason="empty after cleaning")
-        return replace(document, text=text)
+        return replace(document, text=text, summary=None)
 
     def clean_both(document: Document) -> Document | Dropped:
-        if not document.summary:
+        if document.summary is None:
             return clean(document)
         summary, cleaned = (
-            clean(replace(document, text=text, summary="")) for text in (document.summary, document.text)
+            clean(replace(document, text=text, summary=None)) for text in (document.summary, document.text)
         )
         if isinstance(summary, Dropped):
             return Dropped(document, reason="no summary", detail=summary.reason)
@@ -136,7 +139,7 @@ def cleaner(recipe: Clean) -> Step:
             return cleaned
         return replace(cleaned, text=summary.text.replace("\n", " ") + "\n" + cleaned.text)
 
-    return clean_both
+    return clean_both if targets else clean
 
 
 def _readable(text: str) -> str:

@@ -1,6 +1,8 @@
 """Pairs go through every stage as pairs: the summary stays the target of its own text, or nothing is learnt from it."""
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Records
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.dry_run.run import dry_run
 from data_pipeline.recipe import DataRecipe, Source, SourceTarget
 
 
@@ -52,6 +55,33 @@ def test_a_summary_is_the_target_of_its_text_whatever_the_workers(pairs: DataRec
     assert made["tokens_left_out"] > 0
     run(tmp_path / "two", pairs, workers=2)
     assert results(tmp_path / "one") == results(tmp_path / "two")
+
+
+def test_an_article_whose_title_is_lost_in_cleaning_is_counted_and_left_out(
+    pairs: DataRecipe, tmp_path: Path, document: Callable[..., str]
+) -> None:
+    titles = [f"{number}번 기사의 제목은 이렇다." for number in range(14)] + ["[사진]", ""]
+    articles = [
+        {"title": title, "text": f"첫 단락이다. {document(number, 1)}\n{document(50 + number, 3)}"}
+        for number, title in enumerate(titles)
+    ]
+    path = tmp_path / "news.jsonl"
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in articles), encoding="utf-8")
+    recipe = replace(
+        pairs, sources=(Source("news", str(path), name="news"),), clean=replace(pairs.clean, bracketed_tags=True)
+    )
+    folder = run(tmp_path / "run", recipe)
+    records, tokenizer = Records(folder.examples, "train"), Tokenizer(folder.vocabulary)
+    targets = [tokenizer.backend.decode(row.tolist()) for row in records.read(range(len(records)))["target_tokens"]]
+    assert len(targets) == 14
+    assert not any("단락" in target for target in targets)
+    assert read_json(folder.corpus / "report.json")["documents"]["dropped"]["documents"]["news"] == {"no summary": 2}
+
+
+def test_a_dry_run_keeps_the_summaries(pairs: DataRecipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dry_run(pairs, 1_000, 1)
+    sentences = read_json(run(tmp_path / "run", pairs).corpus / "report.json")["sentences"]["sentences"]
+    assert re.search(rf"^│ sentences kept +│ +{sentences} │", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_a_record_without_its_summary_is_named(pairs: DataRecipe, tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ EXPECTED = {
     "jsonl": [("corpus:1", "첫 글이다."), ("corpus:3", "둘째 글이다.")],
     "csv": [("corpus:2", '첫 "글"이다, 그렇다.\n둘째 줄.'), ("corpus:5", "둘째 글이다.")],
     "tsv": [("corpus:2", '첫 "글"이다, 그렇다.'), ("corpus:3", '"둘째" 글이다.')],
-    "news": [("corpus:1", "제목\n본문이다.")],
-    "petitions": [("corpus:1", "제목\n내용이다.")],
-    "petitions_csv": [("corpus:2", "제목\n첫 줄.\n\t둘째 줄.")],
+    "news": [("corpus:1", "본문이다.", "제목")],
+    "petitions": [("corpus:1", "내용이다.", "제목")],
+    "petitions_csv": [("corpus:2", "첫 줄.\n\t둘째 줄.", "제목")],
     "lm_dataformat": [("corpus:1", "글이다."), ("corpus:2", "하나. 둘."), ("corpus:3", "하나. 둘.\n셋.")],
     "modu": [
         ("corpus:record 1", "제목\n본문이다."),
@@ -93,6 +93,10 @@ def read(name: str, content: bytes, text_field: str = "text") -> list[Document |
     return list(FORMATS[name](io.BytesIO(content), "corpus", source))
 
 
+def expected(name: str) -> list[Document]:
+    return [Document(place, "source", text, summary=next(iter(more), None)) for place, text, *more in EXPECTED[name]]
+
+
 def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
     assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow", "pairs"}
     assert set(CONTENT) == set(EXPECTED)
@@ -105,13 +109,13 @@ def test_every_format_reads_alike_through_every_compression(name: str, ending: s
     path.write_bytes(COMPRESSIONS[ending](CONTENT[name].encode()))
     with open_input(str(path)) as stream:
         found = list(FORMATS[name](stream, "corpus", Source(name, "", name="source")))
-    assert found == [Document(place, "source", text) for place, text in EXPECTED[name]]
+    assert found == expected(name)
 
 
 @pytest.mark.parametrize("name", CONTENT)
 def test_byte_order_mark_and_carriage_returns_are_no_text(name: str) -> None:
     changed = b"\xef\xbb\xbf" + CONTENT[name].replace("\n", "\r\n").encode()
-    assert read(name, changed) == [Document(place, "source", text) for place, text in EXPECTED[name]]
+    assert read(name, changed) == expected(name)
 
 
 def test_pairs_have_a_text_and_a_summary_and_neither_may_be_missing_or_blank() -> None:

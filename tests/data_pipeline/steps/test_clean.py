@@ -198,14 +198,23 @@ def test_markup_nested_deeper_than_any_text_is_dropped_and_said_so():
     assert cleaned("<" * 5 + "b>" * 5 + "가") == "가"
 
 
-def test_a_summary_is_cleaned_apart_and_becomes_the_first_paragraph():
+def test_a_target_is_cleaned_apart_and_becomes_the_first_paragraph():
+    clean = cleaner(DEFAULT, targets=True)
     pair = Document("a:1", "s", "<p>본문</p>\n둘째 줄", summary="<b>요약</b>\n또")
-    once = cleaner(DEFAULT)(pair)
+    once = clean(pair)
     assert once == Document("a:1", "s", "요약 또\n본문\n둘째 줄")
-    assert cleaner(DEFAULT)(once) == once
-    nothing = cleaner(DEFAULT)(Document("a:1", "s", "제목\n본문", summary="<br>"))
-    assert isinstance(nothing, Dropped)
-    assert (nothing.reason, nothing.detail) == ("no summary", "empty after cleaning")
-    empty = cleaner(DEFAULT)(Document("a:1", "s", "<br>", summary="요약"))
+    assert clean(once) == once
+    for summary in ("<br>", ""):
+        nothing = clean(Document("a:1", "s", "첫 단락\n본문", summary=summary))
+        assert isinstance(nothing, Dropped)
+        assert (nothing.reason, nothing.detail) == ("no summary", "empty after cleaning")
+    empty = clean(Document("a:1", "s", "<br>", summary="요약"))
     assert isinstance(empty, Dropped)
     assert empty.reason == "empty after cleaning"
+
+
+def test_a_summary_that_is_no_target_is_text_like_any_other():
+    clean = cleaner(DEFAULT)
+    assert clean(Document("a:1", "s", "본문", summary="<b>제목</b>\n또")) == Document("a:1", "s", "제목\n또\n본문")
+    assert clean(Document("a:1", "s", "본문", summary="<br>")) == Document("a:1", "s", "본문")
+    assert clean(Document("a:1", "s", "", summary="제목")) == Document("a:1", "s", "제목")
