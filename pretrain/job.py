@@ -10,6 +10,7 @@ from data_pipeline.contract.records import RecordsHeader
 from pretrain.input.schedule import stretches
 from pretrain.models.config import with_padding, with_vocabulary
 from pretrain.models.protocols import Compute
+from pretrain.models.registry import family_of
 from pretrain.objectives.protocols import Keys, Objective
 from pretrain.objectives.registry import make_objective
 from pretrain.recipe import TrainingRecipe
@@ -32,6 +33,18 @@ class Job:
     def parameters(self) -> int:
         """Of the encoders, without heads."""
         return self.phases[-1].parts.parameter_count()
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may not be as its user expects."""
+        family, learnt = family_of(self.recipe.model), self.phases[-1].header.pair_task
+        has_head = any("pair" in model.heads for model in self.phases[-1].parts.models.values())
+        if not has_head or learnt == family.pair_task:
+            return ()
+        return (
+            f"the records' pairs train {learnt.replace('_', '-')} prediction: {family.title}s are known for "
+            f"{family.pair_task.replace('_', '-')} prediction, which transformers will take the exported head for",
+        )
 
 
 def make_job(recipe: TrainingRecipe, headers: Sequence[RecordsHeader]) -> Job:

@@ -67,8 +67,8 @@ class Programs:
             batch = abstract_batch(row_fields(self._phase.header), recipe.global_batch_size, recipe.accumulation, rows)
             self.train_step = compile_train_step(self.steps, batch)
         log.info(
-            "%d rows of %d tokens a step: compiled in %.0f s",
-            *(recipe.global_batch_size, self._phase.header.length, time.perf_counter() - began),
+            "%d rows of %s tokens a step: compiled in %.0f s",
+            *(recipe.global_batch_size, self._phase.header.length_in_words, time.perf_counter() - began),
         )
         if self.held_out:
             if "" in self.held_out.names and any(self.held_out.names):

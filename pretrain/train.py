@@ -218,6 +218,8 @@ def _log_start(
     log.info("%s: %s", job.recipe.objective.title, objective_in_words(job.recipe))
     if job.recipe.compute_dtype == "bfloat16" and (warning := bfloat16_warning(mesh.devices.flat[0])):
         log.warning("%s", warning)
+    for warning in job.warnings:
+        log.warning("%s", warning)
     if steps.start:
         for warning in (another_topology(job.recipe, saved, shape), other_software(saved)):
             if warning:

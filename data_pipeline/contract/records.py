@@ -91,6 +91,11 @@ class RecordsHeader:
         """Tokens that a row has room for."""
         return self.length + self.target_length
 
+    @property
+    def length_in_words(self) -> str:
+        """Tokens of a row, "128", or of a source and its target, "128 + 32"."""
+        return f"{self.length} + {self.target_length}" if self.target_length else str(self.length)
+
 
 def header_from_plain(value: Mapping[str, Any]) -> RecordsHeader:
     """A header from its JSON. Raises TypeError, KeyError or ValueError where that is no header's."""

@@ -39,13 +39,13 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
     - `prepare`: the manifest's section of that name, or empty where it is not of the checkpoint's records.
     - `saved`: the facts of the checkpoint (`pretrain.checkpoints.facts`).
     - `facts`: of this export: `family`, `sizes` (in words), `heads`, `auto_class` (transformers', or empty), `adds_pooler` (of
-      `Family`), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `parameters`, `mask_token`, `max_length`,
+      `Family`), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `taken_for` (what transformers takes such a head for), `parameters`, `mask_token`, `max_length`,
       `part` (its name among the run's models), `main` (the part in the folder above, empty where it is this one), `others` (a
       mapping for each other one: `part`, `heads`, `place` as seen from here),
       `evaluation` (a mapping of the newest held-out figures, or None), `probed` (by probe its last step and value), `evaluated` (of each task, a mapping of the fields of
       `Result`), `licences`, `started_from` (of `pretrain.start`, or None),
       `token_types` (rows of that table), `token_types_trained` (by this run; in all, or None), `trained_length` (tokens of the longest
-      rows that were trained), `layout`, `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
+      rows that were trained), `target_length` (0 without targets), `layout`, `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
       `tokenizer` (WordPiece, Unigram, BPE), `lowercase`, `dropout` (config.json's, or None).
     """
     recipe = training_recipe_from_plain(saved["recipe"])
@@ -136,12 +136,14 @@ def _training(recipe: TrainingRecipe, saved: Mapping[str, Any], facts: Mapping[s
     ]
     rows = "" if phases else f" of {recipe.global_batch_size:,} rows"
     held_out = [
-        f"{each.title}: {_figure(evaluation, f'evaluation_{each.metric}')}" for each in recipe.objective.headlines()
+        f"{each.title}: {_figure(evaluation, f'evaluation_{each.metric}')}"
+        for each in recipe.objective.held_out(facts["pairs"].replace("-", "_"))
     ]
+    target = f" + {facts['target_length']}" if facts["target_length"] else ""
     lines = [
         f"- {facts['step']:,} of {recipe.max_steps:,} steps{rows}; "
         f"tokens seen: {f'{tokens_seen:,}' if tokens_seen else UNKNOWN}",
-        f"- rows of at most {facts['trained_length']} tokens, layout {facts['layout']}, word unit {facts['word_unit']}",
+        f"- rows of at most {facts['trained_length']}{target} tokens, layout {facts['layout']}, word unit {facts['word_unit']}",
         *phases,
         f"- {objective_in_words(recipe)}",
         f"- {_optimizer(recipe.optimizer)}",

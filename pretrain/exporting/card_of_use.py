@@ -185,6 +185,8 @@ def _untrained(facts: Mapping[str, Any], base: str) -> str:
     pooler = ""
     if facts["pairs"]:
         pooler = f" The pooler and the {facts['pairs']} head were trained on sentence pairs."
+        if facts["pairs"] != facts["taken_for"]:
+            pooler += f" transformers takes that head for one of {facts['taken_for']} prediction, which it was not trained for."
     elif facts["adds_pooler"]:
         pooler = (
             " No pooler was trained: `AutoModel` initialises one at random and says so; use the last hidden states, or "

@@ -197,6 +197,8 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "tags": [subject.family.name],
         "step": saved["step"],
         "pairs": header.pair_task.replace("_", "-") if "pair" in subject.heads else "",
+        "taken_for": subject.family.pair_task.replace("_", "-"),
+        "target_length": header.target_length,
         "parameters": subject.parameter_count,
         "vocab_size": subject.vocab_size,
         "mask_token": tokenizer.pieces[header.mask_id],

@@ -76,6 +76,13 @@ class ObjectiveRecipe(ABC):
     def headlines(cls) -> tuple[Headline, ...]:
         """The loss first."""
 
+    def held_out(self, pairs: str) -> tuple[Headline, ...]:
+        """What a card says of held-out rows; the first is named after the objective.
+
+        - `pairs`: the task of the records' sentence pairs, next_sentence or sentence_order; empty without pairs.
+        """
+        return self.headlines()
+
 
 def objective_classes() -> tuple[type[ObjectiveRecipe], ...]:
     """The recipe of each objective: of every package beside this file, and of any other that was imported."""

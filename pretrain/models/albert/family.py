@@ -126,4 +126,5 @@ FAMILY = Family(
     class_prefix="Albert",
     task_dropout="classifier_dropout_prob",
     has_pooler=True,
+    pair_task="sentence_order",
 )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pretrain.objectives.config import LOSS, Headline, ObjectiveRecipe
 from pretrain.objectives.corruption.recipe import HidesTokens
 
+ACCURACY = Headline("masked_accuracy", "masked accuracy", "", ".3f")
+
 
 @dataclass(frozen=True)
 class MaskedLM(HidesTokens, ObjectiveRecipe):
@@ -23,4 +25,16 @@ class MaskedLM(HidesTokens, ObjectiveRecipe):
 
     @classmethod
     def headlines(cls) -> tuple[Headline, ...]:
-        return LOSS, Headline("masked_accuracy", "masked accuracy", "", ".3f")
+        return LOSS, ACCURACY
+
+    def held_out(self, pairs: str) -> tuple[Headline, ...]:
+        """With pairs `loss` is a sum of two losses."""
+        if not pairs:
+            return self.headlines()
+        task = pairs.replace("_", "-")
+        return (
+            LOSS._replace(metric="masked_lm_loss"),
+            ACCURACY,
+            LOSS._replace(metric=f"{pairs}_loss", title=f"{task} loss"),
+            ACCURACY._replace(metric=f"{pairs}_accuracy", title=f"{task} accuracy"),
+        )

@@ -20,7 +20,7 @@ from toy_objective.recipe import Tandem
 from data_pipeline.contract.records import Layout
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.commands.asking.fill import run as fill
-from pretrain.exporting.card_of_use import PLACE
+from pretrain.exporting.card_of_use import PLACE, use
 from pretrain.exporting.export import export
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.models.gpt2.config import GPT2Config
@@ -168,6 +168,19 @@ NEVER_SAID = {
     "generator": ("AutoModelForSequenceClassification",),
     "gpt2": ("fill-mask", "[MASK]", "does not generate", "understanding tasks"),
 }
+
+
+def test_a_card_warns_of_a_pair_head_that_transformers_takes_for_another() -> None:
+    facts = {
+        "heads": ["pair", "vocabulary"],
+        "auto_class": "AutoModelForMaskedLM",
+        "main": "",
+        "pairs": "next-sentence",
+    }
+    others = {"token_types": 2, "token_types_trained": (2, 2), "trained_length": 64, "max_length": 64, "dropout": None}
+    for taken_for, warned in (("next-sentence", False), ("sentence-order", True)):
+        said = use({**facts, **others, "taken_for": taken_for}, "")
+        assert ("takes that head for one of sentence-order prediction, which it was not trained for." in said) == warned
 
 
 @EACH

@@ -14,7 +14,8 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import Layout, Records, RecordsHeader, read_header
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import Batch, TrainingBatches
-from pretrain.job import objective_of
+from pretrain.job import make_job, objective_of
+from pretrain.models.albert.config import AlbertConfig
 from pretrain.recipe import Mesh
 
 
@@ -86,6 +87,40 @@ def test_sentence_order_is_learnt_as_the_next_sentence_is_under_its_own_name(
         "sentence_order_accuracy",
     }
     assert order["sentence_order_loss"] == pytest.approx(np.log(2), abs=0.1)
+
+
+@pytest.mark.parametrize("layout", ["packed", "sentence_pairs", "sentence_order"])
+def test_a_card_tells_the_masked_lm_loss_apart_from_that_of_pairs(
+    records_folder: Path, pairs_folder: Path, layout: Layout
+) -> None:
+    header = replace(read_header(records_folder if layout == "packed" else pairs_folder), layout=layout)
+    objective = objective_of(TINY, header)
+    sums = {loss: dict.fromkeys(("loss_sum", "correct_sum", "weight_sum"), jnp.ones(())) for loss in objective.weights}
+    told = [headline.metric for headline in TINY.objective.held_out(header.pair_task)]
+    assert set(told) <= objective.metrics(sums).keys()
+    if header.has_pairs:
+        assert told[0] == "masked_lm_loss"
+        assert told[2:] == [f"{header.pair_task}_loss", f"{header.pair_task}_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "model", "known"),
+    [
+        ("packed", None, True),
+        ("sentence_pairs", None, True),
+        ("sentence_order", None, False),
+        ("sentence_order", AlbertConfig(), True),
+        ("sentence_pairs", AlbertConfig(), False),
+    ],
+)
+def test_pairs_that_the_family_is_not_known_for_are_told(
+    pairs_folder: Path, layout: Layout, model: AlbertConfig | None, known: bool
+) -> None:
+    header = replace(read_header(pairs_folder), layout=layout)
+    warnings = make_job(replace(TINY, model=model or TINY.model), [header]).warnings
+    assert bool(warnings) == (not known)
+    if not known:
+        assert f"train {header.pair_task.replace('_', '-')} prediction: " in warnings[0]
 
 
 def test_full_sentences_are_learnt_by_masked_language_modelling_alone(
