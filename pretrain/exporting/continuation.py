@@ -18,10 +18,13 @@ def targets(subject: Subject, text: str, tokens: int) -> str:
 
     - `subject`: with the head `target`.
 
-    Raises InputError where the model does not read so many tokens.
+    Raises InputError where the text has no token, or the model does not read so many.
     """
     tokenizer, longest = subject.tokenizer, subject.config.longest_row()
-    source = tokenizer.backend.encode(text).ids
+    encoding = tokenizer.backend.encode(text)
+    source = encoding.ids
+    if all(encoding.special_tokens_mask):
+        raise InputError(f"{text!r}: has no token; give a text")
     if longest and max(len(source), tokens + 1) > longest.tokens:
         raise InputError(
             f"the text has {len(source)} tokens, and {tokens} are to be written; the model reads and writes {longest.tokens}: shorten the "

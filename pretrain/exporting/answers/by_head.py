@@ -1,5 +1,6 @@
 """fill: asks an exported model what its head answers; the head alone decides what that is, whatever the family."""
 
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,12 +140,19 @@ def print_answers(run_or_export: Path, texts: Sequence[str], given: Mapping[str,
             raise InputError(f"--{flag}: not for {folder}, which {answer.does}; leave it out")
     settings = {flag: default if given.get(flag) is None else given[flag] for flag, default in answer.settings.items()}
     mask = subject.tokenizer.pieces[subject.tokenizer.special.mask]
-    for text in texts or [text.replace("[MASK]", mask) for text in answer.texts]:
+    for text in map(_composed, texts) if texts else [text.replace("[MASK]", mask) for text in answer.texts]:
         print(text)
         for line in answer.lines(subject, text, **settings):
             print(line)
     for below in others:
         print(f"the {below} of this run: python -m pretrain fill {folder / below}")
+
+
+def _composed(text: str) -> str:
+    """The text with whole syllables, as the corpus has them: a terminal may give letters (NFD), which no vocabulary has."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise InputError(f"--text {text!a}: not UTF-8; give it in UTF-8")
+    return unicodedata.normalize("NFC", text)
 
 
 def _checked(run_or_export: Path) -> tuple[Path, list[str]]:

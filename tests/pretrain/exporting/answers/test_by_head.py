@@ -1,6 +1,7 @@
 """fill asks each model what its head answers, whatever its family, and refuses in one sentence what it does not take."""
 
 import shutil
+import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,20 @@ def test_a_discriminator_says_of_each_token_how_likely_it_was_replaced(
     lines = printed(capsys, model("replaced"), "--text", "가 각 힣")
     # [CLS] at position 0 and [SEP] are not the text's.
     assert lines == ["가 각 힣", "   26.9%  가", "   50.0%  각  <- replaced?", "   73.1%  [UNK] 힣  <- replaced?"]
+
+
+def test_letters_of_a_text_are_composed_to_syllables_and_other_encodings_are_told(
+    model: Callable[..., Path], asked: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed(capsys, model("next_token"), "--text", unicodedata.normalize("NFD", "서울은"))
+    assert [text for text, *_ in asked] == ["서울은"]
+    with pytest.raises(InputError, match=r"--text 'a\\udcff': not UTF-8"):
+        fill([str(model("next_token")), "--text", "a\udcff"])
+
+
+def test_a_text_without_a_token_has_no_target(model: Callable[..., Path]) -> None:
+    with pytest.raises(InputError, match="'': has no token; give a text"):
+        fill([str(model("target")), "--text", ""])
 
 
 def test_a_causal_model_continues_a_text_by_the_flags_that_are_given(
