@@ -153,7 +153,7 @@ class Subject:
 
 def is_run(place: str | Path) -> bool:
     """Whether a place is a run, by its URL or as a folder; else it should be a Hugging Face folder."""
-    return is_url(str(place)) or (Path(place) / "checkpoints").is_dir()
+    return is_url(str(place)) or (Path(place).expanduser() / "checkpoints").is_dir()
 
 
 def load_subject(place: str | Path, *, step: int | None = None, part: str = "", called: str = "") -> Subject:
@@ -169,7 +169,7 @@ def load_subject(place: str | Path, *, step: int | None = None, part: str = "", 
     called = called or str(place)
     if is_run(place):
         return subject_of_run(_run_at(place, step), step, part, called)
-    folder = Path(place)
+    folder = Path(place).expanduser()
     configuration = read_configuration(folder, called)
     family = family_of_hugging_face(configuration, called)
     stored = read_model(folder, family, configuration, called)
@@ -201,8 +201,9 @@ def config_at(place: str | Path, *, called: str = "") -> ModelConfig:
         run = _run_at(place, None)
         facts = _facts_of(run, find_step(run, None, called))
         return _config_of(models_of(facts, run)[exported_models(facts)[""]])
-    configuration = read_configuration(Path(place), called)
-    return read_config(Path(place), family_of_hugging_face(configuration, called), configuration, called)
+    folder = Path(place).expanduser()
+    configuration = read_configuration(folder, called)
+    return read_config(folder, family_of_hugging_face(configuration, called), configuration, called)
 
 
 def parts_at(place: str | Path, *, called: str = "") -> tuple[str, ...]:
@@ -261,7 +262,7 @@ def text_tokenizer(config: ModelConfig, vocabulary: Path) -> Tokenizer:
 
 
 def _run_at(place: str | Path, step: int | None) -> RunFolder:
-    return fetch_run(str(place), step) if is_url(str(place)) else RunFolder(Path(place))
+    return fetch_run(str(place), step) if is_url(str(place)) else RunFolder(Path(place).expanduser())
 
 
 def _facts_of(run: RunFolder, step: int) -> Facts:

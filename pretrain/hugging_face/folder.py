@@ -1,9 +1,12 @@
 """A Hugging Face folder as it lies on disk: config.json, model.safetensors and tokenizer files, without transformers or torch."""
 
+import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import UnionType
+from typing import Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import jax
 import numpy as np
@@ -20,6 +23,7 @@ from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import ParameterRule
 from pretrain.models.protocols import Compute, Family, Model
 from pretrain.models.task_heads import TaskHead, task_from_json
+from pretrain.recipe_fields import limits
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHARDS = f"{WEIGHTS}.index.json"
@@ -57,11 +61,15 @@ def read_configuration(folder: Path, called: str) -> dict[str, Any]:
 
     Raises InputError where there is none.
     """
+    if not folder.is_dir():
+        raise InputError(f"{called}: no such folder; give a run folder or a Hugging Face folder")
     configuration: dict[str, Any] | None = read_json(folder / CONFIG)
     if configuration is None:
         raise InputError(
             f"{called}: holds neither checkpoints/ nor {CONFIG}; give a run folder or a Hugging Face folder"
         )
+    if not isinstance(configuration, dict):
+        raise InputError(f"{folder / CONFIG}: not a JSON object; fetch the folder again")
     return configuration
 
 
@@ -72,13 +80,31 @@ def read_config(folder: Path, family: Family, configuration: Mapping[str, Any], 
     """
     try:
         config = family.config_from_json(configuration)
+        _refuse_bad_values(config)
+        if config.vocab_size is not None:
+            family.make(config, config.vocab_size, family.heads, Compute())
     except InputError as error:
         raise InputError(f"{called}: {error}") from None
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{folder / CONFIG}: not the config of a {family.title} ({error}); export again") from None
     if config.vocab_size is None:
         raise InputError(f"{folder / CONFIG}: says no vocab_size; export again")
     return config
+
+
+def _refuse_bad_values(config: ModelConfig) -> None:
+    """Raises InputError for a value of config.json that is not of its field's type, or beyond its limit."""
+    types = get_type_hints(type(config))
+    for field in fields(config):
+        value, wanted = getattr(config, field.name), types[field.name]
+        kinds = get_args(wanted) if get_origin(wanted) is UnionType else (wanted,)
+        numbers = {int, *({float} if float in kinds else ())}
+        if kinds[0] in (int, float) and not (type(value) in numbers or (value is None and type(None) in kinds)):
+            kind = "whole number" if float not in kinds else "number"
+            raise InputError(f"config.json says {field.name} {json.dumps(value)}; must be a {kind}")
+    for name, value, limit in limits(config):
+        if not limit.holds(value):
+            raise InputError(f"config.json says {name} {value}; must be {limit.words}")
 
 
 def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], called: str) -> Stored:
@@ -114,6 +140,10 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
             f"{called}: config.json says tie_word_embeddings false; here a {family.title} predicts words with its word table only"
         )
     read = {name: tensor for name, tensor in tensors.items() if name in known}
+    if whole := sorted(name for name, tensor in read.items() if tensor.dtype.kind in "biu"):
+        raise InputError(
+            f"{called}: its {whole[0]} is of {read[whole[0]].dtype}, as of a quantised model; give one of floating-point numbers"
+        )
     return Stored(config, frozenset(heads), read, tuple(surplus), task)
 
 
@@ -124,10 +154,14 @@ def _read_tensors(folder: Path, called: str) -> dict[str, np.ndarray]:
         index = read_json(folder / SHARDS)
         if index is None:
             raise InputError(f"{called}: {_how_to_get_weights(folder)}")
-        files = sorted(set(index.get("weight_map", {}).values()))
-        if not files or (lacking := [name for name in files if not (folder / name).is_file()]):
-            what = f"{lacking[0]}, which {SHARDS} names" if files else f"a weight_map in {SHARDS}"
-            raise InputError(f"{called}: holds no {what}; fetch the folder again")
+        try:
+            files = sorted({str(name) for name in index["weight_map"].values()})
+        except (AttributeError, KeyError, TypeError):
+            files = []
+        if not files:
+            raise InputError(f"{called}: its {SHARDS} names no files; fetch the folder again")
+        if lacking := [name for name in files if not (folder / name).is_file()]:
+            raise InputError(f"{called}: holds no {lacking[0]}, which {SHARDS} names; fetch the folder again")
     tensors: dict[str, np.ndarray] = {}
     for name in files:
         try:

@@ -82,7 +82,10 @@ def _started(place: str, subject: Subject, model: Model, fresh: Parameters, toke
         log.info("%s: is a %s, with which a %s begins", called, subject.family.title, family.title)
     for name in own.keys() & given.keys():
         tensor, rows, axis = np.asarray(given[name], np.float32), names[name].rows, -1 if names[name].transposed else 0
+        if not np.isfinite(tensor).all():
+            raise InputError(f"{called}: its {name} has numbers that are not finite; give another checkpoint of it")
         if rows == "vocabulary":
+            _refuse_other_shape(name, tensor, own[name], axis, subject, called)
             origins.fill(np.moveaxis(own[name], axis, 0), np.moveaxis(tensor, axis, 0))
             continue
         if rows == "positions":
@@ -99,6 +102,18 @@ def _started(place: str, subject: Subject, model: Model, fresh: Parameters, toke
         if tensors:
             log.info("%s: %s: %s", called, what, ", ".join(_modules(tensors)))
     return from_hugging_face(own, fresh, rules, model.vocab_size)
+
+
+def _refuse_other_shape(
+    name: str, tensor: np.ndarray, own: np.ndarray, axis: int, subject: Subject, called: str
+) -> None:
+    """Raises InputError where a tensor has fewer entries than its tokenizer has pieces, or is of another width than the model's."""
+    shapes = [list(np.moveaxis(each, axis, 0).shape) for each in (tensor, own)]
+    if shapes[0][:1] < [subject.tokenizer.size] or shapes[0][1:] != shapes[1][1:]:
+        raise InputError(
+            f"{called}: its {name} is {list(tensor.shape)}, its tokenizer has {subject.tokenizer.size} pieces and the model's is "
+            f"{list(own.shape)}; is config.json or the tokenizer of another model?"
+        )
 
 
 def _position_rows(

@@ -128,7 +128,8 @@ def config_from_json(configuration: Mapping[str, Any]) -> BertSharedConfig:
     for name, value in OF_DECODER.items():
         if configuration["decoder"].get(name) != value:
             raise InputError(f"config.json says no decoder.{name} {str(value).lower()}; its decoder cannot be one")
-    encoder, decoder = (encoder_from_json(BertSharedConfig, TITLE, configuration[side]) for side in SIDES)
+    sides = configuration["encoder"], {**configuration["decoder"], "is_decoder": False}
+    encoder, decoder = (encoder_from_json(BertSharedConfig, TITLE, side) for side in sides)
     for name, value in vars(encoder).items():
         if name not in MAY_DIFFER and getattr(decoder, name) != value:
             raise InputError(

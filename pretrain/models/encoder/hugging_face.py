@@ -123,7 +123,8 @@ def encoder_to_json(config: EncoderConfig, vocab_size: int, special: SpecialIds)
 
 
 def encoder_from_json(kind: type[Config], title: str, configuration: Mapping[str, Any]) -> Config:
-    """The config of a config.json; its dropouts are those of fine-tuning. Raises InputError for another activation than the family's.
+    """The config of a config.json; its dropouts are those of fine-tuning. Raises InputError for another activation than the family's,
+    relative positions, and a decoder.
 
     - `title`: of the family, for the error.
     """
@@ -131,6 +132,15 @@ def encoder_from_json(kind: type[Config], title: str, configuration: Mapping[str
     if activation != kind.hidden_act:
         raise InputError(
             f"config.json says hidden_act {activation}; {title} is computed here with {kind.hidden_act} only"
+        )
+    positions = configuration.get("position_embedding_type") or "absolute"
+    if positions != "absolute":
+        raise InputError(
+            f"config.json says position_embedding_type {positions}; {title} is computed here with absolute ones only"
+        )
+    if configuration.get("is_decoder"):
+        raise InputError(
+            f"config.json says is_decoder true: a token sees those before it only; {title} is computed here in both directions only"
         )
     names = {field.name for field in fields(kind)}.difference(NOT_IN_CONFIG_JSON)
     return kind(**{name: value for name, value in configuration.items() if name in names})

@@ -103,11 +103,38 @@ def test_what_a_bare_encoder_lacks_is_as_without_a_start(
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path: Path, other: Path, objective: tuple[Objective, Path]) -> None:
-    with pytest.raises(InputError, match=r"holds neither checkpoints/ nor config\.json"):
+    with pytest.raises(InputError, match=r"nothing: no such folder"):
         start(tmp_path / "nothing", objective)
+    with pytest.raises(InputError, match=r"holds neither checkpoints/ nor config\.json"):
+        start(objective[1], objective)
     (other / "model.safetensors").unlink()
     with pytest.raises(InputError, match=r"holds no model\.safetensors"):
         start(other, objective)
+
+
+@pytest.mark.parametrize(
+    ("changed_tensor", "told"),
+    [
+        (lambda table: table[:150], r"is \[150, 32\], its tokenizer has 200 pieces and the model's is \[200, 32\]"),
+        (lambda table: table[:, :31], r"is \[200, 31\], its tokenizer has 200 pieces"),
+        (lambda table: np.where(table > 2, np.nan, table), "has numbers that are not finite"),
+    ],
+    ids=["rows", "width", "finite"],
+)
+def test_a_table_that_does_not_fit_is_told(
+    other: Path, objective: tuple[Objective, Path], changed_tensor: Callable[..., np.ndarray], told: str
+) -> None:
+    tensors = load_file(other / "model.safetensors")
+    save_file({**tensors, ROWS: np.ascontiguousarray(changed_tensor(tensors[ROWS]))}, other / "model.safetensors")
+    with pytest.raises(InputError, match=f"start_from {other}: its {ROWS} {told}"):
+        start(other, objective)
+
+
+def test_a_home_folder_is_found(
+    other: Path, objective: tuple[Objective, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(other.parent))
+    np.testing.assert_array_equal(started(Path("~/other"), objective)[ROWS], started(other, objective)[ROWS])
 
 
 @pytest.mark.slow
