@@ -193,6 +193,7 @@ class Family:
       empty where the family has no generators.
     - `template`: what an export's tokenizer makes of a text: `text` and roles of `SpecialIds`; empty leaves the tokenizer's own.
     - `generation_config`: ids of the specials -> content of generation_config.json; None where the family writes no text.
+    - `sentinels`: whether an export's tokenizer finds [unusedN] in texts, because the family's models are asked with such.
     - `heads_in_body`: beginnings of tensor names, behind the module that has the encoder ("bert."), which are of a head all the same:
       a start leaves them behind where no head here has them.
     - `adds_pooler`: whether transformers' AutoModel adds a pooler, at random, to an export with such heads.
@@ -223,6 +224,7 @@ class Family:
     shared_with_generator: str = ""
     template: tuple[str, ...] = ()
     generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None
+    sentinels: bool = False
     heads_in_body: tuple[str, ...] = ("pooler.",)
     adds_pooler: Callable[[frozenset[str]], bool] = lambda heads: False
     starts_from: Mapping[str, Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]] = field(default_factory=dict)
@@ -231,3 +233,9 @@ class Family:
     task_dropout: str = CLASSIFIER_DROPOUT
     has_pooler: bool = False
     pair_task: str = "next_sentence"
+
+    def target_start(self, special: SpecialIds) -> int:
+        """The id of the token that begins a target, of a family whose models have the head `target`."""
+        assert self.generation_config
+        start: int = self.generation_config(special)["decoder_start_token_id"]
+        return start

@@ -26,6 +26,7 @@ from pretrain.models.parameter_rules import rule_of
 from pretrain.models.protocols import Compute, Model
 from pretrain.models.registry import family_of
 from pretrain.models.roberta.config import RobertaConfig
+from pretrain.models.t5.config import T5Config
 from pretrain.objectives.causal_lm.recipe import CausalLM
 from pretrain.objectives.config import ObjectiveRecipe
 from pretrain.objectives.masked_lm.recipe import MaskedLM
@@ -38,7 +39,7 @@ SPECIAL = SpecialIds(pad=1, unk=3, cls=0, sep=2, mask=4)
 """KLUE's order for RoBERTa: a family that takes 0 for the padding is found out."""
 PIECES = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", *(chr(ord("가") + index) for index in range(VOCAB - 5))]
 ENCODER = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
-
+T5 = {"num_layers": 2, "num_decoder_layers": 3, "d_model": 16, "d_kv": 4, "num_heads": 2, "d_ff": 32}
 BERT = {"model_type": "bert", "is_decoder": True, "add_cross_attention": True}
 
 
@@ -50,6 +51,7 @@ class Tiny:
     - `exported`: the heads, with blanks between, of each class of transformers that an export names.
     - `objective`, `layout`: of the training tests.
     - `config_json`: what a config.json must say beside its model_type.
+    - `variants`: of the config, by what tells them apart: exported too.
     """
 
     config: ModelConfig
@@ -57,6 +59,7 @@ class Tiny:
     objective: ObjectiveRecipe = field(default_factory=MaskedLM)
     layout: Layout = "packed"
     config_json: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    variants: Mapping[str, ModelConfig] = field(default_factory=dict, hash=False)
 
     @property
     def recipe(self) -> TrainingRecipe:
@@ -83,6 +86,13 @@ FAMILIES = {
         "source_target",
         {"encoder": BERT, "decoder": BERT},
     ),
+    "t5": Tiny(
+        T5Config(**T5),
+        ("target",),
+        SequenceToSequence(),
+        "source_target",
+        variants={"1.1": T5Config(**T5, feed_forward_proj="gated-gelu", tie_word_embeddings=False)},
+    ),
 }
 EVERY_FAMILY = pytest.mark.parametrize("tiny", [pytest.param(tiny, id=name) for name, tiny in FAMILIES.items()])
 TUNED = [name for name, tiny in FAMILIES.items() if family_of(tiny.config).for_task]
@@ -91,8 +101,9 @@ EVERY_TUNED_FAMILY = pytest.mark.parametrize("tiny", [pytest.param(FAMILIES[name
 EVERY_EXPORT = pytest.mark.parametrize(
     ("config", "heads"),
     [
-        pytest.param(tiny.config, frozenset(heads.split()), id=f"{name} {heads}")
+        pytest.param(config, frozenset(heads.split()), id=f"{name}{variant and ' '}{variant} {heads}")
         for name, tiny in FAMILIES.items()
+        for variant, config in {"": tiny.config, **tiny.variants}.items()
         for heads in tiny.exported
     ],
 )

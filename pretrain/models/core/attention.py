@@ -28,6 +28,7 @@ def attention(
     causal: bool = False,
     window: int | None = None,
     bias: jax.Array | None = None,
+    scale: float | None = None,
     implementation: str = "auto",
     dropout_rate: float = 0.0,
     dropout_key: jax.Array | None = None,
@@ -41,6 +42,7 @@ def attention(
     - `causal`: a position sees itself and earlier ones only. Needs K = L, as does `window`.
     - `window`: a position sees at most this many positions to each side; None means all.
     - `bias`: added to the scaled scores; broadcastable to [B, N, L, K] (queries before keys).
+    - `scale`: factor of the products of queries and keys; None means 1 / sqrt(D).
     - `implementation`: one of IMPLEMENTATIONS.
     - `dropout_rate`, `dropout_key`: dropout on the attention probabilities; off without a key. xla and pallas alone have it.
 
@@ -55,7 +57,7 @@ def attention(
             f"attention: causal and window compare positions, which {q.shape[1]} queries and {k.shape[1]} keys do not share; "
             "leave both out"
         )
-    absent = _absent(q, key_segments, causal, window, bias, dropout_rate if dropout_key is not None else 0.0)
+    absent = _absent(q, key_segments, causal, window, bias, scale, dropout_rate if dropout_key is not None else 0.0)
     if implementation == "auto":
         implementation = "pallas" if _on_tpu() and not absent["pallas"] else "xla"
     if reason := absent.get(implementation):
@@ -66,7 +68,7 @@ def attention(
         return splash_attention(q, k, v, segments, key_segments)
     if implementation == "cudnn":
         return cudnn_attention(q, k, v, _visible(segments, key_segments, causal, window))
-    scores = wide_einsum("bqnd,bknd->bnqk", q, k) * q.shape[-1] ** -0.5
+    scores = wide_einsum("bqnd,bknd->bnqk", q, k) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if bias is not None:
         scores = scores + bias.astype(jnp.float32)
     probabilities = _masked_softmax(scores, _visible(segments, key_segments, causal, window), v.dtype)
@@ -79,6 +81,7 @@ def _absent(
     causal: bool,
     window: int | None,
     bias: jax.Array | None,
+    scale: float | None,
     dropout_rate: float,
 ) -> dict[str, str]:
     """By the name of a fused kernel, what it lacks of what is asked; empty where it lacks nothing."""
@@ -88,6 +91,7 @@ def _absent(
             ("cudnn", "splash"),
         ),
         "no bias on the scores": (bias is not None, ("cudnn", "splash", "pallas")),
+        "no scale of the scores but 1 / sqrt(D)": (scale is not None, ("cudnn", "splash", "pallas")),
         "no causal attention and no window": (causal or window is not None, ("splash", "pallas")),
         "no keys but the queries' own": (key_segments is not None, ("pallas",)),
     }

