@@ -22,7 +22,7 @@ def targets(subject: Subject, text: str, tokens: int) -> str:
     """
     tokenizer, longest = subject.tokenizer, subject.config.longest_row()
     encoding = tokenizer.backend.encode(text)
-    source = encoding.ids
+    source, start = encoding.ids, subject.family.target_start(tokenizer.special)
     if all(encoding.special_tokens_mask):
         raise InputError(f"{text!r}: has no token; give a text")
     if longest and max(len(source), tokens + 1) > longest.tokens:
@@ -34,7 +34,7 @@ def targets(subject: Subject, text: str, tokens: int) -> str:
     def write(params: Parameters, rows: jax.Array) -> jax.Array:
         model, read = cast(Decoder, subject.model), whole_texts(rows)
         hidden = model.encode(params, read)
-        return greedy_targets(model, params, hidden, read.segments, start=tokenizer.special.cls, count=tokens)
+        return greedy_targets(model, params, hidden, read.segments, start=start, count=tokens)
 
     with jax.default_matmul_precision("highest"):
         written = np.asarray(jax.jit(write)(subject.params, np.array([source], np.int32)))[0].tolist()

@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from tokenizers import AddedToken
+
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
 from pretrain.hugging_face.folder import CONFIG, set_template, tokenizer_configuration
@@ -29,6 +31,8 @@ def write_tokenizer(vocabulary: Path, folder: Path, family: Family, config: Mode
     changes = tokenizer_configuration(read_json(path) or {}, config, max_length)
     if family.template:
         changes |= _write_template(Tokenizer(vocabulary), folder, family.template)
+    if family.sentinels:
+        changes |= _write_sentinels(Tokenizer(vocabulary), folder)
     if family.generation_config:
         changes |= _write_generation(Tokenizer(vocabulary), folder, family)
     write_json(path, changes)
@@ -50,6 +54,16 @@ def _write_template(tokenizer: Tokenizer, folder: Path, template: tuple[str, ...
     set_template(tokenizer, template)
     tokenizer.backend.save(str(folder / "tokenizer.json"))
     # transformers 5 gives a BertTokenizer BERT's template, whatever tokenizer.json says.
+    return {"tokenizer_class": "PreTrainedTokenizerFast"}
+
+
+def _write_sentinels(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
+    """Writes tokenizer.json with every [unusedN] found in texts; returns what tokenizer_config.json must say for it to be used."""
+    # No specials: what a model writes is decoded without those.
+    found = [piece for piece in tokenizer.pieces if piece.startswith("[unused")]
+    tokenizer.backend.add_tokens([AddedToken(piece, normalized=False) for piece in found])
+    tokenizer.backend.encode_special_tokens = False
+    tokenizer.backend.save(str(folder / "tokenizer.json"))
     return {"tokenizer_class": "PreTrainedTokenizerFast"}
 
 

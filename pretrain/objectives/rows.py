@@ -59,10 +59,14 @@ def expand_targets(record: Mapping[str, jax.Array], pad_id: int) -> Rows:
 
     - `record`: `target_tokens` uint16 or uint32 [..., T]; `target_word_starts` uint8 [..., T / 8].
     """
-    tokens = record["target_tokens"].astype(jnp.int32)
+    return single_texts(record["target_tokens"].astype(jnp.int32), unpack_bits(record["target_word_starts"]), pad_id)
+
+
+def single_texts(tokens: jax.Array, word_starts: jax.Array, pad_id: int) -> Rows:
+    """Rows int32 [..., L] that are a text each, of segment 1, its padding segment 0."""
     index = jnp.broadcast_to(jnp.arange(tokens.shape[-1], dtype=jnp.int32), tokens.shape)
     segments = (tokens != pad_id).astype(jnp.int32)
-    return Rows(tokens, unpack_bits(record["target_word_starts"]), segments, index, jnp.zeros_like(tokens))
+    return Rows(tokens, word_starts, segments, index, jnp.zeros_like(tokens))
 
 
 def attended_pairs(rows: Rows, pad_id: int, *, causal: bool = False) -> jax.Array:

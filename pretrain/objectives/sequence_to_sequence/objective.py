@@ -20,7 +20,7 @@ from pretrain.objectives.chunked_loss import next_token_sums
 from pretrain.objectives.losses import sum_of_losses
 from pretrain.objectives.parts import Parts
 from pretrain.objectives.protocols import INIT, Batch, Keys, Prepared, SpeltRow, Sums
-from pretrain.objectives.rows import attended_pairs, expand_rows, expand_targets
+from pretrain.objectives.rows import Rows, attended_pairs, expand_rows, expand_targets
 from pretrain.objectives.sequence_to_sequence.recipe import SequenceToSequence
 
 LAYOUTS: tuple[Layout, ...] = ("source_target",)
@@ -30,12 +30,15 @@ TARGET = "target"
 """The loss, as the head."""
 FIELDS = ("tokens", "segments", "position_ids", "token_type_ids")
 """What of the expanded rows a model reads, in the order of `Inputs`."""
+SHOWN = {"source": "source_tokens", "target": "target_tokens", "labels": "labels"}
+"""What people are shown of a prepared batch, by its names there."""
 
 
 @dataclass(frozen=True)
 class SequenceToSequencePrediction:
     """Teacher forcing (Sutskever et al. 2014, arXiv 1409.3215): the decoder reads the target, whose first token begins every target,
-    and predicts the token that follows, up to the [SEP] that ends it.
+    and predicts the token that follows, up to the [SEP] that ends it. Rows begin targets with [CLS], which gives way to the family's
+    own (`Family.target_start`).
 
     - `recipe`: the labels, how much is computed at once, and what is shown.
     - `model`: has the head `target`.
@@ -51,6 +54,11 @@ class SequenceToSequencePrediction:
     @property
     def layouts(self) -> tuple[Layout, ...]:
         return tuple(layout for layout in LAYOUTS if layout in family_of(self.model.config).layouts)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Tokens of a source and of a target."""
+        return self.header.length, self.header.target_length
 
     @property
     def parts(self) -> Parts:
@@ -71,8 +79,8 @@ class SequenceToSequencePrediction:
         return self.parts.rules()
 
     def flops_per_row(self, attended: float | None = None) -> float:
-        header = self.header
-        row = RowShape(header.length, header.target_length, header.vocabulary_size, header.target_length - 1, attended)
+        source, target = self.lengths
+        row = RowShape(source, target, self.header.vocabulary_size, target - 1, attended)
         return self.model.config.flops_per_row(row, self.model.heads)
 
     def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
@@ -82,10 +90,12 @@ class SequenceToSequencePrediction:
         `weights` [..., T]; `row_weights`, `real_tokens` (of both sides), `attended_pairs` [...].
         """
         pad_id = self.header.pad_id
-        source, target = expand_rows(batch, self.header.layout, pad_id), expand_targets(batch, pad_id)
+        source, target = self._sides(batch, step)
         labels = jnp.concatenate([target.tokens[..., 1:], jnp.full_like(target.tokens[..., :1], pad_id)], axis=-1)
         sizes = [(rows.tokens != pad_id).sum(-1) for rows in (source, target)]
         within = attended_pairs(source, pad_id) + attended_pairs(target, pad_id, causal=True)
+        if self._start != self.header.cls_id:
+            target = target._replace(tokens=target.tokens.at[..., 0].set(self._start))
         sides = {"source": source, "target": target}
         return {
             **{f"{side}_{name}": getattr(rows, name) for side, rows in sides.items() for name in FIELDS},
@@ -131,14 +141,14 @@ class SequenceToSequencePrediction:
     def show(self, params: Parameters | None, microbatch: Prepared) -> dict[str, jax.Array]:
         """The rows and, with parameters, `written`, int32 [rows, W], what the model finds likeliest, token by token, as the target of
         each source, and `predictions`, int32 [rows, T], the likeliest token after each of the row's own target."""
-        shown = {"source": microbatch["source_tokens"], "target": microbatch["target_tokens"]}
+        shown = {name: microbatch[place] for name, place in SHOWN.items()}
         if params is None:
             return shown
         params = self.parts.of(params, PART)
         source = self.model.encode(params, _inputs(microbatch, "source"))
-        count = min(self.recipe.sample_tokens, self.header.target_length - 1)
+        count = min(self.recipe.sample_tokens, self.lengths[1] - 1)
         shown["written"] = greedy_targets(
-            self.model, params, source, microbatch["source_segments"], start=self.header.cls_id, count=count
+            self.model, params, source, microbatch["source_segments"], start=self._start, count=count
         )
         hidden = self._decoded(params, microbatch, None)
         shown["predictions"] = self.model.target_logits(params, hidden).argmax(-1)
@@ -152,19 +162,28 @@ class SequenceToSequencePrediction:
         def text(ids: np.ndarray) -> str:
             return tokenizer.backend.decode(ids.tolist(), skip_special_tokens=False)
 
-        source, target = (
-            ids[: np.count_nonzero(ids != self.header.pad_id)] for ids in (shown["source"][row], shown["target"][row])
+        source, labels = (
+            ids[: np.count_nonzero(ids != self.header.pad_id)] for ids in (shown["source"][row], shown["labels"][row])
         )
-        heading = f"{len(source)} + {len(target)} tokens, {max(0, len(target) - 1)} predicted"
+        target = shown["target"][row][: len(labels) + 1 if len(labels) else 0]
+        heading = f"{len(source)} + {len(target)} tokens, {len(labels)} predicted"
         if "written" not in shown:
             return SpeltRow(heading, f"{text(source)} -> {text(target)}", "", len(source) + len(target))
-        answered = shown["predictions"][row][: len(target)][:-1]
-        right = f"{int((answered == target[1:]).sum())} of {len(answered)} tokens"
+        right = f"{int((shown['predictions'][row][: len(labels)] == labels).sum())} of {len(labels)} tokens"
         written = shown["written"][row]
         if (ends := np.flatnonzero(written == self.header.sep_id)).size:
             written = written[: ends[0] + 1]
-        spelt = f"{text(source)} {{{text(target[1:])} -> {text(written)}}}"
+        spelt = f"{text(source)} {{{text(labels)} -> {text(written)}}}"
         return SpeltRow(heading, spelt, right, len(source) + len(target))
+
+    @property
+    def _start(self) -> int:
+        """The token that begins every target."""
+        return family_of(self.model.config).target_start(self.header.special_ids)
+
+    def _sides(self, batch: Batch, step: jax.Array | None) -> tuple[Rows, Rows]:
+        """Sources and targets of a batch, [accumulation, microbatch, ...]; arguments as for `prepare`."""
+        return expand_rows(batch, self.header.layout, self.header.pad_id), expand_targets(batch, self.header.pad_id)
 
     def _decoded(self, params: Parameters, microbatch: Prepared, dropout_key: jax.Array | None) -> jax.Array:
         """The decoder's last hidden states [B, T, H]."""
