@@ -92,8 +92,7 @@ source = tokenizer("요약할 글을 여기에 씁니다.", truncation=True, ret
 written = model.generate(source.input_ids, attention_mask=source.attention_mask, num_beams=4, max_new_tokens=64)
 print(tokenizer.decode(written[0], skip_special_tokens=True))""",
         does="writing what follows from a text, such as its summary, if it was trained on such pairs",
-        does_not="What it writes need not be true to the text. It does not fill masks. transformers 5 does not tie encoder and decoder: "
-        "fine-tuned there, they become two models",
+        does_not="What it writes need not be true to the text. It does not fill masks",
         fine_tuned="Fine-tuning on Korean tasks whose answer is written from a text (summaries, titles)",
     ),
     "vocabulary": Usage(
@@ -170,7 +169,8 @@ def _intended(found: Usage | None, facts: Mapping[str, Any]) -> str:
     if facts["main"]:
         does = f"{found.does[0].upper()}{found.does[1:]}"
         return f"{does}. For fine-tuning take the {facts['main']} instead (`..`). {found.does_not}."
-    return f"{found.fine_tuned}, and {found.does}. {found.does_not}."
+    caveat = facts.get("caveat", "")  # cards of older exports have none
+    return f"{found.fine_tuned}, and {found.does}. {found.does_not}.{caveat and ' '}{caveat}"
 
 
 def _fine_tuning(found: Usage | None, facts: Mapping[str, Any]) -> str:

@@ -43,7 +43,7 @@ logger = logging.getLogger("pretrain")
 FILES = (CARD, CONFIG, GENERATION_CONFIG, WEIGHTS, *TOKENIZER_FILES)
 """What an exported folder may hold, beside folders for further models."""
 PROOF_TEXTS = 32
-DROPOUTS = ("hidden_dropout_prob", "resid_pdrop")
+DROPOUTS = ("hidden_dropout_prob", "resid_pdrop", "dropout_rate")
 """What transformers' configs call the dropout of hidden states."""
 
 
@@ -180,6 +180,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
     tokenizer = Tokenizer(fresh)
     facts = {
         "family": subject.family.title,
+        "caveat": subject.family.caveat,
         "sizes": subject.config.in_words(),
         "heads": sorted(subject.heads),
         "auto_class": subject.family.auto_class(subject.heads),

@@ -194,6 +194,7 @@ class Family:
     - `template`: what an export's tokenizer makes of a text: `text` and roles of `SpecialIds`; empty leaves the tokenizer's own.
     - `generation_config`: ids of the specials -> content of generation_config.json; None where the family writes no text.
     - `sentinels`: whether an export's tokenizer finds [unusedN] in texts, because the family's models are asked with such.
+    - `caveat`: sentences that a card says of every model of the family.
     - `heads_in_body`: beginnings of tensor names, behind the module that has the encoder ("bert."), which are of a head all the same:
       a start leaves them behind where no head here has them.
     - `adds_pooler`: whether transformers' AutoModel adds a pooler, at random, to an export with such heads.
@@ -225,6 +226,7 @@ class Family:
     template: tuple[str, ...] = ()
     generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None
     sentinels: bool = False
+    caveat: str = ""
     heads_in_body: tuple[str, ...] = ("pooler.",)
     adds_pooler: Callable[[frozenset[str]], bool] = lambda heads: False
     starts_from: Mapping[str, Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]] = field(default_factory=dict)

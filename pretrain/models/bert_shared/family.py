@@ -169,5 +169,6 @@ FAMILY = Family(
     logits=target_logits,
     layouts=("source_target",),
     generation_config=generation_config,
+    caveat="transformers 5 does not tie encoder and decoder: fine-tuned there, they become two models.",
     starts_from={"bert": from_bert},
 )

@@ -166,4 +166,6 @@ FAMILY = Family(
     layouts=("source_target", "full_sentences"),
     generation_config=generation_config,
     sentinels=True,
+    caveat="If it was trained by span corruption, it writes the spans that belong in the place of [unused0], [unused1], ... in a text, each "
+    "behind its own.",
 )

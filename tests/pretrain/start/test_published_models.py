@@ -54,6 +54,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         ("ForPreTraining", "ForMaskedLM", "Model", "ForSequenceClassification"),
     ),
     "gpt2": ("GPT2Config", GPT2, ("LMHeadModel", "Model", "ForSequenceClassification")),
+    "t5": (
+        "T5Config",
+        {"vocab_size": VOCABULARY, "num_layers": 2, "d_model": 16, "d_kv": 8, "num_heads": 2, "d_ff": 24},
+        ("ForConditionalGeneration",),
+    ),
     "roberta": ("RobertaConfig", {**SIZES, "pad_token_id": 0}, ("ForMaskedLM", "Model", "ForSequenceClassification")),
 }
 """By the name of the family: transformers' class of the config, its sizes, and what follows the name of its classes of models."""
@@ -76,7 +81,7 @@ def saved(tmp_path: Path) -> Callable[..., tuple[Path, Any]]:
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.normal_()
-        if hasattr(model, "decoder"):  # transformers 5 does not tie it
+        if family == "bert_shared":  # transformers 5 does not tie it
             model.decoder.bert.load_state_dict(model.encoder.state_dict(), strict=False)
         folder = tmp_path / "their-model"
         model.save_pretrained(folder, **options)
