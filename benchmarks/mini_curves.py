@@ -161,13 +161,13 @@ The exports:
 
 
 def draw(learnt: list[Learnt]) -> None:
-    """The plot `mini_curves.png`: a panel for each recipe."""
+    """The plot `mini_curves.png`: a panel for each recipe, with the bound of each seed, whose masks are its own."""
     recipes = list(dict.fromkeys(one.recipe for one in learnt))
     figure, axes = plt.subplots(1, len(recipes), figsize=(3.6 * len(recipes), 3.2), layout="constrained", squeeze=False)
     for axis, recipe in zip(axes[0], recipes, strict=True):
         for one in (each for each in learnt if each.recipe == recipe):
-            axis.plot(*zip(*one.curve, strict=True), "o-", ms=3, label=f"seed {one.seed}")
-        axis.axhline(one.bound, color="gray", ls=":", label="without context")
+            [line] = axis.plot(*zip(*one.curve, strict=True), "o-", ms=3, label=f"seed {one.seed}")
+            axis.axhline(one.bound, color=line.get_color(), ls=":", label="without context")
         axis.set(title=recipe, xlabel="step", ylabel=one.measure.removeprefix("evaluation_").replace("_", " "))
         axis.legend()
     figure.savefig(RESULTS / "mini_curves.png", dpi=100)
