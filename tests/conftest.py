@@ -7,7 +7,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
+# Machines are busy: how long an example takes is no promise.
+settings.register_profile("without_deadline", deadline=None)
+settings.load_profile("without_deadline")
 # What JAX has traced stays: the oldest generation grows to millions of objects, and going through it was a twelfth of the time.
 gc.set_threshold(*gc.get_threshold()[:2], 1000)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
