@@ -129,4 +129,4 @@ def _part(task: Task, examples: Sequence[Example], split: Split) -> str:
     # A row of a dialogue file is a dialogue.
     rows = len({example.dialogue if isinstance(example, DialogueExample) else example.name for example in examples})
     official = task.rows.get(split)
-    return f"{rows:,} of {official:,} rows of the official {split} file" if official else f"{rows:,} rows"
+    return f"{rows:,} rows (the official {split} file has {official:,})" if official else f"{rows:,} rows"

@@ -155,7 +155,7 @@ def test_the_command_scores_every_family(family: str, tmp_path: Path) -> None:
     command.run([str(tmp_path / "model"), *given, *settings])
     told = json.loads((tmp_path / "evaluation" / "klue_wos.json").read_text())
     assert (told["metric"], told["longest_row"], told["items"]["count"]) == ("wos_jga", 10, 8)
-    assert told["part"]["dev"] == "4 of 1,000 rows of the official dev file"
+    assert told["part"]["dev"] == "4 rows (the official dev file has 1,000)"
     assert all(0 <= score["mean"] <= 100 for score in told["scores"].values())
     assert np.isfinite(told["epochs"]["42"][0]["loss"])
     assert "wos_slot_micro_f1" in (tmp_path / "evaluation" / "klue_wos.md").read_text()

@@ -31,7 +31,7 @@ def evaluated(folder: Path, rates: list[float], count: int, task: str = "nsmc", 
         "selected": "last epoch",
         "scores": summaries(scores),
         "part": {
-            "train": "10 of 150,000 rows of the official train file",
+            "train": "10 rows (the official train file has 150,000)",
             changes.get("split", "test"): f"{count} rows",
         },
         "items": {"count": count, "sha256": "same"},
@@ -80,7 +80,7 @@ def test_models_are_ahead_behind_or_tied_and_the_best_are_bold(tmp_path: Path) -
     assert "| poor | here | 80.50 ± 0.71 |" in page
     assert "| good | poor | +10.00 |" in page
     assert "| ahead |" in page
-    assert "trained on 10 of 150,000 rows of the official train file, scored on 2000 rows" in page
+    assert "trained on 10 rows (the official train file has 150,000), scored on 2000 rows" in page
 
 
 def test_a_small_set_shows_intervals_and_ranks_nobody(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def test_a_file_is_found_in_its_own_folder_and_in_collections(tmp_path: Path, fo
     (tmp_path / folder / "ratings_test.txt").write_text(REVIEWS, encoding="utf-8")
     found = read_split(NSMC, tmp_path, "test")
     assert [example.group for example in found.examples] == ["좋다", "싫다", ""]
-    assert found.part == "3 of 50,000 rows of the official test file"
+    assert found.part == "3 rows (the official test file has 50,000)"
 
 
 @pytest.mark.parametrize(("ending", "compress"), [(".gz", gzip.compress), (".xz", lzma.compress)])

@@ -51,7 +51,7 @@ COUNTS: list[tuple[str, Split, int, int]] = [
 def test_a_file_is_read_whole(name: str, split: Split, count: int, official: int) -> None:
     found = read_split(TASKS[name], DATA, split)
     assert len(found.examples) == count
-    assert found.part == f"{count:,} of {official:,} rows of the official {split} file"
+    assert found.part == f"{count:,} rows (the official {split} file has {official:,})"
     assert len({example.name for example in found.examples}) == count
 
 
