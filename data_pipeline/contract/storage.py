@@ -201,6 +201,15 @@ def write_atomically(path: Path, content: bytes) -> None:
         sync_folder(path.parent)
 
 
+def check_output(path: Path, flag: str) -> None:
+    """Raises InputError naming the flag, before a long computation, where no file can be written because of what is in its place."""
+    if path.is_dir():
+        raise InputError(f"{flag} {path}: is a folder; give the name of a file")
+    above = next(folder for folder in path.absolute().parents if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"{flag} {path}: {above} is a file, not a folder; give another place")
+
+
 def remove_unfinished(paths: Iterable[Path]) -> None:
     """Deletes those of the files that a killed `write_atomically` left behind; nobody may be writing them."""
     for path in paths:

@@ -41,12 +41,14 @@ class Embed(Running):
 def run(arguments: list[str]) -> None:
     command = parse_command_line(Embed, arguments, "python -m pretrain embed")
     _check(command)
-    from data_pipeline.contract.storage import write_array
+    from data_pipeline.contract.storage import check_output, write_array
     from pretrain.inference.embeddings import embed, nearest
     from pretrain.inference.sentence_transformers import export_embedder
     from pretrain.inference.texts import read_texts
     from pretrain.subject import load_subject
 
+    if command.to:
+        check_output(command.to, "--to")
     texts = [str(text) for text in read_texts(command.input, command.column)] if command.input else []
     subject = load_subject(command.model, step=command.step)
     if command.export:

@@ -33,12 +33,14 @@ class Predict(Running):
 def run(arguments: list[str]) -> None:
     command = parse_command_line(Predict, arguments, "python -m pretrain predict")
     command.check()
-    from data_pipeline.contract.storage import write_atomically
+    from data_pipeline.contract.storage import check_output, write_atomically
     from pretrain.evaluate.kinds.asked import read_asked
     from pretrain.inference.predictions import head_asked, predict
     from pretrain.inference.texts import read_relations, read_texts
     from pretrain.subject import load_subject
 
+    if command.to:
+        check_output(command.to, "--to")
     subject = load_subject(command.model)
     asked = read_asked(command.model, head_asked(subject))
     texts: list[Any]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.contract.errors import InputError
+from pretrain.__main__ import COMMANDS
 from pretrain.inference.texts import read_texts
 
 
@@ -65,3 +66,18 @@ def test_what_cannot_be_read_is_named_in_one_sentence(
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_texts(tmp_path / "a.txt")
+
+
+@pytest.mark.parametrize("command", [("predict",), ("embed", "--pooling", "mean")], ids=lambda each: each[0])
+@pytest.mark.parametrize(
+    ("to", "message"),
+    [("made.npy", r"--to .*: is a folder; give"), ("a.txt/out.npy", r"--to .*: .*a\.txt is a file, not a folder")],
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_model_is_read(
+    command: tuple[str, ...], to: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.txt").write_text("가\n")
+    (tmp_path / "made.npy").mkdir()
+    given = ["nowhere", "--input", str(tmp_path / "a.txt"), "--to", str(tmp_path / to)]
+    with pytest.raises(InputError, match=message):
+        COMMANDS[command[0]][0]([*command[1:], *given])
