@@ -40,7 +40,8 @@ def read_asked(place: str, head: TaskHead) -> Asked:
     if path.is_file():
         try:
             asked = Asked(**read_json(path))
-            if KINDS[asked.kind].head == head.kind:
+            numbers = (asked.document_stride, asked.max_query_length, asked.max_answer_length, asked.max_length or 1)
+            if KINDS[asked.kind].head == head.kind and all(isinstance(each, int) and each > 0 for each in numbers):
                 return asked
         except (TypeError, KeyError):
             pass

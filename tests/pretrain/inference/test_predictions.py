@@ -78,9 +78,10 @@ def test_a_model_that_says_nothing_of_texts_is_refused(tmp_path: Path) -> None:
     tags = model(FAMILIES["bert"], "tags", tmp_path / "tags")
     with pytest.raises(InputError, match=r"--second: .* tags single texts; leave it out"):
         command.run([str(tags), "--input", str(tmp_path / "in.csv"), "--second", "other"])
-    (tags / "task.json").write_text('{"kind": "classes"}')
-    with pytest.raises(InputError, match=r"task\.json: does not say how this model is asked; remove it, or export"):
-        command.run([str(tags), *given])
+    for said in ('{"kind": "classes"}', '{"kind": "tags", "max_length": "many"}', "[1]"):
+        (tags / "task.json").write_text(said)
+        with pytest.raises(InputError, match=r"task\.json: does not say how this model is asked; remove it, or export"):
+            command.run([str(tags), *given])
     several = model(FAMILIES["bert"], "classes", tmp_path / "several")
     write_json(
         several / "config.json", {**read_json(several / "config.json"), "problem_type": "multi_label_classification"}
