@@ -4,7 +4,7 @@ import logging
 import sys
 from collections.abc import Callable
 
-from data_pipeline.contract.errors import end_for_missing_package, run_command
+from data_pipeline.contract.errors import WorkError, end_for_missing_package, run_command
 
 try:
     from pretrain.commands import bench_input, compare, evaluate, export, inspect, leaderboard, plan, reference, train
@@ -41,6 +41,19 @@ def usage() -> str:
     )
 
 
+def within_memory(command: Callable[[list[str]], None], arguments: list[str]) -> None:
+    """Runs a command; raises WorkError where the memory of the devices does not suffice."""
+    try:
+        command(arguments)
+    except RuntimeError as error:  # XLA's own, which says so in words only
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        said = str(error).partition("RESOURCE_EXHAUSTED:")[2].strip().partition("\n")[0].rstrip(".")
+        raise WorkError(
+            f"the devices have too little memory ({said}); make batches or rows smaller, or use more devices"
+        ) from None
+
+
 def main() -> None:
     """The command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -54,7 +67,7 @@ def main() -> None:
         print(f"error: {arguments[0]}: no such command\n{usage()}", file=sys.stderr)
         sys.exit(2)
     command = COMMANDS[arguments[0]][0]
-    run_command(lambda: command(arguments[1:]))
+    run_command(lambda: within_memory(command, arguments[1:]))
 
 
 if __name__ == "__main__":
