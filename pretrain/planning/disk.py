@@ -41,6 +41,6 @@ def _counted(folder: Path) -> str:
 def _by_the_row(header: RecordsHeader) -> str:
     most = RecordBytes(row_fields(header)).size + CHUNK_BYTES / ROWS_PER_CHUNK
     return (
-        f"a row of {header.length} tokens takes at most {most:,.0f} bytes ({most / header.row_tokens:.2f} GB a billion tokens; "
+        f"a row of {header.length_in_words} tokens takes at most {most:,.0f} bytes ({most / header.row_tokens:.2f} GB a billion tokens; "
         f"petitions 0.8 of that), and {INDEX_BYTES / ROWS_PER_CHUNK:g} bytes of memory when its shard is open"
     )

@@ -93,6 +93,7 @@ ANSWERS: Mapping[str, Answer] = {
         "writes the targets of texts",
         (
             "서울시는 내년부터 한강 공원에서 음식을 파는 가게를 두 배로 늘리고, 밤 열두 시까지 문을 열게 하겠다고 밝혔다.",
+            "우리 동네 초등학교 앞 도로에는 신호등이 없어 아이들이 위험합니다. 신호등과 과속 방지 턱을 설치해 주시기 바랍니다.",
         ),
         {"tokens": None},
         _write,

@@ -142,4 +142,4 @@ def test_the_dropout_of_a_head_has_transformers_name_for_it(tmp_path: Path) -> N
     assert subject.configuration["classifier_dropout_prob"] == head.dropout == 0.5
     assert "classifier_dropout" not in subject.configuration
     assert "classifier_dropout_prob" not in task_to_json(replace(head, dropout=None), "Albert", FAMILY.task_dropout)
-    assert subject_of(CONFIG, replace(head, dropout=None), tmp_path).model._task_dropout == 0.1  # type: ignore[attr-defined]
+    assert subject_of(CONFIG, replace(head, dropout=None), tmp_path).model.task_dropout == 0.1  # type: ignore[attr-defined]
