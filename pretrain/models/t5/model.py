@@ -34,58 +34,58 @@ HEADS = frozenset({"target"})
 """All heads that a T5 may have."""
 
 
-class Matrix(nnx.Module):
+class T5Matrix(nnx.Module):
     """Parameters of a linear map without bias: `kernel` [*stack, inputs, outputs]."""
 
     def __init__(self, inputs: int, outputs: int, deviation: float, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
         self.kernel = nnx.Param(normal(deviation)(rngs.params(), (*stack, inputs, outputs)))
 
 
-class Attention(nnx.Module):
+class T5Attention(nnx.Module):
     """Attention's maps and the normalisation before them. Queries begin smaller by the root of d_kv: nothing scales the scores."""
 
     def __init__(self, config: T5Config, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
         width, inner, factor = config.d_model, config.attention_width, config.initializer_factor
         self.layer_norm = RMSNorm(width, stack=stack)
-        self.q = Matrix(width, inner, factor * (width * config.d_kv) ** -0.5, rngs, stack)
-        self.k = Matrix(width, inner, factor * width**-0.5, rngs, stack)
-        self.v = Matrix(width, inner, factor * width**-0.5, rngs, stack)
-        self.o = Matrix(inner, width, factor * inner**-0.5, rngs, stack)
+        self.q = T5Matrix(width, inner, factor * (width * config.d_kv) ** -0.5, rngs, stack)
+        self.k = T5Matrix(width, inner, factor * width**-0.5, rngs, stack)
+        self.v = T5Matrix(width, inner, factor * width**-0.5, rngs, stack)
+        self.o = T5Matrix(inner, width, factor * inner**-0.5, rngs, stack)
 
 
-class FeedForward(nnx.Module):
+class T5FeedForward(nnx.Module):
     """The feed-forward maps under Hugging Face's names and the normalisation before them."""
 
     def __init__(self, config: T5Config, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
         width, inner, factor = config.d_model, config.d_ff, config.initializer_factor
         self.layer_norm = RMSNorm(width, stack=stack)
         for name in ("wi_0", "wi_1") if config.is_gated else ("wi",):
-            setattr(self, name, Matrix(width, inner, factor * width**-0.5, rngs, stack))
-        self.wo = Matrix(inner, width, factor * inner**-0.5, rngs, stack)
+            setattr(self, name, T5Matrix(width, inner, factor * width**-0.5, rngs, stack))
+        self.wo = T5Matrix(inner, width, factor * inner**-0.5, rngs, stack)
 
 
-class Blocks(nnx.Module):
+class T5Blocks(nnx.Module):
     """All layers of a stack, along a leading axis."""
 
     def __init__(self, config: T5Config, layers: int, crosses: bool, rngs: nnx.Rngs) -> None:
-        self.self_attention = Attention(config, rngs, (layers,))
+        self.self_attention = T5Attention(config, rngs, (layers,))
         if crosses:
-            self.cross_attention = Attention(config, rngs, (layers,))
-        self.feed_forward = FeedForward(config, rngs, (layers,))
+            self.cross_attention = T5Attention(config, rngs, (layers,))
+        self.feed_forward = T5FeedForward(config, rngs, (layers,))
 
 
-class Stack(nnx.Module):
+class T5Stack(nnx.Module):
     """The encoder or the decoder: its one table of relative positions, its layers, its last normalisation."""
 
     def __init__(self, config: T5Config, layers: int, crosses: bool, rngs: nnx.Rngs) -> None:
         draw = normal(config.initializer_factor * config.d_model**-0.5)
         rows = config.relative_attention_num_buckets
         self.relative_attention_bias = Embedding(rows, config.num_heads, draw=draw, rngs=rngs)
-        self.block = Blocks(config, layers, crosses, rngs)
+        self.block = T5Blocks(config, layers, crosses, rngs)
         self.final_layer_norm = RMSNorm(config.d_model)
 
 
-class WholeTree(nnx.Module):
+class T5Tree(nnx.Module):
     """The tree; a tied head is `shared`."""
 
     def __init__(self, config: T5Config, vocab_size: int, heads: frozenset[str], rngs: nnx.Rngs) -> None:
@@ -98,8 +98,8 @@ class WholeTree(nnx.Module):
             rngs=rngs,
         )
         self.shared = table()
-        self.encoder = Stack(config, config.num_layers, False, rngs)
-        self.decoder = Stack(config, config.num_decoder_layers, True, rngs)
+        self.encoder = T5Stack(config, config.num_layers, False, rngs)
+        self.decoder = T5Stack(config, config.num_decoder_layers, True, rngs)
         if "target" in heads and not config.tie_word_embeddings:
             self.lm_head = table()
 
@@ -138,7 +138,7 @@ class T5:
 
     def init(self, key: jax.Array) -> Parameters:
         """Draws the parameters as mesh_tensorflow does, and transformers' T5PreTrainedModel after it: normal, scales 1."""
-        tree = WholeTree(self.config, self.vocab_size, self.heads, nnx.Rngs(params=key))
+        tree = T5Tree(self.config, self.vocab_size, self.heads, nnx.Rngs(params=key))
         return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), parameters(tree))
 
     def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:

@@ -6,29 +6,24 @@ from typing import cast
 import jax
 import jax.numpy as jnp
 
-from data_pipeline.contract.records import Layout, RecordsHeader
+from data_pipeline.contract.records import RecordsHeader
 from pretrain.models.config import ModelConfig
 from pretrain.models.protocols import Compute, Decoder
-from pretrain.models.registry import family_of, make_model
+from pretrain.models.registry import make_model
 from pretrain.objectives.corruption.spans import CorruptedRows, Marks, corrupt_spans
 from pretrain.objectives.protocols import EVALUATION_MASKS, MASKS, Batch, Keys, Prepared, row_keys
 from pretrain.objectives.rows import Rows, single_texts
-from pretrain.objectives.sequence_to_sequence.objective import TARGET, SequenceToSequencePrediction
 from pretrain.objectives.span_corruption.recipe import SpanCorruption
-
-LAYOUTS: tuple[Layout, ...] = ("full_sentences",)
-"""The layouts whose rows this objective can take."""
+from pretrain.objectives.targets.prediction import TARGET, TargetPrediction
 
 
 @dataclass(frozen=True)
-class SpanCorruptionPrediction(SequenceToSequencePrediction):
+class SpanCorruptionPrediction(TargetPrediction):
     """Span corruption (`SpanCorruption`); a row's record and epoch decide its spans, and those of held-out rows never change."""
 
-    recipe: SpanCorruption
+    takes = ("full_sentences",)
 
-    @property
-    def layouts(self) -> tuple[Layout, ...]:
-        return tuple(layout for layout in LAYOUTS if layout in family_of(self.model.config).layouts)
+    recipe: SpanCorruption
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -38,7 +33,7 @@ class SpanCorruptionPrediction(SequenceToSequencePrediction):
     def prepare(self, batch: Batch, step: jax.Array | None) -> Prepared:
         """Corrupts the rows and labels each token of a target with the one that follows it.
 
-        Returns what `SequenceToSequencePrediction.prepare` does, `real_tokens` being those of the rows.
+        Returns what `TargetPrediction.prepare` does, `real_tokens` being those of the rows.
         """
         real_tokens = (batch["tokens"] != self.header.pad_id).sum(-1)
         return {**super().prepare(batch, step), "real_tokens": real_tokens}

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader
-from pretrain.objectives.sequence_to_sequence.recipe import SequenceToSequence
+from pretrain.objectives.config import ObjectiveRecipe
+from pretrain.objectives.targets.recipe_fields import WritesTargets
 from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, AT_LEAST_ZERO, number
 
 MULTIPLE = 8
@@ -28,7 +29,7 @@ class Lengths(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SpanCorruption(SequenceToSequence):
+class SpanCorruption(WritesTargets, ObjectiveRecipe):
     """T5's span corruption (Raffel et al. 2019, arXiv 1910.10683, section 3.1.4): the source is a row's text with each of some random
     spans replaced by a sentinel, the target each sentinel with its span."""
 
@@ -49,8 +50,7 @@ class SpanCorruption(SequenceToSequence):
         return "span corruption"
 
     def in_words(self) -> str:
-        smoothed = f", labels smoothed by {self.label_smoothing:g}" if self.label_smoothing else ""
-        return f"{100 * self.rate:.3g}% of tokens in spans of {self.mean_span:g} in the mean, each replaced by a sentinel{smoothed}"
+        return f"{100 * self.rate:.3g}% of tokens in spans of {self.mean_span:g} in the mean, each replaced by a sentinel{self.smoothing_in_words}"
 
     def noise(self, tokens: int) -> Noise:
         """How a text of so many tokens is corrupted (text-to-text-transfer-transformer, preprocessors.py, random_spans_noise_mask); one
