@@ -22,7 +22,7 @@ def targets(subject: Subject, text: str, tokens: int) -> str:
     """
     tokenizer, longest = subject.tokenizer, subject.config.longest_row()
     encoding = tokenizer.backend.encode(text)
-    source, start = encoding.ids, subject.family.target_start(tokenizer.special)
+    source = encoding.ids
     if all(encoding.special_tokens_mask):
         raise InputError(f"{text!r}: has no token; give a text")
     if longest and max(len(source), tokens + 1) > longest.tokens:
@@ -30,6 +30,8 @@ def targets(subject: Subject, text: str, tokens: int) -> str:
             f"the text has {len(source)} tokens, and {tokens} are to be written; the model reads and writes {longest.tokens}: shorten the "
             "text, or give a smaller --tokens"
         )
+
+    start = subject.family.target_start(tokenizer.special)
 
     def write(params: Parameters, rows: jax.Array) -> jax.Array:
         model, read = cast(Decoder, subject.model), whole_texts(rows)
