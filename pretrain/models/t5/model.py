@@ -89,19 +89,15 @@ class T5Tree(nnx.Module):
     """The tree; a tied head is `shared`."""
 
     def __init__(self, config: T5Config, vocab_size: int, heads: frozenset[str], rngs: nnx.Rngs) -> None:
-        table = partial(
-            Embedding,
-            vocab_size,
-            config.d_model,
-            padding_rows=padding_rows(vocab_size),
-            draw=normal(config.initializer_factor),
-            rngs=rngs,
-        )
-        self.shared = table()
+        rows = padding_rows(vocab_size)
+        table = partial(Embedding, vocab_size, config.d_model, padding_rows=rows, rngs=rngs)
+        factor = config.initializer_factor
+        self.shared = table(draw=normal(factor))
         self.encoder = T5Stack(config, config.num_layers, False, rngs)
         self.decoder = T5Stack(config, config.num_decoder_layers, True, rngs)
         if "target" in heads and not config.tie_word_embeddings:
-            self.lm_head = table()
+            # As mesh_tensorflow's dense layers; transformers' deviation of 1 makes a first loss of several times ln V.
+            self.lm_head = table(draw=normal(factor * config.d_model**-0.5))
 
 
 @dataclass(frozen=True)
@@ -137,7 +133,8 @@ class T5:
         check_remat(self.compute.remat, self.compute.scan_unroll)
 
     def init(self, key: jax.Array) -> Parameters:
-        """Draws the parameters as mesh_tensorflow does, and transformers' T5PreTrainedModel after it: normal, scales 1."""
+        """Draws the parameters as mesh_tensorflow does, and but for a head of its own transformers' T5PreTrainedModel: normal, scales
+        1."""
         tree = T5Tree(self.config, self.vocab_size, self.heads, nnx.Rngs(params=key))
         return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), parameters(tree))
 

@@ -43,11 +43,14 @@ def test_the_parameters_are_the_published_ones(config: T5Config, published: int)
 
 
 def test_parameters_are_drawn_as_mesh_tensorflow_draws_them() -> None:
-    config = T5Config(num_layers=2, num_decoder_layers=2, d_model=64, d_kv=16, num_heads=8, d_ff=256)
+    config = T5Config(
+        num_layers=2, num_decoder_layers=2, d_model=64, d_kv=16, num_heads=8, d_ff=256, tie_word_embeddings=False
+    )
     params = jax.jit(T5(config, 500, HEADS, Compute()).init)(jax.random.key(0))
     attention, inner = params["decoder"]["block"]["cross_attention"], params["encoder"]["block"]["feed_forward"]
     expected = {
         "shared": (params["shared"]["embedding"][:500], 1.0),
+        "head": (params["lm_head"]["embedding"][:500], 64**-0.5),
         "q": (attention["q"]["kernel"], (64 * 16) ** -0.5),
         "k": (attention["k"]["kernel"], 64**-0.5),
         "v": (attention["v"]["kernel"], 64**-0.5),
