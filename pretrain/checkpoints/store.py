@@ -176,7 +176,8 @@ class CheckpointStore:
         """Raises, without waiting, what `finish` would raise for a save that is known to have failed."""
         if self._error is not None:
             error, self._error = self._error, None
-            of_machine = (os.strerror(code) for code in MACHINE if os.strerror(code) in str(error))
+            told = f"{error} {error.__context__}"
+            of_machine = (os.strerror(code) for code in MACHINE if os.strerror(code) in told)
             reason = next(of_machine, str(error).strip().partition("\n")[0][:300] or type(error).__name__)
             raise WorkError(
                 f"{step_folder(self.folder, self._step)}: this checkpoint could not be written ({reason}); "

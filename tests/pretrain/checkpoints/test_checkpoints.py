@@ -1,4 +1,6 @@
+import errno
 import logging
+import os
 import re
 import resource
 import signal
@@ -144,6 +146,21 @@ def test_a_step_whose_checkpoint_is_invalid_can_be_saved_again(tmp_path: Path) -
     write(tmp_path, 1, 2)
     flip_bit(data_file(step_folder(tmp_path, 2)))
     assert write(tmp_path, 2).newest_valid() == (2, {"step": 2, "rows_seen": 32})
+
+
+def test_a_save_that_finds_no_room_for_what_goes_with_it_says_so_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manifest and the note of the newest step are written last."""
+    checkpoints = write(tmp_path, 1)
+
+    def replace(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", replace)
+    checkpoints.save(2, state_at(2), {})
+    with pytest.raises(WorkError, match=r"00000002: this checkpoint could not be written \(No space left on device\)"):
+        checkpoints.finish()
 
 
 def test_a_save_that_finds_no_room_names_the_folder(tmp_path: Path) -> None:
