@@ -40,7 +40,7 @@ SPECIAL = SpecialIds(pad=1, unk=3, cls=0, sep=2, mask=4)
 PIECES = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", *(chr(ord("가") + index) for index in range(VOCAB - 5))]
 ENCODER = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
 T5 = {"num_layers": 2, "num_decoder_layers": 3, "d_model": 16, "d_kv": 4, "num_heads": 2, "d_ff": 32}
-BERT = {"model_type": "bert", "is_decoder": True, "add_cross_attention": True}
+BERT = {"model_type": "bert"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ FAMILIES = {
         ("target",),
         SequenceToSequence(),
         "source_target",
-        {"encoder": BERT, "decoder": BERT},
+        {"encoder": BERT, "decoder": {**BERT, "is_decoder": True, "add_cross_attention": True}},
     ),
     "t5": Tiny(
         T5Config(**T5),

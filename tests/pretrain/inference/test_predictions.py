@@ -1,7 +1,6 @@
 """A fine-tuned model says here what transformers' pipeline says, and its command refuses what it cannot do."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -88,5 +87,5 @@ def test_a_model_that_says_nothing_of_texts_is_refused(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="has no head of a task"):
         command.run([str(several), *given])
-    with pytest.raises(InputError, match=re.escape("nowhere: holds neither checkpoints/ nor config.json")):
+    with pytest.raises(InputError, match="nowhere: no such folder"):
         command.run([str(tmp_path / "nowhere"), *given])

@@ -189,8 +189,8 @@ def test_a_shared_array_is_that_of_the_part_that_owns_it(
     [
         (("export",) * 3, {}, r"names 3 models, and the objective trains 2 \(first, second\); name as many at most"),
         (("export/helper",), {}, r"helper: its turns is 1, not 3|its turns is 1"),
-        (("export", "nothing"), {}, r"nothing: holds neither checkpoints/ nor config\.json"),
-        (("moved",), {}, r"moved/helper: holds neither .*; where the second is elsewhere, name it too: --training\.start-from \S+moved PLACE"),
+        (("export", "nothing"), {}, "nothing: no such folder"),
+        (("moved",), {}, r"moved/helper: no such folder.*; where the second is elsewhere, name it too: --training\.start-from \S+moved PLACE"),
         (("export",), {"second_turns": 2}, r"helper: its turns is 1, not 2; set what the recipe's objective says of its second"),
     ],
 )  # fmt: skip
