@@ -17,7 +17,7 @@ wide, 256 positions, one group of one layer, no dropout.
 Unverified, and therefore our choice, which is Google's code (google-research/albert) that LMkor is taken to have run:
 - sentence order, which ALBERT has by default and the README does not mention;
 - LAMB without bias correction, 3,125 steps of warmup, weight decay 0.01, Adam's betas and epsilon; decay counted from step 0;
-- n-grams of 1 to 3 whole words (BertPreTokenizer's) with weights 1/n, 15 % with 80/10/10 a piece, drawn anew in each epoch;
+- n-grams of 1 to 3 whole words (BertPreTokenizer's) with weights 1/n, 15 % with 80/10/10 by piece, drawn again in each epoch;
 - kernels and tables drawn within two deviations;
 - which marks stay (KcBERT's class of characters), how short a sentence may be, how duplicates were found.
 """

@@ -236,7 +236,7 @@ class SourceTarget:
     target_length: int = 128
     """Tokens of a target; a multiple of 8."""
     target: Literal["continuation", "first_paragraph"] = "continuation"
-    """continuation: whole sentences that go on where the source ends. first_paragraph: that of the document, from all that follows it:
+    """continuation: whole sentences, beginning where the source ends. first_paragraph: that of the document, from all that follows it:
     the summary of pairs, the title of news and petitions; both are cut where they are too long."""
 
 

@@ -27,7 +27,7 @@ from pretrain.evaluate.tasks.files import read_split
 
 N_GRAMS = (1, 4)
 AROUND = 3
-"""Characters to each side that the tag of one is told by."""
+"""Characters on each side from which the tag of one is predicted."""
 Predict = Callable[[Sequence[Example]], Sequence[Any]]
 
 

@@ -37,7 +37,7 @@ class Column:
 
     @property
     def ranked(self) -> bool:
-        """Whether models are told to be ahead of each other: of few items that would be chance."""
+        """Whether the page says that one model is ahead of another: on few items that would be chance."""
         return self.items >= RANKED_ITEMS
 
     def scores(self, model: str) -> list[float]:

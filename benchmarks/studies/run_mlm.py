@@ -2,7 +2,7 @@
 
 Source: https://github.com/huggingface/transformers/blob/main/examples/pytorch/language-modeling/run_mlm.py: DataCollatorForLanguageModeling
 with 15 % of single tokens, the Trainer's AdamW with a linear decay from --learning-rate, batches of 8. Its rows are those of our records,
-which hold the same texts behind each other as its group_texts would make them, but cut no text at a row's end that begins anew in the next.
+which pack the same texts, where its group_texts cuts one stream of them every so many tokens.
 """
 
 import json

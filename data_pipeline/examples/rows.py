@@ -35,7 +35,7 @@ class RowMaker(Protocol):
     """Makes the rows of one layout from documents; deterministic: they depend on what is added, in its order, alone.
 
     `counts` tells what the layout does to the text beyond writing each token once: `tokens_cut`, `target_tokens_cut`
-    (of targets) and `tokens_left_out` stand in no row, `tokens_again` stand in a row more than once; and `labelled_1`, the rows whose label is 1.
+    (of targets) and `tokens_left_out` are in no row, `tokens_again` are in rows more than once; and `labelled_1`, the rows whose label is 1.
     """
 
     counts: Counter[str]

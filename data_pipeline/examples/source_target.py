@@ -66,7 +66,7 @@ class FirstParagraphRows:
     the source the run that follows.
 
     Both are cut before a word where they are too long: `tokens_cut` of sources, `target_tokens_cut`. What follows a gap in the source,
-    and a document of one run, stand in no pair. Arguments are those of `SourceTargetRows`.
+    and a document of one run, are in no pair. Arguments are those of `SourceTargetRows`.
     """
 
     def __init__(self, length: int, target_length: int, special: SpecialIds, closing: np.ndarray | None = None) -> None:

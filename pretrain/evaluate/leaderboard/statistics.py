@@ -1,6 +1,6 @@
 """What scores of several seeds say together, and whether one model is ahead of another.
 
-The paired bootstrap draws the test items anew, with replacement, and scores both models on the same draw: B. Efron and R. Tibshirani,
+The paired bootstrap resamples the test items with replacement and scores both models on the same draw: B. Efron and R. Tibshirani,
 An Introduction to the Bootstrap (1993), chapter 13; P. Koehn, Statistical Significance Tests for Machine Translation Evaluation
 (EMNLP 2004). Its interval is about other items, with the models as they were trained: `summarize` says how seeds differ.
 """

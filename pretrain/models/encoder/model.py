@@ -214,10 +214,10 @@ class EncoderModel(ABC):
         if "embeddings_project" in body:
             hidden = linear(body["embeddings_project"], hidden, self.compute.compute_dtype)
 
-        def run_layer(params: Parameters, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
+        def run(params: Parameters, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
             return self._layer(params, hidden, inputs.segments, key)
 
-        return self._through_layers(body["encoder"]["layer"], run_layer, hidden, layers_key)
+        return self._through_layers(body["encoder"]["layer"], run, hidden, layers_key)
 
     def _through_layers(self, layers: Parameters, run: RunLayer, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
         """Hidden states [B, L, H] after all layers.

@@ -139,7 +139,7 @@ class T5:
         return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), parameters(tree))
 
     def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
-        """Runs the encoder over sources: as `pretrain.models.protocols.Model.encode`. It has no token types, and positions are told by
+        """Runs the encoder over sources: as `pretrain.models.protocols.Model.encode`. It has no token types, and positions come from
         the distance of two tokens alone."""
 
         def run_layer(bias: jax.Array, layer: Parameters, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
