@@ -19,8 +19,8 @@ from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.records import PAIRS, Layout, Records, from_bitmap
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
-from data_pipeline.corpus_files import read_sentences
-from data_pipeline.prepare import prepare
+from data_pipeline.corpus.corpus_files import read_sentences
+from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import DataRecipe, Packed, SentencePairs, Source
 from pretrain.objectives.rows import expand_rows
 

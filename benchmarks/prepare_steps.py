@@ -16,22 +16,22 @@ from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import find_input_files, open_input
 from data_pipeline.contract.tokenizer import Tokenizer
-from data_pipeline.corpus_files import SplitDocument
-from data_pipeline.document import Document, Dropped, Step
-from data_pipeline.examples.packed import PackedRows
-from data_pipeline.examples.rows import Run, Tokens
+from data_pipeline.corpus.corpus_files import SplitDocument
+from data_pipeline.corpus.document import Document, Dropped, Step
+from data_pipeline.corpus.layouts.packed import PackedRows
+from data_pipeline.corpus.layouts.rows import Run, Tokens
+from data_pipeline.corpus.sources import FORMATS
+from data_pipeline.corpus.steps.benchmark_matches import matcher
+from data_pipeline.corpus.steps.bm25 import Bm25Index
+from data_pipeline.corpus.steps.clean import cleaner
+from data_pipeline.corpus.steps.decontamination import remove_matches
+from data_pipeline.corpus.steps.korean_filter import korean_filter
+from data_pipeline.corpus.steps.length_filter import length_filter
+from data_pipeline.corpus.steps.pseudonyms.step import pseudonymiser
+from data_pipeline.corpus.steps.split_sentences import sentence_splitter
+from data_pipeline.corpus.vocabulary.morphemes import count_morphemes
+from data_pipeline.corpus.vocabulary.word_piece import corpus_encoder
 from data_pipeline.recipe import DataRecipe, Decontamination, Source
-from data_pipeline.sources import FORMATS
-from data_pipeline.steps.benchmark_matches import matcher
-from data_pipeline.steps.bm25 import Bm25Index
-from data_pipeline.steps.clean import cleaner
-from data_pipeline.steps.decontamination import remove_matches
-from data_pipeline.steps.korean_filter import korean_filter
-from data_pipeline.steps.length_filter import length_filter
-from data_pipeline.steps.pseudonyms.step import pseudonymiser
-from data_pipeline.steps.split_sentences import sentence_splitter
-from data_pipeline.vocabulary.morphemes import count_morphemes
-from data_pipeline.vocabulary.word_piece import corpus_encoder
 
 DOCUMENTS_PER_BATCH = 256
 Result = TypeVar("Result")

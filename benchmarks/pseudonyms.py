@@ -24,13 +24,13 @@ from benchmarks.results_page import RESULTS, table, write_page
 from data_pipeline.contract.benchmark_files import benchmark_paths, read_benchmark
 from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.storage import find_input_files, open_input, write_atomically
-from data_pipeline.document import Document, Sentence
+from data_pipeline.corpus.document import Document, Sentence
+from data_pipeline.corpus.sources import FORMATS
+from data_pipeline.corpus.steps.clean import cleaner
+from data_pipeline.corpus.steps.pseudonyms.line import Kind
+from data_pipeline.corpus.steps.pseudonyms.step import find, pseudonymiser
+from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.recipe import Clean, Pseudonyms, SentenceSplit, Source
-from data_pipeline.sources import FORMATS
-from data_pipeline.steps.clean import cleaner
-from data_pipeline.steps.pseudonyms.line import Kind
-from data_pipeline.steps.pseudonyms.step import find, pseudonymiser
-from data_pipeline.steps.split_sentences import sentence_splitter
 
 JUDGED = RESULTS / "pseudonyms_judged.tsv"
 CONTEXT_CHARS = 15
@@ -256,7 +256,7 @@ the e-mail addresses of a few editorial offices.
 {wrong}
 
 Recall on real text was not measured: it would need a reading of all of it. On the labelled lines
-(`tests/data_pipeline/steps/pseudonyms/labelled.tsv`) the test asks for 95 %, and for 98 % precision.
+(`tests/data_pipeline/corpus/steps/pseudonyms/labelled.tsv`) the test asks for 95 %, and for 98 % precision.
 """
 
 

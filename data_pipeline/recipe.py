@@ -30,7 +30,7 @@ class Source:
     """One corpus: a format, a glob of files, and what the report and the model card say of it."""
 
     format: str
-    """One of data_pipeline.sources.FORMAT_NAMES; docs/data.md says what each reads."""
+    """One of data_pipeline.corpus.sources.FORMAT_NAMES; docs/data.md says what each reads."""
     glob: str
     """Files of the corpus; .gz, .xz, .bz2 and .zst are decompressed on the way. Relative to the working directory."""
     name: str = ""

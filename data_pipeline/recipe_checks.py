@@ -10,10 +10,10 @@ from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
 from data_pipeline.contract.unigram import MODEL_ENDINGS, sentencepiece_in
 from data_pipeline.contract.word_piece import build_word_piece, read_vocabulary_file
+from data_pipeline.corpus.sources import FORMAT_NAMES, WITHOUT_FIELDS
+from data_pipeline.corpus.steps.split_sentences import sentence_splitter
+from data_pipeline.corpus.vocabulary.morphemes import surface_parser
 from data_pipeline.recipe import DataRecipe, SentenceOrder, SentencePairs, Vocabulary
-from data_pipeline.sources import FORMAT_NAMES, WITHOUT_FIELDS
-from data_pipeline.steps.split_sentences import sentence_splitter
-from data_pipeline.vocabulary.morphemes import surface_parser
 
 NO_LIMIT = float("inf")
 LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000

@@ -19,8 +19,8 @@ from benchmarks.decontamination.speed import WORKERS, Memory, memory_of_workers,
 from benchmarks.decontamination.texts import FILLER, SHORT, clean_documents, halves, index_of
 from benchmarks.results_page import table, write_page
 from data_pipeline.contract.errors import InputError, run_command
+from data_pipeline.corpus.steps.bm25 import Bm25Index
 from data_pipeline.recipe import Decontamination
-from data_pipeline.steps.bm25 import Bm25Index
 
 MEMORY_DOCUMENTS = 500
 """Petitions that each worker compares before its memory is read."""

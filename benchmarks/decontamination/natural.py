@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.corpora import Corpora
-from data_pipeline.contaminated import CERTIFICATE
 from data_pipeline.contract.benchmark_files import benchmark_paths, read_benchmark
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus_files import read_sentences
-from data_pipeline.engines.local import LocalEngine
-from data_pipeline.flow import Stages
+from data_pipeline.corpus.corpus_files import read_sentences
+from data_pipeline.corpus.stages.sentences import PART
+from data_pipeline.prepare.contaminated import CERTIFICATE
+from data_pipeline.prepare.flow import Stages
 from data_pipeline.recipe import DataRecipe, Decontamination, KoreanFilter, LengthFilter, NearDuplicates, Source
-from data_pipeline.stages.sentences import PART
+from data_pipeline.tasks.engines.local import LocalEngine
 
 BENCHMARKS = ("klue-ner", "klue-nli")
 SHORT = 12

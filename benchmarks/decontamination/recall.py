@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.decontamination.texts import Half
+from data_pipeline.corpus.steps.bm25 import Bm25Index, letters_of
+from data_pipeline.corpus.steps.decontamination import FORMULA_LETTERS, formula_documents
 from data_pipeline.recipe import Decontamination
-from data_pipeline.steps.bm25 import Bm25Index, letters_of
-from data_pipeline.steps.decontamination import FORMULA_LETTERS, formula_documents
 
 SYMMETRIC = (0.5, 0.55, 0.6, 0.65)
 EMBEDDED = (0.7, 0.75, 0.8, 0.85, 0.9)

@@ -10,10 +10,10 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+from data_pipeline.corpus.stages.benchmarks import DOCUMENTS_PER_BATCH
+from data_pipeline.corpus.steps.benchmark_matches import matcher
+from data_pipeline.corpus.steps.bm25 import Bm25Index
 from data_pipeline.recipe import Decontamination
-from data_pipeline.stages.benchmarks import DOCUMENTS_PER_BATCH
-from data_pipeline.steps.benchmark_matches import matcher
-from data_pipeline.steps.bm25 import Bm25Index
 
 WORKERS = 2
 

@@ -14,14 +14,14 @@ from benchmarks.corpora import Corpora
 from benchmarks.decontamination.plants import EDITS, Editor
 from data_pipeline.contract.benchmark_files import BenchmarkText, benchmark_paths, read_benchmark
 from data_pipeline.contract.storage import find_input_files, open_input
-from data_pipeline.document import Document
+from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.sources import FORMATS
+from data_pipeline.corpus.steps.bm25 import Bm25Index, letters_of
+from data_pipeline.corpus.steps.bm25_build import build_index
+from data_pipeline.corpus.steps.clean import cleaner
+from data_pipeline.corpus.steps.removal import sentences_of
+from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.recipe import Clean, SentenceSplit, Source
-from data_pipeline.sources import FORMATS
-from data_pipeline.steps.bm25 import Bm25Index, letters_of
-from data_pipeline.steps.bm25_build import build_index
-from data_pipeline.steps.clean import cleaner
-from data_pipeline.steps.removal import sentences_of
-from data_pipeline.steps.split_sentences import sentence_splitter
 
 SHORT = 12
 """Fewer letters and digits than a plant must have: benchmark text below that is found as a whole sentence only."""

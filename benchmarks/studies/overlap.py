@@ -10,7 +10,7 @@ from data_pipeline.contract.benchmark_files import read_benchmark
 from data_pipeline.contract.benchmark_files.text import COMPRESSED
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus_files import read_sentences
+from data_pipeline.corpus.corpus_files import read_sentences
 from pretrain.evaluate.tasks.files import find_file
 
 Overlap = dict[str, dict[str, Any]]

@@ -31,7 +31,7 @@ from configs.mini import bert as mini_bert
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.prepare import prepare
+from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import Packed, Source
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM

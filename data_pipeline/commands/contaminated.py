@@ -11,7 +11,7 @@ from data_pipeline.commands.flags import Benchmarks, with_sources, workers_of
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.packages import require_packages
+from data_pipeline.prepare.packages import require_packages
 from data_pipeline.recipe import DataRecipe, Decontamination
 
 
@@ -45,7 +45,7 @@ def run(arguments: list[str]) -> None:
         command.decontamination, benchmarks=(*command.decontamination.benchmarks, *chain(*command.benchmark))
     )
     require_packages(replace(recipe, decontamination=settings))
-    from data_pipeline.contaminated import certify
+    from data_pipeline.prepare.contaminated import certify
 
     certify(RunFolder(command.run_dir), recipe.sources, settings, workers, command.examples)
 

@@ -10,7 +10,7 @@ import tyro
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.run_folder import existing_run_folder
-from data_pipeline.packages import require_packages
+from data_pipeline.prepare.packages import require_packages
 
 
 @dataclass(frozen=True)

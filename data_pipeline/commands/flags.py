@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.corpus.sources import FORMAT_NAMES, WITH_TEXT_FIELD
 from data_pipeline.recipe import DataRecipe, Source
-from data_pipeline.sources import FORMAT_NAMES, WITH_TEXT_FIELD
 
 Sources = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FORMAT:GLOB ...")]
 Benchmarks = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH ...")]
@@ -18,7 +18,7 @@ def workers_of(asked: int | None) -> int:
     """As many as asked for, or one a core."""
     if asked is not None and asked < 1:
         raise InputError(f"--workers {asked}: must be at least 1")
-    from data_pipeline.engines.local import default_workers  # here, for it brings what only work needs
+    from data_pipeline.tasks.engines.local import default_workers  # here, for it brings what only work needs
 
     return asked or default_workers()
 

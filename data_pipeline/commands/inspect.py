@@ -27,7 +27,7 @@ class Inspect:
 
 
 def run(arguments: list[str]) -> None:
-    from data_pipeline.inspect import print_rows
+    from data_pipeline.report.inspect import print_rows
 
     command = parse_command_line(Inspect, arguments, "python -m data_pipeline inspect")
     print_rows(existing_run_folder(command.run_dir), command.split, command.start, command.rows, command.length)

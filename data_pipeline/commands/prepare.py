@@ -14,7 +14,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.packages import require_packages
+from data_pipeline.prepare.packages import require_packages
 from data_pipeline.recipe import DataRecipe
 
 
@@ -70,7 +70,7 @@ def run(arguments: list[str]) -> None:
     if command.engine == "ray":
         needed("ray", "--engine ray", "ray")
     # Here, not above: these import what was asked for.
-    from data_pipeline.prepare import prepare
+    from data_pipeline.prepare.run import prepare
 
     ray_address = (command.ray_address or "auto") if command.engine == "ray" else ""
     how = {"ray_address": ray_address, "bucket": command.bucket}

@@ -12,7 +12,7 @@ from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.packages import require_packages
+from data_pipeline.prepare.packages import require_packages
 from data_pipeline.recipe import DataRecipe
 
 
@@ -50,7 +50,7 @@ def run(arguments: list[str]) -> None:
     recipe = with_sources(recipe, [*chain(*command.source)], [])
     recipe = replace(recipe, categories=command.categories or recipe.categories)
     require_packages(recipe)
-    from data_pipeline.extend import extend
+    from data_pipeline.prepare.extend import extend
 
     extend(
         command.vocabulary,

@@ -11,15 +11,15 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import from_plain
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus_files import MATCHES
-from data_pipeline.document import Step
-from data_pipeline.flow import sentence_parameters
+from data_pipeline.corpus.corpus_files import MATCHES
+from data_pipeline.corpus.document import Step
+from data_pipeline.corpus.stages.benchmarks import FORMULAE
+from data_pipeline.corpus.stages.duplicates import repeated_documents
+from data_pipeline.corpus.stages.sentences import PART, steps_of
+from data_pipeline.corpus.steps.split_sentences import sentence_splitter
+from data_pipeline.prepare.flow import sentence_parameters
 from data_pipeline.recipe import DataRecipe
-from data_pipeline.shard_task import Output, ShardTask
-from data_pipeline.stages.benchmarks import FORMULAE
-from data_pipeline.stages.duplicates import repeated_documents
-from data_pipeline.stages.sentences import PART, steps_of
-from data_pipeline.steps.split_sentences import sentence_splitter
+from data_pipeline.tasks.shard_task import Output, ShardTask
 
 
 class Prepared:

@@ -4,15 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from data_pipeline.corpus_files import read_documents
+from data_pipeline.corpus.corpus_files import read_documents
+from data_pipeline.corpus.document import Document, Dropped, Step
+from data_pipeline.corpus.stages.documents import document_key
+from data_pipeline.corpus.steps.pseudonyms.masked import masked
+from data_pipeline.corpus.steps.pseudonyms.step import pseudonymiser
+from data_pipeline.corpus.steps.removal import sentences_of
 from data_pipeline.diff.prepared import Prepared
 from data_pipeline.diff.sentences import LostSentence
-from data_pipeline.document import Document, Dropped, Step
 from data_pipeline.recipe import DataRecipe
-from data_pipeline.stages.documents import document_key
-from data_pipeline.steps.pseudonyms.masked import masked
-from data_pipeline.steps.pseudonyms.step import pseudonymiser
-from data_pipeline.steps.removal import sentences_of
 
 EXAMPLES = 3
 

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from numpy.typing import NDArray
 
-from data_pipeline.corpus_files import read_sentences
+from data_pipeline.corpus.corpus_files import read_sentences
 from data_pipeline.diff.prepared import Prepared
 
 PLACE = np.dtype([("hash", "<u8"), ("in_document", "<u8"), ("part", "<u4"), ("document", "<u4")])

@@ -7,7 +7,7 @@ from typing import Any
 
 from data_pipeline.contract.storage import read_json
 from data_pipeline.dry_run.sample import Sample
-from data_pipeline.flow import Stages
+from data_pipeline.prepare.flow import Stages
 
 ONCE = ("benchmarks", "vocabulary")
 """Stages whose work does not grow with the corpus."""

@@ -13,10 +13,10 @@ from data_pipeline.dry_run import console
 from data_pipeline.dry_run.projection import project
 from data_pipeline.dry_run.sample import Sample, draw
 from data_pipeline.dry_run.shown import examples
-from data_pipeline.engines.local import LocalEngine
-from data_pipeline.flow import Stages
+from data_pipeline.prepare.flow import Stages
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import check
+from data_pipeline.tasks.engines.local import LocalEngine
 
 EXAMPLES = 2
 

@@ -15,9 +15,9 @@ from typing import IO
 import fsspec
 
 from data_pipeline.contract.storage import InputFile, damage_named, decompressed, find_input_files
-from data_pipeline.document import Document
+from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.sources import FORMATS, Unreadable, read_source_file
 from data_pipeline.recipe import Source
-from data_pipeline.sources import FORMATS, Unreadable, read_source_file
 
 PLACES, MOST_PLACES = 64, 1000
 """Stretches a source, or as many as it has files, and how many at most."""

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from data_pipeline.document import Document, Dropped
+from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.steps.clean import cleaner
+from data_pipeline.corpus.steps.pseudonyms.masked import masked
+from data_pipeline.corpus.steps.split_sentences import sentence_splitter
+from data_pipeline.corpus.tally import REPLACED
 from data_pipeline.recipe import DataRecipe
-from data_pipeline.steps.clean import cleaner
-from data_pipeline.steps.pseudonyms.masked import masked
-from data_pipeline.steps.split_sentences import sentence_splitter
-from data_pipeline.tally import REPLACED
 
 LOOKED_AT = 1000
 """Documents that are searched for one that a step changes."""

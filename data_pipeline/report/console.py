@@ -11,9 +11,9 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader, read_header, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.cost import Cost, rate, total
 from data_pipeline.report.facts import formulae_listed
-from data_pipeline.shard_task import stage_costs
+from data_pipeline.tasks.cost import Cost, rate, total
+from data_pipeline.tasks.shard_task import stage_costs
 
 
 def print_report(folder: RunFolder, examples: int) -> None:

@@ -7,11 +7,11 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader, read_header, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.cost import rate, total
-from data_pipeline.histogram_bins import LENGTH_EDGES, SHARE_BINS
-from data_pipeline.shard_task import stage_costs
-from data_pipeline.steps.pseudonyms.masked import masked
-from data_pipeline.tally import EXAMPLE_CHARS, REPLACED, merged
+from data_pipeline.corpus.histogram_bins import LENGTH_EDGES, SHARE_BINS
+from data_pipeline.corpus.steps.pseudonyms.masked import masked
+from data_pipeline.corpus.tally import EXAMPLE_CHARS, REPLACED, merged
+from data_pipeline.tasks.cost import rate, total
+from data_pipeline.tasks.shard_task import stage_costs
 
 DUPLICATES = ("duplicate", "near duplicate")
 CUT = 40

@@ -11,10 +11,10 @@ from benchmarks.decontamination.natural import BENCHMARKS, Natural, Result, foun
 from benchmarks.decontamination.plants import EDITS, Editor
 from benchmarks.decontamination.recall import Scores
 from data_pipeline.contract.benchmark_files import BenchmarkText
+from data_pipeline.corpus.steps.benchmark_matches import matcher
+from data_pipeline.corpus.steps.bm25 import Bm25Index
+from data_pipeline.corpus.steps.bm25_build import build_index
 from data_pipeline.recipe import Decontamination
-from data_pipeline.steps.benchmark_matches import matcher
-from data_pipeline.steps.bm25 import Bm25Index
-from data_pipeline.steps.bm25_build import build_index
 
 TEXT = "할머니께서는 마당에 심은 감나무를 무척 아끼셨다."
 CARRIERS = ["어제 저녁에는 친구들과 떡볶이를 먹었다.", "고양이는 창가에서 하루 종일 잠만 잔다."]

@@ -16,9 +16,9 @@ from data_pipeline.commands.flags import parse_source, with_sources
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.prepare import prepare
+from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import DataRecipe, Source
-from data_pipeline.shard_task import stage_costs
+from data_pipeline.tasks.shard_task import stage_costs
 
 RunMain = Callable[..., tuple[int, str, str]]
 

@@ -13,11 +13,11 @@ from data_pipeline.__main__ import COMMANDS
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus_files import read_sentences
+from data_pipeline.corpus.corpus_files import read_sentences
 from data_pipeline.diff import sentences
 from data_pipeline.diff.prepared import Prepared
 from data_pipeline.diff.run import diff
-from data_pipeline.prepare import prepare
+from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, NearDuplicates, Pseudonyms
 
 MOBILE = "010-4823-7761"

@@ -13,7 +13,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.dry_run import run
 from data_pipeline.dry_run.run import dry_run
-from data_pipeline.prepare import prepare
+from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import DataRecipe
 
 MOBILE = "010-4823-7761"

@@ -13,7 +13,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_json
-from data_pipeline.prepare import prepare
+from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentencePairs
 from data_pipeline.report.page import write_report
 

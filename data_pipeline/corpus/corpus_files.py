@@ -1,0 +1,123 @@
+"""The corpus inside a run folder: parts of documents and of sentences, as zstd-compressed JSON Lines."""
+
+import io
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import zstandard
+
+from data_pipeline.corpus.document import Document, Match, Sentence
+
+Split = Literal["train", "evaluation"]
+
+MATCHES = "matches.zst"
+"""Name of a part's sentences that stand in a benchmark."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitDocument:
+    """A document that survived every step: its sentences, and whether it trains or is held out.
+
+    - `key`: hexadecimal, stands for its whole cleaned text; equal texts have equal keys.
+    """
+
+    id: str
+    source: str
+    split: Split
+    sentences: tuple[Sentence, ...]
+    category: str = ""
+    key: str = ""
+
+    def runs(self) -> list[tuple[Sentence, ...]]:
+        """Its sentences cut where something was removed: nothing may be learnt across such a break."""
+        runs: list[list[Sentence]] = []
+        for sentence in self.sentences:
+            if sentence.after_break or not runs:
+                runs.append([])
+            runs[-1].append(sentence)
+        return [tuple(run) for run in runs]
+
+    def opened_runs(self) -> list[tuple[Sentence, ...]]:
+        """Its first paragraph, then the runs of what follows; all sentences as one run where the first is not whole or alone."""
+        end = next((place + 1 for place, sentence in enumerate(self.sentences) if "\n" in sentence.blanks), 0)
+        first, rest = self.sentences[:end], replace(self, sentences=self.sentences[end:])
+        if not first or not rest.sentences or any(each.after_break for each in self.sentences[: end + 1]):
+            return [self.sentences]
+        return [first, *rest.runs()]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundMatch:
+    """A sentence of a document that stands in a benchmark, and the text there."""
+
+    id: str
+    source: str
+    sentence: str
+    match: Match
+
+
+class PartWriter(AbstractContextManager["PartWriter"]):
+    """Writes a part; `bytes` counts what went in, before compression."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)
+        self._stream = zstandard.ZstdCompressor(level=1).stream_writer(self._file)
+        self.bytes = 0
+
+    def write_document(self, document: Document) -> None:
+        self._write([document.id, document.source, document.text, document.category])
+
+    def write_sentences(self, document: SplitDocument) -> None:
+        # The split first: `read_sentences` looks no further in what it leaves out.
+        self._write([document.split, document.id, document.source, document.sentences, document.category, document.key])
+
+    def write_match(self, document: Document, sentence: str, match: Match) -> None:
+        self._write([document.id, document.source, sentence, match.benchmark, match.location, match.text, match.score])
+
+    def _write(self, row: list[object]) -> None:
+        line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self.bytes += len(line)
+        self._stream.write(line)
+
+    def close(self) -> None:
+        """Ends the part; nothing is in the file for sure before."""
+        self._stream.close()
+        self._file.close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_documents(path: str) -> Iterator[Document]:
+    """The documents of a part written by `write_document`, in order."""
+    for line in _lines(path):
+        identifier, source, text, category = json.loads(line)
+        yield Document(identifier, source, text, category=category)
+
+
+def read_sentences(path: str, split: Split | None = None) -> Iterator[SplitDocument]:
+    """The documents of a part written by `write_sentences`, in order; of one split or of both."""
+    beginning = f'["{split}",' if split else ""
+    for line in _lines(path):
+        if line.startswith(beginning):
+            of, identifier, source, rows, category, key = json.loads(line)
+            yield SplitDocument(identifier, source, of, tuple(map(Sentence._make, rows)), category, key)
+
+
+def read_matches(path: str) -> Iterator[FoundMatch]:
+    """What `write_match` wrote, in order."""
+    for line in _lines(path):
+        identifier, source, sentence, *match = json.loads(line)
+        yield FoundMatch(identifier, source, sentence, Match(*match))
+
+
+def _lines(path: str) -> Iterator[str]:
+    with open(path, "rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as stream:
+        yield from io.TextIOWrapper(stream, encoding="utf-8", newline="\n")

@@ -1,0 +1,49 @@
+"""Wikipedia's XML dumps (pages-articles), page by page."""
+
+from collections.abc import Iterator
+from typing import IO
+from xml.etree import ElementTree
+
+from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_member
+from data_pipeline.corpus.sources.wikitext import wikitext_converter
+from data_pipeline.recipe import Source
+
+REDIRECTS = ("#redirect", "#넘겨주기")
+
+
+def read_wikipedia(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+    """One document for each article (name space 0, no redirect). A record's number is the page's place in the dump."""
+    convert = wikitext_converter()
+
+    def text_of(page: object) -> str:
+        try:
+            return convert(text_member(page, "text"))
+        except ValueError as error:
+            raise BadRecordError(str(error)) from None
+
+    return documents(_articles(stream, file), source, text_of)
+
+
+def _articles(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
+    number = 0
+    try:
+        events = ElementTree.iterparse(stream, events=("start", "end"))
+        root = None
+        for event, element in events:
+            root = element if root is None else root
+            if event == "start" or element.tag.rpartition("}")[2] != "page":
+                continue
+            number += 1
+            page = {child.tag.rpartition("}")[2]: child for child in element.iter()}
+            fields = {name: page[name].text or "" for name in ("ns", "title", "text") if name in page}
+            redirect = "redirect" in page or fields.get("text", "").lstrip().lower().startswith(REDIRECTS)
+            root.clear()
+            if fields.get("ns", "0") == "0" and not redirect:
+                yield f"{file}:record {number}", fields
+    except ElementTree.ParseError as error:
+        if error.position != (1, 0):  # an empty file holds nothing
+            yield Unreadable(
+                f"{file}:record {number + 1}", f"not XML, and the file cannot be read on from here ({error})"
+            )

@@ -1,0 +1,83 @@
+"""Benchmark text in the corpus: the index of what must not be trained on, the sentences that match it, and the formulae among them."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
+from data_pipeline.contract.storage import write_json
+from data_pipeline.corpus.corpus_files import MATCHES, PartWriter, read_matches
+from data_pipeline.corpus.stages.split import split_documents
+from data_pipeline.corpus.steps.benchmark_matches import matcher
+from data_pipeline.corpus.steps.bm25 import Bm25Index, letters_of
+from data_pipeline.corpus.steps.bm25_build import build_index
+from data_pipeline.corpus.steps.decontamination import FORMULA_LETTERS, formula_documents
+from data_pipeline.corpus.steps.removal import sentences_of
+from data_pipeline.recipe import Decontamination
+from data_pipeline.tasks.shard_task import ShardTask
+
+FORMULAE = "formulae.json"
+DOCUMENTS_PER_BATCH = 128
+"""Documents whose sentences are compared in one call."""
+
+
+def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Builds the BM25 index of all benchmark files; its files are the outputs."""
+    text_bytes = 0
+
+    def counted() -> Iterator[BenchmarkText]:
+        nonlocal text_bytes
+        for file in task.inputs["files"]:
+            for text in read_benchmark(file.path):
+                text_bytes += len(text.text.encode(errors="surrogatepass"))
+                yield text
+
+    build_index(counted(), task.parameters["ngram"], task.parameters["min_chars"], folder)
+    return {"texts": Bm25Index.open(folder).benchmarks, "text_bytes": text_bytes}
+
+
+def find_matches(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Writes `matches.zst`: every sentence of a part's surviving documents that stands in a benchmark, beside what it matches."""
+    index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
+    matches_of = matcher(Decontamination(**task.parameters["decontamination"]), index)
+    documents = (document for document in split_documents(task) if document.sentences)
+    counts: Counter[str] = Counter()
+    with PartWriter(folder / MATCHES) as writer:
+        while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
+            sentences = [sentence.text for document in batch for sentence in sentences_of(document)]
+            matches = matches_of(sentences)
+            counts.update(
+                documents=len(batch),
+                sentences=len(sentences),
+                text_bytes=sum(len(document.text.encode()) for document in batch),
+            )
+            for document in batch if matches else ():
+                for sentence in sentences_of(document):
+                    if match := matches.get(sentence.text):
+                        writer.write_match(document, sentence.text, match)
+                        counts["matches"] += 1
+    return dict(counts)
+
+
+def find_formulae(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Writes `formulae.json`: the benchmark texts that so many documents hold that they are anybody's, such as 감사합니다."""
+    documents: Counter[str] = Counter()
+    sentences: Counter[str] = Counter()
+    benchmarks: dict[str, str] = {}
+    for part in task.inputs["matches"]:
+        # A part's matches stand document by document.
+        for _, found in groupby(read_matches(part.path), key=lambda each: (each.source, each.id)):
+            of_document = Counter((each.match.text, each.match.benchmark) for each in found)
+            for (text, benchmark), number in of_document.items():
+                benchmarks[text] = benchmark
+                documents[text] += 1
+                sentences[text] += number
+    most = formula_documents(task.parameters["share"], task.parameters["documents"])
+    formulae: dict[str, dict[str, dict[str, int]]] = {}
+    for text, number in documents.items():
+        if number > most and len(letters_of(text)) <= FORMULA_LETTERS:
+            formulae.setdefault(benchmarks[text], {})[text] = {"documents": number, "sentences": sentences[text]}
+    write_json(folder / FORMULAE, sorted(text for texts in formulae.values() for text in texts))
+    return {"matches": sentences.total(), "formulae": formulae}

@@ -1,0 +1,184 @@
+"""Stage 6: the sentences of a part are tokenised once and become rows, in one ArrayRecord file for each split and length."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_pipeline.contract.storage import write_array
+from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
+from data_pipeline.contract.write_records import Shard, ShardWriter
+from data_pipeline.corpus.corpus_files import Split, SplitDocument, read_sentences
+from data_pipeline.corpus.document import Sentence
+from data_pipeline.corpus.layouts import row_maker
+from data_pipeline.corpus.layouts.packed import PackedRows
+from data_pipeline.corpus.layouts.rows import Run, Tokens
+from data_pipeline.corpus.mixture import Mixture
+from data_pipeline.corpus.tally import Tally, merged
+from data_pipeline.corpus.vocabulary.morphemes import morpheme_boundaries
+from data_pipeline.corpus.vocabulary.word_piece import corpus_encoder
+from data_pipeline.tasks.shard_task import ShardTask
+
+SHARDS = "shards.json"
+TOKEN_COUNTS = "token_counts.npy"
+"""int64 [rows of the vocabulary]: how often each token stands in the rows of a part."""
+DOCUMENTS_PER_BATCH = 256
+
+
+def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Writes `train-LENGTH.array_record` and `evaluation-LENGTH.array_record`, each only if it has rows, what they hold as JSON,
+    and how often each token was used."""
+    parameters = task.parameters
+    tokenizer = _tokenizer(Path(task.inputs["vocabulary"][0].path).parent)
+    mixture = Mixture(**parameters["mixture"])
+    [part] = task.inputs["part"]
+    tally = Tally()
+    shards: dict[str, dict[str, Any]] = {}
+    token_counts = np.zeros(tokenizer.size, np.int64)
+    counts: dict[str, Any] = {}
+    splits: tuple[Split, ...] = ("train", "evaluation")
+    for split in splits:
+        passes = [
+            _tokenised(
+                chosen,
+                tokenizer,
+                parameters["word_unit"],
+                tally,
+                token_counts,
+                opened=parameters["examples"].get("target") == "first_paragraph",
+            )
+            for chosen in _passes(part.path, split, mixture, tally)
+        ]
+        written, made = _write_rows(passes, split, task, folder, tokenizer)
+        for length, shard in written.items():
+            if shard.rows:
+                shards.setdefault(str(length), {})[split] = asdict(shard)
+            else:
+                (folder / shard.file).unlink()
+        if split == "train":
+            counts["by_length"] = made
+    write_array(folder / TOKEN_COUNTS, token_counts)
+    (folder / SHARDS).write_text(json.dumps(shards), encoding="utf-8")
+    return {**tally.counts(), **counts}
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(folder: Path) -> Tokenizer:
+    """Loaded once for all parts that a worker gets; the folder is an attempt's, whose files never change."""
+    return Tokenizer(folder)
+
+
+def _write_rows(
+    passes: Sequence[Iterator[list[Run]]], split: str, task: ShardTask, folder: Path, tokenizer: Tokenizer
+) -> tuple[dict[int, Shard], dict[str, Any]]:
+    """Makes the rows of every length out of the same tokens; returns the shard of each, and what the layout did, by length."""
+    parameters = task.parameters
+    lengths = parameters["lengths"]
+    counts: dict[str, Any] = {}
+    with ExitStack() as files:
+        writers = {
+            length: files.enter_context(ShardWriter(folder / f"{split}-{length}.array_record", tokenizer.special.pad))
+            for length in lengths
+        }
+        for number, documents in enumerate(passes):
+            # Each pass for itself: the random second of a pair is then never another copy of the first.
+            seed = f"{parameters['seed']} {task.name} {split} {number}"
+            makers = {
+                length: row_maker(parameters["layout"], {**parameters["examples"], "length": length}, tokenizer, seed)
+                for length in lengths
+            }
+            tokens = 0
+            for document in documents:
+                tokens += sum(len(sentence) for run in document for sentence in run)
+                for length, maker in makers.items():
+                    writers[length].write(maker.add(document))
+            for length, maker in makers.items():
+                writers[length].write(maker.finish())
+                made: dict[str, Any] = {"tokens": tokens, **maker.counts}
+                if isinstance(maker, PackedRows):
+                    made["segment_lengths"] = maker.segment_lengths
+                counts = merged([counts, {str(length): made}])
+    return {length: writer.shard for length, writer in writers.items()}, counts
+
+
+def _passes(part: str, split: Split, mixture: Mixture, tally: Tally) -> Iterator[Iterator[SplitDocument]]:
+    """The documents of a split, each in as many passes as it has copies, so that copies stand far from each other."""
+
+    def documents(number: int) -> Iterator[SplitDocument]:
+        for document in read_sentences(part, split):
+            copies = mixture.copies(document)
+            if number == 0:
+                tally.add("documents")
+                tally.count_category(document.source, document.category, **{f"{split}_copies": copies})
+            if copies > number:
+                yield document
+
+    most = max(mixture.numbers_of_copies()) if split == "train" else 1
+    return map(documents, range(most))
+
+
+def _tokenised(
+    documents: Iterator[SplitDocument],
+    tokenizer: Tokenizer,
+    unit: WordUnit,
+    tally: Tally,
+    token_counts: NDArray[np.int64],
+    *,
+    opened: bool,
+) -> Iterator[list[Run]]:
+    """The runs of each document, sentence by sentence as tokens; and the counts that the vocabulary's report is made of.
+
+    - `opened`: the first run is the first paragraph (`SplitDocument.opened_runs`), or there is one run only.
+    """
+    encode = _encoder(tokenizer, unit)
+    while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
+        sentences = [sentence for document in batch for sentence in document.sentences]
+        encoded = encode(sentences)
+        tally.add("sentences", len(sentences))
+        tally.add("eojeols", sum(len(sentence.text.split()) for sentence in sentences))
+        tally.add("characters", sum(len(sentence.text) for sentence in sentences))
+        tally.add("text_bytes", sum(len(sentence.text.encode()) for sentence in sentences))
+        ids = np.concatenate([np.empty(0, tokenizer.token_dtype), *(tokens.ids for tokens in encoded)])
+        tally.add("tokens", len(ids))
+        tally.add("unknown", int(np.count_nonzero(ids == tokenizer.special.unk)))
+        tally.add("continuing", int(np.count_nonzero(tokenizer.continues[ids])))
+        token_counts += np.bincount(ids, minlength=len(token_counts))
+        in_order = iter(encoded)
+        for document in batch:
+            runs: list[Run] = []
+            for run in document.opened_runs() if opened else document.runs():
+                tokens = list(islice(in_order, len(run)))
+                if unit == "eojeol":
+                    _join_eojeols(run, tokens)
+                # A sentence may hold nothing that the tokenizer sees (a lone variation selector); a row needs tokens.
+                runs.append([sentence for sentence in tokens if len(sentence)])
+            if opened and not all(runs[:2]):
+                runs = [[sentence for run in runs for sentence in run]]
+            if kept := [run for run in runs if run]:
+                yield kept
+
+
+def _join_eojeols(run: Sequence[Sentence], tokens: Run) -> None:
+    """A sentence that begins without a blank before it goes on inside the eojeol of the one before."""
+    for before, sentence in zip(run, tokens[1:], strict=False):
+        if not before.blanks and len(sentence):
+            sentence.starts[0] = False
+
+
+@lru_cache(maxsize=1)
+def _encoder(tokenizer: Tokenizer, unit: WordUnit) -> Callable[[Sequence[Sentence]], list[Tokens]]:
+    boundaries = morpheme_boundaries() if unit == "morpheme" else None
+    encoder = corpus_encoder(tokenizer)
+
+    def encode(sentences: Sequence[Sentence]) -> list[Tokens]:
+        encoded = encoder([sentence.text for sentence in sentences], unit, boundaries)
+        return [Tokens(ids, starts) for ids, starts in encoded]
+
+    return encode

@@ -1,0 +1,221 @@
+"""Searching a BM25 index over benchmark sentences, which every worker maps into its memory; bm25_build.py writes it."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data_pipeline.contract.benchmark_files import BenchmarkText
+from data_pipeline.contract.errors import WorkError
+from data_pipeline.contract.storage import read_json
+from data_pipeline.corpus.steps.bm25_kernels import closest, hash_terms, ngrams
+
+ARRAYS = (
+    "term_codes",
+    "idf",
+    "posting_starts",
+    "posting_texts",
+    "text_starts",
+    "text_terms",
+    "text_weights",
+    "self_scores",
+)
+"""What a search needs, in the order in which the compiled search takes them."""
+
+OTHER_ARRAYS = ("short_keys", "records", "record_ends")
+"""The keys of the short texts, ascending; and for people all texts, the short ones last: UTF-8 JSON, and where each record
+ends, in bytes."""
+
+FORMAT = 3
+_NOT_LETTER = re.compile("[^0-9A-Za-z가-힣]")
+
+
+@dataclass(frozen=True)
+class Prefilter:
+    """Which benchmark texts are scored for a query: those that hold enough of its rarest terms.
+
+    - `rare_terms`, `stretch`: the query is cut into equal stretches of at most `stretch` n-grams, and the `rare_terms`
+      rarest known terms of each are looked up (of equally rare ones those of the smaller code). Stretches, because the
+      rarest terms of a long sentence need not lie in the benchmark sentence that it holds.
+    - `frequency_cap`: terms that stand in more benchmark texts are not looked up, unless they are among the first
+      `min_hits` of their stretch.
+    - `min_hits`: how many of the terms looked up a text must hold (all of them, where there are fewer); at most 255.
+
+    A text that holds every term of the query is therefore always scored: no exact copy is missed. The defaults: benchmarks/decontamination.
+    """
+
+    rare_terms: int = 4
+    stretch: int = 10
+    frequency_cap: int = 500
+    min_hits: int = 3
+
+
+@dataclass(frozen=True)
+class Closest:
+    """The closest benchmark text of each query.
+
+    - `texts`: int64 [queries], its index; -1 where there is none.
+    - `symmetric`, `embedded`: float64 [queries], its scores; 0 where there is none, 1 for a short text.
+    """
+
+    texts: NDArray[np.int64]
+    symmetric: NDArray[np.float64]
+    embedded: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Bm25Index:
+    """An index on disk, opened read-only: workers of one machine share its memory. Not for several threads at once.
+
+    BM25 over character n-grams of letters and digits. Text is cut to 0-9, A-Z (as a-z) and 가-힣: blanks and
+    punctuation do not count, nor do loose jamo, whose number is a matter of mood (ㅋㅋ, ㅋㅋㅋㅋ). For a query q and a
+    benchmark text d, with counts c, lengths |.| in n-grams, the mean length m of the N benchmark texts, and the number
+    n(t) of texts that hold a term t:
+
+        s(q, d) = sum over the distinct terms t of q:  idf(t) c(t, d) (k1 + 1) / (c(t, d) + k1 (1 - b + b |d| / m))
+        idf(t)  = ln(1 + (N - n(t) + 0.5) / (n(t) + 0.5))
+
+    (Robertson and Zaragoza 2009, with the 1 inside the logarithm as in Lucene's BM25Similarity so that no term counts
+    negatively, and without a weight for a term's count in q.) s(q, q) treats the query as a text of the collection; a
+    term that the index does not know counts with the largest idf of the index. A copy scores 1 in both ways of
+    `closest`; chance can lift a symmetric score above that, as idf is the same but lengths are not.
+
+    Texts of fewer than `min_chars` letters and digits have no scores: in them a few n-grams say little. Such a text is the
+    closest to a query that has exactly its letters and digits. They have the last indices.
+
+    - `benchmarks`: how many texts each benchmark has in the index.
+    """
+
+    folder: Path
+    ngram: int
+    min_chars: int
+    k1: float
+    b: float
+    mean_length: float
+    benchmarks: dict[str, int]
+    unknown_idf: float
+    arrays: dict[str, NDArray[Any]]
+    slots: NDArray[np.int32]
+    scratch: tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.uint8]]
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Bm25Index":
+        """Maps the index that `build_index` wrote into `folder`. A WorkError where there is none, or of another version."""
+        folder = Path(folder)
+        facts = read_json(folder / "index.json")
+        if facts is None:
+            raise WorkError(f"{folder}: no finished benchmark index here; run the preparation again to build it")
+        if facts["format"] != FORMAT:
+            raise WorkError(
+                f"{folder}: benchmark index of version {facts['format']}, not {FORMAT}; remove the folder and run again"
+            )
+        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in (*ARRAYS, *OTHER_ARRAYS)}
+        return cls(
+            folder=folder,
+            ngram=facts["ngram"],
+            min_chars=facts["min_chars"],
+            k1=facts["k1"],
+            b=facts["b"],
+            mean_length=facts["mean_length"],
+            benchmarks=facts["benchmarks"],
+            arrays=arrays,
+            scratch=(
+                np.empty(len(arrays["self_scores"]), np.uint16),
+                np.empty(len(arrays["self_scores"]), np.int64),
+                np.zeros(len(arrays["term_codes"]), np.uint8),
+            ),
+            unknown_idf=float(arrays["idf"].max()),
+            slots=hash_terms(arrays["term_codes"]),
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Another process maps the files again instead of receiving a copy of them.
+        return Bm25Index.open, (self.folder,)
+
+    def __len__(self) -> int:
+        return len(self.arrays["record_ends"])
+
+    def closest(
+        self,
+        queries: Sequence[str],
+        threshold: float,
+        embedded_threshold: float,
+        prefilter: Prefilter = Prefilter(),
+    ) -> Closest:
+        """Finds for each query the benchmark text that is furthest above, or least below, its thresholds.
+
+        - `queries`: sentences in NFC.
+        - `threshold`, `embedded_threshold`: the text d with the largest of symmetric / threshold and embedded /
+          embedded_threshold is the closest; symmetric is 2 s(q,d) / (s(q,q) + s(d,d)), embedded s(q,d) / s(d,d). Of
+          equal ones the first in the index is.
+
+        Scores are exact BM25 in float64; only texts that pass the prefilter are scored.
+        """
+        codes, ends, letters, keys = cut(queries, self.ngram)
+        texts, scores = closest(
+            codes,
+            ends,
+            letters,
+            least_letters(self.min_chars, self.ngram),
+            self.slots,
+            *(self.arrays[name] for name in ARRAYS),
+            self.unknown_idf,
+            self.k1,
+            self.b,
+            self.mean_length,
+            prefilter.rare_terms,
+            prefilter.stretch,
+            prefilter.frequency_cap,
+            prefilter.min_hits,
+            float(threshold),
+            float(embedded_threshold),
+            *self.scratch,
+        )
+        for query, text in self._short_copies(queries, letters, keys):
+            texts[query], scores[query] = text, 1
+        return Closest(texts, scores[:, 0], scores[:, 1])
+
+    def _short_copies(
+        self, queries: Sequence[str], letters: NDArray[np.int64], keys: NDArray[np.uint64]
+    ) -> Iterator[tuple[int, int]]:
+        """(query, text) of each short query that has the letters and digits of a short text."""
+        known = self.arrays["short_keys"]
+        short = ((letters > 0) & (letters < least_letters(self.min_chars, self.ngram))).nonzero()[0]
+        firsts = np.searchsorted(known, keys[short])
+        for query, first in zip(short.tolist(), firsts.tolist(), strict=True):
+            while first < len(known) and known[first] == keys[query]:
+                text = len(self.arrays["self_scores"]) + first
+                if letters_of(self.text(text).text) == letters_of(queries[query]):
+                    yield query, text
+                    break
+                first += 1
+
+    def text(self, number: int) -> BenchmarkText:
+        """The benchmark text at an index."""
+        ends = self.arrays["record_ends"]
+        start = int(ends[number - 1]) if number else 0
+        return BenchmarkText(*json.loads(self.arrays["records"][start : int(ends[number])].tobytes()))
+
+
+def least_letters(min_chars: int, ngram: int) -> int:
+    """Letters and digits from which on texts are scored; shorter ones are short texts."""
+    return max(min_chars, ngram)
+
+
+def letters_of(text: str) -> str:
+    """The letters and digits that count, in lower case."""
+    return _NOT_LETTER.sub("", text).lower()
+
+
+def cut(
+    texts: Sequence[str], ngram: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
+    """N-gram codes of all texts, where each text ends in them, each text's letters and digits, and their key."""
+    code_points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    text_ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    return ngrams(code_points, text_ends, ngram)

@@ -1,0 +1,48 @@
+"""Removes sentences that stand in a benchmark (benchmark_matches.py finds them), unless it is a formula that they hold."""
+
+from collections.abc import Mapping
+
+from data_pipeline.corpus.document import Document, Dropped, Match, Removed
+from data_pipeline.corpus.steps.removal import paragraphs, remove_sentences, sentences_of
+from data_pipeline.recipe import Unit
+
+REASON = "benchmark"
+
+FORMULA_LETTERS = 30
+"""Benchmark texts with more letters and digits are never formulae: nobody says them by chance."""
+FORMULA_DOCUMENTS = 10
+"""Texts found in fewer documents are never formulae, however small the corpus."""
+
+
+def formula_documents(share: float, documents: int) -> float:
+    """A benchmark text found in more documents than this is a formula; no text is one where `share` is 0."""
+    return max(share * documents, FORMULA_DOCUMENTS) if share else float("inf")
+
+
+def remove_matches(document: Document, matches: Mapping[str, Match], unit: Unit) -> Document | Dropped:
+    """Takes the contaminated sentences out of a split document.
+
+    - `matches`: sentence -> what it matches; sentences of other documents may be among them.
+    - `unit`: what goes along with such a sentence.
+
+    Each sentence that goes is written down in `Document.removed` as "SCORE BENCHMARK LOCATION: TEXT". A document of which
+    nothing is left is Dropped, and so is the whole document under "document"; its `sentences` are then those that were
+    not contaminated themselves.
+    """
+    sentences = sentences_of(document)
+    contaminated = {number: matches[each.text] for number, each in enumerate(sentences) if each.text in matches}
+    if not contaminated:
+        return document
+    removed = {
+        number: Removed(sentences[number].text, REASON, str(match), match) for number, match in contaminated.items()
+    }
+    if unit == "paragraph":
+        for paragraph in paragraphs(sentences):
+            own = [number for number in paragraph if number in contaminated]
+            for number in paragraph if own else ():
+                beside = f"same paragraph: {contaminated[own[0]]}"
+                removed.setdefault(number, Removed(sentences[number].text, REASON, beside))
+    rest = remove_sentences(document, removed)
+    if unit == "document" or not rest.sentences:
+        return Dropped(rest, REASON, str(contaminated[min(contaminated)]))
+    return rest

@@ -1,0 +1,139 @@
+"""Counts of what a stage did, kept so that they reconcile: in = out + dropped + bad, for documents and for sentences."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.steps.pseudonyms.masked import replacements
+
+EXAMPLES_PER_REASON = 5
+EXAMPLE_CHARS = 300
+REPLACED = "personal data: "
+"""What the headings of examples of pseudonyms begin with."""
+
+
+class Tally:
+    """Counts by kind, drops by source and reason (numbers and bytes of text), replacements by source and type, benchmark
+    matches by source and benchmark, and the first few examples of each reason."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._categories: dict[str, dict[str, Counter[str]]] = {}
+        self._dropped: Counter[tuple[str, str, str]] = Counter()
+        self._dropped_bytes: Counter[tuple[str, str, str]] = Counter()
+        self._replaced: Counter[tuple[str, str]] = Counter()
+        self._matched: Counter[tuple[str, str]] = Counter()
+        self._examples: dict[str, list[dict[str, str]]] = {}
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Adds to a plain count."""
+        self._counts[name] += number
+
+    def count_category(self, source: str, category: str, **numbers: int) -> None:
+        """Adds to counts that are kept by source and category."""
+        self._categories.setdefault(source, {}).setdefault(category, Counter()).update(numbers)
+
+    def add_bad(self, location: str, problem: str) -> None:
+        """Books a record that could not be read."""
+        self.add("bad")
+        self._add_example("records: unreadable", location, problem, "")
+
+    def drop_document(self, dropped: Dropped) -> None:
+        """Books a document that ended; its sentences that stood until then ended with it, for the same reason."""
+        document = dropped.document
+        self._drop("documents", document.source, dropped.reason, document.id, document.text, dropped.detail)
+        self.remove_sentences(document)
+        if document.sentences:
+            place = ("sentences", document.source, dropped.reason)
+            self._dropped[place] += len(document.sentences)
+            self._dropped_bytes[place] += sum(_size(sentence.text) for sentence in document.sentences)
+
+    def remove_sentences(self, document: Document) -> None:
+        """Books the sentences that were taken out of a document."""
+        for removed in document.removed:
+            self._drop("sentences", document.source, removed.reason, document.id, removed.text, removed.detail)
+            if removed.match:
+                self._matched[document.source, removed.match.benchmark] += 1
+
+    def count_replaced(self, before: Document, after: Document) -> None:
+        """Books the personal data that pseudonyms replaced in a document that lives on. Examples show it masked."""
+        for kind in after.replaced:
+            self._replaced[after.source, kind] += 1
+        headings = {kind: f"{REPLACED}{kind}" for kind in after.replaced}
+        if all(len(self._examples.get(heading, ())) == EXAMPLES_PER_REASON for heading in headings.values()):
+            return
+        for kinds, masked, with_pseudonyms in replacements(before, after):
+            for kind in sorted(kinds & set(headings)):
+                self._add_example(headings[kind], after.id, masked, with_pseudonyms[:EXAMPLE_CHARS])
+
+    def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
+        self._dropped[kind, source, reason] += 1
+        self._dropped_bytes[kind, source, reason] += _size(text)
+        self._add_example(f"{kind}: {reason}", identifier, text, detail)
+
+    def _add_example(self, heading: str, identifier: str, text: str, detail: str) -> None:
+        examples = self._examples.setdefault(heading, [])
+        if len(examples) < EXAMPLES_PER_REASON:
+            example = {"id": identifier, "text": text[:EXAMPLE_CHARS], "detail": detail}
+            # JSON may hold half a surrogate pair ("\\ud83d"), which no file can.
+            examples.append({name: value.encode(errors="replace").decode() for name, value in example.items()})
+
+    def counts(self) -> dict[str, Any]:
+        """Everything, JSON-ready."""
+        by_source = {"replaced": _by_source(self._replaced), "matched": _by_source(self._matched)}
+        return {
+            **self._counts,
+            "categories": self._categories,
+            "dropped": _by_reason(self._dropped),
+            "dropped_bytes": _by_reason(self._dropped_bytes),
+            **by_source,
+            "examples": self._examples,
+        }
+
+
+def _size(text: str) -> int:
+    """Bytes in UTF-8."""
+    return len(text.encode(errors="surrogatepass"))
+
+
+def _by_reason(counts: Counter[tuple[str, str, str]]) -> dict[str, dict[str, dict[str, int]]]:
+    found: dict[str, dict[str, dict[str, int]]] = {}
+    for (kind, source, reason), number in sorted(counts.items()):
+        found.setdefault(kind, {}).setdefault(source, {})[reason] = number
+    return found
+
+
+def _by_source(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for (source, kind), number in sorted(counts.items()):
+        found.setdefault(source, {})[kind] = number
+    return found
+
+
+def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The counts of several tasks as one: numbers are added, lists of examples joined up to the limit."""
+    total: dict[str, Any] = {}
+    for counts in all_counts:
+        for key, value in counts.items():
+            if isinstance(value, dict):
+                total[key] = merged([total.get(key, {}), value])
+            elif isinstance(value, list) and value and not isinstance(value[0], dict):
+                before = total.get(key, [0] * len(value))
+                total[key] = [a + b for a, b in zip(before, value, strict=True)]
+            elif isinstance(value, list):
+                total[key] = (total.get(key, []) + value)[:EXAMPLES_PER_REASON]
+            else:
+                total[key] = total.get(key, 0) + value
+    return total
+
+
+def total_dropped(counts: dict[str, Any], kind: str) -> int:
+    """Documents or sentences dropped, over all sources and reasons."""
+    return sum(sum(reasons.values()) for reasons in counts["dropped"].get(kind, {}).values())
+
+
+def reconcile(stage: str, taken_in: int, passed_on: int, dropped: int, bad: int = 0) -> None:
+    """Stops the work where a stage lost or doubled something: that is a bug, never the user's fault."""
+    if taken_in != passed_on + dropped + bad:
+        raise RuntimeError(f"{stage}: {taken_in} in, but {passed_on} out + {dropped} dropped + {bad} bad")

@@ -1,0 +1,92 @@
+"""vocabulary extend: a vocabulary whose [unusedN] rows hold the words of a domain corpus."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import models, normalizers
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.contract.storage import write_atomically, write_json
+from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.word_piece import hugging_face_files
+from data_pipeline.corpus.vocabulary.counts import CountTable, added
+from data_pipeline.corpus.vocabulary.extension import UNUSED, NewWord, extended, new_words
+from data_pipeline.prepare.flow import Stages
+from data_pipeline.recipe import DataRecipe, Pseudonyms, Vocabulary
+from data_pipeline.recipe_checks import check
+from data_pipeline.tasks.engines.local import LocalEngine
+from data_pipeline.tasks.engines.runner import mending
+
+WORDS_FILE = "new_words.json"
+SHOWN = 20
+
+
+def extend(
+    vocabulary: Path,
+    domain: DataRecipe,
+    to: Path,
+    most: int | None,
+    min_count: int,
+    work: RunFolder,
+    workers: int,
+) -> None:
+    """Counts the morphemes of a domain corpus and writes the vocabulary with the words that save most tokens.
+
+    - `vocabulary`: folder with vocab.txt or a WordPiece tokenizer.json.
+    - `domain`: its sources and categories are the corpus.
+    - `to`: a new or empty folder; gets the tokenizer's files and `new_words.json`, each word with its count and today's pieces.
+    - `most`: words to add; None means as many as there are `[unusedN]` rows.
+    - `min_count`: rarer morphemes are left out.
+    - `work`: where the corpus is prepared; run again after a stop, it goes on where it was.
+
+    Raises InputError for a vocabulary without free rows, another model than WordPiece, or a folder that is not empty.
+    """
+    tokenizer = Tokenizer(vocabulary)
+    free = sum(bool(UNUSED.fullmatch(piece)) for piece in tokenizer.pieces)
+    normalizer = tokenizer.backend.normalizer
+    if not isinstance(tokenizer.backend.model, models.WordPiece) or not isinstance(
+        normalizer, normalizers.BertNormalizer
+    ):
+        raise InputError(f"{vocabulary}: only BERT's WordPiece vocabularies have rows to fill; give one of these")
+    if not free:
+        raise InputError(f"{vocabulary}: has no [unusedN] row to fill; give a vocabulary that has some")
+    if most is not None and not 1 <= most <= free:
+        raise InputError(f"--words {most}: must be 1 to {free}, the [unusedN] rows of {vocabulary}")
+    if to.exists() and (not to.is_dir() or any(to.iterdir())):
+        raise InputError(f"--to {to}: is not an empty folder; choose an empty or a new one")
+    recipe = DataRecipe(
+        sources=domain.sources,
+        categories=domain.categories,
+        evaluation_fraction=0.0,
+        vocabulary=Vocabulary(scheme="klue", lowercase=normalizer.lowercase),
+        pseudonyms=Pseudonyms(enabled=False),  # nothing of the text is kept but words that are frequent
+    )
+    check(recipe)
+
+    def counted() -> tuple[list[NewWord], Stages]:
+        stages = Stages(work, recipe, LocalEngine(workers))
+        documents = stages.documents()
+        tables = stages.morphemes(stages.sentences(documents, stages.survivors(documents), []))
+        words = new_words(tokenizer, added(CountTable(table.path) for table in tables), most or free, min_count)
+        return words, stages
+
+    with work.locked():
+        words, stages = mending(counted)
+    rows = extended(tokenizer.pieces, [word.text for word in words])
+    to.mkdir(parents=True, exist_ok=True)
+    for name, content in hugging_face_files(rows, normalizer.lowercase).items():
+        write_atomically(to / name, content.encode())
+    listed = [{"text": word.text, "count": word.count, "pieces": word.pieces} for word in words]
+    write_json(
+        to / WORDS_FILE,
+        {"vocabulary": str(vocabulary), "inputs": [file.path for file in stages.inputs], "words": listed},
+    )
+    _print(words, free, stages.report["morphemes"]["morphemes"], to)
+
+
+def _print(words: Sequence[NewWord], free: int, morphemes: int, to: Path) -> None:
+    saved = sum(word.saved for word in words)
+    print(f"{to}: {len(words):,} of {free:,} [unusedN] rows filled; {saved:,} tokens fewer on {morphemes:,} morphemes")
+    for word in words[:SHOWN]:
+        print(f"  {word.text}  {word.count:,} times, so far {' '.join(word.pieces)}")

@@ -1,0 +1,1 @@
+"""How work is done: tasks that a kill does not hurt, the engines that run them, what they cost."""

@@ -1,0 +1,131 @@
+"""NamuWiki: of an article its prose stays, and of its markup nothing."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.sources import FORMATS, Unreadable
+from data_pipeline.corpus.sources.namumark import namumark_to_text
+from data_pipeline.recipe import Source
+
+DUMP = (Path(__file__).parent / "namuwiki.json").read_bytes()
+PROSE = """개요
+달빛섬(月光島)은 남해에 있는 작은 섬이다. 배로 간다.
+문화
+"섬은 늘 그 자리에 있다."
+- 어부
+동쪽 마을: 40명
+서쪽 마을
+배를 탄다.
+그대로 쓴 글 [괄호] [집단] 4--5"""
+
+
+def read(dump: bytes) -> list[Document | Unreadable]:
+    return list(FORMATS["namuwiki"](io.BytesIO(dump), "namu.json", Source("namuwiki", "", name="source")))
+
+
+def test_articles_are_read_and_redirects_and_other_name_spaces_are_not() -> None:
+    assert read(DUMP) == [
+        Document("namu.json:record 1", "source", PROSE),
+        Document("namu.json:record 4", "source", "[[별빛섬]은 {{{섬이다."),  # brackets without a partner are text
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "problem"),
+    [
+        ({"namespace": "0", "title": "섬"}, 'field "text" is missing (found: namespace, title)'),
+        ({"title": "섬", "text": "글"}, 'field "namespace" is missing (found: title, text)'),
+        ({"namespace": "0", "text": None}, 'field "text" is not text but NoneType'),
+        ("섬", "not a JSON object but str"),
+    ],
+)
+def test_a_page_that_lacks_something_is_named(page: object, problem: str) -> None:
+    good = {"namespace": 0, "text": "글"}
+    found = read(json.dumps([page, good]).encode())
+    assert found == [Unreadable("namu.json:record 1", problem), Document("namu.json:record 2", "source", "글")]
+
+
+WORDS = st.sampled_from(
+    ["달빛섬은", "남해에 있는", "3.5%", "(작은)", '"섬"이다.', "A-B", "1 + 1 = 2,", "[집단]", "10~20", "*별"]
+)
+PLAIN = st.lists(WORDS, min_size=1).map(" ".join)
+LEAVES = st.sampled_from(
+    [
+        "달빛섬",
+        "[[남해]]",
+        "[[남해|바다]]",
+        "[[파일:a.jpg|width=20]]",
+        "[[분류:섬]]",
+        "[[https://example.org|[[파일:a.png]]]]",
+        "[include(틀:섬, 이름=섬)]",
+        "[youtube(abc)]",
+        "[각주]",
+        "[math(x^2)]",
+        "<math>x</math>",
+        "~~등대~~",
+        "--등대--",
+        "__섬__",
+    ]
+)
+
+
+def nested(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.one_of(
+        inner.map("'''{}'''".format),
+        inner.map("[* 각주 {}]".format),
+        inner.map("{{{{{{#red {}}}}}}}".format),
+        inner.map("{{{{{{+1 {}}}}}}}".format),
+        inner.map('{{{{{{#!wiki style="a"\n{}}}}}}}'.format),
+        st.tuples(inner, inner).map(" ".join),
+    )
+
+
+@given(PLAIN)
+def test_text_without_markup_stays_as_it_is(text: str) -> None:
+    assert namumark_to_text(text) == text
+
+
+@given(st.recursive(LEAVES, nested, max_leaves=8), PLAIN, PLAIN)
+def test_well_formed_markup_goes_and_the_text_around_it_stays(markup: str, before: str, after: str) -> None:
+    text = namumark_to_text(f"{before} {markup} {after}")
+    assert text.startswith(before)
+    assert text.endswith(after)
+    assert not re.search(
+        r"\[|\]|\{|\}|'''|<|>|__|~~|--|등대|파일|분류|각주", text.removeprefix(before).removesuffix(after)
+    )
+
+
+@given(st.lists(PLAIN, min_size=1), PLAIN, PLAIN)
+def test_tables_go_and_lines_around_them_stay(cells: list[str], before: str, after: str) -> None:
+    table = "".join(f"||<bgcolor=#fff> {cell} || {{{{{{#!folding 펼치기\n{cell}}}}}}} ||\n" for cell in cells)
+    assert namumark_to_text(f"{before}\n{table}{after}") == f"{before}\n{after}"
+
+
+@given(st.text(st.sampled_from("[]{}|*'~-=<># \n\\글가"), max_size=40))
+def test_broken_markup_never_fails_and_loses_no_letter_outside_brackets(text: str) -> None:
+    assert "끝이다." in namumark_to_text(f"{text}\n\n끝이다.")
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("[[남해#s-2.1]]", "남해"),
+        ("[[:파일:a.jpg]]", "파일:a.jpg"),
+        ("[[/역사]]", "역사"),
+        ("[[https://example.org]]", ""),
+        ("[*A 각주 [[가]]]글", "글"),
+        ("|| 칸\n글", "칸\n글"),
+        ("그래요~ 좋아요~", "그래요~ 좋아요~"),
+        ("\\[목차\\]", "[목차]"),
+        ("== 가 ==\n=== 나 ===\n== 다 ==\n글", "다\n글"),
+    ],
+)
+def test_markup_is_shown_as_a_reader_sees_it(markup: str, text: str) -> None:
+    assert namumark_to_text(markup) == text
