@@ -20,7 +20,6 @@ from data_pipeline.corpus.corpus_files import SplitDocument
 from data_pipeline.corpus.document import Document, Dropped, Step
 from data_pipeline.corpus.layouts.packed import PackedRows
 from data_pipeline.corpus.layouts.rows import Run, Tokens
-from data_pipeline.corpus.sources import FORMATS
 from data_pipeline.corpus.steps.benchmark_matches import matcher
 from data_pipeline.corpus.steps.bm25 import Bm25Index
 from data_pipeline.corpus.steps.clean import cleaner
@@ -32,6 +31,7 @@ from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.corpus.vocabulary.morphemes import count_morphemes
 from data_pipeline.corpus.vocabulary.word_piece import corpus_encoder
 from data_pipeline.recipe import DataRecipe, Decontamination, Source
+from data_pipeline.source_formats import reader_of
 
 DOCUMENTS_PER_BATCH = 256
 Result = TypeVar("Result")
@@ -116,7 +116,7 @@ def read_documents(source_format: str, glob: str) -> Iterator[Document]:
     """The documents of files."""
     for file in find_input_files(glob):
         with open_input(file.path) as stream:
-            for item in FORMATS[source_format](stream, file.path, Source(source_format, glob)):
+            for item in reader_of(source_format)(stream, file.path, Source(source_format, glob)):
                 if isinstance(item, Document):
                     yield item
 

@@ -25,12 +25,12 @@ from data_pipeline.contract.benchmark_files import benchmark_paths, read_benchma
 from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.storage import find_input_files, open_input, write_atomically
 from data_pipeline.corpus.document import Document, Sentence
-from data_pipeline.corpus.sources import FORMATS
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.steps.pseudonyms.line import Kind
 from data_pipeline.corpus.steps.pseudonyms.step import find, pseudonymiser
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.recipe import Clean, Pseudonyms, SentenceSplit, Source
+from data_pipeline.source_formats import reader_of
 
 JUDGED = RESULTS / "pseudonyms_judged.tsv"
 CONTEXT_CHARS = 15
@@ -149,7 +149,7 @@ def _raw(options: Options) -> Iterator[tuple[str, str, Document]]:
 def _read(source_format: str, glob: str) -> Iterator[Document]:
     for file in find_input_files(glob):
         with open_input(file.path) as stream:
-            for item in FORMATS[source_format](stream, Path(file.path).name, Source(source_format, glob)):
+            for item in reader_of(source_format)(stream, Path(file.path).name, Source(source_format, glob)):
                 if not isinstance(item, Document):
                     raise InputError(f"{item.location}: {item.problem}")
                 yield item

@@ -5,24 +5,26 @@ from typing import ClassVar, Literal
 
 from tyro.conf import Suppress
 
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_ONE, Limit, between, number
+
 # Recipe files take these from here.
+from data_pipeline.pipeline import Clean as Clean
+from data_pipeline.pipeline import CorpusSteps
+from data_pipeline.pipeline import Decontamination as Decontamination
+from data_pipeline.pipeline import KoreanFilter as KoreanFilter
+from data_pipeline.pipeline import LengthFilter as LengthFilter
+from data_pipeline.pipeline import NearDuplicates as NearDuplicates
+from data_pipeline.pipeline import Pseudonyms as Pseudonyms
+from data_pipeline.pipeline import SentenceSplit as SentenceSplit
 from data_pipeline.recipe_vocabulary import KLUE_ROBERTA_VOCABULARY as KLUE_ROBERTA_VOCABULARY
 from data_pipeline.recipe_vocabulary import KLUE_VOCABULARY as KLUE_VOCABULARY
 from data_pipeline.recipe_vocabulary import KOBERT_VOCABULARY as KOBERT_VOCABULARY
 from data_pipeline.recipe_vocabulary import LMKOR_VOCABULARY as LMKOR_VOCABULARY
 from data_pipeline.recipe_vocabulary import Vocabulary as Vocabulary
 
-Unit = Literal["sentence", "paragraph", "document"]
-
-
-@dataclass(frozen=True)
-class LengthFilter:
-    """Drops text that is too short. Set per source where one corpus needs another rule than the rest."""
-
-    min_chars: int = 10
-    """Shortest text kept, in characters (blanks count)."""
-    unit: Unit = "document"
-    """What is measured and dropped: sentence, paragraph (between line breaks) or document."""
+LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000
+WEIGHT = between(LEAST_WEIGHT, MOST_WEIGHT)
+WEIGHT_OR_NONE = Limit(f"0, or {WEIGHT.words}", lambda value: value == 0 or WEIGHT.holds(value))
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Source:
     """One corpus: a format, a glob of files, and what the report and the model card say of it."""
 
     format: str
-    """One of data_pipeline.corpus.sources.FORMAT_NAMES; docs/data.md says what each reads."""
+    """One of data_pipeline.source_formats.FORMATS; docs/data.md says what each reads."""
     glob: str
     """Files of the corpus; .gz, .xz, .bz2 and .zst are decompressed on the way. Relative to the working directory."""
     name: str = ""
@@ -45,130 +47,14 @@ class Source:
     """What kind of text it is (news, cosmetics, ...), for the report, DataRecipe.categories and category_weights."""
     category_field: str = ""
     """Field or column that tells the category of each record, dotted where it is nested: category, metadata.topic."""
-    weight: float = 1.0
+    weight: float = number(1.0, WEIGHT)
     """How often its documents are trained on: 2.5 is twice, and half of them a third time; 0.1 is a tenth of them."""
-    vocabulary_weight: float | None = None
+    vocabulary_weight: float | None = number(None, WEIGHT_OR_NONE)
     """How often its documents count for the vocabulary, likewise; 0 leaves them out. None means as often as they are trained on."""
     length: LengthFilter | None = None
     """Length rule of this source; None means the recipe's."""
-    evaluation_fraction: float | None = None
+    evaluation_fraction: float | None = number(None, ZERO_TO_ONE)
     """Share of this source's documents held out for evaluation, 0 to 1; None means the recipe's."""
-
-
-@dataclass(frozen=True)
-class Clean:
-    """Noise removal. HTML entities, NFC and characters that break later tools are always mended; the rest are switches."""
-
-    html_tags: bool = True
-    """Remove tags with a known HTML element name (<br>, not <그것이 알고싶다>)."""
-    hashtags: bool = True
-    """Remove hashtags such as #맛집 (not #1 and not C#)."""
-    empty_brackets: bool = True
-    """Remove brackets with nothing in them."""
-    bylines: bool = False
-    """News: remove reporters' names with their tags: (서울=연합뉴스) 홍길동 기자 =, 홍길동 기자 hong@paper.co.kr."""
-    bracketed_tags: bool = False
-    """News: remove all in [] 【】 ［］ 〔〕, and (…기자) (…뉴스) (…사진) (…영상) (…제공) and dates in parentheses (KPF-BERT's rules)."""
-    captions: bool = False
-    """News: remove captions and picture credits: {IMG:1}, 사진=뉴스1, lines from ▲ to a credit."""
-    copyright_lines: bool = False
-    """News: remove copyright tags: ⓒ 신문사, 무단전재 및 재배포 금지."""
-    foreign_characters: bool = False
-    """Remove what KcBERT and LMkor remove: all but Hangul, ASCII and % · ∼ (Han characters, Kana and emoji go, and so do “ ” …)."""
-    max_repeats: int = 0
-    """Longest run of one letter; longer ones are cut (KcBERT: 2, ㅋㅋㅋㅋㅋ to ㅋㅋ). 0 leaves them."""
-
-
-@dataclass(frozen=True)
-class NearDuplicates:
-    """Removal of documents that nearly repeat another: MinHash over characters, and one survivor of all that are connected."""
-
-    enabled: bool = True
-    """Whether near duplicates are dropped."""
-    threshold: float = 0.65
-    """Documents that share this much of their n-grams (Jaccard similarity, 0.3 to 1) are near duplicates."""
-    ngram: int = 3
-    """Characters per n-gram, counted over letters and digits only (blanks, marks and case do not matter)."""
-    min_chars: int = 20
-    """Shorter documents, in letters and digits, take no part."""
-    permutations: int = 128
-    """Values in a signature, 2 bytes each; the estimate of the similarity gets better with their square root."""
-
-
-@dataclass(frozen=True)
-class SentenceSplit:
-    """Sentence splitting."""
-
-    splitter: Literal["kss"] = "kss"
-    """kss is KSS 1.3.1, the C++ release that KLUE used."""
-    max_chars: int = 1000
-    """A sentence longer than this many characters is split again with its quotes masked."""
-
-
-@dataclass(frozen=True)
-class KoreanFilter:
-    """Removes sentences that are not Korean, and documents without a Hangul letter."""
-
-    min_hangul_share: float = 0.3
-    """Smallest share of Hangul (syllables and loose jamo) among a sentence's letters, 0 to 1. Sentences without letters pass."""
-    max_han_kana: int = 10
-    """Most Han and Kana characters a sentence may hold."""
-
-
-@dataclass(frozen=True)
-class Decontamination:
-    """Removal of benchmark text by BM25 over character bigrams."""
-
-    benchmarks: tuple[str, ...] = ()
-    """Benchmark files or folders whose sentences must not be trained on. Empty switches the step off."""
-    threshold: float = 0.6
-    """Remove a sentence whose symmetric score 2 s(q,d) / (s(q,q) + s(d,d)) with any benchmark sentence reaches this, 0 to 1."""
-    embedded_threshold: float = 0.8
-    """Remove a sentence that holds a benchmark sentence: s(q,d) / s(d,d) reaches this, 0 to 1."""
-    ngram: int = 2
-    """Characters per term, counted over letters and digits only (blanks do not matter)."""
-    min_chars: int = 12
-    """Benchmark texts that are shorter, in letters and digits, remove only sentences that are the same."""
-    formula_share: float = 0.001
-    """Benchmark texts that more than this share of all documents hold (감사합니다) stay, and the report lists them; 0: none stays."""
-    on_contaminated: Unit = "sentence"
-    """What goes when a sentence matches: the sentence, its paragraph or its document."""
-
-
-@dataclass(frozen=True)
-class Pseudonyms:
-    """Personal data replaced by fake values of the same form, stable within a document; one switch a type."""
-
-    enabled: bool = True
-    """False leaves every value as it stands."""
-    email: bool = True
-    """E-mail addresses; the hosts of well-known mail services stay."""
-    url: bool = True
-    """URLs with a scheme, www. or a path; a bare naver.com stays."""
-    ip_address: bool = True
-    """IPv4 and IPv6 addresses."""
-    mention: bool = True
-    """@mentions of Latin handles."""
-    mobile: bool = True
-    """Mobile numbers, 010 and older; the prefix stays."""
-    landline: bool = True
-    """Landline, 070 and 050x numbers; the area code stays. Companies' 1588-1234 and 080 stay."""
-    resident_number: bool = True
-    """Resident registration numbers (주민등록번호)."""
-    foreigner_number: bool = True
-    """Foreigner registration numbers (외국인등록번호)."""
-    passport: bool = True
-    """Passport numbers."""
-    driver_licence: bool = True
-    """Driver's licence numbers; the region stays."""
-    card: bool = True
-    """Card numbers whose Luhn sum is right."""
-    bank_account: bool = True
-    """Account numbers beside a bank's name or a word such as 계좌."""
-    plate: bool = True
-    """Vehicle plates."""
-    address: bool = True
-    """Street and lot addresses, from the road or village on; province, city and district stay."""
 
 
 @dataclass(frozen=True)
@@ -198,9 +84,9 @@ class SentencePairs:
     layout: ClassVar[Literal["sentence_pairs"]] = "sentence_pairs"
     length: int = 512
     """Tokens a row; a multiple of 8."""
-    random_next: float = 0.5
+    random_next: float = number(0.5, ZERO_TO_ONE)
     """Share of rows whose B comes from another document, 0 to 1."""
-    short_share: float = 0.1
+    short_share: float = number(0.1, ZERO_TO_ONE)
     """Share of rows that aim at a random shorter length, 0 to 1 (BERT, appendix A.2)."""
 
 
@@ -211,9 +97,9 @@ class SentenceOrder:
     layout: ClassVar[Literal["sentence_order"]] = "sentence_order"
     length: int = 512
     """Tokens a row; a multiple of 8."""
-    swapped: float = 0.5
+    swapped: float = number(0.5, ZERO_TO_ONE)
     """Share of rows in which A and B have changed places, 0 to 1."""
-    short_share: float = 0.1
+    short_share: float = number(0.1, ZERO_TO_ONE)
     """Share of runs of sentences whose rows aim at a random shorter length, 0 to 1."""
 
 
@@ -244,7 +130,7 @@ Examples = Packed | FullSentences | SentencePairs | SentenceOrder | Causal | Sou
 
 
 @dataclass(frozen=True)
-class DataRecipe:
+class DataRecipe(CorpusSteps):
     """Raw corpora to records."""
 
     sources: Suppress[tuple[Source, ...]]
@@ -253,17 +139,8 @@ class DataRecipe:
     """Only documents of these categories are used. Empty means all."""
     category_weights: Suppress[tuple[tuple[str, float], ...]] = ()
     """Factors on the weight of documents, by category: (("cosmetics", 2.0), ("food", 0.5))."""
-    evaluation_fraction: float = 0.01
+    evaluation_fraction: float = number(0.01, ZERO_TO_ONE)
     """Share of documents held out for evaluation, 0 to 1; chosen by the hash of their text."""
-    clean: Clean = field(default_factory=Clean)
-    drop_duplicates: bool = True
-    """Drop documents whose cleaned text another has."""
-    near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
-    sentences: SentenceSplit = field(default_factory=SentenceSplit)
-    korean: KoreanFilter = field(default_factory=KoreanFilter)
-    length: LengthFilter = field(default_factory=LengthFilter)
-    decontamination: Decontamination = field(default_factory=Decontamination)
-    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     examples: Examples = field(default_factory=Packed)
     other_lengths: tuple[int, ...] = ()
@@ -272,9 +149,9 @@ class DataRecipe:
     """What whole-word masking masks as one: token, bert_word (BertPreTokenizer's words), eojeol or morpheme."""
     seed: int = 0
     """Seed of pseudonyms, sentence pairs, and of which documents a weight with a fraction falls to."""
-    part_megabytes: int = 64
+    part_megabytes: int = number(64, AT_LEAST_ONE)
     """Megabytes of clean text in one unit of parallel work."""
-    max_bad_records: int = 0
+    max_bad_records: int = number(0, AT_LEAST_ZERO)
     """Unreadable records (file and line are reported) after which the work fails."""
 
     @property

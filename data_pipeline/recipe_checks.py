@@ -1,32 +1,30 @@
 """What is wrong with a data recipe is said before the work starts, not hours into it."""
 
+import re
 from pathlib import Path
 
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag, limits
 from data_pipeline.contract.records import features
 from data_pipeline.contract.special_tokens import ROLES
 from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
 from data_pipeline.contract.unigram import MODEL_ENDINGS, sentencepiece_in
 from data_pipeline.contract.word_piece import build_word_piece, read_vocabulary_file
-from data_pipeline.corpus.sources import FORMAT_NAMES, WITHOUT_FIELDS
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.corpus.vocabulary.morphemes import surface_parser
-from data_pipeline.recipe import DataRecipe, SentenceOrder, SentencePairs, Vocabulary
-
-NO_LIMIT = float("inf")
-LEAST_WEIGHT, MOST_WEIGHT = 0.001, 1000
+from data_pipeline.recipe import WEIGHT, DataRecipe, Vocabulary
+from data_pipeline.source_formats import FORMATS
 
 
 def check(recipe: DataRecipe) -> None:
     """Raises an InputError for the first field that cannot work, and for an analyser that is needed and not installed."""
     _check_sources(recipe)
     _check_category_weights(recipe)
-    for field, value, least, most in _bounds(recipe):
-        if not least <= value <= most:
-            limits = f"at least {least}" if most == NO_LIMIT else f"between {least} and {most}"
-            raise InputError(f"--data.{field} {value}: must be {limits}")
+    for name, value, limit in limits(recipe):
+        if not limit.holds(value):
+            raise InputError(f"{_named(recipe, name)} {value}: must be {limit.words}")
     if recipe.near_duplicates.enabled and not recipe.drop_duplicates:
         raise InputError(
             "--data.drop-duplicates is off, but near duplicates, which exact ones are too, are dropped; "
@@ -39,6 +37,15 @@ def check(recipe: DataRecipe) -> None:
     check_vocabulary(recipe.vocabulary)
     if recipe.word_unit == "morpheme" or not (recipe.vocabulary.given or recipe.vocabulary.scheme == "plain"):
         surface_parser()
+
+
+def _named(recipe: DataRecipe, field: str) -> str:
+    """A field as people know it: sources have no flags."""
+    source = re.fullmatch(r"sources\.(\d+)\.(.+)", field)
+    if source is None:
+        return flag("data", field)
+    of = recipe.sources[int(source[1])]
+    return f"source {of.name or of.format}: {source[2]}"
 
 
 def check_vocabulary(recipe: Vocabulary) -> None:
@@ -108,25 +115,13 @@ def _check_sources(recipe: DataRecipe) -> None:
         raise InputError("the recipe names no source; give --source FORMAT:GLOB")
     names = [source.name or source.format for source in recipe.sources]
     for name, source in zip(names, recipe.sources, strict=True):
-        if source.format not in FORMAT_NAMES:
-            raise InputError(
-                f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMAT_NAMES)}"
-            )
+        if source.format not in FORMATS:
+            raise InputError(f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMATS)}")
         if names.count(name) > 1:
             raise InputError(f"two sources are named {name!r}; give each a name of its own in the recipe")
-        if source.category_field and (source.category or source.format in WITHOUT_FIELDS):
+        if source.category_field and (source.category or not FORMATS[source.format].fields):
             rule = "stands beside category; keep one" if source.category else f"format {source.format} has no fields"
             raise InputError(f"source {name}: category_field {source.category_field!r}: {rule}")
-        if not LEAST_WEIGHT <= source.weight <= MOST_WEIGHT:
-            raise InputError(f"source {name}: weight {source.weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
-        counted = source.vocabulary_weight
-        if counted and not LEAST_WEIGHT <= counted <= MOST_WEIGHT:
-            raise InputError(
-                f"source {name}: vocabulary_weight {counted}: must be 0, or between {LEAST_WEIGHT} and {MOST_WEIGHT}"
-            )
-        fraction = source.evaluation_fraction
-        if fraction is not None and not 0 <= fraction <= 1:
-            raise InputError(f"source {name}: evaluation_fraction {fraction}: must be between 0 and 1")
 
 
 def _check_category_weights(recipe: DataRecipe) -> None:
@@ -134,8 +129,8 @@ def _check_category_weights(recipe: DataRecipe) -> None:
     for name, weight in recipe.category_weights:
         if names.count(name) > 1:
             raise InputError(f"category_weights: {name!r} stands there twice")
-        if not LEAST_WEIGHT <= weight <= MOST_WEIGHT:
-            raise InputError(f"category_weights: {name!r} {weight}: must be between {LEAST_WEIGHT} and {MOST_WEIGHT}")
+        if not WEIGHT.holds(weight):
+            raise InputError(f"category_weights: {name!r} {weight}: must be {WEIGHT.words}")
 
 
 def _check_lengths(recipe: DataRecipe) -> None:
@@ -148,34 +143,3 @@ def _check_lengths(recipe: DataRecipe) -> None:
             raise InputError(
                 f"--data.other-lengths {length}: stands there twice, or is examples.length; name each once"
             )
-
-
-def _bounds(recipe: DataRecipe) -> list[tuple[str, float, float, float]]:
-    """Field, value, smallest and largest value allowed."""
-    bounds: list[tuple[str, float, float, float]] = [
-        ("evaluation-fraction", recipe.evaluation_fraction, 0, 1),
-        ("part-megabytes", recipe.part_megabytes, 1, NO_LIMIT),
-        ("max-bad-records", recipe.max_bad_records, 0, NO_LIMIT),
-        ("clean.max-repeats", recipe.clean.max_repeats, 0, NO_LIMIT),
-        ("near-duplicates.threshold", recipe.near_duplicates.threshold, 0.3, 1),
-        ("near-duplicates.ngram", recipe.near_duplicates.ngram, 1, NO_LIMIT),
-        ("near-duplicates.min-chars", recipe.near_duplicates.min_chars, 0, NO_LIMIT),
-        ("near-duplicates.permutations", recipe.near_duplicates.permutations, 16, 1024),
-        ("sentences.max-chars", recipe.sentences.max_chars, 1, NO_LIMIT),
-        ("korean.min-hangul-share", recipe.korean.min_hangul_share, 0, 1),
-        ("korean.max-han-kana", recipe.korean.max_han_kana, 0, NO_LIMIT),
-        ("decontamination.ngram", recipe.decontamination.ngram, 1, NO_LIMIT),
-        ("decontamination.formula-share", recipe.decontamination.formula_share, 0, 1),
-        ("vocabulary.unused", recipe.vocabulary.unused, 0, NO_LIMIT),
-        ("vocabulary.character-coverage", recipe.vocabulary.character_coverage, 0, 1),
-        ("vocabulary.min-count", recipe.vocabulary.min_count, 1, NO_LIMIT),
-    ]
-    if recipe.vocabulary.alphabet_limit is not None:
-        bounds.append(("vocabulary.alphabet-limit", recipe.vocabulary.alphabet_limit, 1, NO_LIMIT))
-    if isinstance(recipe.examples, SentencePairs):
-        bounds.append(("examples.random-next", recipe.examples.random_next, 0, 1))
-    if isinstance(recipe.examples, SentenceOrder):
-        bounds.append(("examples.swapped", recipe.examples.swapped, 0, 1))
-    if isinstance(recipe.examples, SentencePairs | SentenceOrder):
-        bounds.append(("examples.short-share", recipe.examples.short_share, 0, 1))
-    return bounds

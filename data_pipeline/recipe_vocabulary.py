@@ -3,6 +3,8 @@
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_ONE, number
+
 Role = Literal["pad", "unk", "cls", "sep", "mask"]
 
 
@@ -12,7 +14,7 @@ class Vocabulary:
 
     size: int = 32_000
     """Rows, exactly; specials and [unusedN] included."""
-    unused: int = 500
+    unused: int = number(500, AT_LEAST_ZERO)
     """Rows [unused0]...; kept free for later domain words."""
     model: Literal["wordpiece", "unigram"] = "wordpiece"
     """wordpiece: BERT's; pieces that go on inside a word carry ##. unigram: SentencePiece's, as KoBERT's; pieces that begin a word
@@ -20,9 +22,9 @@ class Vocabulary:
     scheme: Literal["klue", "continuation", "plain"] = "continuation"
     """continuation: a morpheme inside an eojeol carries ##; measured as the best. klue: every morpheme is counted as a word of its
     own, which gives KLUE's vocabulary. plain: eojeols are counted, without morphemes."""
-    character_coverage: float = 0.9999
+    character_coverage: float = number(0.9999, ZERO_TO_ONE)
     """Share of the corpus' characters that the alphabet covers, 0 to 1; rarer characters become [UNK]."""
-    min_count: int = 2
+    min_count: int = number(2, AT_LEAST_ONE)
     """Morphemes or eojeols counted less often teach no pieces."""
     lowercase: bool = False
     """Lower-case the text (accents and Hangul are never decomposed)."""
@@ -34,7 +36,7 @@ class Vocabulary:
     pad cls sep mask for unigram, or a given vocabulary's own."""
     begin_and_end: bool = False
     """Whether the tokenizer's files also name [CLS] as bos_token and [SEP] as eos_token, as RoBERTa's do."""
-    alphabet_limit: int | None = None
+    alphabet_limit: int | None = number(None, AT_LEAST_ONE)
     """wordpiece: characters of the alphabet, the most frequent ones, instead of character_coverage. None: character_coverage."""
     order: Literal["rank", "code_point"] = "rank"
     """Order of a wordpiece vocabulary's characters and a unigram one's pieces: rank (most frequent or most likely first) or code_point."""

@@ -4,12 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_file import from_plain
-from data_pipeline.contract.recipe_types import dataclasses_in
-from pretrain.models.config import ModelConfig, config_classes, default_config
-from pretrain.objectives.config import ObjectiveRecipe, default_objective, objective_classes
-from pretrain.objectives.corruption.recipe import Masking as Masking  # recipe files take it from here
-from pretrain.recipe_fields import (
+from data_pipeline.contract.recipe_fields import (
     ABOVE_ONE,
     ABOVE_ZERO,
     ABOVE_ZERO_TO_ONE,
@@ -22,6 +17,11 @@ from pretrain.recipe_fields import (
     limited,
     number,
 )
+from data_pipeline.contract.recipe_file import from_plain
+from data_pipeline.contract.recipe_types import dataclasses_in
+from pretrain.models.config import ModelConfig, config_classes, default_config
+from pretrain.objectives.config import ObjectiveRecipe, default_objective, objective_classes
+from pretrain.objectives.corruption.recipe import Masking as Masking  # recipe files take it from here
 from pretrain.recipe_upgrade import upgraded
 
 

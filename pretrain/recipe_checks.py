@@ -3,10 +3,10 @@
 import jax
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag, limits
 from pretrain.devices.sharding import ROWS
 from pretrain.input.schedule import stretches
 from pretrain.recipe import TrainingRecipe
-from pretrain.recipe_fields import limits
 
 
 def check(recipe: TrainingRecipe) -> None:
@@ -21,7 +21,8 @@ def check(recipe: TrainingRecipe) -> None:
 def _check_limits(recipe: TrainingRecipe, where: str = "") -> None:
     for name, value, limit in limits(recipe):
         if not limit.holds(value):
-            raise InputError(f"{where}{name} {value}: must be {limit.words}")
+            named = f"{where}{name}" if where else flag("training", name)
+            raise InputError(f"{named} {value}: must be {limit.words}")
 
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:

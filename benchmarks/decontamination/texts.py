@@ -15,13 +15,13 @@ from benchmarks.decontamination.plants import EDITS, Editor
 from data_pipeline.contract.benchmark_files import BenchmarkText, benchmark_paths, read_benchmark
 from data_pipeline.contract.storage import find_input_files, open_input
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS
 from data_pipeline.corpus.steps.bm25 import Bm25Index, letters_of
 from data_pipeline.corpus.steps.bm25_build import build_index
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.steps.removal import sentences_of
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.recipe import Clean, SentenceSplit, Source
+from data_pipeline.source_formats import reader_of
 
 SHORT = 12
 """Fewer letters and digits than a plant must have: benchmark text below that is found as a whole sentence only."""
@@ -74,7 +74,7 @@ def clean_documents(found: Corpora) -> list[Sentences]:
 def _petitions(found: Corpora) -> Iterator[Document]:
     for file in find_input_files(found.petitions):
         with open_input(file.path) as stream:
-            for item in FORMATS["petitions"](stream, file.path, Source("petitions", file.path)):
+            for item in reader_of("petitions")(stream, file.path, Source("petitions", file.path)):
                 if isinstance(item, Document):
                     yield item
 

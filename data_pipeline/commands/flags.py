@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.corpus.sources import FORMAT_NAMES, WITH_TEXT_FIELD
 from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.source_formats import FORMATS, WITH_TEXT_FIELD
 
 Sources = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="FORMAT:GLOB ...")]
 Benchmarks = Annotated[tuple[tuple[str, ...], ...], tyro.conf.UseAppendAction, tyro.conf.arg(metavar="PATH ...")]
@@ -40,14 +40,9 @@ def parse_source(text: str) -> Source:
     """FORMAT:GLOB, where formats WITH_TEXT_FIELD may name it: jsonl.FIELD:GLOB."""
     name, separator, glob = text.partition(":")
     format_name, _, text_field = name.partition(".")
-    if (
-        not separator
-        or not glob
-        or format_name not in FORMAT_NAMES
-        or (text_field and format_name not in WITH_TEXT_FIELD)
-    ):
+    if not separator or not glob or format_name not in FORMATS or (text_field and format_name not in WITH_TEXT_FIELD):
         raise InputError(
-            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMAT_NAMES)}, or FORMAT.FIELD:GLOB with "
+            f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)}, or FORMAT.FIELD:GLOB with "
             f"FORMAT one of {', '.join(WITH_TEXT_FIELD)}"
         )
     return Source(format_name, glob, text_field=text_field or "text")

@@ -133,6 +133,13 @@ def plain(value: Any) -> Any:
     return value
 
 
+def plain_fields(recipe: Any) -> dict[str, Any]:
+    """The fields of a dataclass, JSON-ready, without its name."""
+    fields: dict[str, Any] = plain(recipe)
+    fields.pop("kind")
+    return fields
+
+
 def differences(before: Any, after: Any, path: str = "") -> list[str]:
     """The fields in which two plain recipes differ, as `optimizer.learning_rate: 0.0001 -> 0.0002`.
 

@@ -4,8 +4,10 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from data_pipeline.corpus.corpus_files import SplitDocument
+from data_pipeline.recipe import DataRecipe
 
 
 @dataclass(frozen=True)
@@ -37,3 +39,8 @@ class Mixture:
         """Every number of copies, but none, that a document may have, ascending."""
         weights = {self.weight * factor for factor in (1.0, *self.categories.values())}
         return sorted({bound for weight in weights for bound in (math.floor(weight), math.ceil(weight))} - {0})
+
+
+def mixture_of(recipe: DataRecipe, weight: float) -> dict[str, Any]:
+    """The fields of the Mixture of a source with this weight, JSON-ready."""
+    return {"weight": weight, "categories": dict(recipe.category_weights), "seed": recipe.seed}

@@ -15,9 +15,8 @@ from data_pipeline.corpus.corpus_files import MATCHES
 from data_pipeline.corpus.document import Step
 from data_pipeline.corpus.stages.benchmarks import FORMULAE
 from data_pipeline.corpus.stages.duplicates import repeated_documents
-from data_pipeline.corpus.stages.sentences import PART, steps_of
+from data_pipeline.corpus.stages.sentences import PART, sentence_parameters, steps_of
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
-from data_pipeline.prepare.flow import sentence_parameters
 from data_pipeline.recipe import DataRecipe
 from data_pipeline.tasks.shard_task import Output, ShardTask
 

@@ -16,21 +16,15 @@ import fsspec
 
 from data_pipeline.contract.storage import InputFile, damage_named, decompressed, find_input_files
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable, read_source_file
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import FORMATS, read_source_file, reader_of
 
 PLACES, MOST_PLACES = 64, 1000
 """Stretches a source, or as many as it has files, and how many at most."""
-BOUNDARIES = {
-    "text": re.compile(rb"\n[ \t\r]*\n"),
-    **dict.fromkeys(("lines", "jsonl", "news", "petitions", "lm_dataformat"), re.compile(rb"\n")),
-}
-"""Formats that can be read from the middle, and what stands between two documents there."""
 PREFIX_BYTES = 256_000_000
 """Decompressed bytes of a source's compressed files that are read at most: nobody can begin in the middle of those."""
 FIRST_WINDOW, BOUNDARY_READ = 64_000, 4_000
-NOT_IN_ORDER = ("parquet", "arrow")
-"""Formats whose readers jump about in a file, so that its position tells nothing."""
 
 
 @dataclass
@@ -87,11 +81,11 @@ def _draw(sample: Sample, files: Sequence[InputFile], wanted: int) -> None:
     places_of_file = Counter(bisect_right(ends, place * ends[-1] // places) for place in range(places))
     before = 0
     for number, in_file in sorted(places_of_file.items()):
-        file, boundary = files[number], BOUNDARIES.get(sample.source.format)
+        file, separator = files[number], FORMATS[sample.source.format].separator
         first, before = before, before + in_file
         documents = wanted * before // places - wanted * first // places
         with damage_named(file.path):
-            if boundary is None:
+            if separator is None:
                 _first_documents(sample, file, documents)
                 continue
             with _readable(file, PREFIX_BYTES // len(places_of_file)) as (stream, size, ratio):
@@ -99,7 +93,7 @@ def _draw(sample: Sample, files: Sequence[InputFile], wanted: int) -> None:
                 for place in range(stretches):
                     start, end = (size * edge // stretches for edge in (place, place + 1))
                     quota = documents * (place + 1) // stretches - documents * place // stretches
-                    _stretch(sample, stream, file.path, boundary, (start, end), quota, ratio)
+                    _stretch(sample, stream, file.path, re.compile(separator), (start, end), quota, ratio)
 
 
 @contextmanager
@@ -135,7 +129,7 @@ def _stretch(
         content = stream.read(stop - start)
         name = Path(path).name if start == 0 else f"{Path(path).name}@{start}"
         before = time.process_time()
-        items = list(FORMATS[sample.source.format](io.BytesIO(content), name, sample.source))
+        items = list(reader_of(sample.source.format)(io.BytesIO(content), name, sample.source))
         seconds = time.process_time() - before
         if len(items) >= wanted or stop == end:
             share = min(1.0, wanted / max(1, len(items)))
@@ -160,11 +154,12 @@ def _after_boundary(stream: IO[bytes], position: int, boundary: re.Pattern[bytes
 def _first_documents(sample: Sample, file: InputFile, wanted: int) -> None:
     before = time.process_time()
     position = None
-    if sample.source.format in FORMATS:
+    read = FORMATS[sample.source.format]
+    if not read.opens:
         with fsspec.open(file.path, "rb") as raw, decompressed(raw, file.path) as stream:
-            reader = FORMATS[sample.source.format](stream, Path(file.path).name, sample.source)
+            reader = reader_of(sample.source.format)(stream, Path(file.path).name, sample.source)
             items = list(islice(reader, wanted + 1))
-            if sample.source.format not in NOT_IN_ORDER:
+            if read.in_order:
                 position = raw.tell()
     else:
         items = list(islice(read_source_file(file.path, sample.source), wanted + 1))

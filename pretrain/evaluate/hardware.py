@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, number
 from pretrain.recipe import Mesh
-from pretrain.recipe_fields import AT_LEAST_ONE, number
 
 
 @dataclass(frozen=True)

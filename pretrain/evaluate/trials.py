@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import limits
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.tasks.task import Settings, Task
-from pretrain.recipe_fields import limits
 
 
 @dataclass(frozen=True)

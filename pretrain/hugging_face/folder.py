@@ -15,6 +15,7 @@ from safetensors.numpy import load_file, save
 from tokenizers import processors
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import limits
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.hugging_face.weights import refuse_unknown_encoder, surplus_tensors, tensor_names, with_copies
@@ -23,7 +24,6 @@ from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import ParameterRule
 from pretrain.models.protocols import Compute, Family, Model
 from pretrain.models.task_heads import TaskHead, task_from_json
-from pretrain.recipe_fields import limits
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 SHARDS = f"{WEIGHTS}.index.json"

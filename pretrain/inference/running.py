@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, limits, number
 from pretrain.evaluate.hardware import Hardware
-from pretrain.recipe_fields import AT_LEAST_ONE, limits, number
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,7 +87,7 @@ FILES = [
         r"tiny\.py:8: data\.decontamination\.benchmarks must be a tuple such as \('\.\.\.',\), found 'a\.txt' \(str\)",
         changed("length=LengthFilter(min_chars=5)", "decontamination=Decontamination(benchmarks='a.txt')"),
     ),
-    Mistake("a value out of bounds", r"--data\.evaluation-fraction 1\.5: must be between 0 and 1", changed("fraction=0.1", "fraction=1.5")),
+    Mistake("a value out of bounds", r"--data\.evaluation-fraction 1\.5: must be 0 to 1", changed("fraction=0.1", "fraction=1.5")),
 ]  # fmt: skip
 
 

@@ -7,9 +7,19 @@ from typing import Any, cast, get_args, get_type_hints
 
 import pytest
 
+from data_pipeline.contract import recipe_fields
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import (
+    ABOVE_ZERO,
+    AT_LEAST_ONE,
+    ZERO_TO_ONE,
+    Limit,
+    is_free,
+    limited,
+    limits,
+    number,
+)
 from data_pipeline.contract.recipe_types import dataclasses_in
-from pretrain import recipe_fields
 from pretrain.checkpoints.resume import bound
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.config import config_classes
@@ -17,7 +27,6 @@ from pretrain.objectives.corruption.recipe import Masking
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import BatchWarmup, Optimizer, Phase, TrainingRecipe
 from pretrain.recipe_checks import check
-from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, ZERO_TO_ONE, Limit, is_free, limited, limits, number
 
 LIMITS = [value for value in vars(recipe_fields).values() if isinstance(value, Limit)]
 WITHOUT_LIMIT = {
@@ -85,14 +94,17 @@ def test_defaults_are_within_their_limits() -> None:
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        (TrainingRecipe(model=BertConfig(hidden_size=0)), "model.hidden_size 0: must be 1 or more"),
+        (TrainingRecipe(model=BertConfig(hidden_size=0)), "--training.model.hidden-size 0: must be 1 or more"),
         (
             TrainingRecipe(objective=MaskedLM(masking=Masking(max_predictions=0))),
-            "objective.masking.max_predictions 0: must be 1 or more",
+            "--training.objective.masking.max-predictions 0: must be 1 or more",
         ),
-        (TrainingRecipe(optimizer=Optimizer(beta1=1.0)), "optimizer.beta1 1.0: must be 0 or more and below 1"),
-        (TrainingRecipe(batch_warmup=BatchWarmup(-1)), "batch_warmup.first_rows -1: must be 0 or more"),
-        (TrainingRecipe(seed=2**32), "seed 4294967296: must be 0 to 4294967295"),
+        (
+            TrainingRecipe(optimizer=Optimizer(beta1=1.0)),
+            "--training.optimizer.beta1 1.0: must be 0 or more and below 1",
+        ),
+        (TrainingRecipe(batch_warmup=BatchWarmup(-1)), "--training.batch-warmup.first-rows -1: must be 0 or more"),
+        (TrainingRecipe(seed=2**32), "--training.seed 4294967296: must be 0 to 4294967295"),
         (TrainingRecipe(phases=(Phase(0, 1.0),)), "phases.0.length 0: must be 1 or more"),
         (TrainingRecipe(phases=(Phase(8, 1.5),)), "phases.0.share 1.5: must be above 0 and at most 1"),
         (TrainingRecipe(phases=(Phase(8, 1.0, -8),)), "phases.0.global_batch_size -8: must be 1 or more"),

@@ -1,13 +1,14 @@
 """Benchmark text in the corpus: the index of what must not be trained on, the sentences that match it, and the formulae among them."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
-from data_pipeline.contract.storage import write_json
+from data_pipeline.contract.recipe_file import plain_fields
+from data_pipeline.contract.storage import InputFile, write_json
 from data_pipeline.corpus.corpus_files import MATCHES, PartWriter, read_matches
 from data_pipeline.corpus.stages.split import split_documents
 from data_pipeline.corpus.steps.benchmark_matches import matcher
@@ -16,11 +17,33 @@ from data_pipeline.corpus.steps.bm25_build import build_index
 from data_pipeline.corpus.steps.decontamination import FORMULA_LETTERS, formula_documents
 from data_pipeline.corpus.steps.removal import sentences_of
 from data_pipeline.recipe import Decontamination
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 FORMULAE = "formulae.json"
 DOCUMENTS_PER_BATCH = 128
 """Documents whose sentences are compared in one call."""
+
+
+def index_task(place: Place, recipe: Decontamination, files: tuple[InputFile, ...]) -> ShardTask:
+    """One task for all benchmark files."""
+    parameters = {"ngram": recipe.ngram, "min_chars": recipe.min_chars}
+    return place.task("benchmarks", "index", index_benchmarks, {"files": files}, parameters)
+
+
+def match_tasks(place: Place, recipe: Decontamination, split: Sequence[Done], index: Sequence[Done]) -> list[ShardTask]:
+    """A task for each part that was split."""
+    compared = {name: plain_fields(recipe)[name] for name in ("ngram", "min_chars", "threshold", "embedded_threshold")}
+    tasks = []
+    for done in split:
+        inputs = {"part": done.task.inputs["part"], "split": outputs_of([done]), "index": outputs_of(index)}
+        tasks.append(place.task("matches", done.task.name, find_matches, inputs, {"decontamination": compared}))
+    return tasks
+
+
+def formulae_task(place: Place, recipe: Decontamination, matches: Sequence[Done], documents: int) -> ShardTask:
+    """One task, for it is asked of the whole corpus of so many documents."""
+    parameters = {"share": recipe.formula_share, "documents": documents}
+    return place.task("formulae", "all", find_formulae, {"matches": outputs_of(matches, MATCHES)}, parameters)
 
 
 def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Stage 1: a source file becomes parts of clean documents, with a sorted table of their keys for deduplication."""
 
 import hashlib
+import re
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -9,15 +11,20 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.storage import write_array
+from data_pipeline.contract.recipe_file import plain_fields
+from data_pipeline.contract.storage import InputFile, path_in_glob, write_array
 from data_pipeline.corpus.corpus_files import PartWriter
 from data_pipeline.corpus.document import Document, Dropped
-from data_pipeline.corpus.sources import WITH_TEXT_FIELD, Unreadable, read_source_file
+from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.reading import READERS, read_file
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.tally import Tally
-from data_pipeline.recipe import Clean, Source
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.recipe import Clean, DataRecipe, Source
+from data_pipeline.source_formats import FORMATS, Format
+from data_pipeline.tasks.shard_task import Done, Output, Place, ShardTask
 
+SHAPING_FIELDS = ("format", "name", "text_field", "category", "category_field")
+"""The fields of a source that its documents depend on: another licence or share of evaluation must not read all again."""
 KEY_BYTES = 16
 KEY_TABLE = np.dtype([("key", f"S{KEY_BYTES}"), ("index", "<u4")])
 
@@ -25,6 +32,52 @@ KEY_TABLE = np.dtype([("key", f"S{KEY_BYTES}"), ("index", "<u4")])
 def document_key(text: str) -> bytes:
     """16 bytes that stand for a cleaned text; equal texts have equal keys."""
     return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest()
+
+
+def document_tasks(place: Place, recipe: DataRecipe, files: Sequence[tuple[Source, InputFile]]) -> list[ShardTask]:
+    """A task for each file of the sources."""
+    tasks = []
+    for source, file in files:
+        form = FORMATS[source.format]
+        shaping = (*SHAPING_FIELDS, "summary_field") if source.format == "pairs" else SHAPING_FIELDS
+        parameters = {
+            "source": {"glob": "", **{name: getattr(source, name) for name in shaping}},
+            "reader": form.reader,
+            "opens": form.opens,
+            "categories": recipe.categories,
+            "clean": plain_fields(recipe.clean),
+            "part_bytes": recipe.part_megabytes * 1_000_000,
+            **({"targets": True} if recipe.targets_are_summaries else {}),
+        }
+        limits = {"bad_records": recipe.max_bad_records, "mend": _mend(source.format, form)}
+        code = (f"{READERS}.{form.reader.partition(':')[0]}",)
+        inputs = {"file": (file,)}
+        name = _task_name(source, file)
+        tasks.append(place.task("documents", name, make_documents, inputs, parameters, limits=limits, code=code))
+    return tasks
+
+
+def parts_of(documents: Sequence[Done]) -> dict[str, Output]:
+    """The parts that the tasks wrote, by a name that stays theirs when another source gets more files."""
+    return {
+        f"{done.task.name}-{name.removeprefix('part-').removesuffix('.zst')}": part
+        for done in documents
+        for name, part in done.outputs.items()
+        if name.endswith(".zst")
+    }
+
+
+def _task_name(source: Source, file: InputFile) -> str:
+    """The same whatever files and sources stand beside it, and wherever the corpus lies."""
+    place = path_in_glob(file.path, source.glob)
+    digest = hashlib.blake2b(f"{source.name}\0{place}".encode(errors="surrogateescape"), digest_size=6).hexdigest()
+    readable = re.sub(r"[^\w.-]+", "_", f"{source.name[:30]}-{Path(place).name[:40]}").lstrip(".")
+    return f"{readable}-{digest}"
+
+
+def _mend(name: str, form: Format) -> str:
+    """What to do about a bad record, before the flag that allows some."""
+    return f"mend the file, read another field with --source {name}.FIELD:GLOB" if form.text_field else "mend the file"
 
 
 def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
@@ -37,18 +90,15 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     categories = frozenset(task.parameters["categories"])
     step, tally, bad = cleaner(clean, targets=task.parameters.get("targets", False)), Tally(), 0
     with _Parts(folder, task.parameters["part_bytes"]) as parts:
-        for item in read_source_file(file.path, source):
+        for item in read_file(file.path, source, task.parameters["reader"], task.parameters["opens"]):
             tally.add("records")
             if isinstance(item, Unreadable):
                 bad += 1
                 tally.add_bad(item.location, item.problem)
                 if bad > task.limits["bad_records"]:
                     place = file.path.removesuffix(Path(file.path).name) + item.location
-                    another = ""
-                    if source.format in WITH_TEXT_FIELD:
-                        another = f", read another field with --source {source.format}.FIELD:GLOB"
                     raise InputError(
-                        f"{place}: {item.problem}; mend the file{another}, or allow more than {bad - 1} bad records with "
+                        f"{place}: {item.problem}; {task.limits['mend']}, or allow more than {bad - 1} bad records with "
                         "--data.max-bad-records"
                     )
                 continue

@@ -1,5 +1,6 @@
 """Stage 2: which documents another has too. Keys only; a task owns a range of keys, so memory is a field, not the corpus."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -7,11 +8,20 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.storage import write_array
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 KEYS_PER_TASK = 8_000_000
 REPEATED = np.dtype([("position", "<u4"), ("near", "?")])
 """A document that a part loses, as an exact or as a near duplicate (stages/survivors.py writes them)."""
+
+
+def duplicate_tasks(place: Place, documents: Sequence[Done], number: int) -> list[ShardTask]:
+    """A task for each range of keys; `number`: documents in all."""
+    keys = {"keys": outputs_of(documents, ".keys.npy")}
+    return [
+        place.task("duplicates", f"{index:03d}", find_duplicates, keys, {"range": bounds})
+        for index, bounds in enumerate(key_ranges(number))
+    ]
 
 
 def find_duplicates(task: ShardTask, folder: Path) -> dict[str, Any]:

@@ -10,11 +10,36 @@ from numpy.typing import NDArray
 
 from data_pipeline.contract.storage import write_array
 from data_pipeline.corpus.stages.duplicates import duplicates_of_part
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.corpus.steps.min_hash import bands_and_rows
+from data_pipeline.recipe import NearDuplicates
+from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 BANDS_PER_TASK = 1_000_000
 SIGNATURES_AT_ONCE = 500_000
 """Signatures in memory at once, unless a single group is larger."""
+
+
+def near_duplicate_tasks(
+    place: Place, recipe: NearDuplicates, signed: Sequence[Done], duplicates: Sequence[Done], number: int
+) -> list[ShardTask]:
+    """A task for each range of bands; `number`: signatures in all."""
+    inputs = {
+        "signatures": outputs_of(signed, "signatures.npy"),
+        "bands": outputs_of(signed, "bands.npy"),
+        "rows": outputs_of(signed, "rows.npy"),
+        "duplicates": outputs_of(duplicates, ".npy"),
+    }
+    bands, _ = bands_and_rows(recipe.threshold, recipe.permutations)
+    return [
+        place.task(
+            "near_duplicates",
+            f"{index:03d}",
+            find_near_duplicates,
+            inputs,
+            {"range": bounds, "threshold": recipe.threshold},
+        )
+        for index, bounds in enumerate(band_ranges(bands * number))
+    ]
 
 
 def find_near_duplicates(task: ShardTask, folder: Path) -> dict[str, Any]:

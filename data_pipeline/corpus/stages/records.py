@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import write_array
 from data_pipeline.contract.tokenizer import Tokenizer, WordUnit
 from data_pipeline.contract.write_records import Shard, ShardWriter
@@ -20,16 +21,37 @@ from data_pipeline.corpus.document import Sentence
 from data_pipeline.corpus.layouts import row_maker
 from data_pipeline.corpus.layouts.packed import PackedRows
 from data_pipeline.corpus.layouts.rows import Run, Tokens
-from data_pipeline.corpus.mixture import Mixture
+from data_pipeline.corpus.mixture import Mixture, mixture_of
+from data_pipeline.corpus.stages.sentences import PART
 from data_pipeline.corpus.tally import Tally, merged
 from data_pipeline.corpus.vocabulary.morphemes import morpheme_boundaries
 from data_pipeline.corpus.vocabulary.word_piece import corpus_encoder
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 SHARDS = "shards.json"
 TOKEN_COUNTS = "token_counts.npy"
 """int64 [rows of the vocabulary]: how often each token stands in the rows of a part."""
 DOCUMENTS_PER_BATCH = 256
+
+
+def record_tasks(
+    place: Place, recipe: DataRecipe, sentences: Sequence[Done], sources: Sequence[Source], vocabulary: Done
+) -> list[ShardTask]:
+    """A task for each part of sentences; `sources`: that of each."""
+    parameters = {
+        "examples": plain_fields(recipe.examples),
+        "layout": recipe.examples.layout,
+        "lengths": [recipe.examples.length, *recipe.other_lengths],
+        "word_unit": recipe.word_unit,
+        "seed": recipe.seed,
+    }
+    tasks = []
+    for done, source in zip(sentences, sources, strict=True):
+        inputs = {"part": outputs_of([done], PART), "vocabulary": outputs_of([vocabulary])}
+        mixed = {**parameters, "mixture": mixture_of(recipe, source.weight)}
+        tasks.append(place.task("records", done.task.name, make_records, inputs, mixed))
+    return tasks
 
 
 def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:

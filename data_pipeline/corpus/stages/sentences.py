@@ -1,30 +1,74 @@
 """Stage 4: documents without duplicates become filtered, decontaminated, pseudonymised sentences."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from data_pipeline import pipeline
+from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus.corpus_files import PartWriter, Split, SplitDocument, read_matches
-from data_pipeline.corpus.document import Document, Dropped, Step
+from data_pipeline.corpus.corpus_files import MATCHES, PartWriter, Split, SplitDocument, read_matches
+from data_pipeline.corpus.document import Document, Dropped, Match, Step
 from data_pipeline.corpus.histograms import TextHistograms
 from data_pipeline.corpus.stages.documents import document_key
 from data_pipeline.corpus.stages.duplicates import repeated_documents
 from data_pipeline.corpus.stages.split import split_documents
-from data_pipeline.corpus.steps.decontamination import remove_matches
-from data_pipeline.corpus.steps.korean_filter import korean_filter
-from data_pipeline.corpus.steps.length_filter import length_filter
-from data_pipeline.corpus.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.corpus.steps.split_sentences import NO_SENTENCE
 from data_pipeline.corpus.tally import Tally
-from data_pipeline.recipe import KoreanFilter, LengthFilter, Pseudonyms
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.pipeline import ROWS
+from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 PART = "part.zst"
 DOCUMENTS_PER_BATCH = 128
 """Documents that go through a step before the next begins: a step's code and tables stay in the processor's caches."""
+
+
+STEPS = "data_pipeline.corpus.steps"
+
+
+def sentence_tasks(
+    place: Place,
+    recipe: DataRecipe,
+    split: Sequence[Done],
+    sources: Sequence[Source],
+    matches: Sequence[Done],
+    formulae: Sequence[Done],
+) -> list[ShardTask]:
+    """A task for each part that was split; `sources`: that of each."""
+    matches_of = {done.task.name: done for done in matches}
+    tasks = []
+    for done, source in zip(split, sources, strict=True):
+        name = done.task.name
+        inputs = {
+            **done.task.inputs,
+            "split": outputs_of([done]),
+            "matches": outputs_of([matches_of[name]], MATCHES) if matches else (),
+            "formulae": outputs_of(formulae),
+        }
+        parameters = sentence_parameters(recipe, source)
+        code = tuple(f"{STEPS}.{step['step'].partition(':')[0]}" for step in parameters["steps"])
+        tasks.append(place.task("sentences", name, make_sentences, inputs, parameters, code=code))
+    return tasks
+
+
+def sentence_parameters(recipe: DataRecipe, source: Source) -> dict[str, Any]:
+    """What a recipe says of this stage, for the documents of one source."""
+    steps = []
+    for row in ROWS:
+        if row.step and row.on(recipe):
+            settings = row.of_source(recipe, source)
+            fields = plain_fields(settings)
+            read = {name: fields[name] for name in row.depends_on or fields}
+            steps.append({"step": row.step, "settings": type(settings).__name__, "fields": read, "takes": row.takes})
+    fraction = source.evaluation_fraction
+    return {
+        "steps": steps,
+        "seed": recipe.seed if any("seed" in step["takes"] for step in steps) else None,
+        "evaluation_fraction": recipe.evaluation_fraction if fraction is None else fraction,
+    }
 
 
 def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
@@ -94,18 +138,21 @@ def _results(
 
 
 def steps_of(task: ShardTask) -> list[Step]:
-    """The steps that the split documents of a task go through."""
-    parameters = task.parameters
-    steps: list[Step] = [
-        korean_filter(KoreanFilter(**parameters["korean"])),
-        length_filter(LengthFilter(**parameters["length"])),
-    ]
-    if task.inputs["matches"]:
-        [found], [formulae] = task.inputs["matches"], task.inputs["formulae"]
-        exempt = frozenset(read_json(Path(formulae.path)))
-        contaminated = {each.sentence: each.match for each in read_matches(found.path) if each.match.text not in exempt}
-        steps.append(partial(remove_matches, matches=contaminated, unit=parameters["on_contaminated"]))
-    if parameters["pseudonyms"]:
-        # Last: what came before compares the text as people wrote it.
-        steps.append(pseudonymiser(Pseudonyms(**parameters["pseudonyms"]["types"]), parameters["pseudonyms"]["seed"]))
+    """The steps that the split documents of a task go through, as its parameters name them."""
+    given = {"seed": task.parameters["seed"], "matches": _contaminated(task)}
+    steps = []
+    for named in task.parameters["steps"]:
+        module, function = named["step"].split(":")
+        settings = getattr(pipeline, named["settings"])(**named["fields"])
+        make = getattr(import_module(f"{STEPS}.{module}"), function)
+        steps.append(make(settings, **{name: given[name] for name in named["takes"]}))
     return steps
+
+
+def _contaminated(task: ShardTask) -> dict[str, Match]:
+    """Sentence -> the benchmark text that it matches, formulae left out."""
+    if not task.inputs["matches"]:
+        return {}
+    [found], [formulae] = task.inputs["matches"], task.inputs["formulae"]
+    exempt = frozenset(read_json(Path(formulae.path)))
+    return {each.sentence: each.match for each in read_matches(found.path) if each.match.text not in exempt}

@@ -1,18 +1,28 @@
 """Stage 2a: a MinHash signature for each document of a part, and the table of their bands, by which they are grouped."""
 
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import write_array
 from data_pipeline.corpus.corpus_files import read_documents
 from data_pipeline.corpus.steps.min_hash import band_hashes, bands_and_rows, shingles, signatures
 from data_pipeline.recipe import NearDuplicates
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.tasks.shard_task import Output, Place, ShardTask
 
 DOCUMENTS_PER_BATCH = 256
+
+
+def signature_tasks(place: Place, recipe: NearDuplicates, parts: Mapping[str, Output]) -> list[ShardTask]:
+    """A task for each part."""
+    parameters = {"near_duplicates": plain_fields(recipe)}
+    return [
+        place.task("signatures", name, make_signatures, {"part": (part,)}, parameters) for name, part in parts.items()
+    ]
 
 
 def signature_table(permutations: int) -> np.dtype[Any]:

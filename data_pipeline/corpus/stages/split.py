@@ -1,23 +1,36 @@
 """Stage 3: where the sentences of the documents start; found once, for every stage that reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import write_array
 from data_pipeline.corpus.corpus_files import read_documents
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.stages.duplicates import repeated_documents
 from data_pipeline.corpus.steps.split_sentences import cut_at, start_finder
 from data_pipeline.recipe import SentenceSplit
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.tasks.shard_task import Done, Output, Place, ShardTask
 
 NUMBERS = "numbers.npy"
 """int32 [documents of a part]: sentences of each, 0 for one that is lost as a duplicate."""
 STARTS = "starts.npy"
 """int32 [sentences]: where in its document's stripped text each starts."""
+
+
+def split_tasks(
+    place: Place, recipe: SentenceSplit, parts: Mapping[str, Output], survivors: Sequence[Done]
+) -> list[ShardTask]:
+    """A task for each part."""
+    parameters = {"sentences": plain_fields(recipe)}
+    tasks = []
+    for name, part in parts.items():
+        inputs = {"part": (part,), "repeated": tuple(each.outputs[f"{name}.npy"] for each in survivors)}
+        tasks.append(place.task("split", name, find_sentences, inputs, parameters))
+    return tasks
 
 
 def find_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Stage 2c: which of the documents that repeat each other stays; one task, which writes for each part what it loses."""
+"""Stage 2c: which of the documents that repeat each other stays; one task, which writes for each part what it loses. And a few to look at."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,48 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from data_pipeline.contract.storage import write_array
+from data_pipeline.contract.storage import read_json, write_array, write_json
 from data_pipeline.corpus.corpus_files import read_documents
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.stages.duplicates import REPEATED, duplicates_of_part
 from data_pipeline.corpus.steps.min_hash import shingles
 from data_pipeline.corpus.tally import EXAMPLE_CHARS, EXAMPLES_PER_REASON
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.recipe import NearDuplicates
+from data_pipeline.tasks.shard_task import Done, Output, Place, ShardTask, outputs_of
+
+SHOWN = "shown.json"
+"""Places of a few near duplicates and of what stays beside each: (part, position, part, position)."""
+
+
+def survivors_task(
+    place: Place,
+    parts: Sequence[str],
+    priorities: Sequence[int],
+    documents: Sequence[Done],
+    duplicates: Sequence[Done],
+    near: Sequence[Done],
+) -> ShardTask:
+    """One task, for it is asked of the whole corpus; of its text it reads nothing.
+
+    - `parts`: their names; `priorities`: of each the place of its source in the recipe.
+    """
+    inputs = {
+        "keys": outputs_of(documents, ".keys.npy"),
+        "duplicates": outputs_of(duplicates, ".npy"),
+        "pairs": outputs_of(near, ".npy"),
+    }
+    parameters = {"parts": list(parts), "priorities": list(priorities)}
+    return place.task("survivors", "all", choose_survivors, inputs, parameters)
+
+
+def shown_task(place: Place, recipe: NearDuplicates, survivors: Done, parts: Mapping[str, Output]) -> ShardTask:
+    """One task, which reads the parts that hold what is shown. The file SHOWN of `survivors` must be here."""
+    shown = read_json(Path(survivors.outputs[SHOWN].path))
+    read = sorted({part for pair in shown for part in pair[::2]})
+    files = list(parts.values())
+    places = [[read.index(pair[0]), pair[1], read.index(pair[2]), pair[3]] for pair in shown]
+    inputs = {"documents": tuple(files[part] for part in read)}
+    return place.task("shown", "all", show_near_duplicates, inputs, {"places": places, "ngram": recipe.ngram})
 
 
 def choose_survivors(task: ShardTask, folder: Path) -> dict[str, Any]:
@@ -47,18 +82,21 @@ def choose_survivors(task: ShardTask, folder: Path) -> dict[str, Any]:
         )
         write_array(folder / f"{name}.npy", np.sort(table, order="position"))
     shown = np.argsort(key[lost])[:EXAMPLES_PER_REASON]
-    places = [
-        tuple((int(part[node]), int(position[node])) for node in nodes)
-        for nodes in zip(lost[shown], lost_beside[shown], strict=True)
-    ]
-    examples = _examples(task.inputs["documents"], places, task.parameters["ngram"])
+    pairs_shown = zip(lost[shown], lost_beside[shown], strict=True)
+    write_json(folder / SHOWN, [[int(at[node]) for node in pair for at in (part, position)] for pair in pairs_shown])
     sizes = np.bincount(component) if len(component) else np.zeros(1, np.int64)
     return {
         "near_duplicates": len(lost),
         "groups": len(kept),
         "largest_group": int(sizes.max()),
-        "examples": {"near duplicates, and what stays": examples},
     }
+
+
+def show_near_duplicates(task: ShardTask, folder: Path) -> dict[str, Any]:
+    """Writes nothing; its counts are examples: near duplicates beside what stays."""
+    places = [((one, at), (other, there)) for one, at, other, there in task.parameters["places"]]
+    examples = _examples(task.inputs["documents"], places, task.parameters["ngram"])
+    return {"examples": {"near duplicates, and what stays": examples}}
 
 
 def _connected(

@@ -2,26 +2,68 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.special_tokens import in_order
-from data_pipeline.contract.storage import read_json
+from data_pipeline.contract.storage import InputFile, read_json
 from data_pipeline.contract.tokenizer import Tokenizer
 from data_pipeline.contract.unigram import SENTENCEPIECE_FILE, rows_of, unigram_files, unigram_in
 from data_pipeline.contract.word_piece import hugging_face_files
 from data_pipeline.corpus.corpus_files import SplitDocument, read_sentences
-from data_pipeline.corpus.mixture import Mixture
-from data_pipeline.corpus.vocabulary.counts import CountTable, write_sum, write_table
+from data_pipeline.corpus.mixture import Mixture, mixture_of
+from data_pipeline.corpus.stages.sentences import PART
+from data_pipeline.corpus.vocabulary.counts import MOST_AT_ONCE, CountTable, write_sum, write_table
 from data_pipeline.corpus.vocabulary.morphemes import count_morphemes
 from data_pipeline.corpus.vocabulary.trainer import train_vocabulary
 from data_pipeline.corpus.vocabulary.unigram import count_eojeols, train_unigram
-from data_pipeline.recipe import Vocabulary
-from data_pipeline.tasks.shard_task import ShardTask
+from data_pipeline.recipe import DataRecipe, Source, Vocabulary
+from data_pipeline.recipe_vocabulary import ADDED_FIELDS
+from data_pipeline.tasks.shard_task import Done, Output, Place, ShardTask, outputs_of
 
 COUNTS = "counts.tsv.zst"
+
+
+def count_tasks(
+    place: Place, recipe: DataRecipe, sentences: Sequence[Done], sources: Sequence[Source]
+) -> list[ShardTask]:
+    """A task for each part of sentences; `sources`: that of each."""
+    how = {name: getattr(recipe.vocabulary, name) for name in ("model", "scheme", "lowercase")}
+    tasks = []
+    for done, source in zip(sentences, sources, strict=True):
+        weight = source.weight if source.vocabulary_weight is None else source.vocabulary_weight
+        parameters = {"vocabulary": how, "mixture": mixture_of(recipe, weight)}
+        tasks.append(
+            place.task("morphemes", done.task.name, count_part, {"part": outputs_of([done], PART)}, parameters)
+        )
+    return tasks
+
+
+def adding_tasks(place: Place, tables: Sequence[Output]) -> list[ShardTask]:
+    """Tables of counts are added up in groups by all workers, so that few are left to add."""
+    groups = [tuple(tables[start : start + MOST_AT_ONCE]) for start in range(0, len(tables), MOST_AT_ONCE)]
+    return [
+        place.task("counts", f"{number:03d}", add_counts, {"counts": group}, {}) for number, group in enumerate(groups)
+    ]
+
+
+def vocabulary_task(
+    place: Place, recipe: Vocabulary, counts: tuple[Output, ...], given: tuple[InputFile, ...]
+) -> ShardTask:
+    """One task, which trains on the counts or, where there is one, takes the given vocabulary."""
+    parameters = {"vocabulary": vocabulary_parameters(recipe)}
+    if recipe.given:
+        return place.task("vocabulary", "given", copy_vocabulary, {"given": given}, parameters)
+    return place.task("vocabulary", "trained", make_vocabulary, {"counts": counts}, parameters)
+
+
+def vocabulary_parameters(recipe: Vocabulary) -> dict[str, Any]:
+    """The fields of a vocabulary recipe, JSON-ready: as earlier code wrote them down where the fields added since are at their defaults."""
+    fields, usual = plain_fields(recipe), plain_fields(Vocabulary())
+    return {name: value for name, value in fields.items() if name not in ADDED_FIELDS or value != usual[name]}
 
 
 def count_part(task: ShardTask, folder: Path) -> dict[str, Any]:

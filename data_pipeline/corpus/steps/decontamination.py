@@ -1,10 +1,11 @@
 """Removes sentences that stand in a benchmark (benchmark_matches.py finds them), unless it is a formula that they hold."""
 
 from collections.abc import Mapping
+from functools import partial
 
-from data_pipeline.corpus.document import Document, Dropped, Match, Removed
+from data_pipeline.corpus.document import Document, Dropped, Match, Removed, Step
 from data_pipeline.corpus.steps.removal import paragraphs, remove_sentences, sentences_of
-from data_pipeline.recipe import Unit
+from data_pipeline.pipeline import Decontamination, Unit
 
 REASON = "benchmark"
 
@@ -17,6 +18,11 @@ FORMULA_DOCUMENTS = 10
 def formula_documents(share: float, documents: int) -> float:
     """A benchmark text found in more documents than this is a formula; no text is one where `share` is 0."""
     return max(share * documents, FORMULA_DOCUMENTS) if share else float("inf")
+
+
+def decontamination(recipe: Decontamination, matches: Mapping[str, Match]) -> Step:
+    """Makes the step that takes out the sentences that `matches` names, as `remove_matches` does."""
+    return partial(remove_matches, matches=matches, unit=recipe.on_contaminated)
 
 
 def remove_matches(document: Document, matches: Mapping[str, Match], unit: Unit) -> Document | Dropped:

@@ -12,7 +12,8 @@ from typing import Any
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.packages import needed
 from data_pipeline.tasks.engines.runner import OnDone
-from data_pipeline.tasks.shard_task import Done, ShardTask, code_fingerprint, finished, run_task
+from data_pipeline.tasks.fingerprint import all_code
+from data_pipeline.tasks.shard_task import Done, ShardTask, finished, run_task
 
 MOST_DEATHS = 8
 """Deaths of a worker or a node over one task after which the task is at fault; on a cluster nodes come and go."""
@@ -39,7 +40,7 @@ class RayEngine:
         ray = needed("ray", "--engine ray", "ray")
         with self._connected(ray):
             submit = ray.remote(_run).options(num_cpus=1, max_retries=MOST_DEATHS - 1)
-            waiting, pending, code = list(reversed(tasks)), dict[Any, ShardTask](), code_fingerprint()
+            waiting, pending, code = list(reversed(tasks)), dict[Any, ShardTask](), all_code()
             try:
                 while waiting or pending:
                     while waiting and len(pending) < (self.workers or MOST_SUBMITTED):
@@ -83,7 +84,7 @@ class RayEngine:
 def _run(task: ShardTask, code: str) -> Done:
     """Runs a task on a node of the cluster, if that node is fit for it."""
     node = socket.gethostname()
-    if code_fingerprint() != code:
+    if all_code() != code:
         raise InputError(
             f"--engine ray: the node {node} has another version of this code or of its libraries; install the same everywhere"
         )

@@ -5,8 +5,8 @@ configs/tasks/emotions.py is an example.
 
 from dataclasses import dataclass, field
 
+from data_pipeline.contract.recipe_fields import ZERO_TO_BELOW_ONE, number
 from pretrain.evaluate.tasks.task import Settings
-from pretrain.recipe_fields import ZERO_TO_BELOW_ONE, number
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pretrain.evaluate.tasks.examples import Example
-from pretrain.recipe_fields import (
+from data_pipeline.contract.recipe_fields import (
     ABOVE_ZERO,
     AT_LEAST_ONE,
     AT_LEAST_ZERO,
@@ -14,6 +13,7 @@ from pretrain.recipe_fields import (
     ZERO_TO_BELOW_ONE,
     number,
 )
+from pretrain.evaluate.tasks.examples import Example
 
 KindName = Literal["classes", "score", "tags", "span", "relation", "dependencies", "dialogue"]
 """What is predicted, each for another type of Example:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import limits
 from data_pipeline.contract.recipe_file import load_recipe
 from pretrain.evaluate.metrics.tags import are_entities
 from pretrain.evaluate.tasks.description import (
@@ -23,7 +24,6 @@ from pretrain.evaluate.tasks.readers.rows import Row, checked, damage_of, not_am
 from pretrain.evaluate.tasks.readers.tagged import check_tags, tag_example
 from pretrain.evaluate.tasks.readers.user_rows import user_rows
 from pretrain.evaluate.tasks.task import KindName, Split, Task
-from pretrain.recipe_fields import limits
 
 KINDS: dict[type, tuple[KindName, tuple[str, ...]]] = {
     ClassColumns: ("classes", ("accuracy", "macro_f1")),

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, ZERO_TO_BELOW_ONE, Limit, number
 from pretrain.models.encoder.config import EncoderConfig
-from pretrain.recipe_fields import AT_LEAST_ONE, ZERO_TO_BELOW_ONE, Limit, number
 
 ONLY_ONE = Limit("1: an ALBERT has one layer here, which is run num_hidden_layers times", lambda value: value == 1)
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, number
 from pretrain.models.config import RowShape
 from pretrain.models.encoder.config import EncoderConfig
-from pretrain.recipe_fields import AT_LEAST_ONE, number
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from data_pipeline.contract.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, number
 from pretrain.models.encoder.config import EncoderConfig
-from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, number
 
 PADDING_OF_FAIRSEQ = 1
 """Id of the padding in fairseq's vocabularies, and in KLUE's for RoBERTa."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, AT_LEAST_ZERO, FREE, number
 from pretrain.objectives.config import LOSS, Headline, ObjectiveRecipe
-from pretrain.recipe_fields import AT_LEAST_ONE, AT_LEAST_ZERO, FREE, number
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
 
 from data_pipeline.contract.errors import InputError
-from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, Limit, limited, number
+from data_pipeline.contract.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, Limit, limited, number
 
 
 def _are_weights(value: object) -> bool:

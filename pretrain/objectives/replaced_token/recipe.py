@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from data_pipeline.contract.recipe_fields import ABOVE_ZERO, ABOVE_ZERO_TO_ONE, AT_LEAST_ZERO, number
 from pretrain.models.config import ModelConfig
 from pretrain.objectives.config import LOSS, Headline, ObjectiveRecipe
 from pretrain.objectives.corruption.recipe import HidesTokens, Masking
-from pretrain.recipe_fields import ABOVE_ZERO, ABOVE_ZERO_TO_ONE, AT_LEAST_ZERO, number
 
 DISCRIMINATOR, GENERATOR = "discriminator", "generator"
 GOOGLES_MASKING = Masking(mask_share=0.85, random_share=0.0)

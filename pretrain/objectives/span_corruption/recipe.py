@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, AT_LEAST_ZERO, number
 from data_pipeline.contract.records import RecordsHeader
 from pretrain.objectives.config import ObjectiveRecipe
 from pretrain.objectives.targets.recipe_fields import WritesTargets
-from pretrain.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, AT_LEAST_ZERO, number
 
 MULTIPLE = 8
 """Sources and targets have a multiple of so many tokens."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, ZERO_TO_BELOW_ONE, number
 from pretrain.objectives.config import LOSS, Headline
-from pretrain.recipe_fields import AT_LEAST_ONE, ZERO_TO_BELOW_ONE, number
 
 
 @dataclass(frozen=True)

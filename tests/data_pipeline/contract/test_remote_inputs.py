@@ -13,8 +13,8 @@ from remote_servers import Bucket, Files, serving
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.storage import find_input_files, open_input
-from data_pipeline.corpus.sources import read_source_file
 from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.source_formats import read_source_file
 
 pytest.importorskip("aiohttp", reason="the extra [gcs] is not installed")
 LINES = ["하나입니다.", "둘입니다.", "셋입니다."]

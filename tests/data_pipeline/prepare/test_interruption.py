@@ -27,6 +27,7 @@ STAGES = (
     "signatures",
     "near_duplicates",
     "survivors",
+    "shown",
     "split",
     "sentences",
     "morphemes",
@@ -40,7 +41,7 @@ BENCHMARKS = "corpus/benchmarks/"
 RECIPE_FILE = """
 import sys
 from dataclasses import replace
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from conftest import make_recipe
 from data_pipeline.recipe import Decontamination
 data = replace(make_recipe({glob!r}), decontamination=Decontamination(benchmarks={benchmarks!r}))
@@ -77,7 +78,7 @@ def unbroken(recipe: DataRecipe, tmp_path_factory: pytest.TempPathFactory) -> Ru
 def start(folder: Path, recipe: DataRecipe, due: tuple[str, int] | None = None) -> "subprocess.Popen[str]":
     """The command of a recipe as a person runs it, with two workers, on `folder/run`; `folder` gets the counters of calls."""
     [source], benchmarks = recipe.sources, recipe.decontamination.benchmarks
-    tests = str(Path(__file__).parents[1])
+    tests = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "support")]
     (folder / "tiny.py").write_text(
         RECIPE_FILE.format(tests=tests, glob=source.glob, benchmarks=benchmarks), encoding="utf-8"
     )

@@ -65,7 +65,7 @@ def test_other_parameters_inputs_or_code_are_another_task(task: ShardTask, monke
     for changed in (replace(file, path="b"), replace(file, size=2), replace(file, stamp="2")):
         both = [replace(task, inputs={"file": (each,)}).fingerprint() for each in (file, changed)]
         assert both[0] != both[1]
-    monkeypatch.setattr("data_pipeline.tasks.shard_task.code_fingerprint", lambda: "another")
+    monkeypatch.setattr("data_pipeline.tasks.shard_task.code_fingerprint", lambda modules: "another")
     assert finished(task) is None
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from tiny_run import changed
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.recipe import DataRecipe, LengthFilter, Pseudonyms, Source, Vocabulary
+from data_pipeline.recipe import DataRecipe, Source
 from pretrain.checkpoints.provenance import licences
 from pretrain.checkpoints.verify import facts_of, step_folder
 from pretrain.exporting.export import export
@@ -23,7 +22,6 @@ from pretrain.train import train
 
 pytestmark = pytest.mark.usefixtures("shared_programs")
 DATA = DataRecipe(sources=(Source("text", "a.txt", name="letters", licence="CC0"),))
-COUNTS = {"email": 1005, "mobile": 5}
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +31,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def prepared(run: RunFolder, data: DataRecipe = DATA, **facts: Any) -> None:
-    """Writes what prepare says of a run; a fact of None is left out, as older code did."""
+    """Writes what prepare says of a run."""
     header = read_header(run.examples)
     records = {"fingerprint": header.fingerprint, "rows": header.rows, "tokens": header.tokens}
-    section = {"recipe": plain(data), "records": records, "other_records": {}, "personal_data": COUNTS, **facts}
-    run.record("prepare", {name: value for name, value in section.items() if value is not None})
+    section = {"recipe": plain(data), "records": records, "other_records": {}, **facts}
+    run.record("prepare", section)
 
 
 def card_of(run: RunFolder, step: int | None = None) -> str:
@@ -50,66 +48,27 @@ def metadata(card: str) -> dict[str, str]:
     return dict(re.findall(r"^(license|base_model): (.*)$", card, re.MULTILINE))
 
 
-def personal_data(card: str) -> str:
-    (line,) = re.findall(r"^- personal information: (.*)$", card, re.MULTILINE)
-    return str(line)
+ACCOUNT = {
+    "sources": ["letters: 3 records read, 2 documents and 5 sentences (0.1 MB) kept; for evaluation only"],
+    "steps": ["sentences split with KSS 1.3.1", "personal data replaced. Replaced: email (1,005)"],
+    "vocabulary": "given (their-bert)",
+}
 
 
-def test_replaced_personal_data_are_told_by_type_and_number(run: RunFolder) -> None:
-    prepared(run, changed(DATA, pseudonyms={"plate": False, "bank_account": False}))
-    told = personal_data(card_of(run))
-    assert "replaced by fake values of the same form. Replaced: email (1,005), mobile (5)" in told
-    assert "looked for and not found: url, ip address, mention, landline, resident number" in told
-    assert told.endswith("not looked for: bank account, plate")
-
-
-def test_where_nothing_was_found_nothing_is_said_to_be_replaced(run: RunFolder) -> None:
-    prepared(run, personal_data={})
-    assert "of the same form. Looked for and not found: email, url" in personal_data(card_of(run))
-
-
-OFF = dict.fromkeys((field for field, on in vars(Pseudonyms()).items() if on and field != "enabled"), False)
-
-
-@pytest.mark.parametrize("settings", [{"enabled": False}, OFF], ids=["step off", "every type off"])
-def test_personal_data_that_were_left_are_said_to_be(settings: dict[str, bool], run: RunFolder) -> None:
-    prepared(run, changed(DATA, pseudonyms=settings), personal_data={})
-    assert personal_data(card_of(run)) == "not detected and not replaced"
-
-
-def test_manifests_of_older_code_say_less(run: RunFolder) -> None:
-    prepared(run, personal_data=None)
-    told = personal_data(card_of(run))
-    assert "Replaced: email, url" in told
-    assert "address (how many: unknown)" in told
-    before_the_step = plain(DATA)
-    del before_the_step["pseudonyms"]
-    prepared(run, recipe=before_the_step, personal_data=None)
-    shutil.rmtree(run.path.parent / "exported-None")
-    assert personal_data(card_of(run)) == "not detected and not replaced"
-
-
-@pytest.mark.parametrize(
-    ("vocabulary", "told"),
-    [
-        (Vocabulary(), "learnt by BPE from counts of Mecab-ko morphemes (scheme continuation), 500 of them [unusedN]"),
-        (Vocabulary(scheme="klue"), "learnt by BPE from counts of Mecab-ko morphemes (scheme klue)"),
-        (Vocabulary(scheme="plain", lowercase=True), "learnt by BPE from counts of eojeols"),
-        (Vocabulary(model="unigram", scheme="plain"), "learnt by SentencePiece from counts of eojeols"),
-        (Vocabulary(given="some/where/their-bert/"), "given (their-bert)"),
-    ],
-    ids=["continuation", "klue", "plain", "unigram", "given"],
-)
-def test_the_card_says_from_what_the_vocabulary_was_learnt(vocabulary: Vocabulary, told: str, run: RunFolder) -> None:
-    prepared(run, changed(DATA, vocabulary=vars(vocabulary)))
+def test_the_data_sides_account_is_printed_as_it_stands(run: RunFolder) -> None:
+    prepared(run, account=ACCOUNT)
+    card = card_of(run)
+    assert f"\n\n- {ACCOUNT['sources'][0]}\n\nAfter preprocessing: " in card
+    assert "## Preprocessing\n\n" + "\n".join(f"- {sentence}" for sentence in ACCOUNT["steps"]) + "\n" in card
     # What the tokenizer is, its own files say: here a cased WordPiece, whatever the recipe.
-    assert f"## Tokenizer\n\nWordPiece, cased, 200 entries, {told}" in card_of(run)
+    assert "## Tokenizer\n\nWordPiece, cased, 200 entries, given (their-bert)." in card
 
 
-def test_lengths_of_single_sources_are_told(run: RunFolder) -> None:
-    news = Source("text", "b.txt", name="news", licence="CC0", length=LengthFilter(200, "sentence"))
-    prepared(run, changed(DATA, sources=(*DATA.sources, news)))
-    assert "- texts shorter than 10 characters dropped (unit: document); of news 200 (sentence)" in card_of(run)
+def test_of_a_run_of_code_that_gave_no_account_the_card_guesses_nothing(run: RunFolder) -> None:
+    prepared(run)
+    card = card_of(run)
+    assert "## Preprocessing\n\n- unknown: the run was prepared by code that gave no account of it" in card
+    assert "WordPiece, cased, 200 entries, made from: unknown" in card
 
 
 def test_a_run_from_scratch_has_no_base_model_and_the_licence_of_its_text(run: RunFolder) -> None:

@@ -1,8 +1,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, number
 from pretrain.models.config import ModelConfig, RowShape
-from pretrain.recipe_fields import AT_LEAST_ONE, number
 
 
 @dataclass(frozen=True)

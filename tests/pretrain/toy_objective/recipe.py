@@ -1,7 +1,7 @@
 from dataclasses import dataclass
 
+from data_pipeline.contract.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, number
 from pretrain.objectives.config import LOSS, Headline, ObjectiveRecipe
-from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, number
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ import pytest
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable, read_source_file
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import read_source_file, reader_of
 
 
 def written(columns: dict[str, list[object]], rows_per_group: int = 1000) -> bytes:
@@ -23,7 +24,7 @@ def written(columns: dict[str, list[object]], rows_per_group: int = 1000) -> byt
 
 def read(content: bytes, text_field: str = "text") -> list[Document | Unreadable]:
     source = Source("parquet", "", name="source", text_field=text_field)
-    return list(FORMATS["parquet"](io.BytesIO(content), "a.parquet", source))
+    return list(reader_of("parquet")(io.BytesIO(content), "a.parquet", source))
 
 
 def test_every_row_of_every_group_is_a_document_with_its_number() -> None:
@@ -71,7 +72,7 @@ def test_a_reader_takes_row_groups_as_its_documents_are_asked_for() -> None:
             return data
 
     stream = Counted(content)
-    documents = FORMATS["parquet"](stream, "a.parquet", Source("parquet", ""))
+    documents = reader_of("parquet")(stream, "a.parquet", Source("parquet", ""))
     assert len(list(islice(documents, 50))) == 50
     assert stream.taken < len(content) / 2
 
@@ -86,7 +87,7 @@ def saved_dataset(columns: dict[str, list[object]], rows_per_batch: int = 1000) 
 
 
 def read_arrow(content: bytes) -> list[Document | Unreadable]:
-    return list(FORMATS["arrow"](io.BytesIO(content), "data.arrow", Source("arrow", "", name="source")))
+    return list(reader_of("arrow")(io.BytesIO(content), "data.arrow", Source("arrow", "", name="source")))
 
 
 def test_every_row_of_a_saved_dataset_is_a_document() -> None:

@@ -8,12 +8,13 @@ import pyarrow.parquet
 import pytest
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import reader_of
 
 
 def read(name: str, content: bytes, **fields: str) -> list[Document | Unreadable]:
-    return list(FORMATS[name](io.BytesIO(content), "corpus", Source(name, "", name="source", **fields)))  # type: ignore[arg-type]
+    return list(reader_of(name)(io.BytesIO(content), "corpus", Source(name, "", name="source", **fields)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["text", "lines", "jsonl"])

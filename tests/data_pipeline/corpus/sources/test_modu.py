@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import reader_of
 
 
 def read(content: bytes) -> list[Document | Unreadable]:
-    return list(FORMATS["modu"](io.BytesIO(content), "a.json", Source("modu", "", name="source")))
+    return list(reader_of("modu")(io.BytesIO(content), "a.json", Source("modu", "", name="source")))
 
 
 GOOD = {"paragraph": [{"form": "글"}]}

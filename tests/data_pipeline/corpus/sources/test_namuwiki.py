@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.namumark import namumark_to_text
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import reader_of
 
 DUMP = (Path(__file__).parent / "namuwiki.json").read_bytes()
 PROSE = """개요
@@ -27,7 +28,7 @@ PROSE = """개요
 
 
 def read(dump: bytes) -> list[Document | Unreadable]:
-    return list(FORMATS["namuwiki"](io.BytesIO(dump), "namu.json", Source("namuwiki", "", name="source")))
+    return list(reader_of("namuwiki")(io.BytesIO(dump), "namu.json", Source("namuwiki", "", name="source")))
 
 
 def test_articles_are_read_and_redirects_and_other_name_spaces_are_not() -> None:

@@ -19,8 +19,9 @@ from hypothesis import strategies as st
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import find_input_files, open_input
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import FORMATS, reader_of
 
 COMPRESSIONS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
@@ -90,7 +91,7 @@ ENDLESS = {
 
 def read(name: str, content: bytes, text_field: str = "text") -> list[Document | Unreadable]:
     source = Source(name, "", name="source", text_field=text_field)
-    return list(FORMATS[name](io.BytesIO(content), "corpus", source))
+    return list(reader_of(name)(io.BytesIO(content), "corpus", source))
 
 
 def expected(name: str) -> list[Document]:
@@ -98,7 +99,7 @@ def expected(name: str) -> list[Document]:
 
 
 def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
-    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow", "pairs"}
+    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow", "pairs", "tfds"}
     assert set(CONTENT) == set(EXPECTED)
 
 
@@ -108,7 +109,7 @@ def test_every_format_reads_alike_through_every_compression(name: str, ending: s
     path = tmp_path / f"corpus{ending}"
     path.write_bytes(COMPRESSIONS[ending](CONTENT[name].encode()))
     with open_input(str(path)) as stream:
-        found = list(FORMATS[name](stream, "corpus", Source(name, "", name="source")))
+        found = list(reader_of(name)(stream, "corpus", Source(name, "", name="source")))
     assert found == expected(name)
 
 
@@ -133,7 +134,7 @@ def test_pairs_have_a_text_and_a_summary_and_neither_may_be_missing_or_blank() -
         Unreadable("corpus:4", 'field "summary" is missing (found: text)'),
     ]
     source = Source("pairs", "", name="source", text_field="body", summary_field="title")
-    [found] = FORMATS["pairs"](io.BytesIO(b'{"body": "a", "title": "b"}'), "corpus", source)
+    [found] = reader_of("pairs")(io.BytesIO(b'{"body": "a", "title": "b"}'), "corpus", source)
     assert found == Document("corpus:1", "source", "a", summary="b")
 
 
@@ -238,7 +239,7 @@ class Endless(io.RawIOBase):
 def test_readers_stream(name: str) -> None:
     """A reader takes bytes as its documents are asked for, so that a corpus never stands in memory."""
     endless = Endless(*ENDLESS.get(name, ("", CONTENT[name])))
-    documents = FORMATS[name](io.BufferedReader(endless), "corpus", Source(name, "", name="source"))
+    documents = reader_of(name)(io.BufferedReader(endless), "corpus", Source(name, "", name="source"))
     assert len([item for item in islice(documents, 50) if isinstance(item, Document)]) == 50
     assert endless.taken < 300_000
 

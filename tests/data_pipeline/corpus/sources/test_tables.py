@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import reader_of
 
 
 def read(name: str, content: bytes) -> list[Document | Unreadable]:
-    return list(FORMATS[name](io.BytesIO(content), "corpus", Source(name, "", name="source")))
+    return list(reader_of(name)(io.BytesIO(content), "corpus", Source(name, "", name="source")))
 
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), min_size=1)

@@ -10,8 +10,9 @@ from array_record.python.array_record_module import ArrayRecordWriter
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import Unreadable, read_source_file
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import read_source_file
 
 NAMES = "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
 
@@ -90,7 +91,7 @@ def test_a_shard_with_fewer_examples_than_the_dataset_says_is_an_input_error(tmp
 def test_tensorflow_is_not_imported(tmp_path: Path) -> None:
     [shard] = prepared(tmp_path / "1.0.0", [["글".encode()]])
     code = (
-        "import sys; from data_pipeline.recipe import Source; from data_pipeline.corpus.sources import read_source_file; "
+        "import sys; from data_pipeline.recipe import Source; from data_pipeline.source_formats import read_source_file; "
         f"assert len(list(read_source_file({str(shard)!r}, Source('tfds', '')))) == 1; print('tensorflow' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import FORMATS, Unreadable
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.wikitext import wikitext_converter
 from data_pipeline.recipe import Source
+from data_pipeline.source_formats import reader_of
 
 DUMP = (Path(__file__).parent / "kowiki.xml").read_bytes()
 PROSE = """달빛섬(Moonlight Island, 月光島)은 남해에 있는 작은 섬이다. 넓이는 3 km2이다.
@@ -28,7 +29,7 @@ PROSE = """달빛섬(Moonlight Island, 月光島)은 남해에 있는 작은 섬
 
 
 def read(dump: bytes) -> list[Document | Unreadable]:
-    return list(FORMATS["wikipedia"](BytesIO(dump), "kowiki.xml", Source("wikipedia", "", name="source")))
+    return list(reader_of("wikipedia")(BytesIO(dump), "kowiki.xml", Source("wikipedia", "", name="source")))
 
 
 def test_articles_are_read_and_redirects_and_other_name_spaces_are_not() -> None:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from prepared_runs import run
 
-from data_pipeline.prepare.flow import vocabulary_parameters
+from data_pipeline.corpus.stages.vocabulary import vocabulary_parameters, vocabulary_task
 from data_pipeline.recipe import KLUE_VOCABULARY, KOBERT_VOCABULARY, DataRecipe, Vocabulary
 from data_pipeline.recipe_vocabulary import ADDED_FIELDS, CHANGED_CONSTANTS, as_prepared
+from data_pipeline.tasks.shard_task import Place
 
 BEFORE_ADDED_FIELDS = {
     "size": 400,
@@ -31,6 +32,12 @@ def test_fields_at_their_defaults_ask_for_a_vocabulary_as_older_code_did() -> No
     recipe = Vocabulary(size=400, unused=3, scheme="klue", character_coverage=1.0, min_count=1)
     assert vocabulary_parameters(recipe) == BEFORE_ADDED_FIELDS
     assert {field.name for field in fields(Vocabulary)} == {*BEFORE_ADDED_FIELDS, *ADDED_FIELDS}
+
+
+def test_a_vocabulary_is_asked_for_by_what_older_code_wrote_down() -> None:
+    """Or a folder that gets more text would lose the vocabulary that a model was trained with."""
+    task = vocabulary_task(Place("/x"), Vocabulary(), (), ())
+    assert task.request() == "307b2db1bbc4bc98c968aeb976d6f47733b6f430da1ffa7c409ee23e77bff722"
 
 
 def written(recipe: Vocabulary) -> dict[str, Any]:

@@ -17,13 +17,12 @@ import pytest
 from data_pipeline.contract.storage import write_json
 from data_pipeline.contract.tokenizer import ROLES, Tokenizer, hugging_face_files
 from data_pipeline.contract.unigram import unigram_files
-from data_pipeline.corpus.stages.vocabulary import copy_vocabulary
+from data_pipeline.corpus.stages.vocabulary import copy_vocabulary, vocabulary_parameters
 from data_pipeline.corpus.steps.clean_characters import without_foreign_characters
 from data_pipeline.corpus.vocabulary.morphemes import count_morphemes
 from data_pipeline.corpus.vocabulary.trainer import train_vocabulary
 from data_pipeline.corpus.vocabulary.unigram import count_eojeols, train_unigram
 from data_pipeline.corpus.vocabulary.word_piece import corpus_encoder
-from data_pipeline.prepare.flow import vocabulary_parameters
 from data_pipeline.recipe import KLUE_ROBERTA_VOCABULARY, KOBERT_VOCABULARY, LMKOR_VOCABULARY, Vocabulary
 from data_pipeline.recipe_checks import check_vocabulary, given_files
 from data_pipeline.tasks.shard_task import ShardTask

@@ -92,7 +92,7 @@ def test_errors_of_a_task_are_the_commands_errors(cluster: Any, tmp_path: Path) 
 
 
 def test_a_node_with_other_code_is_refused(cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("data_pipeline.tasks.engines.ray.code_fingerprint", lambda: "another")
+    monkeypatch.setattr("data_pipeline.tasks.engines.ray.all_code", lambda: "another")
     with pytest.raises(InputError, match=r"the node .+ has another version of this code or of its libraries"):
         run_tasks(cluster, make_tasks(tmp_path, 1))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import limits
 from pretrain.evaluate.tasks.klue import DEPENDENCIES, RELATIONS, SLOTS
 from pretrain.evaluate.tasks.registry import SUITES, TASKS, suite_named, task_named
 from pretrain.evaluate.tasks.task import Settings, Task
-from pretrain.recipe_fields import limits
 
 SHARED = Path(__file__).resolve().parents[4] / "../shared"
 needs_data = pytest.mark.skipif(not (SHARED / "data").is_dir(), reason="needs ../shared/data, which is absent")

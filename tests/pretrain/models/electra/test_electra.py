@@ -195,7 +195,7 @@ def test_a_generator_that_cannot_be_is_refused_by_its_flag() -> None:
         ElectraConfig().generator(0.3, 1.0)
     with pytest.raises(InputError, match="model is a BertConfig, which has no generator"):
         BertConfig().generator(0.25, 1.0)
-    with pytest.raises(InputError, match=r"model\.embedding_size 0: must be 1 or more"):
+    with pytest.raises(InputError, match=r"model\.embedding-size 0: must be 1 or more"):
         check(TrainingRecipe(model=ElectraConfig(embedding_size=0)))
 
 

@@ -61,9 +61,9 @@ def test_one_rate_alone_may_have_a_limit_of_tokens() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"final_rate": 0.0}, r"objective\.masking\.final_rate 0\.0: must be above 0 and at most 1"),
-        ({"final_rate": 1.5}, r"objective\.masking\.final_rate 1\.5: must be above 0 and at most 1"),
-        ({"evaluation_rate": -1.0}, r"objective\.masking\.evaluation_rate -1\.0: must be above 0"),
+        ({"final_rate": 0.0}, r"objective\.masking\.final-rate 0\.0: must be above 0 and at most 1"),
+        ({"final_rate": 1.5}, r"objective\.masking\.final-rate 1\.5: must be above 0 and at most 1"),
+        ({"evaluation_rate": -1.0}, r"objective\.masking\.evaluation-rate -1\.0: must be above 0"),
         ({"ngrams": ()}, r"objective\.masking\.ngrams \(\): must be one weight or more, each 0 or more"),
         ({"ngrams": (1.0, -0.5)}, r"objective\.masking\.ngrams \(1\.0, -0\.5\): must be one weight or more"),
         ({"ngrams": (0.0,)}, r"objective\.masking\.ngrams \(0\.0,\): must be one weight or more"),

@@ -1,6 +1,7 @@
 """What a recipe's field says about itself, as its metadata: the limit of a number, and whether a resumed run may change it. No JAX here."""
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -32,6 +33,11 @@ ABOVE_ZERO_TO_ONE = Limit("above 0 and at most 1", lambda value: 0 < value <= 1)
 ZERO_TO_ONE = Limit("0 to 1", lambda value: 0 <= value <= 1)
 ZERO_TO_BELOW_ONE = Limit("0 or more and below 1", lambda value: 0 <= value < 1)
 UINT32 = Limit(f"0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)
+
+
+def between(least: float, most: float) -> Limit:
+    """Both ends included."""
+    return Limit(f"{least:g} to {most:g}", lambda value: least <= value <= most)
 
 
 def limited(limit: Limit, *, free: bool = False) -> dict[str, Any]:
@@ -66,3 +72,11 @@ def limits(recipe: Any, above: str = "") -> Iterator[tuple[str, Any, Limit]]:
         for inner_name, each in inner:
             if dataclasses.is_dataclass(each):
                 yield from limits(each, f"{inner_name}.")
+
+
+def flag(part: str, field: str) -> str:
+    """The flag of a recipe's field: `--training.optimizer.learning-rate`; the field itself where it is one of several, `phases.0.length`.
+
+    - `part`: data or training. `field`: its dotted name.
+    """
+    return field if ".0." in re.sub(r"\d+", "0", field) else f"--{part}.{field.replace('_', '-')}"

@@ -1,0 +1,82 @@
+"""The data side's own account of a prepared run, for its manifest: what was read, what each step did, what the vocabulary is.
+
+The model card prints these sentences; nobody else tells what the data side did.
+"""
+
+from collections import Counter
+from typing import Any
+
+from data_pipeline.pipeline import ROWS, Row
+from data_pipeline.recipe import DataRecipe, Source, Vocabulary
+
+
+def account(recipe: DataRecipe, report: dict[str, Any]) -> dict[str, Any]:
+    """JSON-ready: `sources` and `steps`, a sentence each, and `vocabulary`, how it was made.
+
+    - `report`: counts by stage.
+    """
+    return {
+        "sources": [_source(source, recipe, report) for source in recipe.sources],
+        "steps": [*_categories(recipe, report), *(_step(row, recipe, report) for row in ROWS)],
+        "vocabulary": _vocabulary(recipe.vocabulary, report["vocabulary"]),
+    }
+
+
+def _source(source: Source, recipe: DataRecipe, report: dict[str, Any]) -> str:
+    name = source.name or source.format
+    read, kept = (_total(report[stage]["categories"].get(name, {})) for stage in ("documents", "sentences"))
+    fraction = recipe.evaluation_fraction if source.evaluation_fraction is None else source.evaluation_fraction
+    use = f"{fraction:.3g} of it held out for evaluation" if fraction else "nothing of it held out"
+    if fraction == 1:
+        use = "for evaluation only: nothing of it was trained on"
+    return (
+        f"{name}: {read['records']:,} records read, {kept['documents']:,} documents and {kept['sentences']:,} sentences "
+        f"({kept['text_bytes'] / 1e6:,.1f} MB) kept; {use}"
+    )
+
+
+def _total(categories: dict[str, dict[str, int]]) -> Counter[str]:
+    return sum(map(Counter, categories.values()), Counter())
+
+
+def _categories(recipe: DataRecipe, report: dict[str, Any]) -> list[str]:
+    if not recipe.categories:
+        return []
+    figures = _figures(("documents: other category",), report)
+    return [f"only documents of the categories {', '.join(recipe.categories)} used{figures}"]
+
+
+def _step(row: Row, recipe: DataRecipe, report: dict[str, Any]) -> str:
+    said = row.says(recipe)
+    if not row.on(recipe):
+        return said
+    if row.counts:
+        found: Counter[str] = sum(map(Counter, report["sentences"][row.counts].values()), Counter())
+        numbers = ", ".join(f"{kind.replace('_', ' ')} ({number:,})" for kind, number in sorted(found.items()))
+        return f"{said}. {row.counts.capitalize()}: {numbers or 'nothing'}"
+    return said + _figures(row.reasons, report)
+
+
+def _figures(headings: tuple[str, ...], report: dict[str, Any]) -> str:
+    """How many documents and sentences went for these reasons."""
+    lost: Counter[str] = Counter()
+    for heading in headings:
+        kind, _, reason = heading.partition(": ")
+        for stage in ("documents", "sentences"):
+            for reasons in report[stage]["dropped"].get(kind, {}).values():
+                lost[kind] += reasons.get(reason, 0)
+    told = " and ".join(f"{number:,} {kind}" for kind, number in sorted(lost.items()) if number)
+    return f" ({told})" if told else ""
+
+
+def _vocabulary(recipe: Vocabulary, counts: dict[str, Any]) -> str:
+    if recipe.given:
+        return f"given ({recipe.given.rstrip('/').split('/')[-1]})"
+    learnt = "SentencePiece" if recipe.model == "unigram" else "BPE"
+    of = "eojeols" if recipe.scheme == "plain" else f"Mecab-ko morphemes (scheme {recipe.scheme})"
+    kept = (
+        f"; made before text was added, which has {counts['corpus_morphemes']:,}"
+        if "corpus_morphemes" in counts
+        else ""
+    )
+    return f"{recipe.unused:,} of them [unusedN], learnt by {learnt} from {counts['morphemes']:,} counts of {of}{kept}"

@@ -1,0 +1,65 @@
+"""The table of the corpus formats that a source may have. Outside corpus/, so that a new row redoes nobody's work: a task names its reader."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.reading import Reader, read_file, reader
+from data_pipeline.recipe import Source
+
+
+@dataclass(frozen=True)
+class Format:
+    """How files of a format are read.
+
+    - `reader`: `module:function` below data_pipeline.corpus.sources, reader(stream, file name for locations, source).
+    - `opens`: the reader opens files itself, reader(path, source).
+    - `text_field`: the text stands in a field that a source may name.
+    - `fields`: whether its records have fields, one of which may tell the category.
+    - `separator`: regular expression between two documents, where a file can be read from its middle.
+    - `in_order`: its reader goes through a file from front to back, so that the position tells how much is read.
+    - `packages`: what it needs beyond the standard library.
+    """
+
+    reader: str
+    opens: bool = False
+    text_field: bool = False
+    fields: bool = True
+    separator: bytes | None = None
+    in_order: bool = True
+    packages: tuple[str, ...] = ()
+
+
+LINE, BLANK_LINE = rb"\n", rb"\n[ \t\r]*\n"
+FORMATS = {
+    "text": Format("plain_text:read_blocks", fields=False, separator=BLANK_LINE),
+    "lines": Format("plain_text:read_lines", fields=False, separator=LINE),
+    "jsonl": Format("json_lines:read_json_lines", text_field=True, separator=LINE),
+    "csv": Format("tables:read_csv", text_field=True),
+    "tsv": Format("tables:read_tsv", text_field=True),
+    "news": Format("json_lines:read_news", separator=LINE),
+    "pairs": Format("json_lines:read_pairs", text_field=True),
+    "petitions": Format("petitions:read_petitions", separator=LINE),
+    "petitions_csv": Format("petitions:read_petitions_csv"),
+    "lm_dataformat": Format("lm_dataformat:read_lm_dataformat", text_field=True, separator=LINE),
+    "modu": Format("modu:read_modu", packages=("ijson",)),
+    "wikipedia": Format("wikipedia:read_wikipedia", packages=("mwparserfromhell",)),
+    "namuwiki": Format("namuwiki:read_namuwiki", packages=("ijson",)),
+    "parquet": Format("arrow:read_parquet", text_field=True, in_order=False, packages=("pyarrow",)),
+    "arrow": Format("arrow:read_arrow", text_field=True, in_order=False, packages=("pyarrow",)),
+    "tfds": Format("tfds:read_tfds", opens=True, text_field=True),
+}
+"""Name of a format on the command line and in recipes -> how it is read."""
+WITH_TEXT_FIELD = tuple(name for name, of in FORMATS.items() if of.text_field)
+
+
+def reader_of(format_name: str) -> Reader:
+    """The reader of a format whose files are opened for it."""
+    found: Reader = reader(FORMATS[format_name].reader)
+    return found
+
+
+def read_source_file(path: str, source: Source) -> Iterator[Document | Unreadable]:
+    """The records of one file of a source, in order. What is wrong with the file as a whole is an InputError or WorkError."""
+    return read_file(path, source, FORMATS[source.format].reader, FORMATS[source.format].opens)

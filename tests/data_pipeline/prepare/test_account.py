@@ -1,0 +1,130 @@
+"""The account that the data side gives of a run: its figures are the report's, and every setting of a step changes its sentence."""
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_pipeline.contract.run_folder import REPORT, RunFolder
+from data_pipeline.contract.storage import read_json
+from data_pipeline.pipeline import ROWS
+from data_pipeline.prepare.account import account
+from data_pipeline.prepare.run import prepare
+from data_pipeline.recipe import Clean, DataRecipe, Decontamination, LengthFilter, Pseudonyms, Source, Vocabulary
+
+COUNTS: dict[str, Any] = {
+    "documents": {
+        "categories": {"letters": {"": {"records": 1200, "text_bytes": 1}}},
+        "dropped": {"documents": {"letters": {"empty after cleaning": 3}}},
+    },
+    "sentences": {
+        "categories": {"letters": {"": {"documents": 1000, "sentences": 5000, "text_bytes": 2_000_000}}},
+        "dropped": {
+            "documents": {"letters": {"duplicate": 150, "near duplicate": 7, "too short": 40}},
+            "sentences": {"letters": {"not Korean": 20, "Han or Kana": 1, "too short": 60}},
+        },
+        "replaced": {"letters": {"email": 1005}, "news": {"email": 1, "ip_address": 2}},
+    },
+    "vocabulary": {"rows": 8000, "morphemes": 123_456},
+}
+RECIPE = DataRecipe(sources=(Source("text", "a.txt", name="letters"),))
+
+
+def steps(recipe: DataRecipe) -> dict[str, str]:
+    told = account(recipe, COUNTS)["steps"]
+    return dict(zip((row.field for row in ROWS), told, strict=True))
+
+
+def test_every_step_tells_what_it_took() -> None:
+    told = steps(RECIPE)
+    assert told["clean"].endswith("empty brackets removed (3 documents)")
+    assert told["drop_duplicates"] == "exact duplicates of documents dropped (150 documents)"
+    assert told["near_duplicates"].endswith("from 0.65) dropped (7 documents)")
+    assert told["sentences"] == "sentences split with KSS 1.3.1"
+    assert told["korean"].endswith("more than 10 Han and Kana characters dropped (21 sentences)")
+    assert told["length"] == "documents shorter than 10 characters dropped (40 documents and 60 sentences)"
+    assert told["decontamination"] == "not decontaminated against any benchmark"
+    assert told["pseudonyms"].endswith("plate, address. Replaced: email (1,006), ip address (2)")
+
+
+def test_what_is_off_is_told_to_be() -> None:
+    near = replace(RECIPE.near_duplicates, enabled=False)
+    told = steps(replace(RECIPE, drop_duplicates=False, near_duplicates=near, pseudonyms=Pseudonyms(enabled=False)))
+    assert told["drop_duplicates"] == "exact duplicates of documents kept"
+    assert told["near_duplicates"] == "near duplicates of documents kept"
+    assert told["pseudonyms"] == "personal data neither looked for nor replaced"
+    every = {field.name: False for field in fields(Pseudonyms) if field.name != "enabled"}
+    assert steps(replace(RECIPE, pseudonyms=Pseudonyms(**every)))["pseudonyms"] == told["pseudonyms"]
+    some = Pseudonyms(plate=False, bank_account=False)
+    assert "; not looked for: bank account, plate" in steps(replace(RECIPE, pseudonyms=some))["pseudonyms"]
+
+
+@pytest.mark.parametrize(
+    ("step", "changed"),
+    [
+        ("clean", lambda r: replace(r, clean=Clean(html_tags=False))),
+        ("clean", lambda r: replace(r, clean=Clean(max_repeats=2))),
+        ("near_duplicates", lambda r: replace(r, near_duplicates=replace(r.near_duplicates, threshold=0.8))),
+        ("near_duplicates", lambda r: replace(r, near_duplicates=replace(r.near_duplicates, ngram=5))),
+        ("korean", lambda r: replace(r, korean=replace(r.korean, min_hangul_share=0.5))),
+        ("korean", lambda r: replace(r, korean=replace(r.korean, max_han_kana=3))),
+        ("length", lambda r: replace(r, length=LengthFilter(min_chars=30))),
+        ("length", lambda r: replace(r, length=LengthFilter(unit="sentence"))),
+        ("length", lambda r: replace(r, sources=(replace(r.sources[0], length=LengthFilter(200)),))),
+        ("decontamination", lambda r: replace(r, decontamination=Decontamination(("some/where/klue",)))),
+    ],
+)
+def test_a_setting_changes_what_is_told(step: str, changed: Callable[[DataRecipe], DataRecipe]) -> None:
+    before, after = steps(RECIPE), steps(changed(RECIPE))
+    assert before[step] != after[step]
+    assert {name: told for name, told in before.items() if name != step} == {
+        name: told for name, told in after.items() if name != step
+    }
+
+
+@pytest.mark.parametrize(
+    ("fraction", "told"),
+    [
+        (None, "0.01 of it held out for evaluation"),
+        (0.0, "nothing of it held out"),
+        (1.0, "for evaluation only: nothing of it was trained on"),
+    ],
+)
+def test_a_source_tells_what_it_gave(fraction: float | None, told: str) -> None:
+    recipe = replace(RECIPE, sources=(replace(RECIPE.sources[0], evaluation_fraction=fraction),))
+    assert account(recipe, COUNTS)["sources"] == [
+        f"letters: 1,200 records read, 1,000 documents and 5,000 sentences (2.0 MB) kept; {told}"
+    ]
+
+
+def test_categories_that_alone_were_used_are_told() -> None:
+    told = account(replace(RECIPE, categories=("food", "news")), COUNTS)["steps"][0]
+    assert told == "only documents of the categories food, news used"
+
+
+@pytest.mark.parametrize(
+    ("vocabulary", "told"),
+    [
+        (
+            Vocabulary(),
+            "500 of them [unusedN], learnt by BPE from 123,456 counts of Mecab-ko morphemes (scheme continuation)",
+        ),
+        (Vocabulary(scheme="plain"), "500 of them [unusedN], learnt by BPE from 123,456 counts of eojeols"),
+        (
+            Vocabulary(model="unigram", scheme="plain", unused=0),
+            "0 of them [unusedN], learnt by SentencePiece from 123,456 counts of eojeols",
+        ),
+        (Vocabulary(given="some/where/their-bert/"), "given (their-bert)"),
+    ],
+)
+def test_the_vocabulary_tells_how_it_was_made(vocabulary: Vocabulary, told: str) -> None:
+    assert account(replace(RECIPE, vocabulary=vocabulary), COUNTS)["vocabulary"] == told
+
+
+def test_a_prepared_run_holds_its_account(corpus: Path, tiny_recipe: Callable[..., DataRecipe], tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    recipe = tiny_recipe(corpus / "part-*.jsonl")
+    prepare(folder, "tiny", recipe, 1)
+    assert folder.manifest()["prepare"]["account"] == account(recipe, read_json(folder.corpus / REPORT))
