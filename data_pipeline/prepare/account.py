@@ -74,9 +74,6 @@ def _vocabulary(recipe: Vocabulary, counts: dict[str, Any]) -> str:
         return f"given ({recipe.given.rstrip('/').split('/')[-1]})"
     learnt = "SentencePiece" if recipe.model == "unigram" else "BPE"
     of = "eojeols" if recipe.scheme == "plain" else f"Mecab-ko morphemes (scheme {recipe.scheme})"
-    kept = (
-        f"; made before text was added, which has {counts['corpus_morphemes']:,}"
-        if "corpus_morphemes" in counts
-        else ""
-    )
+    now = counts.get("corpus_morphemes", counts["morphemes"])
+    kept = "" if now == counts["morphemes"] else f"; made before text was added, which has {now:,}"
     return f"{recipe.unused:,} of them [unusedN], learnt by {learnt} from {counts['morphemes']:,} counts of {of}{kept}"

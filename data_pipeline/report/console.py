@@ -146,7 +146,7 @@ def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]
         f"on this corpus: [UNK] {report['unknown_rate']:.3%} of tokens, {report['tokens_per_eojeol']:.3f} tokens an eojeol, "
         f"{report['characters_per_token']:.2f} characters a token, continuing pieces {report['continuing_share']:.1%} of tokens"
     )
-    if "corpus_morphemes" in counts:
+    if counts.get("corpus_morphemes") not in (None, counts.get("morphemes")):
         console.print(
             f"kept from before text was added: trained on {counts['morphemes']:,} morphemes, the corpus now has "
             f"{counts['corpus_morphemes']:,}; `prepare --retrain-vocabulary` makes a new one"
