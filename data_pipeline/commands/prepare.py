@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from data_pipeline.api import prepare
 from data_pipeline.commands.flags import Benchmarks, Sources, with_sources, workers_of
 from data_pipeline.contract.bucket import is_bucket
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.recipe_file import load_recipe
-from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.prepare.packages import require_packages
 from data_pipeline.recipe import DataRecipe
 
@@ -58,9 +58,8 @@ def run(arguments: list[str]) -> None:
         if () in values:
             raise InputError(f"{flag}: its value is missing; leave the flag out to take what the recipe says")
     data = with_sources(command.data, [*chain(*command.source)], [*chain(*command.benchmark)])
-    folder = RunFolder(command.run_dir or Path("runs") / name)
-    require_packages(data)
     if command.dry_run is not None:
+        require_packages(data)
         from data_pipeline.dry_run.run import dry_run
 
         dry_run(data, command.dry_run, workers_of(command.workers))
@@ -69,12 +68,15 @@ def run(arguments: list[str]) -> None:
         raise InputError(f"--bucket {command.bucket}: must be a folder on Cloud Storage, gs://BUCKET/FOLDER")
     if command.engine == "ray":
         needed("ray", "--engine ray", "ray")
-    # Here, not above: these import what was asked for.
-    from data_pipeline.prepare.run import prepare
-
-    ray_address = (command.ray_address or "auto") if command.engine == "ray" else ""
-    how = {"ray_address": ray_address, "bucket": command.bucket}
-    prepare(folder, name, data, command.workers, **how, retrain_vocabulary=command.retrain_vocabulary)
+    prepare(
+        data,
+        command.run_dir or Path("runs") / name,
+        name=name,
+        workers=command.workers,
+        ray_address=(command.ray_address or "auto") if command.engine == "ray" else "",
+        bucket=command.bucket,
+        retrain_vocabulary=command.retrain_vocabulary,
+    )
 
 
 def _recipe(arguments: list[str]) -> tuple[str, DataRecipe]:

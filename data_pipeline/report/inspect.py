@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from data_pipeline.api import read_rows
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.records import Layout, Records, RecordsHeader, folder_of_length, from_bitmap
+from data_pipeline.contract.records import Layout, Records, RecordsHeader, folder_of_length
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 
@@ -32,20 +33,18 @@ def print_rows(folder: RunFolder, split: str, start: int, number: int, length: i
     print(
         f"{len(records):,} {split} rows of {header.length} tokens, {header.layout}, word unit {header.word_unit}; {LEGEND}"
     )
-    rows = records.read(range(start, min(start + number, len(records))))
-    for index in range(len(rows["tokens"])):
-        row = {name: values[index] for name, values in rows.items()}
-        tokens, word_starts = row["tokens"], from_bitmap(row["word_starts"])
+    for index, row in enumerate(read_rows(folder.path, split, start=start, stop=start + number, length=length)):
+        tokens, word_starts = row["tokens"], row["word_starts"]
         padding = int(np.count_nonzero(tokens == header.pad_id))
         label = f", label {row['label']} ({LABELS[header.layout][row['label']]})" if "label" in row else ""
         print(f"\nrow {start + index}: {header.length - padding} tokens, {padding} padding{label}")
-        for segment in segments(tokens, from_bitmap(row["segment_starts"]), header):
+        for segment in segments(tokens, row["segment_starts"], header):
             _print_text(tokens[segment], word_starts[segment], tokenizer)
         if header.target_length:
             target = row["target_tokens"]
             real = target != header.pad_id
             print(f"  target: {np.count_nonzero(real)} tokens, {np.count_nonzero(~real)} padding")
-            _print_text(target[real], from_bitmap(row["target_word_starts"])[real], tokenizer)
+            _print_text(target[real], row["target_word_starts"][real], tokenizer)
 
 
 def _print_text(tokens: np.ndarray, word_starts: np.ndarray, tokenizer: Tokenizer) -> None:

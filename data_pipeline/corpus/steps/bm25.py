@@ -13,20 +13,11 @@ from numpy.typing import NDArray
 from data_pipeline.contract.benchmark_files import BenchmarkText
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus.steps.bm25_kernels import closest, hash_terms, ngrams
+from data_pipeline.corpus.steps.bm25_kernels import Index, Scratch, Search, closest, hash_terms, ngrams
 
-ARRAYS = (
-    "term_codes",
-    "idf",
-    "posting_starts",
-    "posting_texts",
-    "text_starts",
-    "text_terms",
-    "text_weights",
-    "self_scores",
-)
-"""What a search needs, in the order in which the compiled search takes them."""
-
+NUMBERS = ("k1", "b", "mean_length")
+ARRAYS = tuple(name for name in Index._fields if name not in ("slots", "unknown_idf", *NUMBERS))
+"""What of the index of a search lies on disk."""
 OTHER_ARRAYS = ("short_keys", "records", "record_ends")
 """The keys of the short texts, ascending; and for people all texts, the short ones last: UTF-8 JSON, and where each record
 ends, in bytes."""
@@ -89,19 +80,16 @@ class Bm25Index:
     closest to a query that has exactly its letters and digits. They have the last indices.
 
     - `benchmarks`: how many texts each benchmark has in the index.
+    - `terms`: what is searched; `arrays`: by name, with the texts themselves; `scratch`: memory of the search.
     """
 
     folder: Path
     ngram: int
     min_chars: int
-    k1: float
-    b: float
-    mean_length: float
     benchmarks: dict[str, int]
-    unknown_idf: float
+    terms: Index
     arrays: dict[str, NDArray[Any]]
-    slots: NDArray[np.int32]
-    scratch: tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.uint8]]
+    scratch: Scratch
 
     @classmethod
     def open(cls, folder: str | Path) -> "Bm25Index":
@@ -115,23 +103,11 @@ class Bm25Index:
                 f"{folder}: benchmark index of version {facts['format']}, not {FORMAT}; remove the folder and run again"
             )
         arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in (*ARRAYS, *OTHER_ARRAYS)}
-        return cls(
-            folder=folder,
-            ngram=facts["ngram"],
-            min_chars=facts["min_chars"],
-            k1=facts["k1"],
-            b=facts["b"],
-            mean_length=facts["mean_length"],
-            benchmarks=facts["benchmarks"],
-            arrays=arrays,
-            scratch=(
-                np.empty(len(arrays["self_scores"]), np.uint16),
-                np.empty(len(arrays["self_scores"]), np.int64),
-                np.zeros(len(arrays["term_codes"]), np.uint8),
-            ),
-            unknown_idf=float(arrays["idf"].max()),
-            slots=hash_terms(arrays["term_codes"]),
-        )
+        known: dict[str, Any] = {name: arrays[name] for name in ARRAYS} | {name: float(facts[name]) for name in NUMBERS}
+        terms = Index(slots=hash_terms(arrays["term_codes"]), unknown_idf=float(arrays["idf"].max()), **known)
+        texts = len(terms.self_scores)
+        scratch = Scratch(np.empty(texts, np.uint16), np.empty(texts, np.int64), np.zeros(len(terms.idf), np.uint8))
+        return cls(folder, facts["ngram"], facts["min_chars"], facts["benchmarks"], terms, arrays, scratch)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process maps the files again instead of receiving a copy of them.
@@ -157,25 +133,16 @@ class Bm25Index:
         Scores are exact BM25 in float64; only texts that pass the prefilter are scored.
         """
         codes, ends, letters, keys = cut(queries, self.ngram)
-        texts, scores = closest(
-            codes,
-            ends,
-            letters,
-            least_letters(self.min_chars, self.ngram),
-            self.slots,
-            *(self.arrays[name] for name in ARRAYS),
-            self.unknown_idf,
-            self.k1,
-            self.b,
-            self.mean_length,
+        search = Search(
             prefilter.rare_terms,
             prefilter.stretch,
             prefilter.frequency_cap,
             prefilter.min_hits,
+            least_letters(self.min_chars, self.ngram),
             float(threshold),
             float(embedded_threshold),
-            *self.scratch,
         )
+        texts, scores = closest(codes, ends, letters, self.terms, search, self.scratch)
         for query, text in self._short_copies(queries, letters, keys):
             texts[query], scores[query] = text, 1
         return Closest(texts, scores[:, 0], scores[:, 1])
@@ -189,7 +156,7 @@ class Bm25Index:
         firsts = np.searchsorted(known, keys[short])
         for query, first in zip(short.tolist(), firsts.tolist(), strict=True):
             while first < len(known) and known[first] == keys[query]:
-                text = len(self.arrays["self_scores"]) + first
+                text = len(self.terms.self_scores) + first
                 if letters_of(self.text(text).text) == letters_of(queries[query]):
                     yield query, text
                     break

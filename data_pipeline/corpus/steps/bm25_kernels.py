@@ -1,7 +1,10 @@
 """The compiled loops of the BM25 index: cutting text into character n-grams, and finding the closest benchmark text."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from data_pipeline.corpus.compiled import compiled
 
@@ -22,6 +25,55 @@ LAST_EPOCH = 255
 
 IN_QUERY, LISTED = 1, 2
 """Marks of a term: in the query; listed in this stretch, or looked up by an earlier one."""
+
+
+class Index(NamedTuple):
+    """Benchmark texts: T terms, D texts, P pairs of a text and one of its terms; bm25_build.py says how they are made.
+
+    - `slots`: int32, the hash table of the terms (`hash_terms`).
+    - `term_codes`: int64 [T]; `idf`: float64 [T].
+    - `posting_starts`: int64 [T + 1]; `posting_texts`: int32 [P].
+    - `text_starts`: int64 [D + 1]; `text_terms`: int32 [P]; `text_weights`: float64 [P]; `self_scores`: float64 [D].
+    - `unknown_idf`: of a term that is not there. `k1`, `b`, `mean_length`: BM25's.
+    """
+
+    slots: NDArray[np.int32]
+    term_codes: NDArray[np.int64]
+    idf: NDArray[np.float64]
+    posting_starts: NDArray[np.int64]
+    posting_texts: NDArray[np.int32]
+    text_starts: NDArray[np.int64]
+    text_terms: NDArray[np.int32]
+    text_weights: NDArray[np.float64]
+    self_scores: NDArray[np.float64]
+    unknown_idf: float
+    k1: float
+    b: float
+    mean_length: float
+
+
+class Search(NamedTuple):
+    """Which texts are scored (`Prefilter`), and what their scores are compared with. Queries below `min_letters` have no answer."""
+
+    rare_terms: int
+    stretch: int
+    frequency_cap: int
+    min_hits: int
+    min_letters: int
+    threshold: float
+    embedded_threshold: float
+
+
+class Scratch(NamedTuple):
+    """Memory that is used again.
+
+    - `hits`: uint16 [D]; `candidates`: int64 [D]; both of any content.
+    - `term_marks`: uint8 [T], all zero before and after.
+    """
+
+    hits: NDArray[np.uint16]
+    candidates: NDArray[np.int64]
+    term_marks: NDArray[np.uint8]
 
 
 @njit
@@ -105,7 +157,7 @@ def _find(code, term_codes, slots):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _self_score(codes, term_codes, slots, idf, unknown_idf, k1, norm):  # type: ignore[no-untyped-def]
+def _self_score(codes, index, norm):  # type: ignore[no-untyped-def]
     """s(q, q) of a query's n-grams; `norm` is k1 (1 - b + b |q| / m)."""
     score = 0.0
     codes = np.sort(codes)
@@ -115,8 +167,8 @@ def _self_score(codes, term_codes, slots, idf, unknown_idf, k1, norm):  # type: 
         while position < len(codes) and codes[position] == codes[first]:
             position += 1
         count = position - first
-        term = _find(codes[first], term_codes, slots)
-        score += (idf[term] if term >= 0 else unknown_idf) * count * (k1 + 1) / (count + norm)
+        term = _find(codes[first], index.term_codes, index.slots)
+        score += (index.idf[term] if term >= 0 else index.unknown_idf) * count * (index.k1 + 1) / (count + norm)
     return score
 
 
@@ -135,29 +187,15 @@ def _rarest_first(terms, frequencies, known, count):  # type: ignore[no-untyped-
 
 
 @njit
-def _choose_terms(  # type: ignore[no-untyped-def]
-    codes,
-    term_codes,
-    slots,
-    posting_starts,
-    rare_terms,
-    stretch,
-    frequency_cap,
-    min_hits,
-    term_marks,
-    query_terms,
-    looked_up,
-    terms,
-    frequencies,
-):
+def _choose_terms(codes, index, search, term_marks, query_terms, looked_up, terms, frequencies):  # type: ignore[no-untyped-def]
     """Marks the query's known terms and lists them in `query_terms`, and in `looked_up` the rarest of each stretch that
     no earlier stretch chose, the most frequent last. Returns how many there are of both."""
     distinct, chosen = 0, 0
-    stretches = (len(codes) + stretch - 1) // stretch
+    stretches = (len(codes) + search.stretch - 1) // search.stretch
     for number in range(stretches):
         known = 0
         for code in codes[number * len(codes) // stretches : (number + 1) * len(codes) // stretches]:
-            term = _find(code, term_codes, slots)
+            term = _find(code, index.term_codes, index.slots)
             if term < 0 or term_marks[term] == LISTED:
                 continue
             if term_marks[term] == 0:
@@ -165,18 +203,18 @@ def _choose_terms(  # type: ignore[no-untyped-def]
                 distinct += 1
             term_marks[term] = LISTED
             terms[known] = term
-            frequencies[known] = posting_starts[term + 1] - posting_starts[term]
+            frequencies[known] = index.posting_starts[term + 1] - index.posting_starts[term]
             known += 1
-        count = min(rare_terms, known)
+        count = min(search.rare_terms, known)
         _rarest_first(terms, frequencies, known, count)
         for rank in range(known):
-            if rank < count and (rank < min_hits or frequencies[rank] <= frequency_cap):
+            if rank < count and (rank < search.min_hits or frequencies[rank] <= search.frequency_cap):
                 looked_up[chosen] = terms[rank]
                 chosen += 1
             else:
                 term_marks[terms[rank]] = IN_QUERY
     for rank in range(chosen):
-        frequencies[rank] = posting_starts[looked_up[rank] + 1] - posting_starts[looked_up[rank]]
+        frequencies[rank] = index.posting_starts[looked_up[rank] + 1] - index.posting_starts[looked_up[rank]]
     looked_up[:chosen] = looked_up[:chosen][np.argsort(frequencies[:chosen])]
     return distinct, chosen
 
@@ -205,41 +243,18 @@ def _find_candidates(looked_up, needed, posting_starts, posting_texts, hits, epo
 
 
 @compiled
-def closest(  # type: ignore[no-untyped-def]
-    codes,
-    ends,
-    letters,
-    min_letters,
-    slots,
-    term_codes,
-    idf,
-    posting_starts,
-    posting_texts,
-    text_starts,
-    text_terms,
-    text_weights,
-    self_scores,
-    unknown_idf,
-    k1,
-    b,
-    mean_length,
-    rare_terms,
-    stretch,
-    frequency_cap,
-    min_hits,
-    threshold,
-    embedded_threshold,
-    hits,
-    candidates,
-    term_marks,
-):
-    """The closest benchmark text of each query that is not short; `Bm25Index.closest` says what is computed, from which arrays.
+def closest(codes, ends, letters, index, search, scratch):  # type: ignore[no-untyped-def]
+    """The closest benchmark text of each query that is not short; `Bm25Index.closest` says what is computed.
 
-    Scratch: `hits` uint16 and `candidates` int64 [benchmark texts], of any content; `term_marks` uint8 [terms], all zero
-    before and after.
+    - `codes`, `ends`, `letters`: the queries, as `ngrams` cuts them.
+    - `index`, `search`, `scratch`: Index, Search, Scratch.
 
     Returns `best` int64 [queries], -1 for no candidate, and `scores` float64 [queries, 2]: symmetric, embedded.
     """
+    posting_starts, posting_texts = index.posting_starts, index.posting_texts
+    text_starts, text_terms, text_weights = index.text_starts, index.text_terms, index.text_weights
+    self_scores = index.self_scores
+    hits, candidates, term_marks = scratch.hits, scratch.candidates, scratch.term_marks
     best = np.full(len(ends), -1, np.int64)
     scores = np.zeros((len(ends), 2), np.float64)
     query_terms = np.empty(len(codes), np.int64)
@@ -251,23 +266,11 @@ def closest(  # type: ignore[no-untyped-def]
         query_codes = codes[start : ends[query]]
         start = ends[query]
         length = len(query_codes)
-        if letters[query] < min_letters or length == 0:
+        if letters[query] < search.min_letters or length == 0:
             continue
 
         distinct, chosen = _choose_terms(
-            query_codes,
-            term_codes,
-            slots,
-            posting_starts,
-            rare_terms,
-            stretch,
-            frequency_cap,
-            min_hits,
-            term_marks,
-            query_terms,
-            looked_up,
-            terms,
-            frequencies,
+            query_codes, index, search, term_marks, query_terms, looked_up, terms, frequencies
         )
         if chosen == 0:
             continue
@@ -275,7 +278,7 @@ def closest(  # type: ignore[no-untyped-def]
             hits[:] = 0
         found = _find_candidates(
             looked_up[:chosen],
-            min(min_hits, chosen),
+            min(search.min_hits, chosen),
             posting_starts,
             posting_texts,
             hits,
@@ -285,8 +288,8 @@ def closest(  # type: ignore[no-untyped-def]
         epoch += 1
         self_score = 0.0
         if found:
-            norm = k1 * (1 - b + b * length / mean_length)
-            self_score = _self_score(query_codes, term_codes, slots, idf, unknown_idf, k1, norm)
+            norm = index.k1 * (1 - index.b + index.b * length / index.mean_length)
+            self_score = _self_score(query_codes, index, norm)
         best_margin = -1.0
         for text in candidates[:found]:
             score = 0.0
@@ -294,7 +297,7 @@ def closest(  # type: ignore[no-untyped-def]
                 score += text_weights[position] * (term_marks[text_terms[position]] != 0)
             symmetric = 2 * score / (self_score + self_scores[text])
             embedded = score / self_scores[text]
-            margin = max(symmetric / threshold, embedded / embedded_threshold)
+            margin = max(symmetric / search.threshold, embedded / search.embedded_threshold)
             if margin > best_margin or (margin == best_margin and text < best[query]):
                 best_margin = margin
                 best[query] = text
