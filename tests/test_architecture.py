@@ -82,12 +82,39 @@ def test_recipes_import_recipes_only() -> None:
 
 
 def test_steps_do_no_work_of_stages_and_engines() -> None:
-    allowed = ("data_pipeline.corpus.document", "data_pipeline.recipe", "data_pipeline.contract")
+    allowed = (
+        "data_pipeline.corpus.document",
+        "data_pipeline.recipe",
+        "data_pipeline.pipeline",
+        "data_pipeline.contract",
+    )
     assert (
         wrong("data_pipeline.corpus.steps", ("data_pipeline.corpus.steps", "data_pipeline.corpus.compiled", *allowed))
         == []
     )
     assert wrong("data_pipeline.corpus.sources", ("data_pipeline.corpus.sources", *allowed)) == []
+
+
+DATA_ORDER = (
+    "contract", "pipeline", "recipe_vocabulary", "recipe", "tasks", "corpus", "source_formats", "recipe_checks", "prepare", "api",
+    "report", "diff", "dry_run", "commands", "__main__",
+)  # fmt: skip
+"""The rooms and loose modules of data_pipeline/, each importing earlier ones only; but for the tables, which the tasks' makers read."""
+TABLES = ("source_formats", "recipe_checks")
+
+
+def test_the_rooms_of_the_data_side_have_an_order_and_nothing_runs_back_up() -> None:
+    modules = [name for name in MODULES if name.startswith("data_pipeline.")]
+    assert {room_of(name) for name in modules} - {"sample_corpus"} == set(DATA_ORDER)
+    place = {room: number for number, room in enumerate(DATA_ORDER)}
+    assert [
+        f"{module} imports {name}"
+        for module in modules
+        for name in IMPORTS[module]
+        if name.startswith("data_pipeline.")
+        and place[room_of(name)] > place[room_of(module)]
+        and room_of(name) not in TABLES
+    ] == []
 
 
 def members_of(room: str, module: str) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.corpus.corpus_files import MATCHES, FoundMatch, read_matches
 from data_pipeline.prepare.flow import Stages
+from data_pipeline.prepare.formulae import formulae_table
 from data_pipeline.recipe import DataRecipe, Decontamination, NearDuplicates, Source
 from data_pipeline.recipe_checks import check
-from data_pipeline.report.console import formulae_table
 from data_pipeline.tasks.engines.local import LocalEngine
 from data_pipeline.tasks.engines.runner import mending
 from data_pipeline.tasks.shard_task import Done

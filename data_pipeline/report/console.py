@@ -4,14 +4,13 @@ from itertools import accumulate
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import RecordsHeader, read_header, records_folders
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
-from data_pipeline.report.facts import formulae_listed
+from data_pipeline.prepare.formulae import formulae_table
 from data_pipeline.tasks.cost import Cost, rate, total
 from data_pipeline.tasks.shard_task import stage_costs
 
@@ -127,16 +126,6 @@ def _benchmarks(console: Console, stages: dict[str, Any]) -> None:
     console.print(f"documents left with holes: {stages['sentences'].get('documents_with_holes', 0):,}")
     if formulae := stages["formulae"]["formulae"]:
         console.print(formulae_table(formulae))
-
-
-def formulae_table(formulae: dict[str, Any]) -> Table:
-    """Benchmark texts that stay because so many documents hold them, the commonest first."""
-    table = Table(title="formulae: benchmark texts that stay in the corpus", title_justify="left")
-    for column in ("text", "benchmark", "documents", "sentences"):
-        table.add_column(column, justify="right" if column in ("documents", "sentences") else "left", overflow="fold")
-    for each in formulae_listed(formulae):
-        table.add_row(escape(each["text"]), each["benchmark"], f"{each['documents']:,}", f"{each['sentences']:,}")
-    return table
 
 
 def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]) -> None:

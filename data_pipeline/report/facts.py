@@ -10,6 +10,7 @@ from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus.histogram_bins import LENGTH_EDGES, SHARE_BINS
 from data_pipeline.corpus.steps.pseudonyms.masked import masked
 from data_pipeline.corpus.tally import EXAMPLE_CHARS, REPLACED, merged
+from data_pipeline.prepare.formulae import formulae_listed
 from data_pipeline.tasks.cost import rate, total
 from data_pipeline.tasks.shard_task import stage_costs
 
@@ -78,16 +79,6 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
         "costs": _costs(folder, stages),
         "examples": _examples(stages),
     }
-
-
-def formulae_listed(formulae: dict[str, dict[str, dict[str, int]]]) -> list[dict[str, Any]]:
-    """Text, benchmark, documents and sentences of each benchmark text that stays as a formula, the commonest first."""
-    listed = [
-        {"text": text, "benchmark": benchmark, **found}
-        for benchmark, texts in formulae.items()
-        for text, found in texts.items()
-    ]
-    return sorted(listed, key=lambda each: (-each["documents"], each["text"]))
 
 
 def _records(header: RecordsHeader, counts: dict[str, Any]) -> dict[str, Any]:
