@@ -65,6 +65,7 @@ def evaluate(folder: Path, name: str, count: int) -> Path:
     return folder / f"{name}-0" / "evaluation"
 
 
+@pytest.mark.slow
 def test_two_processes_fine_tune_and_export_as_one(tmp_path: Path) -> None:
     written(subject_of(FAMILIES["bert"].config, HEADS["classes"], tmp_path / "made"), tmp_path / "model")
     random = np.random.default_rng(0)
