@@ -60,6 +60,13 @@ class Linear(nnx.Module):
         self.bias = nnx.Param(jnp.zeros((*stack, outputs)))
 
 
+class Matrix(nnx.Module):
+    """Parameters of a linear map without bias: `kernel` [*stack, inputs, outputs] as drawn; `stack` as for `Linear`."""
+
+    def __init__(self, inputs: int, outputs: int, *, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...] = ()) -> None:
+        self.kernel = nnx.Param(draw(rngs.params(), (*stack, inputs, outputs)))
+
+
 class Embedding(nnx.Module):
     """Parameters of a lookup table: `embedding` [rows + padding_rows, width] as drawn, zero in the padding rows.
 
@@ -72,11 +79,12 @@ class Embedding(nnx.Module):
 
 
 class LayerNorm(nnx.Module):
-    """Parameters of a layer normalisation: `scale` [*stack, width] one, `bias` [*stack, width] zero."""
+    """Parameters of a layer normalisation: `scale` [*stack, width] one and, unless not `biased`, `bias` [*stack, width] zero."""
 
-    def __init__(self, width: int, *, stack: tuple[int, ...] = ()) -> None:
+    def __init__(self, width: int, *, stack: tuple[int, ...] = (), biased: bool = True) -> None:
         self.scale = nnx.Param(jnp.ones((*stack, width)))
-        self.bias = nnx.Param(jnp.zeros((*stack, width)))
+        if biased:
+            self.bias = nnx.Param(jnp.zeros((*stack, width)))
 
 
 class RMSNorm(nnx.Module):
@@ -100,6 +108,11 @@ def linear(params: Parameters, inputs: jax.Array, dtype: DTypeLike) -> jax.Array
     """
     product = inputs.astype(dtype) @ params["kernel"].astype(dtype)
     return (product.astype(jnp.float32) + params["bias"].astype(jnp.float32)).astype(dtype)
+
+
+def mapped(params: Parameters, inputs: jax.Array, dtype: DTypeLike) -> jax.Array:
+    """Applies a linear map without bias to [..., inputs] in `dtype`."""
+    return inputs.astype(dtype) @ params["kernel"].astype(dtype)
 
 
 def embed(params: Parameters, ids: jax.Array, *, without_gradient: int | None = None) -> jax.Array:
@@ -175,16 +188,18 @@ def wide_einsum(equation: str, a: jax.Array, b: jax.Array) -> jax.Array:
 def layer_norm(params: Parameters, *inputs: jax.Array, epsilon: float, dtype: DTypeLike) -> jax.Array:
     """Normalises the last axis of the inputs' sum in float32 and returns the result in `dtype` (Ba et al. 2016, arXiv 1607.06450).
 
+    - `params`: `scale` [W] and, where the normalisation has one, `bias` [W].
     - `inputs`: arrays of the same shape; they are added in float32.
     """
 
-    def normalise(scale: jax.Array, bias: jax.Array, *inputs: jax.Array) -> jax.Array:
+    def normalise(scale: jax.Array, bias: jax.Array | None, *inputs: jax.Array) -> jax.Array:
         wide = functools.reduce(jnp.add, (array.astype(jnp.float32) for array in inputs))
         centred = wide - wide.mean(axis=-1, keepdims=True)
         variance = jnp.square(centred).mean(axis=-1, keepdims=True)
-        return (centred * jax.lax.rsqrt(variance + epsilon) * scale + bias).astype(dtype)
+        scaled = centred * jax.lax.rsqrt(variance + epsilon) * scale
+        return (scaled if bias is None else scaled + bias).astype(dtype)
 
-    return recomputed_elementwise(normalise)(params["scale"], params["bias"], *inputs)
+    return recomputed_elementwise(normalise)(params["scale"], params.get("bias"), *inputs)
 
 
 def rms_norm(params: Parameters, inputs: jax.Array, *, epsilon: float, dtype: DTypeLike) -> jax.Array:

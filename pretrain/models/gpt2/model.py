@@ -18,6 +18,7 @@ from pretrain.models.core.layers import (
     Embedding,
     LayerNorm,
     Linear,
+    Matrix,
     Parameters,
     embed,
     fold_key,
@@ -99,13 +100,6 @@ class WholeTree(nnx.Module):
 
     def __init__(self, config: GPT2Config, vocab_size: int, rngs: nnx.Rngs) -> None:
         self.transformer = Transformer(config, vocab_size, rngs)
-
-
-class Score(nnx.Module):
-    """The map from the last token to classes, without a bias."""
-
-    def __init__(self, width: int, outputs: int, *, draw: Draw, rngs: nnx.Rngs) -> None:
-        self.kernel = nnx.Param(draw(rngs.params(), (width, outputs)))
 
 
 @dataclass(frozen=True)
@@ -218,7 +212,7 @@ class GPT2:
         if task.kind in OF_TOKENS:
             add_token_head(tree, task, width, width, draw=draw, rngs=rngs)
         else:
-            setattr(tree, SCORE, Score(width, task.outputs, draw=draw, rngs=rngs))
+            setattr(tree, SCORE, Matrix(width, task.outputs, draw=draw, rngs=rngs))
 
     def _layer(self, params: Parameters, hidden: jax.Array, segments: jax.Array, key: jax.Array | None) -> jax.Array:
         """One layer with LayerNorm before each block: [B, L, H] to [B, L, H]."""

@@ -7,18 +7,19 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
 from pretrain.models.core.attention import attention
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
     Embedding,
+    Matrix,
     Parameters,
     RMSNorm,
     embed,
     fold_key,
     gelu_tanh,
+    mapped,
     normal,
     parameters,
     rms_norm,
@@ -34,23 +35,16 @@ HEADS = frozenset({"target"})
 """All heads that a T5 may have."""
 
 
-class T5Matrix(nnx.Module):
-    """Parameters of a linear map without bias: `kernel` [*stack, inputs, outputs]."""
-
-    def __init__(self, inputs: int, outputs: int, deviation: float, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
-        self.kernel = nnx.Param(normal(deviation)(rngs.params(), (*stack, inputs, outputs)))
-
-
 class T5Attention(nnx.Module):
     """Attention's maps and the normalisation before them. Queries begin smaller by the root of d_kv: nothing scales the scores."""
 
     def __init__(self, config: T5Config, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
         width, inner, factor = config.d_model, config.attention_width, config.initializer_factor
         self.layer_norm = RMSNorm(width, stack=stack)
-        self.q = T5Matrix(width, inner, factor * (width * config.d_kv) ** -0.5, rngs, stack)
-        self.k = T5Matrix(width, inner, factor * width**-0.5, rngs, stack)
-        self.v = T5Matrix(width, inner, factor * width**-0.5, rngs, stack)
-        self.o = T5Matrix(inner, width, factor * inner**-0.5, rngs, stack)
+        self.q = Matrix(width, inner, draw=normal(factor * (width * config.d_kv) ** -0.5), rngs=rngs, stack=stack)
+        self.k = Matrix(width, inner, draw=normal(factor * width**-0.5), rngs=rngs, stack=stack)
+        self.v = Matrix(width, inner, draw=normal(factor * width**-0.5), rngs=rngs, stack=stack)
+        self.o = Matrix(inner, width, draw=normal(factor * inner**-0.5), rngs=rngs, stack=stack)
 
 
 class T5FeedForward(nnx.Module):
@@ -60,8 +54,8 @@ class T5FeedForward(nnx.Module):
         width, inner, factor = config.d_model, config.d_ff, config.initializer_factor
         self.layer_norm = RMSNorm(width, stack=stack)
         for name in ("wi_0", "wi_1") if config.is_gated else ("wi",):
-            setattr(self, name, T5Matrix(width, inner, factor * width**-0.5, rngs, stack))
-        self.wo = T5Matrix(inner, width, factor * inner**-0.5, rngs, stack)
+            setattr(self, name, Matrix(width, inner, draw=normal(factor * width**-0.5), rngs=rngs, stack=stack))
+        self.wo = Matrix(inner, width, draw=normal(factor * inner**-0.5), rngs=rngs, stack=stack)
 
 
 class T5Blocks(nnx.Module):
@@ -277,8 +271,3 @@ class T5:
 
     def _norm(self, params: Parameters, inputs: jax.Array) -> jax.Array:
         return rms_norm(params, inputs, epsilon=self.config.layer_norm_epsilon, dtype=self.compute.compute_dtype)
-
-
-def mapped(params: Parameters, inputs: jax.Array, dtype: DTypeLike) -> jax.Array:
-    """Applies a linear map without bias to [..., inputs] in `dtype`."""
-    return inputs.astype(dtype) @ params["kernel"].astype(dtype)
