@@ -11,11 +11,12 @@ from pretrain.models.core.dropout import dropout
 from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
 from pretrain.models.core.layers import wide_einsum
 from pretrain.models.core.pallas_attention import pallas_attention, refusal
+from pretrain.models.core.windows import in_blocks, out_of_blocks
 
 IMPLEMENTATIONS = ("auto", "xla", "cudnn", "splash", "pallas")
 """Names that `attention` takes: xla is plain matrix products, which every device compiles; cudnn and splash are in
 `pretrain.models.core.fused_attention`, pallas in `pretrain.models.core.pallas_attention`; auto is pallas on a TPU where it takes
-the call, and xla elsewhere."""
+the call, and xla elsewhere. A window is computed by xla where auto or pallas is asked for."""
 
 
 def attention(
@@ -40,7 +41,8 @@ def attention(
     - `key_segments`: integers [B, K], the segments of the keys; None means those of the queries, K = L. The result of
       a query that sees no key has no meaning.
     - `causal`: a position sees itself and earlier ones only. Needs K = L, as does `window`.
-    - `window`: a position sees at most this many positions to each side; None means all.
+    - `window`: a position sees at most this many positions to each side; None means all. xla computes rows of more than 4 windows in
+      blocks (`pretrain.models.core.windows`), unless causal or with a bias.
     - `bias`: added to the scaled scores; broadcastable to [B, N, L, K] (queries before keys).
     - `scale`: factor of the products of queries and keys; None means 1 / sqrt(D).
     - `implementation`: one of IMPLEMENTATIONS.
@@ -57,7 +59,9 @@ def attention(
             f"attention: causal and window compare positions, which {q.shape[1]} queries and {k.shape[1]} keys do not share; "
             "leave both out"
         )
-    absent = _absent(q, key_segments, causal, window, bias, scale, dropout_rate if dropout_key is not None else 0.0)
+    if window is not None and implementation in ("auto", "pallas"):
+        implementation = "xla"
+    absent = _absent(q, key_segments, causal, bias, scale, dropout_rate if dropout_key is not None else 0.0)
     if implementation == "auto":
         implementation = "pallas" if _on_tpu() and not absent["pallas"] else "xla"
     if reason := absent.get(implementation):
@@ -65,13 +69,31 @@ def attention(
     if implementation == "pallas":
         return pallas_attention(q, k, v, segments, dropout_rate=dropout_rate, dropout_key=dropout_key)
     if implementation == "splash":
-        return splash_attention(q, k, v, segments, key_segments)
+        return splash_attention(q, k, v, segments, key_segments, window=window)
     if implementation == "cudnn":
         return cudnn_attention(q, k, v, _visible(segments, key_segments, causal, window))
+    mix = functools.partial(_mix, bias=bias, scale=scale, dropout_rate=dropout_rate, dropout_key=dropout_key)
+    if window and q.shape[1] > 4 * window and not causal and bias is None and key_segments is None:
+        return out_of_blocks(mix(*in_blocks(q, k, v, segments, window)), q.shape[1])
+    return mix(q, k, v, _visible(segments, key_segments, causal, window))
+
+
+def _mix(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    visible: jax.Array,
+    *,
+    bias: jax.Array | None,
+    scale: float | None,
+    dropout_rate: float,
+    dropout_key: jax.Array | None,
+) -> jax.Array:
+    """`attention` by plain matrix products, of what is visible."""
     scores = wide_einsum("bqnd,bknd->bnqk", q, k) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if bias is not None:
         scores = scores + bias.astype(jnp.float32)
-    probabilities = _masked_softmax(scores, _visible(segments, key_segments, causal, window), v.dtype)
+    probabilities = _masked_softmax(scores, visible, v.dtype)
     return jnp.einsum("bnqk,bknd->bqnd", dropout(probabilities, dropout_rate, dropout_key), v)
 
 
@@ -79,7 +101,6 @@ def _absent(
     q: jax.Array,
     key_segments: jax.Array | None,
     causal: bool,
-    window: int | None,
     bias: jax.Array | None,
     scale: float | None,
     dropout_rate: float,
@@ -92,7 +113,7 @@ def _absent(
         ),
         "no bias on the scores": (bias is not None, ("cudnn", "splash", "pallas")),
         "no scale of the scores but 1 / sqrt(D)": (scale is not None, ("cudnn", "splash", "pallas")),
-        "no causal attention and no window": (causal or window is not None, ("splash", "pallas")),
+        "no causal attention": (causal, ("splash", "pallas")),
         "no keys but the queries' own": (key_segments is not None, ("pallas",)),
     }
     found = {

@@ -50,12 +50,14 @@ def splash_attention(
     segments: jax.Array,
     key_segments: jax.Array | None = None,
     *,
+    window: int | None = None,
     interpret: bool = False,
 ) -> jax.Array:
-    """Splash attention of JAX's Pallas kernels: every query sees all keys of its segment.
+    """Splash attention of JAX's Pallas kernels: every query sees all keys of its segment, or those in a window around it.
 
     - `q`: [B, L, N, D]; `k`, `v`: [B, K, N, D].
     - `segments`: integers [B, L]; `key_segments`: integers [B, K], None where they are the same.
+    - `window`: positions that a query sees to each side; None: all. Needs K = L.
     - `interpret`: run the kernel step by step, on any device.
 
     Returns [B, L, N, D] in v's type. Raises InputError unless L and K are multiples of SPLASH_MULTIPLE, and of SPLASH_BLOCK
@@ -82,8 +84,9 @@ def splash_attention(
     )
 
     def kernel(q: jax.Array, k: jax.Array, v: jax.Array, *segments: jax.Array) -> jax.Array:
-        everything = splash.MultiHeadMask([splash.FullMask(lengths)] * q.shape[2])
-        attend = splash.make_splash_mha_single_device(everything, block_sizes=blocks, interpret=interpret)
+        of_head = splash.FullMask(lengths) if window is None else splash.LocalMask(lengths, (window, window), 0)
+        seen = splash.MultiHeadMask([of_head] * q.shape[2])
+        attend = splash.make_splash_mha_single_device(seen, block_sizes=blocks, interpret=interpret)
         heads_first = (array.swapaxes(1, 2) for array in (q * q.shape[-1] ** -0.5, k, v))
         return jax.vmap(attend)(*heads_first, splash.SegmentIds(q=segments[0], kv=segments[-1])).swapaxes(1, 2)
 
