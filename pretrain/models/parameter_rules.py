@@ -38,6 +38,7 @@ class ParameterRule:
       `token_types`: rows that no training has used are exported as copies of row 0; not in a stack.
     - `hugging_face`: the tensor's name; groups of the pattern as \\1, the layer's number as {layer}, the index along each stacked
       dimension as {0}, {1}. Empty: not exported.
+    - `first_layer`: the number there of the first that is stacked.
     - `transposed`: stored there with the last two dimensions swapped.
     - `hugging_face_shape`: the shape there (after the transposition) where ranks differ.
     - `fused`: (i, n): it is the i-th of n equal parts, along the outputs, of the tensor of that name.
@@ -52,6 +53,7 @@ class ParameterRule:
     group: Literal["body", "table", "head"] = "body"
     rows: Literal["", "vocabulary", "positions", "token_types"] = ""
     hugging_face: str = ""
+    first_layer: int = 0
     transposed: bool = False
     hugging_face_shape: tuple[int, ...] = ()
     fused: tuple[int, int] = (0, 1)
@@ -69,7 +71,7 @@ class ParameterRule:
         - `layer`: counted over all stacked dimensions; `place`: the index along each of them.
         """
         match = re.fullmatch(self.pattern, path)
-        return (match.expand(template) if match else template).format(*place, layer=layer)
+        return (match.expand(template) if match else template).format(*place, layer=self.first_layer + layer)
 
 
 Rules = tuple[ParameterRule, ...]

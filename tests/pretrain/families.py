@@ -22,6 +22,7 @@ from pretrain.models.config import ModelConfig, with_padding
 from pretrain.models.core.layers import Parameters, put
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.models.gpt2.config import GPT2Config
+from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.models.parameter_rules import rule_of
 from pretrain.models.protocols import Compute, Model
 from pretrain.models.registry import family_of
@@ -79,6 +80,14 @@ FAMILIES = {
         AlbertConfig(**ENCODER, embedding_size=8), ("vocabulary", "pair vocabulary"), layout="sentence_order"
     ),
     "gpt2": Tiny(GPT2Config(1, 16, 2), ("next_token",), CausalLM(), "causal"),
+    "modernbert": Tiny(
+        ModernBertConfig(**ENCODER, local_attention=8),
+        variants={
+            "of 6 layers": ModernBertConfig(
+                **{**ENCODER, "num_hidden_layers": 6}, local_attention=4, global_rope_theta=100.0, local_rope_theta=50.0
+            )
+        },
+    ),
     "bert_shared": Tiny(
         BertSharedConfig(**ENCODER),
         ("target",),

@@ -70,9 +70,9 @@ def test_names_and_shapes_are_those_of_transformers(config: ModelConfig, heads: 
     [their_class] = family.config_to_json(config, VOCAB, SPECIAL, heads)["architectures"]
     found = json.loads(KEYS.read_text())
     theirs = found.get(their_class) or found.get(f"{their_class}_tie")
-    if theirs is None:
+    if theirs is None or config not in [tiny.config for tiny in FAMILIES.values()]:
         pytest.skip(
-            f"{KEYS.name} has no {their_class}; test_transformers_parity.py compares with the one that is installed"
+            f"{KEYS.name} has no {their_class} of these sizes; test_transformers_parity.py compares with the one that is installed"
         )
     tied = {copy for _, copy in theirs["tied"]}
     assert {name: list(tensor.shape) for name, tensor in tensors.items()} == {

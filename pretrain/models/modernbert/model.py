@@ -1,0 +1,354 @@
+"""ModernBERT (Warner et al. 2024, arXiv 2412.13663): a parameter tree with Hugging Face's names, and functions of it."""
+
+import functools
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from data_pipeline.contract.errors import InputError
+from pretrain.models.core.attention import attention
+from pretrain.models.core.dropout import dropout
+from pretrain.models.core.layers import (
+    Draw,
+    Embedding,
+    LayerNorm,
+    Linear,
+    Matrix,
+    Parameters,
+    embed,
+    fold_key,
+    gelu,
+    layer_norm,
+    mapped,
+    parameters,
+    split_rows,
+    truncated_normal,
+)
+from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
+from pretrain.models.core.rotary import Turns, turned, turns_of
+from pretrain.models.core.task_scores import OF_TOKENS, add_token_head, label_scores
+from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
+from pretrain.models.modernbert.config import ModernBertConfig
+from pretrain.models.protocols import Compute, Inputs
+from pretrain.models.task_heads import TaskHead
+
+HEADS = frozenset({"vocabulary"})
+"""All heads that a ModernBERT may be pretrained with."""
+CLASSIFIER = "classifier"
+"""What transformers calls the last map of every task."""
+BEHIND_HEAD = frozenset({"vocabulary", "classifier", "tags", "span"})
+"""What looks through the head's dense layer; all but the parser and the generator, which transformers has not."""
+QKV = ("query", "key", "value")
+"""Hugging Face keeps the three as one, in this order. Apart, each splits over mesh.tensor by heads."""
+GATED = ("input", "gate")
+"""Hugging Face keeps the two as one, in this order; the first goes through the activation."""
+
+
+class NamedMaps(nnx.Module):
+    """Several linear maps of one shape, by name."""
+
+    def __init__(
+        self, names: tuple[str, ...], inputs: int, outputs: int, *, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]
+    ) -> None:
+        for name in names:
+            setattr(self, name, Matrix(inputs, outputs, draw=draw, rngs=rngs, stack=stack))
+
+
+class ModernBertAttention(nnx.Module):
+    """Attention's maps under Hugging Face's names."""
+
+    def __init__(self, config: ModernBertConfig, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
+        width = config.hidden_size
+        self.Wqkv = NamedMaps(QKV, width, width, draw=draws(config), rngs=rngs, stack=stack)
+        self.Wo = Matrix(width, width, draw=draws(config, writes=True), rngs=rngs, stack=stack)
+
+
+class GatedFeedForward(nnx.Module):
+    """The feed-forward maps under Hugging Face's names."""
+
+    def __init__(self, config: ModernBertConfig, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
+        width, inner = config.hidden_size, config.intermediate_size
+        self.Wi = NamedMaps(GATED, width, inner, draw=draws(config), rngs=rngs, stack=stack)
+        self.Wo = Matrix(inner, width, draw=draws(config, writes=True), rngs=rngs, stack=stack)
+
+
+class ModernBertLayers(nnx.Module):
+    """The first layer, alone and without a norm before its attention, or all others, stacked along a leading axis."""
+
+    def __init__(self, config: ModernBertConfig, rngs: nnx.Rngs, stack: tuple[int, ...] = ()) -> None:
+        if stack:
+            self.attn_norm = LayerNorm(config.hidden_size, stack=stack, biased=False)
+        self.attn = ModernBertAttention(config, rngs, stack)
+        self.mlp_norm = LayerNorm(config.hidden_size, stack=stack, biased=False)
+        self.mlp = GatedFeedForward(config, rngs, stack)
+
+
+class ModernBertEmbeddings(nnx.Module):
+    """The word table and the norm behind it."""
+
+    def __init__(self, config: ModernBertConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
+        width, rows = config.hidden_size, padding_rows(vocab_size)
+        self.tok_embeddings = Embedding(vocab_size, width, padding_rows=rows, draw=draws(config), rngs=rngs)
+        self.norm = LayerNorm(width, biased=False)
+
+
+class ModernBertBody(nnx.Module):
+    """Embeddings, layers and the last norm."""
+
+    def __init__(self, config: ModernBertConfig, vocab_size: int, rngs: nnx.Rngs) -> None:
+        self.embeddings = ModernBertEmbeddings(config, vocab_size, rngs)
+        self.first_layer = ModernBertLayers(config, rngs)
+        if config.num_hidden_layers > 1:
+            self.layers = ModernBertLayers(config, rngs, (config.num_hidden_layers - 1,))
+        self.final_norm = LayerNorm(config.hidden_size, biased=False)
+
+
+class ModernBertHead(nnx.Module):
+    """The dense layer that scores of the vocabulary and of labels look through."""
+
+    def __init__(self, config: ModernBertConfig, rngs: nnx.Rngs) -> None:
+        width = config.hidden_size
+        self.dense = Matrix(width, width, draw=draws(config, writes=True), rngs=rngs)
+        self.norm = LayerNorm(width, biased=False)
+
+
+class ModernBertDecoder(nnx.Module):
+    """The bias of the vocabulary's scores, whose table is that of the words."""
+
+    def __init__(self, vocab_size: int) -> None:
+        self.bias = nnx.Param(jnp.zeros(vocab_size + padding_rows(vocab_size)))
+
+
+class ModernBertTree(nnx.Module):
+    """The whole tree: `model` and, as far as wanted, its heads."""
+
+    def __init__(self, config: ModernBertConfig, vocab_size: int, heads: frozenset[str], rngs: nnx.Rngs) -> None:
+        self.model = ModernBertBody(config, vocab_size, rngs)
+        if heads & BEHIND_HEAD:
+            self.head = ModernBertHead(config, rngs)
+        if "vocabulary" in heads:
+            self.decoder = ModernBertDecoder(vocab_size)
+
+
+def draws(config: ModernBertConfig, *, writes: bool = False) -> Draw:
+    """How kernels and tables are drawn, as transformers' ModernBertPreTrainedModel does.
+
+    - `writes`: of a kernel that writes to the residual sum, and of the head's.
+    """
+    share = (2 * config.num_hidden_layers) ** -0.5 if writes else 1.0
+    return truncated_normal(config.initializer_range * share)
+
+
+@dataclass(frozen=True)
+class ModernBert:
+    """ModernBERT with its head `vocabulary` (masked LM).
+
+    - `config`: the sizes.
+    - `vocab_size`: entries of the vocabulary; the word table is padded to a multiple of 128 (`pretrain.models.core.vocabulary`).
+    - `heads`: `vocabulary`, the kind of `task` alone, or none.
+    - `compute`: how it is computed. LayerNorm, rotations, softmax and logits are float32 whatever the types.
+    - `task`: the head of a fine-tuned model.
+
+    Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
+    """
+
+    config: ModernBertConfig
+    vocab_size: int
+    heads: frozenset[str]
+    compute: Compute
+    task: TaskHead | None = None
+
+    @classmethod
+    def for_task(cls, config: ModernBertConfig, vocab_size: int, task: TaskHead, compute: Compute) -> Self:
+        """The encoder with the head of a task and no other."""
+        return cls(config, vocab_size, frozenset({task.kind}), compute, task)
+
+    def __post_init__(self) -> None:
+        config = self.config
+        if config.hidden_size % (2 * config.num_attention_heads):
+            raise InputError(
+                f"model.hidden_size {config.hidden_size} is not a multiple of 2 x model.num_attention_heads "
+                f"{config.num_attention_heads}; change one of them: rotary positions turn pairs of a head's values"
+            )
+        if config.vocab_size not in (None, self.vocab_size):
+            raise InputError(
+                f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
+                "leave model.vocab_size unset"
+            )
+        check_remat(self.compute.remat, self.compute.scan_unroll)
+
+    def init(self, key: jax.Array) -> Parameters:
+        """Draws the parameters as transformers' ModernBertPreTrainedModel does: truncated normal, biases 0, scales 1."""
+        rngs = nnx.Rngs(params=key)
+        tree = ModernBertTree(self.config, self.vocab_size, self.heads, rngs)
+        if self.task:
+            self._add_task(tree, self.task, rngs)
+        drawn = parameters(tree)
+        return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), drawn)
+
+    def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
+        """Runs the encoder. It has no token types.
+
+        - `inputs`: integers [B, L].
+        - `dropout_key`: one key, or a key [B] for each row; switches dropout on; its implementation draws the bits.
+
+        Returns the normalised last hidden states [B, L, H] in compute_dtype. An id beyond the table gives NaN.
+        """
+        config, body = self.config, params["model"]
+        embeddings_key, layers_key = fold_key(dropout_key, 0), fold_key(dropout_key, 1)
+        table, norm = body["embeddings"]["tok_embeddings"], body["embeddings"]["norm"]
+        hidden = split_rows(embed(table, inputs.tokens, without_gradient=config.pad_token_id))
+        hidden = dropout(self._norm(norm, hidden), config.embedding_dropout, embeddings_key)
+        bases = {True: config.global_rope_theta, False: config.local_rope_theta}
+        turns = {kind: turns_of(inputs.positions, config.head_width, base) for kind, base in bases.items()}
+
+        def run_layer(
+            params: Parameters, hidden: jax.Array, number: jax.Array | int, is_global: bool, unrolled: bool
+        ) -> jax.Array:
+            window = None if is_global else config.window
+            attend = functools.partial(self._attend, segments=inputs.segments, turns=turns[is_global], window=window)
+            layer = functools.partial(self._layer, attend=attend, unrolled=unrolled)
+            layer = rematerialised_layer(layer, self.compute.remat, unrolled=unrolled)
+            return split_rows(layer(params, hidden, fold_key(layers_key, number)))
+
+        hidden = run_layer(body["first_layer"], hidden, 0, True, True)
+        if "layers" in body:
+            hidden = self._through_layers(body["layers"], run_layer, hidden)
+        return self._norm(body["final_norm"], hidden)
+
+    def _through_layers(self, layers: Parameters, run_layer: Callable[..., jax.Array], hidden: jax.Array) -> jax.Array:
+        """Hidden states [B, L, H] after all layers but the first: a scan over periods, each of layers with a window and one that
+        sees all, and what is left of a period.
+
+        - `layers`: stacked; `run_layer`: (of one layer, hidden states, its number, whether it sees all, whether no loop is around it).
+        """
+        config, period = self.config, self.config.global_attn_every_n_layers
+        count, left = divmod(config.num_hidden_layers - 1, period)
+
+        def run(
+            hidden: jax.Array, of_period: Parameters, first: jax.Array | int, places: int, unrolled: bool
+        ) -> jax.Array:
+            for place in range(places):
+                layer = jax.tree.map(operator.itemgetter(place), of_period)
+                hidden = run_layer(layer, hidden, first + place, config.is_global(1 + place), unrolled)
+            return hidden
+
+        def run_period(hidden: jax.Array, turn: tuple[Parameters, jax.Array]) -> tuple[jax.Array, None]:
+            return run(hidden, *turn, period, unroll >= count), None
+
+        unroll = max(1, self.compute.scan_unroll // period)
+        if count:
+            of_periods = jax.tree.map(
+                lambda stacked: stacked[: count * period].reshape(count, period, *stacked.shape[1:]), layers
+            )
+            turns = (of_periods, 1 + period * jnp.arange(count))
+            hidden, _ = jax.lax.scan(run_period, hidden, turns, unroll=min(unroll, count))
+        last = jax.tree.map(lambda stacked: stacked[count * period :], layers)
+        return run(hidden, last, 1 + count * period, left, True)
+
+    def vocabulary_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Scores the vocabulary at hidden states [..., H]: those of the masked positions while training.
+
+        Returns float32 [..., V] with V the padded vocabulary (`pretrain.models.core.vocabulary.vocabulary_scores`).
+        """
+        hidden = self._through_head(params["head"], hidden)
+        return vocabulary_scores(hidden, self.word_table(params), params["decoder"]["bias"], self.vocab_size)
+
+    def task_logits(
+        self, params: Parameters, hidden: jax.Array, inputs: Inputs, *, dropout_key: jax.Array | None = None
+    ) -> jax.Array:
+        """What the head of the task says (`pretrain.models.protocols.TaskModel`)."""
+        assert self.task
+        if self.task.kind == "classifier":
+            hidden = self.summary(hidden, inputs.segments)
+        rate = 0.0 if self.task.kind == "span" else self.task_dropout  # as every span's head here
+        through_head = self._through_head(params["head"], hidden)
+        return label_scores(params[CLASSIFIER], dropout(through_head, rate, fold_key(dropout_key, 2)))
+
+    @property
+    def task_dropout(self) -> float:
+        """Of the task's head: none, as transformers, unless the head names another."""
+        chosen = self.task.dropout if self.task else None
+        return 0.0 if chosen is None else chosen
+
+    def word_table(self, params: Parameters) -> jax.Array:
+        """The word table [V, W], V padded."""
+        table: jax.Array = params["model"]["embeddings"]["tok_embeddings"]["embedding"]
+        return table
+
+    def summary(self, hidden: jax.Array, segments: jax.Array) -> jax.Array:
+        """The hidden states [B, H] of the first tokens, or the mean of each row's, as `classifier_pooling` says."""
+        if self.config.classifier_pooling == "cls":
+            return hidden[:, 0]
+        real = (segments > 0)[..., None]
+        total = jnp.where(real, hidden, 0).sum(axis=1, dtype=jnp.float32)
+        return (total / real.sum(axis=1)).astype(hidden.dtype)
+
+    def _add_task(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
+        width, draw = self.config.hidden_size, truncated_normal(self.config.hidden_size**-0.5)
+        if task.kind in BEHIND_HEAD:
+            setattr(tree, CLASSIFIER, Linear(width, task.outputs, draw=draw, rngs=rngs))
+        else:
+            assert task.kind in OF_TOKENS
+            add_token_head(tree, task, width, width, draw=draw, rngs=rngs)
+
+    def _layer(
+        self,
+        params: Parameters,
+        hidden: jax.Array,
+        key: jax.Array | None,
+        *,
+        attend: Callable[..., jax.Array],
+        unrolled: bool,
+    ) -> jax.Array:
+        """One layer with LayerNorm before each block: [B, L, H] to [B, L, H].
+
+        - `attend`: (queries, keys, values [B, L, N, D], dropout key) -> [B, L, N, D].
+        """
+        config, dtype = self.config, self.compute.compute_dtype
+        rows = hidden.reshape(-1, config.hidden_size)  # one axis of rows outside attention, as in the encoder
+        keys = [fold_key(key, number) for number in range(3)]
+        heads = (*hidden.shape[:-1], config.num_attention_heads, config.head_width)
+        normed = self._norm(params["attn_norm"], rows) if "attn_norm" in params else rows
+        q, k, v = (mapped(params["attn"]["Wqkv"][name], normed, dtype).reshape(heads) for name in QKV)
+        if self.compute.remat == "attention":
+            attend = recomputed(attend, unrolled=unrolled)
+        mixed = attend(q, k, v, keys[0]).reshape(rows.shape)
+        rows = rows + dropout(mapped(params["attn"]["Wo"], mixed, dtype), config.attention_out_dropout, keys[1])
+        normed = self._norm(params["mlp_norm"], rows)
+        into, gate = (mapped(params["mlp"]["Wi"][name], normed, dtype) for name in GATED)
+        inner = dropout(gelu(into) * gate, config.mlp_dropout, keys[2])
+        return (rows + mapped(params["mlp"]["Wo"], inner, dtype)).reshape(hidden.shape)
+
+    def _attend(
+        self,
+        q: jax.Array,
+        k: jax.Array,
+        v: jax.Array,
+        key: jax.Array | None,
+        *,
+        segments: jax.Array,
+        turns: Turns,
+        window: int | None,
+    ) -> jax.Array:
+        return attention(
+            turned(q, turns),
+            turned(k, turns),
+            v,
+            segments=segments,
+            window=window,
+            implementation=self.compute.attention,
+            dropout_rate=self.config.attention_dropout,
+            dropout_key=key,
+        )
+
+    def _through_head(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        return self._norm(params["norm"], gelu(mapped(params["dense"], hidden, self.compute.compute_dtype)))
+
+    def _norm(self, params: Parameters, inputs: jax.Array) -> jax.Array:
+        return layer_norm(params, inputs, epsilon=self.config.norm_eps, dtype=self.compute.compute_dtype)
