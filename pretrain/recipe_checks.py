@@ -6,6 +6,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_fields import flag, limits
 from pretrain.devices.sharding import ROWS
 from pretrain.input.schedule import stretches
+from pretrain.models.core.attention import refuse_large_scores
 from pretrain.recipe import TrainingRecipe
 
 
@@ -27,7 +28,8 @@ def _check_limits(recipe: TrainingRecipe, where: str = "") -> None:
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
     """The step at which to stop. Raises InputError for steps, heads, batch sizes and attention that this mesh cannot have."""
-    check_attention(recipe, mesh.devices.flat[0].device_kind)
+    device_kind = mesh.devices.flat[0].device_kind
+    check_attention(recipe, device_kind)
     tensor = mesh.shape["tensor"]
     splits = mesh.shape["data"] * mesh.shape["fsdp"]
     for number, stretch in enumerate(stretches(recipe)):
@@ -40,6 +42,8 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
                     raise InputError(
                         f"{of_part}{field} {value} cannot be divided over mesh.tensor {tensor}{where}; choose one that divides it"
                     )
+                # Of a later phase it would be told only when its turn comes.
+                refuse_large_scores((stretch.length or 0) ** 2, value, device_kind, tensor)
         if rows % (accumulation * splits):
             raise InputError(
                 f"global_batch_size {rows} cannot be divided by accumulation {accumulation} x {splits} devices that split "

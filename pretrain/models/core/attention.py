@@ -1,6 +1,8 @@
 """The one seam for attention: every family calls `attention`, and what runs underneath is a choice of the recipe and the chip."""
 
 import functools
+import math
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
@@ -8,15 +10,24 @@ from jax.typing import DTypeLike
 
 from data_pipeline.contract.errors import InputError
 from pretrain.models.core.dropout import dropout
-from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
+from pretrain.models.core.fused_attention import (
+    SPLASH_BLOCK,
+    cudnn_attention,
+    splash_attention,
+    tensor_devices,
+)
 from pretrain.models.core.layers import wide_einsum
-from pretrain.models.core.pallas_attention import pallas_attention, refusal
+from pretrain.models.core.pallas_attention import LENGTHS, pallas_attention, refusal
 from pretrain.models.core.windows import in_blocks, out_of_blocks
 
 IMPLEMENTATIONS = ("auto", "xla", "cudnn", "splash", "pallas")
 """Names that `attention` takes: xla is plain matrix products, which every device compiles; cudnn and splash are in
 `pretrain.models.core.fused_attention`, pallas in `pretrain.models.core.pallas_attention`; auto is pallas on a TPU where it takes
-the call, and xla elsewhere. A window is computed by xla where auto or pallas is asked for."""
+the call, from v4 on splash for longer rows than pallas takes, and xla elsewhere. A window is computed by xla where auto or pallas is
+asked for."""
+MOST_SCORES = {"TPU v2": 2**30, "TPU v3": 2**31}
+"""Bytes of float32 scores of a row that a layer may have on devices without a fused kernel for long rows, an eighth of a core's memory:
+the backward pass holds several such arrays at once."""
 
 
 def attention(
@@ -63,7 +74,7 @@ def attention(
         implementation = "xla"
     absent = _absent(q, key_segments, causal, bias, scale, dropout_rate if dropout_key is not None else 0.0)
     if implementation == "auto":
-        implementation = "pallas" if _on_tpu() and not absent["pallas"] else "xla"
+        implementation = _automatic(q.shape[1], absent)
     if reason := absent.get(implementation):
         raise InputError(f"attention {implementation}: {reason}; do without, or set attention to xla")
     if implementation == "pallas":
@@ -75,6 +86,7 @@ def attention(
     mix = functools.partial(_mix, bias=bias, scale=scale, dropout_rate=dropout_rate, dropout_key=dropout_key)
     if window and q.shape[1] > 4 * window and not causal and bias is None and key_segments is None:
         return out_of_blocks(mix(*in_blocks(q, k, v, segments, window)), q.shape[1])
+    refuse_large_scores(q.shape[1] * k.shape[1], q.shape[2], _device_kind(), tensor_devices())
     return mix(q, k, v, _visible(segments, key_segments, causal, window))
 
 
@@ -123,10 +135,38 @@ def _absent(
     return {**found, "pallas": found["pallas"] or refusal(*q.shape[1:])}
 
 
-def _on_tpu() -> bool:
-    """Whether the mesh that is set (`jax.set_mesh`) is one of TPUs, be they there or not."""
+def refuse_large_scores(pairs: int, heads: int, device_kind: str, devices: int = 1) -> None:
+    """Raises InputError where plain attention over a row is too much for a TPU without another kernel for it (MOST_SCORES).
+
+    - `pairs`: of a query and a key; `heads`: of a layer, divided over so many `devices`.
+    """
+    size = 4 * pairs * heads // devices
+    most = next((most for kind, most in MOST_SCORES.items() if device_kind.startswith(kind)), size)
+    if size > most:
+        raise InputError(
+            f"attention xla: rows of {math.isqrt(pairs):,} tokens have {size / 1e9:.1f} GB of scores each in every layer that sees all "
+            f"positions, and a {device_kind} takes {most / 1e9:.1f} GB; use shorter rows, a larger mesh.tensor, or a TPU from v4 on"
+        )
+
+
+def _automatic(length: int, absent: Mapping[str, str]) -> str:
+    """What auto is for rows of a length.
+
+    - `absent`: of `_absent`.
+    """
+    kind = _device_kind()
+    if not kind.startswith("TPU"):
+        return "xla"
+    if not absent["pallas"]:
+        return "pallas"
+    is_long = length > LENGTHS[-1] and length % SPLASH_BLOCK == 0
+    return "splash" if is_long and not absent["splash"] and not kind.startswith(tuple(MOST_SCORES)) else "xla"
+
+
+def _device_kind() -> str:
+    """Of the mesh that is set (`jax.set_mesh`), be its devices there or not; empty without one."""
     device = jax.sharding.get_abstract_mesh().abstract_device
-    return device is not None and device.device_kind.startswith("TPU")
+    return "" if device is None else device.device_kind
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -114,3 +114,10 @@ def on_own_rows(
         PartitionSpec(rows) if axis is None else PartitionSpec(rows, *(None,) * (axis - 1), tensor) for axis in heads
     )
     return jax.shard_map(kernel, in_specs=specs, out_specs=specs[0], check_vma=False)(*arrays)
+
+
+def tensor_devices() -> int:
+    """Devices over which the heads of the mesh that is set (`jax.set_mesh`) are split; 1 inside `jax.shard_map`, where they are this
+    device's."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.shape["tensor"] if "tensor" in mesh.axis_names and "tensor" not in mesh.manual_axes else 1

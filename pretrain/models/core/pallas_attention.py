@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from pretrain.models.core.dropout import LEVELS, dropout_words, kept_levels
-from pretrain.models.core.fused_attention import on_own_rows
+from pretrain.models.core.fused_attention import on_own_rows, tensor_devices
 
 LANES = 128
 """Columns of a block; the width of a TPU's registers."""
@@ -65,11 +65,10 @@ def pallas_attention(
 
 def refusal(length: int, heads: int, width: int) -> str:
     """Why the kernel does not take rows of such a length, or so many heads of such a width; empty where it does."""
-    mesh = jax.sharding.get_abstract_mesh()
-    splits = mesh.shape["tensor"] if "tensor" in mesh.axis_names and "tensor" not in mesh.manual_axes else 1
+    splits = tensor_devices()
     if LANES % width or heads % (LANES // width * splits):
         return f"takes heads that fill blocks of {LANES} columns on each device, not {heads} of {width} over {splits}"
-    device = mesh.abstract_device
+    device = jax.sharding.get_abstract_mesh().abstract_device
     is_small = device is not None and device.device_kind.startswith(("TPU v2", "TPU v3"))
     lengths = [each for each in LENGTHS if each <= LONGEST_ON_16_MIB or not is_small]
     if length not in lengths:

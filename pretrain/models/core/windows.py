@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 
-class Blocks(NamedTuple):
+class WindowBlocks(NamedTuple):
     """A row's queries in blocks of 2 x window, each with the keys that any of its queries sees: its own and half of either
     neighbour's. The blocks of a row follow one another along the first axis, C of them.
 
@@ -20,7 +20,7 @@ class Blocks(NamedTuple):
     visible: jax.Array
 
 
-def in_blocks(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array, window: int) -> Blocks:
+def in_blocks(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array, window: int) -> WindowBlocks:
     """Lays queries and keys of self-attention out in blocks.
 
     - `q`, `k`, `v`: [B, L, N, D]; `segments`: integers [B, L].
@@ -44,7 +44,7 @@ def in_blocks(q: jax.Array, k: jax.Array, v: jax.Array, segments: jax.Array, win
     near = near & (position >= 0) & (position < length)
     same = of_queries(segments)[:, :, None] == of_keys(segments)[:, None, :]
     visible = same & jnp.tile(near, (len(q), 1, 1))
-    return Blocks(of_queries(q), of_keys(k), of_keys(v), visible[:, None])
+    return WindowBlocks(of_queries(q), of_keys(k), of_keys(v), visible[:, None])
 
 
 def out_of_blocks(mixed: jax.Array, length: int) -> jax.Array:

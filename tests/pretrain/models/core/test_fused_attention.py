@@ -19,10 +19,11 @@ from pretrain.devices.sharding import make_mesh
 from pretrain.models.core.attention import attention
 from pretrain.models.core.fused_attention import cudnn_attention, splash_attention
 from pretrain.models.core.pallas_attention import LENGTHS, pallas_attention, refusal
+from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.planning.ahead_of_time import compile_step, topology_devices
 from pretrain.planning.machines import machine_named
-from pretrain.recipe import Mesh
-from pretrain.recipe_checks import check_attention
+from pretrain.recipe import Mesh, Phase
+from pretrain.recipe_checks import check_attention, check_sizes
 
 B, L, N, D = 4, 128, 4, 64
 SEGMENTS = jnp.sort(jax.random.randint(jax.random.key(0), (B, L), 0, 4), axis=1)
@@ -135,6 +136,31 @@ def test_auto_is_the_kernel_for_tpus_where_that_takes_the_call(
     with jax.set_mesh(make_mesh(mesh, devices)):
         traced = jax.jit(lambda q, segments: attention(q, q, q, segments=segments)).trace(array, segments)
     assert ("pallas_call" in str(traced.jaxpr)) == fused
+
+
+@pytest.mark.parametrize(
+    ("machine", "mesh", "said"),
+    [
+        ("v3-8", Mesh(), "rows of 8,192 tokens have 3.2 GB of scores each .* a TPU v3 takes 2.1 GB"),
+        ("v3-8", Mesh(data=4, tensor=2), ""),
+        ("v5e-8", Mesh(), ""),
+    ],
+)
+def test_long_rows_are_for_a_kernel_or_refused(machine: str, mesh: Mesh, said: str) -> None:
+    pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
+    array, segments = jax.ShapeDtypeStruct((8, 8192, 12, D), jnp.bfloat16), jax.ShapeDtypeStruct((8, 8192), jnp.int32)
+    recipe = changed(TINY, model=ModernBertConfig(), phases=(Phase(128, 0.5), Phase(8192, 0.5)))
+    devices = make_mesh(mesh, topology_devices(machine_named(machine)))
+    with jax.set_mesh(devices):
+        attend = jax.jit(lambda q, segments: attention(q, q, q, segments=segments))
+        if said:
+            with pytest.raises(InputError, match=said):
+                attend.trace(array, segments)
+            with pytest.raises(InputError, match=said):
+                check_sizes(recipe, devices)
+            return
+        assert ("pallas_call" in str(attend.trace(array, segments).jaxpr)) == (machine != "v3-8")
+        check_sizes(recipe, devices)
 
 
 @pytest.mark.parametrize("kernel", FUSED)
