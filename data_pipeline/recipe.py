@@ -145,6 +145,9 @@ class DataRecipe(CorpusSteps):
     examples: Examples = field(default_factory=Packed)
     other_lengths: tuple[int, ...] = ()
     """Further lengths for which the same rows are made, for training in phases: 128 beside examples.length 512."""
+    rows_by_category: bool = False
+    """Whether each row holds documents of one category, so that the phases of a training may weigh categories
+    (training.phases.N.category_weights)."""
     word_unit: Literal["token", "bert_word", "eojeol", "morpheme"] = "bert_word"
     """What whole-word masking masks as one: token, bert_word (BertPreTokenizer's words), eojeol or morpheme."""
     seed: int = 0

@@ -1,7 +1,10 @@
 """TrainingRecipe: what configs/*.py declare about model and training. Plain data, no JAX; every field can be overridden on the command line."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from tyro.conf import Suppress
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_fields import (
@@ -14,6 +17,7 @@ from data_pipeline.contract.recipe_fields import (
     UINT32,
     ZERO_TO_BELOW_ONE,
     ZERO_TO_ONE,
+    Limit,
     limited,
     number,
 )
@@ -150,6 +154,14 @@ class BatchWarmup:
     """Steps until the batch has global_batch_size rows."""
 
 
+def _are_category_weights(value: object) -> bool:
+    return (
+        isinstance(value, tuple)
+        and all(0 <= weight < math.inf for _, weight in value)
+        and len(dict(value)) == len(value)
+    )
+
+
 @dataclass(frozen=True)
 class Phase:
     """A part of the steps, on rows of one length: 128 for most of the run, then 512 (Devlin et al. 2019, appendix A.2)."""
@@ -164,6 +176,11 @@ class Phase:
     """Microbatches a step; None means the recipe's accumulation."""
     settings: tuple[str, ...] = ()
     """Fields of model and objective that differ in this phase, as on the command line: objective.masking.rate=0.05."""
+    category_weights: Suppress[tuple[tuple[str, float], ...]] = field(
+        default=(), metadata=limited(Limit("a weight of 0 or more for each category", _are_category_weights))
+    )
+    """Factors on how often this phase reads the rows of a category, beside the mixture that the records were prepared with:
+    (("encyclopedia", 2.0), ("web", 0.5)); the rest stays. The records need data.rows_by_category."""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ class RecordsHeader:
     - `target_length`: of the layout `source_target`; 0 in others.
     - `sources`: by split, name and rows of each source in the order in which they are stored; empty in records prepared before
       headers had it.
+    - `categories`: by split, the same of categories, which come again in each part of the corpus; empty unless each row is of one.
     """
 
     layout: Layout
@@ -70,6 +71,7 @@ class RecordsHeader:
     format_version: int = FORMAT_VERSION
     target_length: int = 0
     sources: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    categories: dict[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
     @property
     def has_pairs(self) -> bool:
@@ -99,8 +101,11 @@ class RecordsHeader:
 
 def header_from_plain(value: Mapping[str, Any]) -> RecordsHeader:
     """A header from its JSON. Raises TypeError, KeyError or ValueError where that is no header's."""
-    sources = {split: tuple((name, rows) for name, rows in of) for split, of in value.get("sources", {}).items()}
-    return RecordsHeader(**{**value, "reserved_ids": tuple(value["reserved_ids"]), "sources": sources})
+    in_turn = {
+        name: {split: tuple((each, rows) for each, rows in of) for split, of in value.get(name, {}).items()}
+        for name in ("sources", "categories")
+    }
+    return RecordsHeader(**{**value, "reserved_ids": tuple(value["reserved_ids"]), **in_turn})
 
 
 def source_names(sources: Sequence[tuple[str, int]], rows: np.ndarray) -> list[str]:

@@ -38,7 +38,7 @@ class Shard:
 
 class ShardWriter(AbstractContextManager["ShardWriter"]):
     """Writes rows to one ArrayRecord file, durably; `shard` says what it holds once the block has ended, and nobody may
-    trust the file before.
+    trust the file before. `rows` counts those that were written.
 
     Raises WorkError where the disk does not take it.
     """
@@ -46,7 +46,8 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
     def __init__(self, path: Path, pad_id: int) -> None:
         self.path, self.pad_id = path, pad_id
         self.shard = Shard(path.name, 0, 0, 0, "")
-        self._digest, self._rows, self._tokens = hashlib.sha256(), 0, 0
+        self.rows = 0
+        self._digest, self._tokens = hashlib.sha256(), 0
         self._writer = ArrayRecordWriter(str(path), f"group_size:{ROWS_PER_CHUNK},snappy")
 
     def write(self, rows: Iterable[Row]) -> None:
@@ -55,7 +56,7 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
             record = serialised(row)
             self._digest.update(record)
             _on_disk(self.path, self._writer.write, record)
-            self._rows += 1
+            self.rows += 1
             self._tokens += sum(int(np.count_nonzero(row[name] != self.pad_id)) for name in TOKEN_FIELDS if name in row)
 
     def __exit__(
@@ -66,12 +67,12 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
             return
         sync_file(self.path)
         found = ArrayRecordReader(str(self.path)).num_records()
-        if found != self._rows:
+        if found != self.rows:
             raise WorkError(
-                f"{self.path}: {found} of {self._rows} records reached the disk; see to it and run the same command again"
+                f"{self.path}: {found} of {self.rows} records reached the disk; see to it and run the same command again"
             )
         size, digest = self.path.stat().st_size, self._digest.hexdigest()
-        self.shard = Shard(self.path.name, self._rows, self._tokens, size, digest)
+        self.shard = Shard(self.path.name, self.rows, self._tokens, size, digest)
 
 
 def write_shard(

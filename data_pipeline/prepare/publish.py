@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,11 +24,13 @@ from data_pipeline.tasks.shard_task import Done
 
 
 class Published(NamedTuple):
-    """One shard of records: its file, what it holds, and the name of its source."""
+    """One shard of records: its file, what it holds, the name of its source, and the categories of its rows in turn, where rows have
+    one each."""
 
     path: Path
     shard: Shard
     source: str
+    categories: Sequence[tuple[str, int]]
 
 
 def publish_run(
@@ -80,7 +82,9 @@ def _shards(records: list[Done], sources: Sequence[Source], length: int) -> dict
     for done, source in zip(records, sources, strict=True):
         for split, facts in read_json(Path(done.outputs[SHARDS].path)).get(str(length), {}).items():
             path = Path(done.outputs[facts["file"]].path)
-            shards.setdefault(split, []).append(Published(path, Shard(**facts), source.name))
+            # Tasks that older code has done say nothing of categories.
+            categories = [(name, rows) for name, rows in facts.pop("categories", [])]
+            shards.setdefault(split, []).append(Published(path, Shard(**facts), source.name, categories))
     if "train" not in shards:
         raise InputError(
             f"the text gives not a single training row of {length} tokens; give more text or a shorter --data.examples.length"
@@ -111,14 +115,20 @@ def _header(
         tokens={split: sum(each.shard.tokens for each in listed) for split, listed in shards.items()},
         fingerprint=_sha256([layout, length, identity]),
         target_length=getattr(recipe.examples, "target_length", 0),
-        sources={split: _sources(listed) for split, listed in shards.items()},
+        sources={
+            split: _in_turn((each.source, each.shard.rows) for each in listed) for split, listed in shards.items()
+        },
+        categories={
+            split: _in_turn(pair for each in listed for pair in each.categories)
+            for split, listed in shards.items()
+            if recipe.rows_by_category
+        },
     )
 
 
-def _sources(shards: list[Published]) -> tuple[tuple[str, int], ...]:
-    """Name and rows of each source, in the order of its shards."""
-    of_source = groupby(shards, lambda each: each.source)
-    return tuple((source, sum(each.shard.rows for each in of)) for source, of in of_source)
+def _in_turn(pairs: Iterable[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
+    """Name and rows of each source, or category, in the order in which rows are stored."""
+    return tuple((name, sum(rows for _, rows in of)) for name, of in groupby(pairs, lambda pair: pair[0]))
 
 
 def _sha256(value: Any) -> str:

@@ -11,6 +11,7 @@ from jax.sharding import NamedSharding
 from data_pipeline.contract.records import Records, RecordsHeader, Row, folder_of_length
 from pretrain.input.batches import EvaluationBatches, StageSeconds, TrainingBatches
 from pretrain.input.schedule import Stretch, rows_left_out, stretches
+from pretrain.input.weighted_rows import training_rows
 from pretrain.objectives.protocols import Batch
 from pretrain.recipe import TrainingRecipe
 
@@ -37,7 +38,7 @@ class Phases:
     - `examples`: the run folder's.
     - `sharding`: from `pretrain.devices.sharding.batch_sharding`.
 
-    Every length has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent`
+    Every length and mixture has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent`
     tells how long the stages of all batches have taken. Raises InputError where records are missing; training rows only by
     `check_staged`, for a host has those of the phases that it trains.
     """
@@ -104,7 +105,7 @@ def _phase(examples: Path, stretch: Stretch, sharding: NamedSharding) -> PhaseDa
     records = Records(folder, "train", staged=False)
     header = records.header
     batches = TrainingBatches(
-        records,
+        training_rows(records, stretch.category_weights),
         seed=recipe.seed,
         global_batch_size=recipe.global_batch_size,
         accumulation=recipe.accumulation,

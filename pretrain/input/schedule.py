@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from data_pipeline.contract.errors import InputError
 from pretrain.input.batch_sizes import BatchSizes
@@ -12,11 +13,12 @@ from pretrain.recipe import BatchWarmup, TrainingRecipe
 
 @dataclass(frozen=True)
 class Stretch:
-    """Steps that see rows of one length.
+    """Steps that see rows of one length, in one mixture.
 
     - `start`, `stop`: counted from 0, `stop` excluded.
-    - `first_row`: rows of this length that earlier stretches read; the sequence of its epochs goes on there.
+    - `first_row`: rows of this length and mixture that earlier stretches read; the sequence of its epochs goes on there.
     - `length`: tokens a row; None means that of the run's main records.
+    - `category_weights`: see `Phase`.
     - `recipe`: the whole recipe, with batch size, accumulation and settings of these steps and without phases.
     - `scheduled`: the steps over which the objective changes what it changes with the step (`ObjectiveRecipe.scheduled`).
     """
@@ -27,6 +29,12 @@ class Stretch:
     length: int | None
     recipe: TrainingRecipe
     scheduled: range
+    category_weights: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def sequence(self) -> tuple[int | None, tuple[tuple[str, float], ...]]:
+        """What tells the endless sequence of epochs that it reads from others."""
+        return self.length, self.category_weights
 
     @property
     def warmup(self) -> BatchWarmup | None:
@@ -64,7 +72,7 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
     if not abs(total - 1) < 1e-6:
         raise InputError(f"phases: their shares add up to {total:g}; make it 1")
     found: list[Stretch] = []
-    rows_read = Counter[int]()
+    rows_read = Counter[Any]()
     for number, phase in enumerate(recipe.phases):
         start = found[-1].stop if found else 0
         stop = round(math.fsum(each.share for each in recipe.phases[: number + 1]) * recipe.max_steps)
@@ -78,8 +86,9 @@ def stretches(recipe: TrainingRecipe) -> tuple[Stretch, ...]:
         set_here = {setting.partition("=")[0].replace("-", "_") for setting in phase.settings}
         its_own = set_here & {f"objective.{name}" for name in recipe.objective.scheduled}
         scheduled = range(start, stop) if its_own else range(recipe.max_steps)
-        stretch = Stretch(start, stop, rows_read[phase.length], phase.length, of_phase, scheduled)
-        rows_read[phase.length] += stretch.rows
+        stretch = Stretch(start, stop, 0, phase.length, of_phase, scheduled, phase.category_weights)
+        stretch = replace(stretch, first_row=rows_read[stretch.sequence])
+        rows_read[stretch.sequence] += stretch.rows
         found.append(stretch)
     last = found[-1].recipe.objective
     return tuple(
@@ -92,9 +101,9 @@ def rows_left_out(
 ) -> tuple[tuple[int, int], ...]:
     """What a run's left-out batches mean for one stretch of its schedule: pairs (step, rows), see `TrainingBatches`.
 
-    - `ranges`: [start, stop] each, see `pretrain.checkpoints.rewind`. Rows of other lengths have a sequence of their own.
+    - `ranges`: [start, stop] each, see `pretrain.checkpoints.rewind`. Rows of other lengths or mixtures have a sequence of their own.
     """
-    same = [each for each in schedule if each.length == schedule[number].length]
+    same = [each for each in schedule if each.sequence == schedule[number].sequence]
     return tuple((start, sum(each.rows_of(start, stop) for each in same)) for start, stop in ranges)
 
 

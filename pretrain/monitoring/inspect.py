@@ -18,6 +18,7 @@ from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import TrainingBatches
 from pretrain.input.phases import records_folder
 from pretrain.input.schedule import rows_left_out, stretch_at, stretches
+from pretrain.input.weighted_rows import WeightedRows, training_rows
 from pretrain.job import objective_of
 from pretrain.recipe import Mesh
 
@@ -40,8 +41,9 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     # Whatever trained it: this may be another machine.
     objective = objective_of(dataclasses.replace(stretch.recipe, attention="xla"), records.header, stretch.scheduled)
     mesh = make_mesh(Mesh(data=1), available_devices()[:1])
+    rows_of_phase = training_rows(records, stretch.category_weights)
     batches = TrainingBatches(
-        records,
+        rows_of_phase,
         seed=recipe.seed,
         global_batch_size=stretch.recipe.global_batch_size,
         accumulation=1,
@@ -53,13 +55,16 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     schedule = stretches(recipe)
     batches.left_out = rows_left_out(schedule, schedule.index(stretch), left_out_of(folder))
     batch = batches(step)
-    sources = source_names(records.header.sources.get("train", ()), np.asarray(batch["record_ids"][0]))
+    read = np.asarray(batch["record_ids"][0])
+    if isinstance(rows_of_phase, WeightedRows):
+        read = rows_of_phase.records_at(read)
+    sources = source_names(records.header.sources.get("train", ()), read)
     prepared = jax.jit(objective.prepare)(batch, np.int32(step))
     rows = min(rows, batches.sizes.of(step - stretch.start))  # beyond, a growing batch has padding
     first = {name: values[0, :rows] for name, values in prepared.items()}
     params = restore_params(step_folder(folder.checkpoints, step)) if has_checkpoint else None
     shown = jax.device_get(jax.jit(objective.show)(params, first))
-    print(f"the batch of step {step + 1} ({len(records):,} rows in an epoch)")
+    print(f"the batch of step {step + 1} ({len(rows_of_phase):,} rows in an epoch)")
     spelt = objective.spell(shown, Tokenizer(folder.vocabulary))
     for number, (row, source) in enumerate(zip(spelt, sources, strict=False)):
         print(f"\nrow {number}{f' ({source})' if source else ''}: {row.heading}")

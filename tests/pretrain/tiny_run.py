@@ -69,10 +69,11 @@ def write_records(
     length: int = LENGTH,
     vocabulary: Path | None = None,
     sources: dict[str, tuple[tuple[str, int], ...]] | None = None,
+    categories: dict[str, tuple[tuple[str, int], ...]] | None = None,
 ) -> RecordsHeader:
     """Publishes random records and returns their header; the vocabulary stands beside them, as in a run folder, or in `vocabulary`.
 
-    - `sources`: of the header; none, as in records of older code.
+    - `sources`, `categories`: of the header; none, as in records of older code.
     """
     vocabulary = vocabulary or folder.parent / "vocabulary"
     vocabulary.mkdir(parents=True, exist_ok=True)
@@ -103,6 +104,7 @@ def write_records(
         fingerprint=written["train"][0][1].sha256,
         target_length=target_length,
         sources=sources or {},
+        categories=categories or {},
     )
     publish(folder, written, header)
     return header

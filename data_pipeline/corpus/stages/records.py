@@ -7,7 +7,7 @@ from dataclasses import asdict
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,7 @@ def record_tasks(
         "lengths": [recipe.examples.length, *recipe.other_lengths],
         "word_unit": recipe.word_unit,
         "seed": recipe.seed,
+        **({"by_category": True} if recipe.rows_by_category else {}),
     }
     tasks = []
     for done, source in zip(sentences, sources, strict=True):
@@ -68,20 +69,24 @@ def make_records(task: ShardTask, folder: Path) -> dict[str, Any]:
     splits: tuple[Split, ...] = ("train", "evaluation")
     for split in splits:
         passes = [
-            _tokenised(
-                chosen,
-                tokenizer,
-                parameters["word_unit"],
-                tally,
-                token_counts,
-                opened=parameters["examples"].get("target") == "first_paragraph",
+            Pass(
+                category,
+                _tokenised(
+                    chosen,
+                    tokenizer,
+                    parameters["word_unit"],
+                    tally,
+                    token_counts,
+                    opened=parameters["examples"].get("target") == "first_paragraph",
+                ),
             )
-            for chosen in _passes(part.path, split, mixture, tally)
+            for category in _categories(part.path, split, parameters.get("by_category", False))
+            for chosen in _passes(part.path, split, category, mixture, tally)
         ]
         written, made = _write_rows(passes, split, task, folder, tokenizer)
-        for length, shard in written.items():
+        for length, (shard, categories) in written.items():
             if shard.rows:
-                shards.setdefault(str(length), {})[split] = asdict(shard)
+                shards.setdefault(str(length), {})[split] = {**asdict(shard), "categories": categories}
             else:
                 (folder / shard.file).unlink()
         if split == "train":
@@ -97,19 +102,29 @@ def _tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(folder)
 
 
+class Pass(NamedTuple):
+    """Documents whose rows are made apart from others: the runs of each, and the category of all, None where they have several."""
+
+    category: str | None
+    documents: Iterator[list[Run]]
+
+
 def _write_rows(
-    passes: Sequence[Iterator[list[Run]]], split: str, task: ShardTask, folder: Path, tokenizer: Tokenizer
-) -> tuple[dict[int, Shard], dict[str, Any]]:
-    """Makes the rows of every length out of the same tokens; returns the shard of each, and what the layout did, by length."""
+    passes: Sequence[Pass], split: str, task: ShardTask, folder: Path, tokenizer: Tokenizer
+) -> tuple[dict[int, tuple[Shard, list[tuple[str, int]]]], dict[str, Any]]:
+    """Makes the rows of every length out of the same tokens; returns the shard of each with the categories of its rows in turn, where
+    passes have such, and what the layout did, by length."""
     parameters = task.parameters
     lengths = parameters["lengths"]
     counts: dict[str, Any] = {}
+    categories: dict[int, list[tuple[str, int]]] = {length: [] for length in lengths}
     with ExitStack() as files:
         writers = {
             length: files.enter_context(ShardWriter(folder / f"{split}-{length}.array_record", tokenizer.special.pad))
             for length in lengths
         }
-        for number, documents in enumerate(passes):
+        for number, (category, documents) in enumerate(passes):
+            before = {length: writer.rows for length, writer in writers.items()}
             # Each pass for itself: the random second of a pair is then never another copy of the first.
             seed = f"{parameters['seed']} {task.name} {split} {number}"
             makers = {
@@ -127,14 +142,26 @@ def _write_rows(
                 if isinstance(maker, PackedRows):
                     made["segment_lengths"] = maker.segment_lengths
                 counts = merged([counts, {str(length): made}])
-    return {length: writer.shard for length, writer in writers.items()}, counts
+                rows = writers[length].rows - before[length]
+                if category is not None and rows:
+                    categories[length].append((category, rows))
+    return {length: (writer.shard, categories[length]) for length, writer in writers.items()}, counts
 
 
-def _passes(part: str, split: Split, mixture: Mixture, tally: Tally) -> Iterator[Iterator[SplitDocument]]:
-    """The documents of a split, each in as many passes as it has copies, so that copies stand far from each other."""
+def _categories(part: str, split: Split, by_category: bool) -> list[str | None]:
+    """The categories of a part's documents, whose rows are made one category after the other; None for all at once."""
+    return sorted({document.category for document in read_sentences(part, split)}) if by_category else [None]
+
+
+def _passes(
+    part: str, split: Split, category: str | None, mixture: Mixture, tally: Tally
+) -> Iterator[Iterator[SplitDocument]]:
+    """The documents of a split and a category, each in as many passes as it has copies, so that copies stand far from each other."""
 
     def documents(number: int) -> Iterator[SplitDocument]:
         for document in read_sentences(part, split):
+            if category not in (None, document.category):
+                continue
             copies = mixture.copies(document)
             if number == 0:
                 tally.add("documents")

@@ -1,5 +1,6 @@
 """Weights decide how often a document is trained on: reproducibly, in the shares asked for, and never for evaluation."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -166,3 +167,27 @@ def test_a_category_that_no_document_has_is_named(marked: Callable[..., DataReci
     message = r"--data\.categories: no document has the category 'food' \(found: kind 1000, kind 2000\)"
     with pytest.raises(InputError, match=message):
         run(tmp_path / "run", replace(marked(1.0, 1.0), categories=("food", "kind 1000")))
+
+
+def test_each_row_is_of_the_category_that_the_header_says(
+    tmp_path: Path, tiny_recipe: Callable[..., DataRecipe], document: Callable[..., str]
+) -> None:
+    numbers = [1000 + number + 1000 * (number % 3 == 0) for number in range(60)]
+    lines = [
+        json.dumps({"text": f"{document(number, 2)} 표지 {number}", "topic": f"kind {number // 1000}"})
+        for number in numbers
+    ]
+    (tmp_path / "mixed.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    source = Source("jsonl", str(tmp_path / "mixed.jsonl"), name="mixed", category_field="topic", weight=1.5)
+    recipe = replace(tiny_recipe(), sources=(source,))
+    apart = run(tmp_path / "apart", replace(recipe, rows_by_category=True))
+    records, tokenizer = Records(apart.examples, "train"), Tokenizer(apart.vocabulary)
+    in_turn = records.header.categories["train"]
+    assert sum(rows for _, rows in in_turn) == len(records)
+    assert [name for name, _ in in_turn] == ["kind 1", "kind 2"]
+    named = [name for name, rows in in_turn for _ in range(rows)]
+    for row, name in zip(records.read(range(len(records)))["tokens"], named, strict=True):
+        text = tokenizer.backend.decode(row.tolist(), skip_special_tokens=True)
+        assert {f"kind {number[0]}" for number in MARK.findall(text)} <= {name}
+    assert trained(apart) == trained(run(tmp_path / "together", recipe))
+    assert Records(tmp_path / "together" / "examples", "train").header.categories == {}
