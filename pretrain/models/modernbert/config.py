@@ -7,6 +7,7 @@ from typing import Literal
 from pretrain.models.config import LongestRow, ModelConfig, RowShape
 from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, Limit, number
 
+FEW_OR_NONE = Limit("0, or 4 or more", lambda value: value == 0 or 4 <= value < 2**15)
 EVEN = Limit("an even number, 2 or more", lambda value: value >= 2 and value % 2 == 0)
 
 
@@ -49,6 +50,16 @@ class ModernBertConfig(ModelConfig):
     initializer_range: float = number(0.02, AT_LEAST_ZERO)
     """Standard deviation of the initial kernels and tables, drawn within two of them; that of kernels that write to the residual sum,
     and of the head's, is divided by the root of 2 x num_hidden_layers."""
+    initializer: Literal["modernbert", "ltg_bert"] = "modernbert"
+    """modernbert: as initializer_range says; ltg_bert, for small corpora: with the root of 2 / (5 x hidden_size), those of feed-forward
+    layer i, from 1, divided by the root of 2 i (Samuel et al. 2023, arXiv 2303.09859)."""
+    attention_gate: bool = False
+    """Whether what attention mixes is multiplied by a gate made of its input, for small corpora (GPT-BERT, Charpentier and Samuel 2024,
+    arXiv 2410.24159). transformers has none: such a model is not exported."""
+    relative_buckets: int = number(0, FEW_OR_NONE)
+    """Log buckets of distances to each side, whose vectors queries and keys are compared with in the place of rotary positions, for small
+    corpora; LTG-BERT has 32. 0: rotary. Every layer then makes the scores of all positions, and transformers has none: such a model is
+    not exported."""
     classifier_pooling: Literal["cls", "mean"] = "cls"
     """What a fine-tuned classifier of rows reads: the first token, or the mean of all."""
     exported_dropout: float | None = number(None, ZERO_TO_BELOW_ONE, free=True)
@@ -68,6 +79,11 @@ class ModernBertConfig(ModelConfig):
     def head_width(self) -> int:
         """Width of an attention head."""
         return self.hidden_size // self.num_attention_heads
+
+    @property
+    def buckets(self) -> int:
+        """Buckets of distances to both sides."""
+        return max(0, 2 * self.relative_buckets - 1)
 
     def is_global(self, layer: int) -> bool:
         """Whether a layer, counted from 0, sees all positions."""
@@ -91,9 +107,10 @@ class ModernBertConfig(ModelConfig):
     def parameter_count(self, vocab_size: int, heads: frozenset[str]) -> int:
         """Parameters of the encoder; ModernBERT-base (50,368 rows) has 149,014,272, ModernBERT-large 394,781,696."""
         hidden, inner = self.hidden_size, self.intermediate_size
-        layer = 4 * hidden * hidden + 3 * hidden * inner + 2 * hidden
+        layer = (4 + self.attention_gate) * hidden * hidden + 3 * hidden * inner + 2 * hidden
+        relative = (self.buckets + 1) * hidden if self.relative_buckets else 0
         # The norms of embeddings and output, less that which the first layer does not have.
-        return vocab_size * hidden + self.num_hidden_layers * layer + hidden
+        return vocab_size * hidden + self.num_hidden_layers * layer + hidden + relative
 
     def flops_per_row(self, row: RowShape, heads: frozenset[str]) -> float:
         """As `ModelConfig` says, with the pairs inside the window for the layers that have one."""
@@ -101,7 +118,9 @@ class ModernBertConfig(ModelConfig):
         layers = self.num_hidden_layers
         all_pairs = sum(map(self.is_global, range(layers)))
         pairs = all_pairs * row.pairs + (layers - all_pairs) * self._pairs_in_window(row)
-        products = layers * (4 * hidden * hidden + 3 * hidden * inner) * row.length + 2 * hidden * pairs
+        maps = (4 + self.attention_gate) * hidden * hidden + 3 * hidden * inner
+        of_buckets = 2 * self.buckets * hidden * (hidden + row.length)
+        products = layers * (maps * row.length + of_buckets) + 2 * hidden * pairs
         head = (hidden * hidden + hidden * row.vocabulary_size) * row.predictions if "vocabulary" in heads else 0
         return 6.0 * (products + head)
 

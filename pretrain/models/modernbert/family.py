@@ -31,7 +31,9 @@ COMPUTED = {
 """Fields of a config.json that must be so, and are where they are missing."""
 KINDS = {"global": "full_attention", "local": "sliding_attention"}
 """What transformers 5 calls layers that see all, and those with a window."""
-OURS_ALONE = ("attention_out_dropout", "exported_dropout")
+NOT_OF_TRANSFORMERS = ("attention_gate", "relative_buckets")
+"""Fields that change what is computed, and that no class of transformers has."""
+OURS_ALONE = ("attention_out_dropout", "exported_dropout", "initializer", *NOT_OF_TRANSFORMERS)
 """Fields that no config.json has."""
 
 
@@ -41,6 +43,11 @@ def rules(config: ModernBertConfig, heads: frozenset[str]) -> Rules:
     head = (
         head_rule("head/dense/kernel", "head.dense.weight", "matrix", "fsdp"),
         head_rule("head/norm/scale", "head.norm.weight", "norm"),
+    )
+    # Under names of ours: no class of transformers has them.
+    relative = (
+        rule("model/relative_positions/embedding", "model.relative_positions.weight", "table"),
+        rule("model/relative_norm/scale", "model.relative_norm.weight", "norm"),
     )
     others = config.num_hidden_layers > 1
     return (
@@ -53,8 +60,9 @@ def rules(config: ModernBertConfig, heads: frozenset[str]) -> Rules:
             rows="vocabulary",
         ),
         rule("model/embeddings/norm/scale", "model.embeddings.norm.weight", "norm"),
-        *_layer_rules("first_layer", stacked=0),
-        *(_layer_rules("layers", stacked=1) if others else ()),
+        *_layer_rules("first_layer", stacked=0, gated=config.attention_gate),
+        *(_layer_rules("layers", stacked=1, gated=config.attention_gate) if others else ()),
+        *(relative if config.relative_buckets else ()),
         rule("model/final_norm/scale", "model.final_norm.weight", "norm"),
         *(head if heads & BEHIND_HEAD else ()),
         *(vocabulary if "vocabulary" in heads else ()),
@@ -63,8 +71,11 @@ def rules(config: ModernBertConfig, heads: frozenset[str]) -> Rules:
     )
 
 
-def _layer_rules(path: str, *, stacked: int) -> Rules:
-    """The rows of the first layer, or of the others, of which the first is Hugging Face's number 1."""
+def _layer_rules(path: str, *, stacked: int, gated: bool) -> Rules:
+    """The rows of the first layer, or of the others, of which the first is Hugging Face's number 1.
+
+    - `gated`: whether attention has a gate, under a name of ours.
+    """
 
     def layer(pattern: str, name: str, kind: Kind, *axes: Axis, **further: Any) -> ParameterRule:
         theirs = f"model.layers.{{layer}}.{name}" if stacked else f"model.layers.0.{name}"
@@ -80,6 +91,7 @@ def _layer_rules(path: str, *, stacked: int) -> Rules:
         *((layer("attn_norm/scale", "attn_norm.weight", "norm"),) if stacked else ()),
         *fused("attn/Wqkv", "attn.Wqkv.weight", QKV),
         layer("attn/Wo/kernel", "attn.Wo.weight", "matrix", "tensor", "fsdp"),
+        *((layer("attn/Wg/kernel", "attn.Wg.weight", "matrix", "fsdp", "tensor"),) if gated else ()),
         layer("mlp_norm/scale", "mlp_norm.weight", "norm"),
         *fused("mlp/Wi", "mlp.Wi.weight", GATED),
         layer("mlp/Wo/kernel", "mlp.Wo.weight", "matrix", "tensor", "fsdp"),
@@ -96,7 +108,13 @@ def config_to_json(
     config: ModernBertConfig, vocab_size: int, special: SpecialIds, heads: frozenset[str]
 ) -> dict[str, Any]:
     """The content of config.json, with the dropouts of fine-tuning. What kind each layer is, and the bases of rotary positions, are told in
-    transformers 4's words and in those of 5."""
+    transformers 4's words and in those of 5. Raises InputError for what no class of transformers computes."""
+    for field in NOT_OF_TRANSFORMERS:
+        if value := getattr(config, field):
+            raise InputError(
+                f"model.{field} {value}: no class of transformers has it; such a model is trained, resumed and asked here, and neither "
+                "exported nor fine-tuned"
+            )
     dropout = CUSTOMARY_DROPOUT if config.exported_dropout is None else config.exported_dropout
     bases = {"global": config.global_rope_theta, "local": config.local_rope_theta}
     kinds = ["global" if config.is_global(layer) else "local" for layer in range(config.num_hidden_layers)]
@@ -192,6 +210,7 @@ FAMILY = Family(
         "global_attn_every_n_layers",
         "local_attention",
         "norm_eps",
+        *NOT_OF_TRANSFORMERS,
     ),
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,

@@ -8,6 +8,7 @@ from typing import Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from data_pipeline.contract.errors import InputError
@@ -34,6 +35,7 @@ from pretrain.models.core.rotary import Turns, turned, turns_of
 from pretrain.models.core.task_scores import OF_TOKENS, add_token_head, label_scores
 from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
 from pretrain.models.modernbert.config import ModernBertConfig
+from pretrain.models.modernbert.relative_positions import distance_scores, log_buckets
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.models.task_heads import TaskHead
 
@@ -66,6 +68,8 @@ class ModernBertAttention(nnx.Module):
         width = config.hidden_size
         self.Wqkv = NamedMaps(QKV, width, width, draw=draws(config), rngs=rngs, stack=stack)
         self.Wo = Matrix(width, width, draw=draws(config, writes=True), rngs=rngs, stack=stack)
+        if config.attention_gate:
+            self.Wg = Matrix(width, width, draw=draws(config), rngs=rngs, stack=stack)
 
 
 class GatedFeedForward(nnx.Module):
@@ -73,8 +77,9 @@ class GatedFeedForward(nnx.Module):
 
     def __init__(self, config: ModernBertConfig, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
         width, inner = config.hidden_size, config.intermediate_size
-        self.Wi = NamedMaps(GATED, width, inner, draw=draws(config), rngs=rngs, stack=stack)
-        self.Wo = Matrix(inner, width, draw=draws(config, writes=True), rngs=rngs, stack=stack)
+        into, out = (draws(config, writes=writes, feeds_forward=True) for writes in (False, True))
+        self.Wi = NamedMaps(GATED, width, inner, draw=into, rngs=rngs, stack=stack)
+        self.Wo = Matrix(inner, width, draw=out, rngs=rngs, stack=stack)
 
 
 class ModernBertLayers(nnx.Module):
@@ -106,6 +111,9 @@ class ModernBertBody(nnx.Module):
         if config.num_hidden_layers > 1:
             self.layers = ModernBertLayers(config, rngs, (config.num_hidden_layers - 1,))
         self.final_norm = LayerNorm(config.hidden_size, biased=False)
+        if config.relative_buckets:
+            self.relative_positions = Embedding(config.buckets, config.hidden_size, draw=draws(config), rngs=rngs)
+            self.relative_norm = LayerNorm(config.hidden_size, biased=False)
 
 
 class ModernBertHead(nnx.Module):
@@ -135,13 +143,24 @@ class ModernBertTree(nnx.Module):
             self.decoder = ModernBertDecoder(vocab_size)
 
 
-def draws(config: ModernBertConfig, *, writes: bool = False) -> Draw:
-    """How kernels and tables are drawn, as transformers' ModernBertPreTrainedModel does.
+def draws(config: ModernBertConfig, *, writes: bool = False, feeds_forward: bool = False) -> Draw:
+    """How kernels and tables are drawn, as transformers' ModernBertPreTrainedModel does, or ltgoslo/ltg-bert (model.py, initialize).
 
-    - `writes`: of a kernel that writes to the residual sum, and of the head's.
+    - `writes`: of a kernel that writes to the residual sum, and of the head's; `feeds_forward`: of one in a feed-forward layer.
     """
-    share = (2 * config.num_hidden_layers) ** -0.5 if writes else 1.0
-    return truncated_normal(config.initializer_range * share)
+    if config.initializer == "modernbert":
+        share = (2 * config.num_hidden_layers) ** -0.5 if writes else 1.0
+        return truncated_normal(config.initializer_range * share)
+    drawn = truncated_normal((2 / (5 * config.hidden_size)) ** 0.5)
+    if not feeds_forward:
+        return drawn
+
+    def by_layer(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        # A matrix is the first layer's, a stack that of the others.
+        number = 1 if len(shape) == 2 else 2 + jnp.arange(shape[0])[:, None, None]
+        return drawn(key, shape) * (2 * number) ** -0.5
+
+    return by_layer
 
 
 @dataclass(frozen=True)
@@ -175,6 +194,11 @@ class ModernBert:
                 f"model.hidden_size {config.hidden_size} is not a multiple of 2 x model.num_attention_heads "
                 f"{config.num_attention_heads}; change one of them: rotary positions turn pairs of a head's values"
             )
+        if config.relative_buckets and config.relative_buckets // 2 >= config.max_position_embeddings - 1:
+            raise InputError(
+                f"model.relative_buckets {config.relative_buckets}: half of them must be fewer than the distances in rows of "
+                f"model.max_position_embeddings {config.max_position_embeddings}; set fewer"
+            )
         if config.vocab_size not in (None, self.vocab_size):
             raise InputError(
                 f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
@@ -204,14 +228,15 @@ class ModernBert:
         table, norm = body["embeddings"]["tok_embeddings"], body["embeddings"]["norm"]
         hidden = split_rows(embed(table, inputs.tokens, without_gradient=config.pad_token_id))
         hidden = dropout(self._norm(norm, hidden), config.embedding_dropout, embeddings_key)
-        bases = {True: config.global_rope_theta, False: config.local_rope_theta}
-        turns = {kind: turns_of(inputs.positions, config.head_width, base) for kind, base in bases.items()}
+        positions = self._positions(body, inputs.positions)
 
         def run_layer(
             params: Parameters, hidden: jax.Array, number: jax.Array | int, is_global: bool, unrolled: bool
         ) -> jax.Array:
             window = None if is_global else config.window
-            attend = functools.partial(self._attend, segments=inputs.segments, turns=turns[is_global], window=window)
+            attend = functools.partial(
+                self._attend, segments=inputs.segments, positions=positions[is_global], window=window
+            )
             layer = functools.partial(self._layer, attend=attend, unrolled=unrolled)
             layer = rematerialised_layer(layer, self.compute.remat, unrolled=unrolled)
             return split_rows(layer(params, hidden, fold_key(layers_key, number)))
@@ -220,6 +245,16 @@ class ModernBert:
         if "layers" in body:
             hidden = self._through_layers(body["layers"], run_layer, hidden)
         return self._norm(body["final_norm"], hidden)
+
+    def _positions(self, body: Parameters, positions: jax.Array) -> dict[bool, Turns | jax.Array]:
+        """What tells attention the distances of tokens, of layers that see all and of the others: the turns of rotary positions, or the
+        vectors of all buckets, [P, H]."""
+        config = self.config
+        if config.relative_buckets:
+            table = body["relative_positions"]["embedding"]
+            return dict.fromkeys((True, False), self._norm(body["relative_norm"], table))
+        bases = {True: config.global_rope_theta, False: config.local_rope_theta}
+        return {kind: turns_of(positions, config.head_width, base) for kind, base in bases.items()}
 
     def _through_layers(self, layers: Parameters, run_layer: Callable[..., jax.Array], hidden: jax.Array) -> jax.Array:
         """Hidden states [B, L, H] after all layers but the first: a scan over periods, each of layers with a window and one that
@@ -308,7 +343,7 @@ class ModernBert:
     ) -> jax.Array:
         """One layer with LayerNorm before each block: [B, L, H] to [B, L, H].
 
-        - `attend`: (queries, keys, values [B, L, N, D], dropout key) -> [B, L, N, D].
+        - `attend`: (attention's parameters, queries, keys, values [B, L, N, D], dropout key) -> [B, L, N, D].
         """
         config, dtype = self.config, self.compute.compute_dtype
         rows = hidden.reshape(-1, config.hidden_size)  # one axis of rows outside attention, as in the encoder
@@ -318,7 +353,9 @@ class ModernBert:
         q, k, v = (mapped(params["attn"]["Wqkv"][name], normed, dtype).reshape(heads) for name in QKV)
         if self.compute.remat == "attention":
             attend = recomputed(attend, unrolled=unrolled)
-        mixed = attend(q, k, v, keys[0]).reshape(rows.shape)
+        mixed = attend(params["attn"]["Wqkv"], q, k, v, keys[0]).reshape(rows.shape)
+        if config.attention_gate:
+            mixed = mixed * gelu(mapped(params["attn"]["Wg"], normed, dtype))
         rows = rows + dropout(mapped(params["attn"]["Wo"], mixed, dtype), config.attention_out_dropout, keys[1])
         normed = self._norm(params["mlp_norm"], rows)
         into, gate = (mapped(params["mlp"]["Wi"][name], normed, dtype) for name in GATED)
@@ -327,25 +364,46 @@ class ModernBert:
 
     def _attend(
         self,
+        maps: Parameters,
         q: jax.Array,
         k: jax.Array,
         v: jax.Array,
         key: jax.Array | None,
         *,
         segments: jax.Array,
-        turns: Turns,
+        positions: Turns | jax.Array,
         window: int | None,
     ) -> jax.Array:
+        scale = bias = None
+        if isinstance(positions, Turns):
+            q, k = turned(q, positions), turned(k, positions)
+        else:
+            scale = (3 * self.config.head_width) ** -0.5  # of three products
+            bias = scale * self._distance_scores(maps, positions, q, k)
         return attention(
-            turned(q, turns),
-            turned(k, turns),
+            q,
+            k,
             v,
             segments=segments,
             window=window,
+            scale=scale,
+            bias=bias,
             implementation=self.compute.attention,
             dropout_rate=self.config.attention_dropout,
             dropout_key=key,
         )
+
+    def _distance_scores(self, maps: Parameters, vectors: jax.Array, q: jax.Array, k: jax.Array) -> jax.Array:
+        """What distances add to the scores, unscaled (`pretrain.models.modernbert.relative_positions.distance_scores`).
+
+        - `maps`: into queries and keys, which take the `vectors` of buckets [P, H], too.
+        """
+        config, place = self.config, np.arange(q.shape[1])
+        buckets = log_buckets(place[:, None] - place, config.relative_buckets, config.max_position_embeddings)
+        of_buckets = (
+            mapped(maps[name], vectors, self.compute.compute_dtype).reshape(-1, *q.shape[2:]) for name in QKV[:2]
+        )
+        return distance_scores(q, k, *of_buckets, buckets)
 
     def _through_head(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         return self._norm(params["norm"], gelu(mapped(params["dense"], hidden, self.compute.compute_dtype)))
