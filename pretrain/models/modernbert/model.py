@@ -231,7 +231,7 @@ class ModernBert:
         positions = self._positions(body, inputs.positions)
 
         def run_layer(
-            params: Parameters, hidden: jax.Array, number: jax.Array | int, is_global: bool, unrolled: bool
+            of_layer: Parameters, hidden: jax.Array, number: jax.Array | int, is_global: bool, unrolled: bool
         ) -> jax.Array:
             window = None if is_global else config.window
             attend = functools.partial(
@@ -239,7 +239,7 @@ class ModernBert:
             )
             layer = functools.partial(self._layer, attend=attend, unrolled=unrolled)
             layer = rematerialised_layer(layer, self.compute.remat, unrolled=unrolled)
-            return split_rows(layer(params, hidden, fold_key(layers_key, number)))
+            return split_rows(layer(of_layer, hidden, fold_key(layers_key, number)))
 
         hidden = run_layer(body["first_layer"], hidden, 0, True, True)
         if "layers" in body:
@@ -322,7 +322,8 @@ class ModernBert:
             return hidden[:, 0]
         real = (segments > 0)[..., None]
         total = jnp.where(real, hidden, 0).sum(axis=1, dtype=jnp.float32)
-        return (total / real.sum(axis=1)).astype(hidden.dtype)
+        # A row of padding, which fills a batch, gives 0: as a loss of weight 0 it must be finite.
+        return (total / jnp.maximum(real.sum(axis=1), 1)).astype(hidden.dtype)
 
     def _add_task(self, tree: nnx.Module, task: TaskHead, rngs: nnx.Rngs) -> None:
         width, draw = self.config.hidden_size, truncated_normal(self.config.hidden_size**-0.5)

@@ -140,12 +140,12 @@ def test_transformers_one_dropout_of_attention_is_both_of_ours() -> None:
 
 
 def test_a_classifier_reads_the_first_token_or_the_mean_of_all() -> None:
-    hidden = jnp.arange(24.0).reshape(2, 3, 4)
-    segments = jnp.asarray([[1, 1, 0], [1, 1, 1]])
+    hidden = jnp.arange(36.0).reshape(3, 3, 4)
+    segments = jnp.asarray([[1, 1, 0], [1, 1, 1], [0, 0, 0]])
     model = ModernBert(SIX_LAYERS, VOCAB, BARE, Compute())
     np.testing.assert_array_equal(model.summary(hidden, segments), hidden[:, 0])
     mean = ModernBert(replace(SIX_LAYERS, classifier_pooling="mean"), VOCAB, BARE, Compute())
-    np.testing.assert_allclose(mean.summary(hidden, segments), [hidden[0, :2].mean(0), hidden[1].mean(0)])
+    np.testing.assert_allclose(mean.summary(hidden, segments), [hidden[0, :2].mean(0), hidden[1].mean(0), jnp.zeros(4)])
 
 
 def test_heads_of_an_odd_width_are_refused() -> None:
