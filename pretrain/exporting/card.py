@@ -132,6 +132,7 @@ def _training(recipe: TrainingRecipe, saved: Mapping[str, Any], facts: Mapping[s
     phases = [
         f"- {phase.share:.0%} of the steps with {phase.global_batch_size or recipe.global_batch_size:,} rows of "
         f"{phase.length} tokens{''.join(f', {setting}' for setting in phase.settings)}"
+        f"{''.join(f', {name} x {weight:g}' for name, weight in phase.category_weights)}"
         for phase in recipe.phases
     ]
     rows = "" if phases else f" of {recipe.global_batch_size:,} rows"

@@ -83,8 +83,12 @@ FAMILIES = {
     "modernbert": Tiny(
         ModernBertConfig(**ENCODER, local_attention=8),
         variants={
-            "of 6 layers": ModernBertConfig(
-                **{**ENCODER, "num_hidden_layers": 6}, local_attention=4, global_rope_theta=100.0, local_rope_theta=50.0
+            "of 4 layers": ModernBertConfig(
+                **{**ENCODER, "num_hidden_layers": 4},
+                global_attn_every_n_layers=2,
+                local_attention=4,
+                global_rope_theta=100.0,
+                local_rope_theta=50.0,
             )
         },
     ),

@@ -150,7 +150,7 @@ def _write_rows(
 
 def _categories(part: str, split: Split, by_category: bool) -> list[str | None]:
     """The categories of a part's documents, whose rows are made one category after the other; None for all at once."""
-    return sorted({document.category for document in read_sentences(part, split)}) if by_category else [None]
+    return [*sorted({document.category for document in read_sentences(part, split)})] if by_category else [None]
 
 
 def _passes(

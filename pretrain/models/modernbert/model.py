@@ -237,8 +237,9 @@ class ModernBert:
             attend = functools.partial(
                 self._attend, segments=inputs.segments, positions=positions[is_global], window=window
             )
-            layer = functools.partial(self._layer, attend=attend, unrolled=unrolled)
-            layer = rematerialised_layer(layer, self.compute.remat, unrolled=unrolled)
+            layer = rematerialised_layer(
+                functools.partial(self._layer, attend=attend, unrolled=unrolled), self.compute.remat, unrolled=unrolled
+            )
             return split_rows(layer(of_layer, hidden, fold_key(layers_key, number)))
 
         hidden = run_layer(body["first_layer"], hidden, 0, True, True)
@@ -401,10 +402,10 @@ class ModernBert:
         """
         config, place = self.config, np.arange(q.shape[1])
         buckets = log_buckets(place[:, None] - place, config.relative_buckets, config.max_position_embeddings)
-        of_buckets = (
+        q_of_buckets, k_of_buckets = (
             mapped(maps[name], vectors, self.compute.compute_dtype).reshape(-1, *q.shape[2:]) for name in QKV[:2]
         )
-        return distance_scores(q, k, *of_buckets, buckets)
+        return distance_scores(q, k, q_of_buckets, k_of_buckets, buckets)
 
     def _through_head(self, params: Parameters, hidden: jax.Array) -> jax.Array:
         return self._norm(params["norm"], gelu(mapped(params["dense"], hidden, self.compute.compute_dtype)))

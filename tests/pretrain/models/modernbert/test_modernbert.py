@@ -22,7 +22,7 @@ from pretrain.models.protocols import Compute, Inputs
 from pretrain.planning.plan import planned_header
 from pretrain.recipe import Phase
 
-SIX_LAYERS: Any = FAMILIES["modernbert"].variants["of 6 layers"]
+FOUR_LAYERS: Any = FAMILIES["modernbert"].variants["of 4 layers"]
 LARGE = ModernBertConfig(num_hidden_layers=28, hidden_size=1024, num_attention_heads=16, intermediate_size=2624)
 BARE: frozenset[str] = frozenset()
 
@@ -69,8 +69,7 @@ def test_flops_count_the_pairs_inside_the_window(length: int, attended: float | 
 @functools.cache
 def value_and_gradients(**choices: Any) -> tuple[jax.Array, Any]:
     """A weighted sum of logits and its gradients: of a layer, a period of two, and one that is left."""
-    config = replace(SIX_LAYERS, num_hidden_layers=4, global_attn_every_n_layers=2)
-    model = ModernBert(config, VOCAB, HEADS, Compute(**choices))
+    model = ModernBert(FOUR_LAYERS, VOCAB, HEADS, Compute(**choices))
     tokens = jnp.asarray(np.random.default_rng(0).integers(5, VOCAB, (2, 20)))
     inputs = Inputs(tokens, jnp.ones_like(tokens), jnp.broadcast_to(jnp.arange(20), (2, 20)), jnp.zeros_like(tokens))
     weights = jax.random.normal(jax.random.key(8), (2, 20, VOCAB))
@@ -78,7 +77,7 @@ def value_and_gradients(**choices: Any) -> tuple[jax.Array, Any]:
     def total(params: Any) -> jax.Array:
         return (weights * model.vocabulary_logits(params, model.encode(params, inputs))[..., :VOCAB]).sum()
 
-    return jax.jit(jax.value_and_grad(total))(drawn(config, HEADS)[1])
+    return jax.jit(jax.value_and_grad(total))(drawn(FOUR_LAYERS, HEADS)[1])
 
 
 @pytest.mark.parametrize(("remat", "scan_unroll"), [("full", 4), ("attention", 1)])
@@ -93,7 +92,7 @@ def test_remat_and_unrolling_never_change_the_result(remat: str, scan_unroll: in
 def test_phases_have_bases_of_their_own() -> None:
     recipe = changed(
         TINY,
-        model=SIX_LAYERS,
+        model=FOUR_LAYERS,
         phases=(Phase(64, 0.5), Phase(128, 0.5, settings=("model.global-rope-theta=160000",))),
     )
     header = planned_header(mini.data)
@@ -102,7 +101,7 @@ def test_phases_have_bases_of_their_own() -> None:
 
 
 def told(**fields: Any) -> dict[str, Any]:
-    return {**config_to_json(SIX_LAYERS, VOCAB, SPECIAL, HEADS), **fields}
+    return {**config_to_json(FOUR_LAYERS, VOCAB, SPECIAL, HEADS), **fields}
 
 
 @pytest.mark.parametrize("generation", [4, 5])
@@ -113,7 +112,7 @@ def test_a_config_json_is_read_in_the_words_of_both_transformers(generation: int
     }
     named = {name: value for name, value in told().items() if name not in of[9 - generation]}
     config = config_from_json(named)
-    assert config == replace(SIX_LAYERS, attention_out_dropout=0.0, vocab_size=VOCAB, pad_token_id=SPECIAL.pad)
+    assert config == replace(FOUR_LAYERS, attention_out_dropout=0.0, vocab_size=VOCAB, pad_token_id=SPECIAL.pad)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ def test_a_config_json_is_read_in_the_words_of_both_transformers(generation: int
     [
         ({"norm_bias": True}, "config.json says norm_bias True; a ModernBERT is computed here with False only"),
         (
-            {"layer_types": ["sliding_attention"] * 6},
+            {"layer_types": ["sliding_attention"] * 4},
             "layer_types sliding_attention .* full_attention in the first layer",
         ),
         ({"rope_parameters": {"full_attention": {"rope_type": "yarn"}}}, "full_attention.rope_type yarn"),
@@ -135,19 +134,19 @@ def test_what_is_not_computed_is_refused(fields: dict[str, Any], said: str) -> N
 def test_transformers_one_dropout_of_attention_is_both_of_ours() -> None:
     config = config_from_json(told(attention_dropout=0.2))
     assert (config.attention_dropout, config.attention_out_dropout) == (0.2, 0.2)
-    exported = config_to_json(replace(SIX_LAYERS, exported_dropout=0.3), VOCAB, SPECIAL, HEADS)
+    exported = config_to_json(replace(FOUR_LAYERS, exported_dropout=0.3), VOCAB, SPECIAL, HEADS)
     assert exported["attention_dropout"] == exported["mlp_dropout"] == 0.3
 
 
 def test_a_classifier_reads_the_first_token_or_the_mean_of_all() -> None:
     hidden = jnp.arange(36.0).reshape(3, 3, 4)
     segments = jnp.asarray([[1, 1, 0], [1, 1, 1], [0, 0, 0]])
-    model = ModernBert(SIX_LAYERS, VOCAB, BARE, Compute())
+    model = ModernBert(FOUR_LAYERS, VOCAB, BARE, Compute())
     np.testing.assert_array_equal(model.summary(hidden, segments), hidden[:, 0])
-    mean = ModernBert(replace(SIX_LAYERS, classifier_pooling="mean"), VOCAB, BARE, Compute())
+    mean = ModernBert(replace(FOUR_LAYERS, classifier_pooling="mean"), VOCAB, BARE, Compute())
     np.testing.assert_allclose(mean.summary(hidden, segments), [hidden[0, :2].mean(0), hidden[1].mean(0), jnp.zeros(4)])
 
 
 def test_heads_of_an_odd_width_are_refused() -> None:
     with pytest.raises(InputError, match=r"hidden_size 18 is not a multiple of 2 x model\.num_attention_heads 2"):
-        ModernBert(replace(SIX_LAYERS, hidden_size=18), VOCAB, BARE, Compute())
+        ModernBert(replace(FOUR_LAYERS, hidden_size=18), VOCAB, BARE, Compute())
