@@ -4,8 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from data_pipeline.contract.recipe_fields import (
+    ABOVE_ZERO,
+    AT_LEAST_ONE,
+    AT_LEAST_ZERO,
+    ZERO_TO_BELOW_ONE,
+    Limit,
+    number,
+)
 from pretrain.models.config import LongestRow, ModelConfig, RowShape
-from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, Limit, number
 
 FEW_OR_NONE = Limit("0, or 4 or more", lambda value: value == 0 or 4 <= value < 2**15)
 EVEN = Limit("an even number, 2 or more", lambda value: value >= 2 and value % 2 == 0)
