@@ -58,20 +58,20 @@ FLAGS = [
     ),
     (("--training.optimizer.warmup-steps", "4"), r"optimizer.warmup_steps 4 must be below max_steps 4; change one of them, or .*"),
     (("--training.stop-at-step", "5"), r"stop_at_step 5: must be 1 to max_steps 4"),
-    (("--training.seed", "-1"), r"seed -1: must be 0 to 4294967295"),
-    (("--training.model.num-hidden-layers", "0"), r"model.num-hidden-layers 0: must be 1 or more"),
-    (("--training.model.hidden-size", "-4"), r"model.hidden-size -4: must be 1 or more"),
-    (("--training.model.hidden-dropout-prob", "1"), r"model.hidden-dropout-prob 1.0: must be 0 or more and below 1"),
-    (("--training.model.layer-norm-eps", "0"), r"model.layer-norm-eps 0.0: must be above 0"),
-    (("--training.objective.masking.rate", "1.5"), r"objective.masking.rate 1.5: must be above 0 and at most 1"),
+    (("--training.seed", "-1"), r"--training.seed -1: must be 0 to 4294967295"),
+    (("--training.model.num-hidden-layers", "0"), r"--training.model.num-hidden-layers 0: must be 1 or more"),
+    (("--training.model.hidden-size", "-4"), r"--training.model.hidden-size -4: must be 1 or more"),
+    (("--training.model.hidden-dropout-prob", "1"), r"--training.model.hidden-dropout-prob 1.0: must be 0 or more and below 1"),
+    (("--training.model.layer-norm-eps", "0"), r"--training.model.layer-norm-eps 0.0: must be above 0"),
+    (("--training.objective.masking.rate", "1.5"), r"--training.objective.masking.rate 1.5: must be above 0 and at most 1"),
     (("--training.objective.masking.max-predictions", "65"), r"objective.masking.max_predictions 65: must be 1 to 64, the tokens of a row"),
     (
         ("--training.objective.masking.mask-share", "0.9", "--training.objective.masking.random-share", "0.5"),
         r"objective.masking.mask_share 0.9 and objective.masking.random_share 0.5: must be at least 0 and sum to at most 1",
     ),
-    (("--training.optimizer.learning-rate", "nan"), r"optimizer.learning-rate nan: must be 0 or more"),
-    (("--training.evaluation.rows", "-3"), r"evaluation.rows -3: must be 0 or more"),
-    (("--training.max-steps", "0"), r"max-steps 0: must be 1 or more"),
+    (("--training.optimizer.learning-rate", "nan"), r"--training.optimizer.learning-rate nan: must be 0 or more"),
+    (("--training.evaluation.rows", "-3"), r"--training.evaluation.rows -3: must be 0 or more"),
+    (("--training.max-steps", "0"), r"--training.max-steps 0: must be 1 or more"),
 ]  # fmt: skip
 
 
@@ -104,7 +104,7 @@ RECIPES = [
         edited("learning_rate=1e-3", "learning_rate='1e-3'"),
         r"tiny.py:{line}: training.optimizer.learning_rate must be a number \(float\), found '1e-3' \(str\); mend .*",
     ),
-    (edited("max_steps=4", "max_steps=-4"), r"max-steps -4: must be 1 or more"),
+    (edited("max_steps=4", "max_steps=-4"), r"--training.max-steps -4: must be 1 or more"),
 ]
 
 

@@ -143,8 +143,8 @@ def with_model(model: OtherModel) -> TrainingRecipe:
 def test_another_dataclass_in_a_recipe_brings_its_own_limits() -> None:
     check(with_model(OtherModel()))
     for model, message in (
-        (OtherModel(scale=0.0), "model.scale 0.0: must be above 0"),
-        (OtherModel(even=3), "model.even 3: must be even"),
+        (OtherModel(scale=0.0), "--training.model.scale 0.0: must be above 0"),
+        (OtherModel(even=3), "--training.model.even 3: must be even"),
         (OtherModel(experts=(Expert(1), Expert(0))), "model.experts.1.width 0: must be 1 or more"),
         (OtherModel(experts=(Expert(1, float("nan")),)), "model.experts.0.share nan: must be 0 to 1"),
     ):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from data_pipeline.contract.storage import read_json, write_array, write_json
+from data_pipeline.contract.storage import write_array
 from data_pipeline.corpus.corpus_files import read_documents
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.stages.duplicates import REPEATED, duplicates_of_part
@@ -18,9 +18,6 @@ from data_pipeline.corpus.steps.min_hash import shingles
 from data_pipeline.corpus.tally import EXAMPLE_CHARS, EXAMPLES_PER_REASON
 from data_pipeline.recipe import NearDuplicates
 from data_pipeline.tasks.shard_task import Done, Output, Place, ShardTask, outputs_of
-
-SHOWN = "shown.json"
-"""Places of a few near duplicates and of what stays beside each: (part, position, part, position)."""
 
 
 def survivors_task(
@@ -45,8 +42,8 @@ def survivors_task(
 
 
 def shown_task(place: Place, recipe: NearDuplicates, survivors: Done, parts: Mapping[str, Output]) -> ShardTask:
-    """One task, which reads the parts that hold what is shown. The file SHOWN of `survivors` must be here."""
-    shown = read_json(Path(survivors.outputs[SHOWN].path))
+    """One task, which reads the parts that hold what is shown, and no others."""
+    shown = list(survivors.counts["shown"].values())
     read = sorted({part for pair in shown for part in pair[::2]})
     files = list(parts.values())
     places = [[read.index(pair[0]), pair[1], read.index(pair[2]), pair[3]] for pair in shown]
@@ -83,12 +80,14 @@ def choose_survivors(task: ShardTask, folder: Path) -> dict[str, Any]:
         write_array(folder / f"{name}.npy", np.sort(table, order="position"))
     shown = np.argsort(key[lost])[:EXAMPLES_PER_REASON]
     pairs_shown = zip(lost[shown], lost_beside[shown], strict=True)
-    write_json(folder / SHOWN, [[int(at[node]) for node in pair for at in (part, position)] for pair in pairs_shown])
+    places = [[int(at[node]) for node in pair for at in (part, position)] for pair in pairs_shown]
     sizes = np.bincount(component) if len(component) else np.zeros(1, np.int64)
     return {
         "near_duplicates": len(lost),
         "groups": len(kept),
         "largest_group": int(sizes.max()),
+        # Part and position of a few near duplicates, and of what stays beside each.
+        "shown": {str(number): place for number, place in enumerate(places)},
     }
 
 

@@ -128,7 +128,7 @@ def test_a_source_may_count_otherwise_for_the_vocabulary_than_it_is_trained_on(
     both, first, second = counted(None, None), counted(1.0, 0.0), counted(0.0, 1.0)
     assert first + second == both
     assert 0 < counted(0.2, 0.0) < first / 2
-    with pytest.raises(InputError, match=r"source 2000: vocabulary_weight -1: must be 0, or between"):
+    with pytest.raises(InputError, match=r"source 2000: vocabulary_weight -1: must be 0, or 0\.001 to 1000"):
         counted(None, -1)
 
 

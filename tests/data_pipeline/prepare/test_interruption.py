@@ -176,7 +176,7 @@ def test_a_cut_output_of_any_stage_is_found_and_made_again(
     assert results(tmp_path / "run") == results(unbroken.path)
 
 
-@pytest.mark.parametrize("stage", STAGES[:-1])
+@pytest.mark.parametrize("stage", [stage for stage in STAGES[:-1] if stage != "shown"])  # it leaves counts only
 def test_a_flipped_bit_of_any_stage_is_found_by_the_stages_that_read_it(
     stage: str, recipe: DataRecipe, unbroken: RunFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

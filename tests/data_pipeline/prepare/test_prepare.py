@@ -157,7 +157,7 @@ def test_a_second_run_does_nothing_again(recipe: DataRecipe, tmp_path: Path) -> 
     run(tmp_path, recipe)
     before, bytes_before = done_records(tmp_path), results(tmp_path)
     shards = {path: path.stat().st_mtime_ns for path in (tmp_path / "examples").iterdir()}
-    assert len(before) == 3 + 1 + 3 + 1 + 1 + 3 + 3 + 3 + 1 + 1 + 3
+    assert len(before) == 3 + 1 + 3 + 1 + 1 + 1 + 3 + 3 + 3 + 1 + 1 + 3
     run(tmp_path, recipe, workers=2)
     assert done_records(tmp_path) == before
     assert results(tmp_path) == bytes_before

@@ -201,9 +201,9 @@ def test_a_run_that_has_not_ended_has_a_card_too(run: RunFolder) -> None:
 def test_an_account_of_other_records_is_not_taken_for_the_checkpoints(run: RunFolder) -> None:
     prepared(run, records={"fingerprint": "prepared again", "rows": {"train": 9}, "tokens": {"train": 99_999}})
     card = card_of(run)
-    assert "## Preprocessing\n\nunknown" in card
+    assert "## Preprocessing\n\n- unknown" in card
     assert "| unknown | unknown |" in card
-    assert "entries, learnt from: unknown" in card
+    assert "entries, made from: unknown" in card
     assert metadata(card)["license"] == "unknown"
     header = read_header(run.examples)
     assert f"After preprocessing: {header.tokens['train']:,} tokens in {header.rows['train']:,} rows." in card

@@ -29,11 +29,13 @@ def documents_task(path: Path, root: Path, budget: int = 0, part_bytes: int = 1_
         {"file": (file,)},
         {
             "source": {"format": "jsonl", "glob": "", "name": "s", **source},
+            "reader": "json_lines:read_json_lines",
+            "opens": False,
             "clean": {},
             "categories": [],
             "part_bytes": part_bytes,
         },
-        {"bad_records": budget},
+        {"bad_records": budget, "mend": "mend the file, read another field with --source jsonl.FIELD:GLOB"},
     )
 
 
