@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -143,12 +144,17 @@ def publish(folder: Path, written: Mapping[str, Sequence[tuple[Path, Shard]]], h
         for name in METADATA:
             sync_file(folder / name)
         sync_folder(folder)
-        write_json(folder / HEADER, asdict(header))
+        write_json(folder / HEADER, _plain(header))
+
+
+def _plain(header: RecordsHeader) -> dict[str, Any]:
+    """JSON-ready; without categories where rows are not of one each, as headers were before they could be."""
+    return {name: value for name, value in asdict(header).items() if value or name != "categories"}
 
 
 def is_published(folder: Path, header: RecordsHeader) -> bool:
     """Whether a folder's records are the ones of this header."""
-    return read_json(folder / HEADER) == json.loads(json.dumps(asdict(header)))
+    return read_json(folder / HEADER) == json.loads(json.dumps(_plain(header)))
 
 
 def withdraw(folder: Path) -> None:
