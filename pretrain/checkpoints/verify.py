@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,15 @@ def facts_of(checkpoint: Path) -> Facts:
     """The facts that were saved with a valid checkpoint."""
     facts: Facts = read_json(checkpoint / MANIFEST)["facts"]
     return facts
+
+
+def valid_steps(folder: Path) -> Iterator[int]:
+    """The steps whose checkpoint is what its manifest says, ascending. Names every checkpoint that it skips."""
+    for step in list_steps(folder):
+        if problem := fault(step_folder(folder, step)):
+            log.warning("%s: skipped: %s", step_folder(folder, step), problem)
+        else:
+            yield step
 
 
 def newest_valid(folder: Path) -> tuple[int, Facts] | None:

@@ -30,12 +30,21 @@ class Hub:
         if "/" not in repository:
             self.repository = f"{user}/{repository}"
 
-    def push(self, folder: Path, message: str) -> str:
-        """Uploads the files of a folder in one commit and returns its address; makes the repository where there is none."""
+    def push(self, folder: Path, message: str, branch: str | None = None) -> str:
+        """Uploads the files of a folder in one commit and returns its address; makes the repository where there is none.
+
+        - `branch`: which gets them, made where there is none; None means the main one. What it has already is not uploaded again.
+        """
         try:
             self._api.create_repo(self.repository, private=not self._public, exist_ok=True)
+            if branch:
+                self._api.create_branch(self.repository, branch=branch, exist_ok=True)
             commit = self._api.upload_folder(
-                repo_id=self.repository, folder_path=folder, commit_message=message, ignore_patterns=[".*"]
+                repo_id=self.repository,
+                folder_path=folder,
+                commit_message=message,
+                ignore_patterns=[".*"],
+                revision=branch,
             )
         except (HubError, OSError) as error:
             raise self._failure(error) from None

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import fsspec
 
@@ -67,6 +68,45 @@ class _Bucket:
                     self._filesystem.get_file(f"{self._root}/{each}", str(part))
                 part.replace(place)
 
+    @property
+    def finished(self) -> list[int]:
+        """The steps whose checkpoint has a manifest, ascending."""
+        return sorted(int(each.split("/")[1]) for each in self.sizes if _is_manifest_of_step(each))
+
+    def fetch_all_but_checkpoints(self) -> None:
+        """Manifest, vocabulary, metrics, scores and records. The copy's manifest still knows what was exported from it."""
+        exported = self._exports()
+        self.fetch_evaluations()
+        small = [each for each in self.sizes if each.startswith(SMALL)]
+        records = [each for each in self.sizes if each.startswith("examples/")]
+        shards = [each for each in records if ".array_record" in each]
+        self.fetch(small + [each for each in records if each not in shards], again=True)
+        shards = [each for each in shards if each.count("/") == 1]  # of the main length; others lie in folders
+        held_out = [each for each in shards if "-evaluation." in each]
+        self.fetch(held_out or shards, again=False)
+        if exported:
+            self.folder.record("export", {"folders": {**self._exports(), **exported}})
+
+    def _exports(self) -> dict[str, Any]:
+        folders: dict[str, Any] = self.folder.manifest().get("export", {}).get("folders", {})
+        return folders
+
+    def fetch_checkpoint(self, step: int) -> bool:
+        """Fetches a checkpoint and removes all others; False where it is not what its manifest says, which is named."""
+        checkpoint = step_folder(self.folder.checkpoints, step)
+        inside = f"checkpoints/{checkpoint.name}/"
+        log.info("%s: fetching the checkpoint of step %d", self._url, step)
+        self.fetch([f"{inside}{MANIFEST}"], again=True)
+        self.fetch([each for each in self.sizes if each.startswith(inside)], again=False)
+        if problem := fault(checkpoint):
+            log.warning("%s/%s: skipped: %s", self._url, inside.rstrip("/"), problem)
+            shutil.rmtree(checkpoint)  # a copy that went wrong must not be taken for the original
+            return False
+        for other in self.folder.checkpoints.iterdir():
+            if other.is_dir() and other != checkpoint:
+                shutil.rmtree(other)
+        return True
+
     def fetch_evaluations(self) -> None:
         """Scores, pages and what each item says: what cards and leaderboards read. What the bucket has not is removed."""
         shutil.rmtree(self.folder.path / EVALUATION, ignore_errors=True)
@@ -93,37 +133,35 @@ def fetch_run(url: str, step: int | None) -> RunFolder:
     cannot be opened, is no run or has no such checkpoint; WorkError where it is damaged or the network does not give it.
     """
     bucket = _Bucket(url)
-    folder, sizes, fetch = bucket.folder, bucket.sizes, bucket.fetch
-    bucket.fetch_evaluations()
-    small = [each for each in sizes if each.startswith(SMALL)]
-    records = [each for each in sizes if each.startswith("examples/")]
-    shards = [each for each in records if ".array_record" in each]
-    fetch(small + [each for each in records if each not in shards], again=True)
-    shards = [each for each in shards if each.count("/") == 1]  # of the main length; others lie in folders
-    held_out = [each for each in shards if "-evaluation." in each]
-    fetch(held_out or shards, again=False)
-
-    finished = {int(each.split("/")[1]) for each in sizes if _is_manifest_of_step(each)}
+    finished = bucket.finished
     if step is not None and step not in finished:
-        there = ", ".join(map(str, sorted(finished))) or "none"
+        there = ", ".join(map(str, finished)) or "none"
         raise InputError(f"--step {step}: no such checkpoint in {url}; there are {there}")
-    for candidate in [step] if step is not None else sorted(finished, reverse=True):
-        checkpoint = step_folder(folder.checkpoints, candidate)
-        inside = f"checkpoints/{checkpoint.name}/"
-        log.info("%s: fetching the checkpoint of step %d", url, candidate)
-        fetch([f"{inside}{MANIFEST}"], again=True)
-        fetch([each for each in sizes if each.startswith(inside)], again=False)
-        if problem := fault(checkpoint):
-            log.warning("%s/%s: skipped: %s", url, inside.rstrip("/"), problem)
-            shutil.rmtree(checkpoint)  # a copy that went wrong must not be taken for the original
-            continue
-        for other in folder.checkpoints.iterdir():
-            if other.is_dir() and other != checkpoint:
-                shutil.rmtree(other)
-        return folder
+    bucket.fetch_all_but_checkpoints()
+    for candidate in [step] if step is not None else reversed(finished):
+        if bucket.fetch_checkpoint(candidate):
+            return bucket.folder
+    raise _no_checkpoint(url, finished)
+
+
+def fetch_each(url: str) -> Iterator[tuple[RunFolder, int]]:
+    """`fetch_run` for each valid checkpoint, ascending: the copy of the run with that one alone, and its step. Others are named and
+    skipped; errors as there."""
+    bucket = _Bucket(url)
+    bucket.fetch_all_but_checkpoints()
+    valid = 0
+    for step in bucket.finished:
+        if bucket.fetch_checkpoint(step):
+            valid += 1
+            yield bucket.folder, step
+    if not valid:
+        raise _no_checkpoint(url, bucket.finished)
+
+
+def _no_checkpoint(url: str, finished: list[int]) -> InputError | WorkError:
     if finished:
-        raise WorkError(f"{url}: no checkpoint is valid (above); choose another --step or restore one from a copy")
-    raise InputError(f"{url}: no checkpoint yet; run `python -m pretrain train` first")
+        return WorkError(f"{url}: no checkpoint is valid (above); choose another --step or restore one from a copy")
+    return InputError(f"{url}: no checkpoint yet; run `python -m pretrain train` first")
 
 
 def _is_evaluation(name: str) -> bool:

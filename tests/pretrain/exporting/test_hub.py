@@ -29,6 +29,10 @@ class FakeApi:
         self.calls.append(("create_repo", {"repository": repository, **options}))
         self.refuse("create_repo")
 
+    def create_branch(self, repository: str, **options: object) -> None:
+        self.calls.append(("create_branch", {"repository": repository, **options}))
+        self.refuse("create_branch")
+
     def upload_folder(self, **options: Any) -> SimpleNamespace:
         names = sorted(path.name for path in Path(options["folder_path"]).iterdir())
         self.calls.append(("upload_folder", {**options, "names": names}))
@@ -64,6 +68,14 @@ def test_a_new_repository_is_private_and_gets_the_folder_in_one_commit(folder: P
     assert create == ("create_repo", {"repository": "lab/kobert", "private": True, "exist_ok": True})
     assert upload[1]["names"] == ["config.json"]
     assert upload[1]["commit_message"] == "tiny: step 6"
+    assert upload[1]["revision"] is None
+
+
+def test_a_branch_is_made_before_it_gets_the_folder(folder: Path) -> None:
+    hub.Hub("lab/kobert", public=False).push(folder, "tiny: step 6", "step-6")
+    (_, branch, upload) = FakeApi.calls
+    assert branch == ("create_branch", {"repository": "lab/kobert", "branch": "step-6", "exist_ok": True})
+    assert upload[1]["revision"] == "step-6"
 
 
 def test_public_is_asked_for(folder: Path) -> None:

@@ -13,7 +13,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import list_steps, step_folder
 from pretrain.commands import export as export_command
-from pretrain.remote.fetched import fetch_evaluations, fetch_run
+from pretrain.remote.fetched import fetch_each, fetch_evaluations, fetch_run
 from pretrain.subject import load_subject
 from pretrain.train import train
 
@@ -154,3 +154,19 @@ def test_a_network_that_fails_is_one_sentence(
         patch.setattr(type(bucket), "find", unreachable)
         with pytest.raises(WorkError, match=r"cannot be read \(TimeoutError: no route to host\); see to the address"):
             fetch_run(URL, None)
+
+
+def test_each_valid_checkpoint_comes_alone_and_others_are_named(
+    bucket: fsspec.AbstractFileSystem, caplog: pytest.LogCaptureFixture
+) -> None:
+    bucket.pipe("/bucket/runs/tiny/checkpoints/00000004/params/array", b"damaged")
+    with caplog.at_level(logging.WARNING):
+        found = [(step, list_steps(folder.checkpoints)) for folder, step in fetch_each(URL)]
+    assert found == [(2, [2]), (6, [6])]
+    assert "00000004: skipped: params/array has 7 bytes" in caplog.text
+
+
+def test_a_copy_still_knows_what_was_exported_from_it(bucket: fsspec.AbstractFileSystem) -> None:
+    folder = fetch_run(URL, 2)
+    folder.record("export", {"folders": {"../export": {"step": 2}}})
+    assert fetch_run(URL, 6).manifest()["export"]["folders"] == {"../export": {"step": 2}}
