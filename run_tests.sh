@@ -4,11 +4,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 selection=(-m "not slow")
+extras=(benchmarks evaluate export gcs plan ray test)
 if [ "${1:-}" = --slow ]; then
   selection=()
+  extras+=(onnx savedmodel)
   shift
 fi
-./run_tpu.sh --install-only benchmarks evaluate export gcs plan ray test
+./run_tpu.sh --install-only "${extras[@]}"
 old=.venv/transformers-4
 if [ ! -f $old/.installed ]; then
   # The last transformers 4 beside the current one: exports must load in both.

@@ -134,20 +134,22 @@ class Subject:
         shapes = jax.eval_shape(self.model.init, jax.eval_shape(lambda: jax.random.key(0)))
         return sum(self.tensors[name].size for name in tensor_names(shapes, self.rules, copies=False))
 
+    def forward(
+        self, params: Parameters, token_ids: jax.Array, token_types: jax.Array, attends: jax.Array
+    ) -> jax.Array:
+        """What `logits` computes, as a function of parameters as well that may be traced."""
+        positions = jax.numpy.broadcast_to(jax.numpy.arange(token_ids.shape[1]), token_ids.shape)
+        inputs = Inputs(token_ids, attends, positions, token_types)
+        if self.task:
+            model = cast(TaskModel, self.model)
+            return model.task_logits(params, model.encode(params, inputs), inputs)
+        return self.family.logits(self.model, params, inputs)
+
     def logits(self, token_ids: np.ndarray, token_types: np.ndarray, attends: np.ndarray) -> np.ndarray:
         """What transformers calls `logits`, float32 [B, L, ...], or [B, ...] of a classifier, for int [B, L] inputs; `attends` is its
         attention_mask."""
-
-        def forward(params: Parameters, tokens: jax.Array, segments: jax.Array, types: jax.Array) -> jax.Array:
-            positions = jax.numpy.broadcast_to(jax.numpy.arange(tokens.shape[1]), tokens.shape)
-            inputs = Inputs(tokens, segments, positions, types)
-            if self.task:
-                model = cast(TaskModel, self.model)
-                return model.task_logits(params, model.encode(params, inputs), inputs)
-            return self.family.logits(self.model, params, inputs)
-
         with jax.default_matmul_precision("highest"):
-            found = jax.jit(forward)(self.params, token_ids, attends, token_types)
+            found = jax.jit(self.forward)(self.params, token_ids, token_types, attends)
         return np.asarray(found)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ from pretrain.exporting.exported import (
     sync_export,
     without_cards,
 )
+from pretrain.exporting.formats.conversion import add_section, convert, refuse_formats
+from pretrain.exporting.formats.format import FORMATS, FormatName
 from pretrain.exporting.model_index import evaluated
 from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import GENERATION_CONFIG, write_tokenizer
@@ -47,17 +49,18 @@ DROPOUTS = ("hidden_dropout_prob", "resid_pdrop", "dropout_rate", "mlp_dropout")
 """What transformers' configs call the dropout of hidden states."""
 
 
-def export(folder: RunFolder, step: int | None, to: Path) -> int:
+def export(folder: RunFolder, step: int | None, to: Path, formats: Collection[FormatName] = ()) -> int:
     """Writes the Hugging Face folder of a checkpoint, checks it and returns its step; nothing lies at `to` before it is proven.
 
     - `step`: None means the newest valid checkpoint.
     - `to`: the folder to write; an earlier export of this run is replaced, anything else is refused.
+    - `formats`: what the main model is written in as well, beside those in which `to` has this checkpoint.
 
     The checkpoint tells what it holds; where the run's records are there, their texts serve the proof. Where the objective has
     further models to export, each gets a folder below.
 
-    Raises InputError where there is no such checkpoint, the vocabulary is not the records' or `to` holds something else;
-    WorkError where the proof fails or the disk does not take it.
+    Raises InputError where there is no such checkpoint, the vocabulary is not the records', `to` holds something else, or the model is
+    not converted to a format; WorkError where the proof fails or the disk does not take it.
     """
     place = place_of(to)
     step = find_step(folder, step)
@@ -66,22 +69,27 @@ def export(folder: RunFolder, step: int | None, to: Path) -> int:
     header = header_of(saved, folder)
     refuse_other_tokenizer(folder.vocabulary, header.tokenizer_sha256)
     models = exported_models(saved)
-    if _is_there_already(folder, step, place, models):
+    formats = _with_those_there(folder, step, place, formats)
+    if _is_there_already(folder, step, place, models, formats):
         logger.info("%s: step %d is there already, proven; nothing to do", to, step)
         return step
     _refuse_other_files(to, tuple(models))
     available_devices()
     subjects = {below: subject_of_run(folder, step, part) for below, part in models.items()}
+    refuse_formats(subjects[""], formats)
     with new_folder(to) as fresh:
         with machine_errors_at(to):
             facts = {
                 below: _write(fresh / below, folder, saved, subject, models[below])
                 for below, subject in subjects.items()
             }
+            for name in formats:
+                add_section(fresh / CARD, name, subjects[""])
         for below in models:
             _refuse_other_card(folder, to, fresh, f"{below}/{CARD}".lstrip("/"))
         texts = _proof_texts(folder, header, subjects[""].tokenizer)
         proofs = {below: prove(fresh / below, texts, header.length) for below in models}
+        converted = {name: _convert(name, fresh, to, texts, header.length) for name in formats}
         with machine_errors_at(to):
             sync_export(fresh)
             replace_export(place, fresh)
@@ -90,7 +98,8 @@ def export(folder: RunFolder, step: int | None, to: Path) -> int:
         "checkpoint": _checkpoint_hash(folder, step),
         "facts": facts[""],
         "proof": proofs[""],
-        "files": hashes_of(place, models),
+        "formats": converted,
+        "files": hashes_of(place, models, _trees(formats)),
         "software": software_versions(),
     }
     folder.record("export", {"folders": {**exports_of(folder), name_of(folder, place): record}})
@@ -99,6 +108,8 @@ def export(folder: RunFolder, step: int | None, to: Path) -> int:
             "%s: %s of step %d, %s parameters; %s",
             *(to / below, subjects[below].family.title, step, f"{facts[below]['parameters']:,}", proof),
         )
+    for name, proof in converted.items():
+        logger.info("%s: %s; %s", to / FORMATS[name].folder, FORMATS[name].title, proof)
     return step
 
 
@@ -124,7 +135,29 @@ def _evaluated(folder: RunFolder, step: int) -> list[dict[str, Any]]:
     return [asdict(result) for result in evaluated(folder.path, step)]
 
 
-def _is_there_already(folder: RunFolder, step: int, place: Path, models: Iterable[str]) -> bool:
+def _with_those_there(
+    folder: RunFolder, step: int, place: Path, formats: Collection[FormatName]
+) -> tuple[FormatName, ...]:
+    """Formats, and those in which the last export to this place was written, if that was of this very checkpoint."""
+    last = exports_of(folder).get(name_of(folder, place), {})
+    there = last.get("formats", {}) if last.get("checkpoint") == _checkpoint_hash(folder, step) else {}
+    return tuple(name for name in FORMATS if name in formats or name in there)
+
+
+def _trees(formats: Iterable[FormatName]) -> list[str]:
+    return [FORMATS[name].folder for name in formats]
+
+
+def _convert(name: FormatName, fresh: Path, to: Path, texts: Sequence[str], longest: int) -> str:
+    """Writes a format into a folder that is to lie at `to`, and returns how it was proven."""
+    with machine_errors_at(to):
+        (fresh / FORMATS[name].folder).mkdir()
+        return convert(name, fresh, fresh / FORMATS[name].folder, texts, longest)
+
+
+def _is_there_already(
+    folder: RunFolder, step: int, place: Path, models: Iterable[str], formats: Iterable[FormatName]
+) -> bool:
     """Whether the last export to this place was of this very checkpoint and its evaluations, by this code, and is there as written.
 
     Cards count in whatever state: they are there to be filled in.
@@ -132,14 +165,16 @@ def _is_there_already(folder: RunFolder, step: int, place: Path, models: Iterabl
     last = exports_of(folder).get(name_of(folder, place), {})
     same = last.get("checkpoint") == _checkpoint_hash(folder, step) and last.get("software") == software_versions()
     same = same and last["facts"].get("evaluated", []) == _evaluated(folder, step)
-    return same and place.is_dir() and without_cards(last["files"]) == without_cards(hashes_of(place, models))
+    same = same and place.is_dir() and set(formats) == set(last.get("formats", ()))
+    return same and without_cards(last["files"]) == without_cards(hashes_of(place, models, _trees(formats)))
 
 
 def _refuse_other_files(to: Path, models: tuple[str, ...]) -> None:
     """Raises InputError where the folder to write cannot be one, or holds what no export writes."""
     if to.exists() and not to.is_dir():
         raise InputError(f"--to {to}: is a file; choose an empty or a new folder")
-    other = sorted(path.name for path in to.iterdir() if path.name not in (*FILES, *models)) if to.exists() else []
+    known = (*FILES, *models, *_trees(FORMATS))
+    other = sorted(path.name for path in to.iterdir() if path.name not in known) if to.exists() else []
     if other:
         raise InputError(f"--to {to}: holds other files ({', '.join(other[:3])}); choose an empty or a new folder")
 

@@ -39,13 +39,17 @@ def without_cards(hashes: Mapping[str, str]) -> dict[str, str]:
     return {name: sha256 for name, sha256 in hashes.items() if Path(name).name != CARD}
 
 
-def hashes_of(folder: Path, models: Iterable[str] = ("",)) -> dict[str, str]:
+def hashes_of(folder: Path, models: Iterable[str] = ("",), trees: Iterable[str] = ()) -> dict[str, str]:
     """SHA-256 of each file of an exported folder, by path.
 
-    - `models`: the folders below that hold models; "" is the folder itself. Other folders are nobody's business.
+    - `models`: the folders below that hold models; "" is the folder itself. - `trees`: folders below of which all that is in them
+      counts. Other folders are nobody's business.
     """
-    paths = (path for below in sorted(models) for path in sorted((folder / below).glob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in paths}
+    paths = [
+        *(path for below in sorted(models) for path in sorted((folder / below).glob("*"))),
+        *(path for below in sorted(trees) for path in sorted((folder / below).rglob("*"))),
+    ]
+    return {path.relative_to(folder).as_posix(): sha256_of_file(path) for path in paths if path.is_file()}
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
     Raises WorkError where something differs or is not finite.
     """
     subject = load_subject(folder)
-    token_ids, token_types, attends = _inputs(subject, texts, min(longest, MOST_TOKENS))
+    token_ids, token_types, attends = padded_inputs(subject, texts, min(longest, MOST_TOKENS))
     logits = subject.logits(token_ids, token_types, attends)
     if not np.isfinite(logits).all():
         raise WorkError("the exported model gives numbers that are not finite; export an earlier --step")
@@ -36,7 +37,7 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
     import transformers
 
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = getattr(transformers, auto_class).from_pretrained(folder).eval()
+    model = load_quietly(folder, auto_class)
     theirs_ids = tokenizer(list(texts))["input_ids"]
     ours_ids = [encoding.ids for encoding in subject.tokenizer.backend.encode_batch(list(texts))]
     for text, theirs_row, ours_row in zip(texts, theirs_ids, ours_ids, strict=True):
@@ -51,14 +52,35 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
         said = model(**rows, **types, **targets)
     of_span = "start_logits" in said
     theirs = (torch.stack([said.start_logits, said.end_logits], -1) if of_span else said.logits).numpy()
-    of_rows = subject.task is not None and subject.task.kind == "classifier"
-    difference = float(np.abs(theirs - logits)[... if of_rows else attends == 1].max())
+    difference = difference_of(subject, theirs, logits, attends)
     if difference > TOLERANCE:
         raise WorkError(f"logits differ from transformers' by {difference:.1e}, more than {TOLERANCE:g}; not exported")
     return f"tokens equal and logits within {difference:.1e} of transformers {transformers.__version__}"
 
 
-def _inputs(subject: Subject, texts: Sequence[str], longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load_quietly(folder: Path, auto_class: str) -> Any:
+    """The model of an exported folder in transformers, whose report on heads of the folder that the class has not is left out."""
+    import transformers
+
+    said = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    try:
+        return getattr(transformers, auto_class).from_pretrained(folder).eval()
+    finally:
+        transformers.logging.set_verbosity(said)
+
+
+def difference_of(subject: Subject, theirs: np.ndarray, ours: np.ndarray, attends: np.ndarray) -> float:
+    """The largest difference of a logit of a token that is no padding, or of a class; infinite where one is no number.
+
+    - `theirs`, `ours`: as `Subject.logits`. - `attends`: int [B, L], the attention_mask.
+    """
+    of_rows = subject.task is not None and subject.task.kind == "classifier"
+    found = np.abs(theirs - ours)[... if of_rows else attends == 1]
+    return float(found.max()) if np.isfinite(found).all() else float("inf")
+
+
+def padded_inputs(subject: Subject, texts: Sequence[str], longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The texts as a fine-tuning script would feed them: tokens, token types and attention mask, int64 [n, longest], padded.
 
     The second half of a text is of token type 1 where the model has such a row, trained or not.

@@ -205,6 +205,7 @@ class Family:
     - `class_prefix`: how transformers' names of its classes begin; only with `for_task`.
     - `task_dropout`: what its config.json calls the dropout of a task's head.
     - `has_pooler`: whether its models may have POOLER, and are then a PooledModel.
+    - `converts`: whether exports are converted to the formats of `pretrain.exporting.formats`.
     - `pair_task`: what transformers takes the head `pair` for: next_sentence or sentence_order (`RecordsHeader.pair_task`).
     """
 
@@ -234,6 +235,7 @@ class Family:
     class_prefix: str = ""
     task_dropout: str = CLASSIFIER_DROPOUT
     has_pooler: bool = False
+    converts: bool = False
     pair_task: str = "next_sentence"
 
     def target_start(self, special: SpecialIds) -> int:

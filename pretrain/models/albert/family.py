@@ -122,6 +122,7 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,
     adds_pooler=lambda heads: "pair" not in heads,
+    converts=True,
     for_task=Albert.for_task,
     class_prefix="Albert",
     task_dropout="classifier_dropout_prob",

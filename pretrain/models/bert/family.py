@@ -72,6 +72,7 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,
     adds_pooler=lambda heads: "pair" not in heads,
+    converts=True,
     for_task=Bert.for_task,
     class_prefix="Bert",
     has_pooler=True,

@@ -118,6 +118,7 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForPreTraining" if "replaced" in heads else "AutoModelForMaskedLM",
     logits=logits,
     shared_with_generator="electra/embeddings",
+    converts=True,
     for_task=Electra.for_task,
     class_prefix="Electra",
 )

@@ -318,7 +318,7 @@ class EncoderModel(ABC):
         """
         config, dtype = self.config, self.compute.compute_dtype
         width = config.hidden_size // config.num_attention_heads
-        heads = (len(segments["segments"]), -1, config.num_attention_heads, width)
+        heads = (segments["segments"].shape[0], -1, config.num_attention_heads, width)
         q, k, v = (
             linear(params["self"][name], inputs, dtype).reshape(heads)
             for name, inputs in (("query", rows), ("key", read), ("value", read))

@@ -70,6 +70,7 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForMaskedLM",
     logits=masked_lm_logits,
     adds_pooler=lambda heads: True,
+    converts=True,
     for_task=Roberta.for_task,
     class_prefix="Roberta",
 )

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from pretrain.models.core.layers import embed, gelu, layer_norm, linear
+from pretrain.models.core.layers import embed, erf_in_elementary_operations, gelu, layer_norm, linear
 from pretrain.models.core.vocabulary import table_logits
 
 
@@ -18,6 +18,14 @@ def test_gelu_is_x_times_the_normal_distribution(dtype: jnp.dtype, precision: fl
     outputs = gelu(inputs)
     assert outputs.dtype == dtype
     np.testing.assert_allclose(np.asarray(outputs, np.float64), exact, rtol=precision, atol=1e-6)
+
+
+def test_gelu_without_an_erf_of_xlas_is_the_same_gelu() -> None:
+    inputs = jnp.linspace(-8, 8, 2001)
+    with erf_in_elementary_operations():
+        assert "erf" not in str(jax.make_jaxpr(lambda x: gelu(x))(inputs))
+        np.testing.assert_allclose(gelu(inputs), jax.nn.gelu(inputs, approximate=False), atol=4e-6)
+    assert "erf" in str(jax.make_jaxpr(lambda x: gelu(x))(inputs))
 
 
 def test_the_gradient_of_a_bias_is_a_float32_sum_over_all_rows() -> None:

@@ -1,0 +1,1 @@
+"""Formats of an exported folder beside Hugging Face's, each proven equal."""
