@@ -1,6 +1,7 @@
 """python -m pretrain export RUN_DIR."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +10,7 @@ import tyro
 
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.run_folder import existing_run_folder
+from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
 from pretrain.exporting.formats.format import FormatName
 
 
@@ -22,8 +23,10 @@ class Export:
     folder, such as that of a fine-tuned model."""
     step: int | None = None
     """Step of the checkpoint; None means the newest valid one."""
+    every: bool = False
+    """Exports each checkpoint that is there, to a folder step-N; on the hub to a branch step-N, and the newest to the main one."""
     to: Path | None = None
-    """Folder to write; None means RUN_DIR/export, and runs/NAME/export for a URL."""
+    """Folder to write; None means RUN_DIR/export, with --every RUN_DIR/revisions, and runs/NAME/ instead of RUN_DIR/ for a URL."""
     format: tuple[FormatName, ...] = ()
     """Further formats to write into the folder: onnx, savedmodel."""
     push_to_hub: str | None = None
@@ -35,6 +38,7 @@ class Export:
 def run(arguments: list[str]) -> None:
     command = parse_command_line(Export, arguments, "python -m pretrain export")
     from pretrain.exporting.export import export
+    from pretrain.exporting.exported import REVISIONS
     from pretrain.exporting.formats.conversion import add_formats
     from pretrain.exporting.hub import Hub
     from pretrain.remote.fetched import fetch_run, is_url
@@ -45,31 +49,40 @@ def run(arguments: list[str]) -> None:
         return
     hub = Hub(command.push_to_hub, public=command.public) if command.push_to_hub else None
 
-    if is_url(command.run_dir):
-        folder = fetch_run(command.run_dir, command.step)
-        to = command.to or Path("runs") / folder.path.name / "export"
+    def publish(place: Path, folder: RunFolder, step: int, branch: str | None = None) -> None:
+        if hub:
+            address = hub.push(place, f"{folder.path.resolve().name}: step {step}", branch)
+            logging.info("%s: on the hub as %s, %s", place, "@".join(filter(None, [hub.repository, branch])), address)
+
+    if command.every:
+        for folder, step in _checkpoints(command.run_dir):
+            place = (command.to or _home(command, folder) / REVISIONS) / f"step-{step}"
+            export(folder, step, place, command.format)
+            publish(place, folder, step, f"step-{step}")
     else:
-        folder = existing_run_folder(command.run_dir)
-        to = command.to or folder.export
-    step = export(folder, command.step, to, command.format)
-    if hub:
-        address = hub.push(to, f"{folder.path.resolve().name}: step {step}")
-        logging.info("%s: on the hub as %s, %s", to, hub.repository, address)
+        remote = is_url(command.run_dir)
+        folder = fetch_run(command.run_dir, command.step) if remote else existing_run_folder(command.run_dir)
+        place = command.to or _home(command, folder) / "export"
+        step = export(folder, command.step, place, command.format)
+    publish(place, folder, step)
 
 
 def _check(command: Export) -> None:
     if command.public and not command.push_to_hub:
         raise InputError("--public goes with --push-to-hub REPOSITORY")
+    if command.every and command.step is not None:
+        raise InputError(f"--step {command.step}: --every exports each checkpoint; leave one of the two out")
     if not _is_hugging_face_folder(command.run_dir):
         return
     if not command.format:
         raise InputError(f"{command.run_dir}: is a Hugging Face folder already; give --format, or a run")
     for flag, given in (
         ("--step", command.step),
+        ("--every", command.every),
         ("--to", command.to),
         ("--push-to-hub", command.push_to_hub),
     ):
-        if given is not None:
+        if given not in (None, False):
             raise InputError(
                 f"{flag} goes with a run, and {command.run_dir} is a Hugging Face folder, into which --format writes; leave it out"
             )
@@ -77,3 +90,25 @@ def _check(command: Export) -> None:
 
 def _is_hugging_face_folder(place: str) -> bool:
     return (Path(place) / "config.json").is_file()
+
+
+def _home(command: Export, folder: RunFolder) -> Path:
+    """What lies where a user looks for a run's exports: the run, or a folder of the name of one that was fetched."""
+    from pretrain.remote.fetched import is_url
+
+    return Path("runs") / folder.path.name if is_url(command.run_dir) else folder.path
+
+
+def _checkpoints(place: str) -> Iterator[tuple[RunFolder, int]]:
+    """The valid checkpoints of a run, ascending; an InputError or a WorkError where there are none."""
+    from pretrain.checkpoints.verify import valid_steps
+    from pretrain.remote.fetched import fetch_each, is_url
+    from pretrain.subject import find_step
+
+    if is_url(place):
+        yield from fetch_each(place)
+        return
+    folder = existing_run_folder(place)
+    find_step(folder, None)
+    for step in valid_steps(folder.checkpoints):
+        yield folder, step

@@ -16,6 +16,8 @@ from data_pipeline.contract.storage import sha256_of_file, sync_file, sync_folde
 
 CARD = "README.md"
 """The model card of an exported folder: the one file that is there to be edited."""
+REVISIONS = "revisions"
+"""The folder of a run in which each checkpoint has an exported folder of its own, `step-N`."""
 
 
 def exports_of(run: RunFolder) -> dict[str, Any]:

@@ -127,6 +127,7 @@ def test_a_missing_package_is_named_before_any_work(run: RunFolder, monkeypatch:
     [
         ((), "is a Hugging Face folder already; give --format, or a run"),
         (("--format", "onnx", "--step", "2"), "--step goes with a run"),
+        (("--format", "onnx", "--every"), "--every goes with a run"),
         (("--format", "onnx", "--to", "x"), "--to goes with a run"),
         (("--format", "onnx", "--push-to-hub", "x"), "--push-to-hub goes with a run"),
         (("--format", "tflite"), "tflite"),
