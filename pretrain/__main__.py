@@ -59,6 +59,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("jax").setLevel(logging.WARNING)  # it tells of every backend that is not there
     logging.getLogger("absl").setLevel(logging.WARNING)  # of every file opened
+    for name in ("onnx_ir", "onnxscript", "tensorflow"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # of every constant of a model that is written
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())

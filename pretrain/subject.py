@@ -28,7 +28,7 @@ from pretrain.hugging_face.weights import (
 from pretrain.models.config import PADDING, ModelConfig, config_classes, with_vocabulary
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import Rules
-from pretrain.models.protocols import Compute, Family, Inputs, Model, TaskModel
+from pretrain.models.protocols import Compute, Family, Inputs, Model, PairHead, TaskModel
 from pretrain.models.registry import family_of, family_of_hugging_face
 from pretrain.models.task_heads import CLASSES, TaskHead, task_to_json
 from pretrain.objectives.parts import part_of
@@ -138,8 +138,7 @@ class Subject:
         self, params: Parameters, token_ids: jax.Array, token_types: jax.Array, attends: jax.Array
     ) -> jax.Array:
         """What `logits` computes, as a function of parameters as well that may be traced."""
-        positions = jax.numpy.broadcast_to(jax.numpy.arange(token_ids.shape[1]), token_ids.shape)
-        inputs = Inputs(token_ids, attends, positions, token_types)
+        inputs = _whole_rows(token_ids, token_types, attends)
         if self.task:
             model = cast(TaskModel, self.model)
             return model.task_logits(params, model.encode(params, inputs), inputs)
@@ -151,6 +150,23 @@ class Subject:
         with jax.default_matmul_precision("highest"):
             found = jax.jit(self.forward)(self.params, token_ids, token_types, attends)
         return np.asarray(found)
+
+    def pair_logits(self, token_ids: np.ndarray, token_types: np.ndarray, attends: np.ndarray) -> np.ndarray:
+        """What the head `pair` says, float32 [B, 2], of inputs as for `logits`."""
+
+        def forward(params: Parameters, *rows: jax.Array) -> jax.Array:
+            model = cast(PairHead, self.model)
+            return model.pair_logits(params, model.encode(params, _whole_rows(*rows)))
+
+        with jax.default_matmul_precision("highest"):
+            found = jax.jit(forward)(self.params, token_ids, token_types, attends)
+        return np.asarray(found)
+
+
+def _whole_rows(token_ids: jax.Array, token_types: jax.Array, attends: jax.Array) -> Inputs:
+    """What a model reads of rows that are one text or pair each, integers [B, L], of which `attends` says what is no padding."""
+    positions = jax.numpy.broadcast_to(jax.numpy.arange(token_ids.shape[1]), token_ids.shape)
+    return Inputs(token_ids, attends, positions, token_types)
 
 
 def is_run(place: str | Path) -> bool:

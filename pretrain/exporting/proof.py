@@ -1,7 +1,8 @@
 """The proof of an exported folder: read back, and compared with transformers where that is installed."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ TOLERANCE = 1e-4
 """Largest difference of a logit between transformers and this code, float32."""
 MOST_TOKENS = 128
 """Of a text of the proof."""
+WITH_PAIRS, PAIR_LOGITS = "AutoModelForPreTraining", ("seq_relationship_logits", "sop_logits")
+"""transformers' class of a model with the head `pair` beside `vocabulary`, and what BERT and ALBERT call the answer of that head."""
 
 
 def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
@@ -36,9 +39,11 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
     import torch
     import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    model = load_quietly(folder, auto_class)
-    theirs_ids = tokenizer(list(texts))["input_ids"]
+    with quiet_transformers():
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        kind = getattr(transformers, WITH_PAIRS if "pair" in subject.heads else auto_class)
+        model = kind.from_pretrained(folder).eval()
+        theirs_ids = tokenizer(list(texts))["input_ids"]
     ours_ids = [encoding.ids for encoding in subject.tokenizer.backend.encode_batch(list(texts))]
     for text, theirs_row, ours_row in zip(texts, theirs_ids, ours_ids, strict=True):
         if list(theirs_row) != ours_row:
@@ -49,25 +54,39 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
         types = {"token_type_ids": torch.tensor(token_types)} if subject.config.token_types() else {}
         rows = {"input_ids": torch.tensor(token_ids), "attention_mask": torch.tensor(attends)}
         targets = {f"decoder_{name}": row for name, row in rows.items()} if model.config.is_encoder_decoder else {}
-        said = model(**rows, **types, **targets)
-    of_span = "start_logits" in said
-    theirs = (torch.stack([said.start_logits, said.end_logits], -1) if of_span else said.logits).numpy()
-    difference = difference_of(subject, theirs, logits, attends)
+        theirs, theirs_of_pairs = _answers(model(**rows, **types, **targets))
+    difference, of_pairs = difference_of(subject, theirs, logits, attends), ""
+    if theirs_of_pairs is not None:
+        ours_of_pairs, of_pairs = subject.pair_logits(token_ids, token_types, attends), ", the pair head's too"
+        difference = max(difference, _largest(theirs_of_pairs - ours_of_pairs))
     if difference > TOLERANCE:
         raise WorkError(f"logits differ from transformers' by {difference:.1e}, more than {TOLERANCE:g}; not exported")
-    return f"tokens equal and logits within {difference:.1e} of transformers {transformers.__version__}"
+    return f"tokens equal and logits within {difference:.1e} of transformers {transformers.__version__}{of_pairs}"
 
 
-def load_quietly(folder: Path, auto_class: str) -> Any:
-    """The model of an exported folder in transformers, whose report on heads of the folder that the class has not is left out."""
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Keeps transformers from telling of bars, of long texts and of heads that a class does not read, of a folder that nobody has seen."""
     import transformers
 
-    said = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
+    told, said = transformers.logging, transformers.logging.get_verbosity()
+    bars = told.is_progress_bar_enabled()
+    told.set_verbosity_error()
+    told.disable_progress_bar()
     try:
-        return getattr(transformers, auto_class).from_pretrained(folder).eval()
+        yield
     finally:
-        transformers.logging.set_verbosity(said)
+        told.set_verbosity(said)
+        if bars:
+            told.enable_progress_bar()
+
+
+def _answers(said: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """What an output of transformers has for `Subject.logits`, and for `Subject.pair_logits`."""
+    if "start_logits" in said:
+        return np.stack([said.start_logits.numpy(), said.end_logits.numpy()], -1), None
+    pairs = next((said[name].numpy() for name in PAIR_LOGITS if name in said), None)
+    return said["logits" if pairs is None else "prediction_logits"].numpy(), pairs
 
 
 def difference_of(subject: Subject, theirs: np.ndarray, ours: np.ndarray, attends: np.ndarray) -> float:
@@ -76,8 +95,12 @@ def difference_of(subject: Subject, theirs: np.ndarray, ours: np.ndarray, attend
     - `theirs`, `ours`: as `Subject.logits`. - `attends`: int [B, L], the attention_mask.
     """
     of_rows = subject.task is not None and subject.task.kind == "classifier"
-    found = np.abs(theirs - ours)[... if of_rows else attends == 1]
-    return float(found.max()) if np.isfinite(found).all() else float("inf")
+    return _largest((theirs - ours)[... if of_rows else attends == 1])
+
+
+def _largest(differences: np.ndarray) -> float:
+    """The largest in size; infinite where one is no number, which compares as less than any."""
+    return float(np.abs(differences).max()) if np.isfinite(differences).all() else float("inf")
 
 
 def padded_inputs(subject: Subject, texts: Sequence[str], longest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
