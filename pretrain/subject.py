@@ -1,6 +1,6 @@
 """A trained model, from a run, a run in a bucket or a Hugging Face folder: what export, fill and start_from work on."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -115,6 +115,12 @@ class Subject:
         shapes = jax.eval_shape(self.model.init, jax.eval_shape(lambda: jax.random.key(0)))
         return from_hugging_face(self.tensors, shapes, self.rules, self.vocab_size)
 
+    @cached_property
+    def params_on_device(self) -> Parameters:
+        """`params` on the first device, for what is asked again and again."""
+        placed: Parameters = jax.device_put(self.params)
+        return placed
+
     def under_names_of(self, config: ModelConfig) -> tuple[Family, Mapping[str, np.ndarray]]:
         """The family of a config that may begin with this model (`may_begin_with`), and this model's tensors by its names."""
         family = family_of(config)
@@ -148,8 +154,12 @@ class Subject:
         """What transformers calls `logits`, float32 [B, L, ...], or [B, ...] of a classifier, for int [B, L] inputs; `attends` is its
         attention_mask."""
         with jax.default_matmul_precision("highest"):
-            found = jax.jit(self.forward)(self.params, token_ids, token_types, attends)
-        return np.asarray(found)
+            return np.asarray(self._forward(self.params_on_device, token_ids, token_types, attends))
+
+    @cached_property
+    def _forward(self) -> Callable[[Parameters, np.ndarray, np.ndarray, np.ndarray], jax.Array]:
+        """Compiled once for each shape of its inputs."""
+        return jax.jit(self.forward)
 
     def pair_logits(self, token_ids: np.ndarray, token_types: np.ndarray, attends: np.ndarray) -> np.ndarray:
         """What the head `pair` says, float32 [B, 2], of inputs as for `logits`."""

@@ -1,5 +1,6 @@
 """Continuing a text with a trained model, or writing its target: a look at what it writes; transformers' `generate` on the export is for more."""
 
+from functools import partial
 from typing import cast
 
 import jax
@@ -7,6 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from pretrain.exporting.answers.lengths import padded_length
+from pretrain.exporting.answers.tokens import quoted
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Decoder, NextTokenHead
 from pretrain.models.sampling import continued, greedy_targets, whole_texts
@@ -24,22 +27,18 @@ def targets(subject: Subject, text: str, tokens: int) -> str:
     encoding = tokenizer.backend.encode(text)
     source = encoding.ids
     if all(encoding.special_tokens_mask):
-        raise InputError(f"{text!r}: has no token; give a text")
+        raise InputError(f"{quoted(text)}: has no token; give a text")
     if longest and max(len(source), tokens + 1) > longest.tokens:
         raise InputError(
             f"the text has {len(source)} tokens, and {tokens} are to be written; the model reads and writes {longest.tokens}: shorten the "
-            "text, or give a smaller --tokens"
+            "text, or let fewer tokens be written (--tokens)"
         )
-
-    start = subject.family.target_start(tokenizer.special)
-
-    def write(params: Parameters, rows: jax.Array) -> jax.Array:
-        model, read = cast(Decoder, subject.model), whole_texts(rows)
-        hidden = model.encode(params, read)
-        return greedy_targets(model, params, hidden, read.segments, start=start, count=tokens)
-
+    row = np.full((1, padded_length(len(source), longest.tokens if longest else None)), tokenizer.special.pad, np.int32)
+    row[0, : len(source)] = source
     with jax.default_matmul_precision("highest"):
-        written = np.asarray(jax.jit(write)(subject.params, np.array([source], np.int32)))[0].tolist()
+        model, start = cast(Decoder, subject.model), subject.family.target_start(tokenizer.special)
+        found = _targets(model, subject.params_on_device, row, len(source), start=start, count=tokens)
+    written = np.asarray(found)[0].tolist()
     sep = tokenizer.special.sep
     return tokenizer.backend.decode(written[: written.index(sep)] if sep in written else written)
 
@@ -62,16 +61,53 @@ def continuations(
             f"the text has {len(prompt)} tokens with its [SEP], and {tokens} are to be written; the model reads "
             f"{longest.tokens}: shorten the text"
         )
-    rows = np.full((count, len(prompt) + tokens), tokenizer.special.pad, np.int32)
+    width = padded_length(len(prompt) + tokens, longest.tokens if longest else None)
+    rows = np.full((count, width), tokenizer.special.pad, np.int32)
     rows[:, : len(prompt)] = prompt
-
-    def write(params: Parameters, rows: jax.Array) -> jax.Array:
-        model, lengths = cast(NextTokenHead, subject.model), jnp.full(count, len(prompt))
-        keys = jax.random.split(jax.random.key(seed), count)
-        return continued(model, params, rows, lengths, keys, count=tokens, top_k=top_k, temperature=temperature)
-
+    keys = jax.random.split(jax.random.key(seed), count)
     with jax.default_matmul_precision("highest"):
-        written = np.asarray(jax.jit(write)(subject.params, rows))[:, len(prompt) :].tolist()
+        found = _continued(
+            cast(NextTokenHead, subject.model),
+            subject.params_on_device,
+            rows,
+            len(prompt),
+            keys,
+            tokens,
+            jnp.float32(temperature),
+            top_k=top_k,
+            greedy=temperature == 0,
+        )
+    written = np.asarray(found)[:, len(prompt) : len(prompt) + tokens].tolist()
     sep, given = tokenizer.special.sep, len(tokenizer.backend.decode(prompt))
     ends = [row[: row.index(sep)] if sep in row else row for row in written]
     return [text + tokenizer.backend.decode([*prompt, *end])[given:] for end in ends]
+
+
+# Compiled once for a model and a padded length: of the rest only the shapes and the keyword arguments make another program.
+@partial(jax.jit, static_argnames=("model", "start", "count"))
+def _targets(
+    model: Decoder, params: Parameters, row: jax.Array, length: jax.Array, *, start: int, count: int
+) -> jax.Array:
+    """The targets, int32 [1, count], of the first `length` tokens of an int32 [1, S]."""
+    read = whole_texts(row)
+    segments = (read.positions < length).astype(jnp.int32)
+    hidden = model.encode(params, read._replace(segments=segments))
+    return greedy_targets(model, params, hidden, segments, start=start, count=count)
+
+
+@partial(jax.jit, static_argnames=("model", "top_k", "greedy"))
+def _continued(
+    model: NextTokenHead,
+    params: Parameters,
+    rows: jax.Array,
+    length: jax.Array,
+    keys: jax.Array,
+    count: jax.Array,
+    temperature: jax.Array,
+    *,
+    top_k: int,
+    greedy: bool,
+) -> jax.Array:
+    """The rows, int32 [R, S], with `count` tokens behind their first `length`."""
+    lengths, warmth = jnp.full(len(rows), length), 0.0 if greedy else temperature
+    return continued(model, params, rows, lengths, keys, count=count, top_k=top_k, temperature=warmth)

@@ -14,9 +14,9 @@ def continued(
     lengths: jax.Array,
     keys: jax.Array,
     *,
-    count: int,
+    count: int | jax.Array,
     top_k: int,
-    temperature: float,
+    temperature: float | jax.Array,
 ) -> jax.Array:
     """Rows with `count` tokens written behind what they begin with, each drawn from the model's scores: int32 [R, S].
 
@@ -24,7 +24,7 @@ def continued(
     - `lengths`: int32 [R], tokens of each beginning, at least 1 and at most S - count.
     - `keys`: [R]; what is drawn for a row depends on its own only.
     - `top_k`: draws from so many likeliest tokens (Fan et al. 2018, arXiv 1805.04833, section 5); 0 means all.
-    - `temperature`: the scores are divided by it; 0 takes the likeliest token.
+    - `temperature`: the scores are divided by it; the number 0 takes the likeliest token.
 
     Every token takes a forward pass over whole rows: one shape, for the model does not look ahead.
     """
@@ -71,9 +71,9 @@ def whole_texts(tokens: jax.Array) -> Inputs:
     return Inputs(tokens, jnp.ones_like(tokens), positions, jnp.zeros_like(tokens))
 
 
-def _drawn(logits: jax.Array, keys: jax.Array, top_k: int, temperature: float) -> jax.Array:
+def _drawn(logits: jax.Array, keys: jax.Array, top_k: int, temperature: float | jax.Array) -> jax.Array:
     """A token for each row, int32 [R], of float32 scores [R, V]."""
-    if temperature == 0:
+    if not isinstance(temperature, jax.Array) and temperature == 0:
         return logits.argmax(-1).astype(jnp.int32)
     values, ids = jax.lax.top_k(logits, min(top_k or logits.shape[-1], logits.shape[-1]))
     chosen = jax.vmap(jax.random.categorical)(keys, values / temperature)

@@ -9,7 +9,7 @@ from typing import Any
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.devices.available import available_devices
-from pretrain.exporting.answers.tokens import fillings, refuse_masks, suspicions
+from pretrain.exporting.answers.tokens import Filling, Suspicion, fillings, refuse_masks, suspicions
 from pretrain.exporting.continuation import continuations, targets
 from pretrain.exporting.exported import exports_of, hashes_of, name_of, without_cards
 from pretrain.hugging_face.folder import CONFIG, WEIGHTS
@@ -36,44 +36,41 @@ class Answer:
     - `does`: what, for people, after "which".
     - `texts`: what is asked where nobody gives a text; "[MASK]" becomes the tokenizer's own.
     - `settings`: the flags that it takes, and their defaults.
-    - `lines`: (model, text, one value for each setting) -> what is printed below the text.
+    - `found`: (model, text, one value for each setting) -> strings or dataclasses; `line`: how one of them is printed below the text.
     """
 
     does: str
     texts: tuple[str, ...]
     settings: Mapping[str, Any]
-    lines: Callable[..., Iterable[str]]
+    found: Callable[..., Sequence[Any]]
+    line: Callable[[Any], str]
 
 
-def _fill(subject: Subject, text: str, top: int) -> Iterable[str]:
-    for piece, probability, filled in fillings(subject, text, top):
-        yield f"  {probability:6.1%}  {piece:<12} {filled}"
+def _filling(found: Filling) -> str:
+    return f"{found.probability:6.1%}  {found.piece:<12} {found.text}"
 
 
-def _suspect(subject: Subject, text: str) -> Iterable[str]:
-    for piece, probability in suspicions(subject, text):
-        yield f"  {probability:6.1%}  {piece}{'  <- replaced?' if probability >= SUSPECT else ''}"
+def _suspicion(found: Suspicion) -> str:
+    word = f" {found.text}" if found.unknown else ""
+    return f"{found.probability:6.1%}  {found.piece}{word}{'  <- replaced?' if found.probability >= SUSPECT else ''}"
 
 
 def _continue(
     subject: Subject, text: str, top: int, tokens: int | None, temperature: float, seed: int
-) -> Iterable[str]:
+) -> Sequence[str]:
     if tokens is None:
         longest = subject.config.longest_row()
         tokens = min(TOKENS, longest.tokens // 2) if longest else TOKENS
     refuse_masks(subject, text)
-    for continuation in continuations(
-        subject, text, count=top, tokens=tokens, top_k=TOP_K, temperature=temperature, seed=seed
-    ):
-        yield f"  {continuation}"
+    return continuations(subject, text, count=top, tokens=tokens, top_k=TOP_K, temperature=temperature, seed=seed)
 
 
-def _write(subject: Subject, text: str, tokens: int | None) -> Iterable[str]:
+def _write(subject: Subject, text: str, tokens: int | None) -> Sequence[str]:
     if tokens is None:
         longest = subject.config.longest_row()
         tokens = min(TOKENS, longest.tokens - 1) if longest else TOKENS
     refuse_masks(subject, text)
-    yield f"  -> {targets(subject, text, tokens)}"
+    return [targets(subject, text, tokens)]
 
 
 ANSWERS: Mapping[str, Answer] = {
@@ -82,12 +79,14 @@ ANSWERS: Mapping[str, Answer] = {
         ("대한민국의 수도는", "오늘은 날씨가"),
         {"top": 3, "tokens": None, "temperature": 1.0, "seed": 0},
         _continue,
+        str,
     ),
     "replaced": Answer(
         "says which tokens were replaced",
         ("나는 방금 밥을 먹었다.", "나는 내일 밥을 먹었다."),  # the pair on KoELECTRA's cards
         {},
-        _suspect,
+        suspicions,
+        _suspicion,
     ),
     "target": Answer(
         "writes the targets of texts",
@@ -97,12 +96,14 @@ ANSWERS: Mapping[str, Answer] = {
         ),
         {"tokens": None},
         _write,
+        "-> {}".format,
     ),
     "vocabulary": Answer(
         "fills masks",
         ("아이들이 운동장에[MASK] 공을 차며 놀았다.", "이 문제는 정부가 반드시 [MASK]해야 합니다."),
         {"top": 5},
-        _fill,
+        fillings,
+        _filling,
     ),
 }
 """By head; of several that a model has, the first one answers."""
@@ -123,10 +124,8 @@ def print_answers(run_or_export: Path, texts: Sequence[str], given: Mapping[str,
     head that answers, and for a flag or a text that its head does not take.
     """
     for flag, value in given.items():
-        allowed, words = LIMITS[flag]
-        if value is not None and not allowed(value):
-            raise InputError(f"--{flag} {value}: must be {words}")
-    folder, others = _checked(run_or_export)
+        check_setting(flag, value, f"--{flag}")
+    folder, others = checked_export(run_or_export)
     available_devices()
     subject = load_subject(folder)
     head = answering_head(subject.heads)
@@ -140,24 +139,39 @@ def print_answers(run_or_export: Path, texts: Sequence[str], given: Mapping[str,
         if value is not None and flag not in answer.settings:
             raise InputError(f"--{flag}: not for {folder}, which {answer.does}; leave it out")
     settings = {flag: default if given.get(flag) is None else given[flag] for flag, default in answer.settings.items()}
-    mask = subject.tokenizer.pieces[subject.tokenizer.special.mask]
-    for text in map(_composed, texts) if texts else [text.replace("[MASK]", mask) for text in answer.texts]:
+    own = [composed(text, "--text") for text in texts]
+    for text in own or [with_own_mask(subject, text) for text in answer.texts]:
         print(text)
-        for line in answer.lines(subject, text, **settings):
-            print(line)
+        for found in answer.found(subject, text, **settings):
+            print(f"  {answer.line(found)}")
     for below in others:
         print(f"the {below} of this run: python -m pretrain fill {folder / below}")
 
 
-def _composed(text: str) -> str:
-    """The text with whole syllables, as the corpus has them: a terminal may give letters (NFD), which no vocabulary has."""
+def check_setting(name: str, value: Any, called: str) -> None:
+    """Raises InputError for a value, not None, that a setting does not take; `called`: what the error calls the setting."""
+    allowed, words = LIMITS[name]
+    if value is not None and not allowed(value):
+        raise InputError(f"{called} {value}: must be {words}")
+
+
+def with_own_mask(subject: Subject, text: str) -> str:
+    """A text with the mask of a model's own tokenizer for each [MASK]."""
+    return text.replace("[MASK]", subject.tokenizer.pieces[subject.tokenizer.special.mask])
+
+
+def composed(text: str, called: str) -> str:
+    """The text with whole syllables, as the corpus has them: a terminal may give letters (NFD), which no vocabulary has.
+
+    - `called`: what the InputError for a text that is no UTF-8 calls it.
+    """
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError(f"--text {text!a}: not UTF-8; give it in UTF-8")
+        raise InputError(f"{called} {text!a}: not UTF-8; give it in UTF-8")
     return unicodedata.normalize("NFC", text)
 
 
-def _checked(run_or_export: Path) -> tuple[Path, list[str]]:
-    """The folder of the model, and the folders below it in which the run exported further ones."""
+def checked_export(run_or_export: Path) -> tuple[Path, list[str]]:
+    """The folder of the model that is asked, and the folders below it in which the run exported further ones; errors as for `print_answers`."""
     if not run_or_export.is_dir():
         raise InputError(f"{run_or_export}: no such folder; give a run folder or a Hugging Face folder")
     run = RunFolder(run_or_export)

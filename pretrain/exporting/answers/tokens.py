@@ -1,51 +1,113 @@
 """What a model says of single tokens of a text: the likeliest words for a mask, and which tokens were replaced."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from tokenizers import Encoding
 
 from data_pipeline.contract.errors import InputError
+from pretrain.exporting.answers.lengths import padded_length
 from pretrain.subject import Subject
 
+QUOTED = 60
+"""Characters of a text that an error quotes."""
 
-def fillings(subject: Subject, text: str, top: int) -> list[tuple[str, float, str]]:
-    """The `top` likeliest tokens for the first mask of a text: piece, probability, and the text with it.
+
+@dataclass(frozen=True)
+class Filling:
+    """A token for a mask.
+
+    - `piece`: of the vocabulary; `probability`: 0 to 1; `text`: the text with it.
+    """
+
+    piece: str
+    probability: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of a text.
+
+    - `id`, `piece`: of the vocabulary; `text`: what it stands for in the text, of a special token its name.
+    - `starts_word`, `starts_eojeol`: whether a word of BERT, or an eojeol, begins with it.
+    - `unknown`: whether the vocabulary lacks it; `special`: whether the tokenizer added it.
+    """
+
+    id: int
+    piece: str
+    text: str
+    starts_word: bool
+    starts_eojeol: bool
+    unknown: bool
+    special: bool
+
+
+@dataclass(frozen=True)
+class Suspicion(Token):
+    """A token, and the probability, 0 to 1, that another one was replaced by it."""
+
+    probability: float
+
+
+def quoted(text: str) -> str:
+    """A text as errors quote it: its beginning, where it is long."""
+    return repr(text if len(text) <= QUOTED else f"{text[:QUOTED]}...")
+
+
+def fillings(subject: Subject, text: str, top: int) -> list[Filling]:
+    """The `top` likeliest tokens for the first mask of a text, likeliest first.
 
     Raises InputError where the text has no mask or too many tokens.
     """
     tokenizer, encoding = subject.tokenizer, _encoded(subject, text)
     mask = tokenizer.special.mask
     if mask not in encoding.ids:
-        raise InputError(f"{text!r}: holds no {tokenizer.pieces[mask]}; put it where a word is to be filled in")
+        raise InputError(f"{quoted(text)}: holds no {tokenizer.pieces[mask]}; put it where a word is to be filled in")
     place = encoding.ids.index(mask)
     scores = np.asarray(jax.nn.softmax(jnp.asarray(_logits(subject, encoding)[place])))
     filled = []
     for index in np.argsort(-scores, kind="stable")[:top].tolist():
         with_it = [*encoding.ids[:place], index, *encoding.ids[place + 1 :]]
-        filled.append((tokenizer.pieces[index], float(scores[index]), tokenizer.backend.decode(with_it)))
+        filled.append(Filling(tokenizer.pieces[index], float(scores[index]), tokenizer.backend.decode(with_it)))
     return filled
 
 
-def suspicions(subject: Subject, text: str) -> list[tuple[str, float]]:
-    """Each piece of a text with the probability that it was replaced, without the specials that the tokenizer adds.
+def tokens_of(subject: Subject, text: str) -> list[Token]:
+    """The tokens of a text as the model reads them, with the specials that the tokenizer adds.
 
-    A word that the vocabulary lacks follows its piece.
+    Raises InputError where there are too many.
+    """
+    encoding = _encoded(subject, text)
+    units = (subject.tokenizer.encode([text], unit)[0][1].tolist() for unit in ("bert_word", "eojeol"))
+    starts = zip(*units, strict=True)
+    found = []
+    for index, piece, offsets, added in zip(
+        encoding.ids, encoding.tokens, encoding.offsets, encoding.special_tokens_mask, strict=True
+    ):
+        word, eojeol = (True, True) if added else next(starts)
+        written = piece if added else text[slice(*offsets)]
+        found.append(Token(index, piece, written, word, eojeol, index == subject.tokenizer.special.unk, bool(added)))
+    return found
+
+
+def suspicions(subject: Subject, text: str) -> list[Suspicion]:
+    """Each token of a text with the probability that it was replaced, without the specials that the tokenizer adds.
 
     Raises InputError where the text has no token, a mask, or too many tokens.
     """
     refuse_masks(subject, text)
-    encoding = _encoded(subject, text)
-    own = [place for place, added in enumerate(encoding.special_tokens_mask) if not added]
-    if not own:
-        raise InputError(f"{text!r}: has no token; give a sentence")
-    probabilities = np.asarray(jax.nn.sigmoid(jnp.asarray(_logits(subject, encoding)))).tolist()
-    words = {
-        place: f" {text[slice(*encoding.offsets[place])]}"
-        for place in own
-        if encoding.ids[place] == subject.tokenizer.special.unk
-    }
-    return [(encoding.tokens[place] + words.get(place, ""), probabilities[place]) for place in own]
+    tokens = tokens_of(subject, text)
+    if all(token.special for token in tokens):
+        raise InputError(f"{quoted(text)}: has no token; give a sentence")
+    probabilities = np.asarray(jax.nn.sigmoid(jnp.asarray(_logits(subject, _encoded(subject, text))))).tolist()
+    return [
+        Suspicion(**vars(token), probability=probability)
+        for token, probability in zip(tokens, probabilities, strict=True)
+        if not token.special
+    ]
 
 
 def refuse_masks(subject: Subject, text: str) -> None:
@@ -53,7 +115,7 @@ def refuse_masks(subject: Subject, text: str) -> None:
     mask = subject.tokenizer.pieces[subject.tokenizer.special.mask]
     if mask in text:
         raise InputError(
-            f"{text!r}: holds {mask}, but {subject.origin} has no head that fills masks; give a text without"
+            f"{quoted(text)}: holds {mask}, but {subject.origin} has no head that fills masks; give a text without"
         )
 
 
@@ -66,6 +128,9 @@ def _encoded(subject: Subject, text: str) -> Encoding:
 
 def _logits(subject: Subject, encoding: Encoding) -> np.ndarray:
     """What the model says at each token of a text, float32 [L, ...]."""
-    ids = np.array([encoding.ids])
-    types = np.array([encoding.type_ids])
-    return subject.logits(ids, types, np.ones_like(ids))[0]
+    longest, count = subject.config.longest_row(), len(encoding.ids)
+    length = padded_length(count, longest.tokens if longest else None)
+    ids = np.full((1, length), subject.tokenizer.special.pad)
+    types, attends = np.zeros_like(ids), np.zeros_like(ids)
+    ids[0, :count], types[0, :count], attends[0, :count] = encoding.ids, encoding.type_ids, 1
+    return subject.logits(ids, types, attends)[0, :count]
