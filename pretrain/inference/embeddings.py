@@ -1,7 +1,7 @@
 """Vectors of texts, and which of them are alike."""
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, cast, get_args
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,11 @@ def embed(subject: Subject, texts: Sequence[str], pooling: Pooling, running: Run
 
     Raises InputError for a pooling that the model has not, or that means nothing there.
     """
+    return embedder(subject, pooling, running)(texts)
+
+
+def embedder(subject: Subject, pooling: Pooling, running: Running) -> Callable[[Sequence[str]], np.ndarray]:
+    """What gives vectors as `embed` does, and does not compile again for texts of like lengths."""
     refuse_pooling(subject, pooling)
     heads = frozenset({POOLER} if pooling == "pooler" else ())
 
@@ -43,8 +48,8 @@ def embed(subject: Subject, texts: Sequence[str], pooling: Pooling, running: Run
         real = (inputs.segments > 0)[..., None]
         return jnp.where(real, hidden, 0).sum(1, dtype=jnp.float32) / jnp.maximum(real.sum(1), 1)
 
-    rows = token_rows(subject, texts, running.max_length or UNLIMITED)
-    return np.stack(outputs_of(subject, make, forward, rows, running))
+    outputs = outputs_of(subject, make, forward, running)
+    return lambda texts: np.stack(outputs(token_rows(subject, texts, running.max_length or UNLIMITED)))
 
 
 def encoder_tensors(subject: Subject) -> set[str]:
@@ -66,18 +71,25 @@ def _named(subject: Subject, heads: frozenset[str]) -> set[str]:
     return set(tensor_names(shapes, subject.family.rules(subject.config, heads), copies=False))
 
 
+def poolings_of(subject: Subject) -> list[Pooling]:
+    """The poolings that a model has, and that mean something there."""
+    having = {"mean": True, "cls": subject.family.layouts != ("causal",), "pooler": bool(pooler_tensors(subject))}
+    return [pooling for pooling in get_args(Pooling) if having[pooling]]
+
+
 def refuse_pooling(subject: Subject, pooling: Pooling) -> None:
     """Raises InputError for a pooling that the model has not, or that means nothing there."""
-    if pooling == "pooler" and not pooler_tensors(subject):
+    if pooling in poolings_of(subject):
+        return
+    if pooling == "pooler":
         raise InputError(
             f"--pooling pooler: {subject.origin} has none, which a BERT gets from pretraining on sentence pairs or from fine-tuning "
             "on classes; choose mean or cls"
         )
-    if pooling == "cls" and subject.family.layouts == ("causal",):
-        raise InputError(
-            f"--pooling cls: the first token of a {subject.family.title} sees no other, so that all texts would have one vector; "
-            "choose mean"
-        )
+    raise InputError(
+        f"--pooling cls: the first token of a {subject.family.title} sees no other, so that all texts would have one vector; "
+        "choose mean"
+    )
 
 
 def nearest(vectors: np.ndarray, queries: np.ndarray, count: int) -> Iterator[list[tuple[int, float]]]:

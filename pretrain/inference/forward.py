@@ -24,6 +24,8 @@ from pretrain.subject import Subject
 UNLIMITED = 2**20
 """Tokens of a row where neither the model nor anybody sets a limit."""
 
+Outputs = Callable[[TokenRows], list[np.ndarray]]
+"""Rows -> what a model says of each, in their order: float32 [...], or [n, ...] of its n tokens."""
 Forward = Callable[[Model, Parameters, Inputs], jax.Array]
 """(model, parameters, inputs [B, L]) -> what it says of each row, float [B, ...]."""
 
@@ -32,28 +34,26 @@ def outputs_of(
     subject: Subject,
     make: Callable[[Compute], Model],
     forward: Forward,
-    rows: TokenRows,
     running: Running,
     *,
     of_tokens: bool = False,
-) -> list[np.ndarray]:
-    """What a model says of each row, in their order: float32 [...], or where `of_tokens` [n, ...] of its n tokens.
+) -> Outputs:
+    """What gives a model's outputs for rows; it compiles once for each length of BUCKETS, however often it is called.
 
     - `make`: the model, whose parameters the subject's tensors are.
+    - `of_tokens`: whether the outputs are those of tokens.
 
-    Raises InputError where settings and model do not go together, WorkError where an output is not finite.
+    Raises InputError where settings and model do not go together; the function WorkError where an output is not finite.
     """
     mesh = make_mesh(running.hardware.mesh)
     hardware, dtype = running.hardware, running.hardware.dtype_on(mesh.devices.flat[0].platform)
     model = make(Compute(dtype, "float32", "none", hardware.scan_unroll, hardware.attention))
     params = _parameters(subject, model, mesh)
     most = longest_row(subject, running.max_length or UNLIMITED)
-    lengths = np.array([len(row) for row in rows.tokens])
-    plan = prediction_plan(lengths, running.batch_size, min(most, max(int(lengths.max()), BUCKETS[-1] + 1)))
     sharding, ways = batch_sharding(mesh), math.prod(mesh.shape[axis] for axis in ROWS)
     shape = (1, ways * math.ceil(running.batch_size / ways))
 
-    def batch(planned: PlannedBatch) -> Batch:
+    def batch(rows: TokenRows, planned: PlannedBatch) -> Batch:
         own = local_rows(shape, sharding)
         numbers = [planned.rows[place] if place < len(planned.rows) else None for place in own]
         fields = padded(rows, numbers, planned.length, subject.tokenizer.special.pad)
@@ -67,19 +67,26 @@ def outputs_of(
         said = forward(model, params, Inputs(tokens, segments, places, types)).astype(jnp.float32)
         return jax.lax.with_sharding_constraint(said, replicated(mesh))
 
-    found: list[np.ndarray] = [np.empty(0)] * len(lengths)
-    with (
-        jax.set_mesh(mesh),
-        Prefetched(lambda step: batch(plan[step]), 0, len(plan)) as batches,
-        StepBar(0, len(plan)) as bar,
-    ):
-        for step, ready in batches:
-            for row, said in zip(plan[step].rows, np.asarray(run(params, ready)), strict=False):
-                found[row] = said[: lengths[row]] if of_tokens else said
-            bar.done(step + 1)
-    if not all(np.isfinite(each).all() for each in found):
-        raise WorkError(f"{subject.origin}: gives numbers that are not finite; try --hardware.compute-dtype float32")
-    return found
+    def outputs(rows: TokenRows) -> list[np.ndarray]:
+        lengths = np.array([len(row) for row in rows.tokens])
+        plan = prediction_plan(lengths, running.batch_size, min(most, max(int(lengths.max()), BUCKETS[-1] + 1)))
+        found: list[np.ndarray] = [np.empty(0)] * len(lengths)
+        with (
+            jax.set_mesh(mesh),
+            Prefetched(lambda step: batch(rows, plan[step]), 0, len(plan)) as batches,
+            StepBar(0, len(plan)) as bar,
+        ):
+            for step, ready in batches:
+                for row, said in zip(plan[step].rows, np.asarray(run(params, ready)), strict=False):
+                    found[row] = said[: lengths[row]] if of_tokens else said
+                bar.done(step + 1)
+        if not all(np.isfinite(each).all() for each in found):
+            raise WorkError(
+                f"{subject.origin}: gives numbers that are not finite; try --hardware.compute-dtype float32"
+            )
+        return found
+
+    return outputs
 
 
 def _parameters(subject: Subject, model: Model, mesh: jax.sharding.Mesh) -> Parameters:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
-from pretrain.evaluate.encoding import TokenRows, longest_row, model_rows, token_rows
+from pretrain.evaluate.encoding import longest_row, model_rows, token_rows
 from pretrain.evaluate.kinds.asked import Asked
 from pretrain.evaluate.kinds.relations import encode_relations
 from pretrain.evaluate.kinds.spans import encode_spans, predicted_spans
@@ -19,7 +20,7 @@ from pretrain.evaluate.metrics.tags import OUTSIDE, are_entities
 from pretrain.evaluate.tasks.examples import Entity, RelationExample, SpanExample, TagExample
 from pretrain.evaluate.tasks.task import KindName
 from pretrain.inference.entities import entities_of
-from pretrain.inference.forward import UNLIMITED, outputs_of
+from pretrain.inference.forward import UNLIMITED, Outputs, outputs_of
 from pretrain.inference.running import Running
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Compute, Inputs, Model, TaskModel
@@ -51,12 +52,13 @@ class _Model:
     head: TaskHead
     asked: Asked
     longest: int
-    said: Callable[[TokenRows], list[np.ndarray]]
+    said: Outputs
 
 
-def predict(
-    subject: Subject, asked: Asked, texts: Sequence[Text | RelationExample], running: Running
-) -> Iterator[Answer]:
+Texts = Sequence[Text | RelationExample]
+
+
+def predict(subject: Subject, asked: Asked, texts: Texts, running: Running) -> Iterator[Answer]:
     """What a fine-tuned model says of each text, ready for JSON: `text` (and `second`), and of
 
     - classes and relations: `label`, its `probability`, and the `probabilities` of all labels;
@@ -68,16 +70,19 @@ def predict(
 
     Raises InputError for texts that are not those of the model's task.
     """
+    yield from predictor(subject, asked, running)(texts)
+
+
+def predictor(subject: Subject, asked: Asked, running: Running) -> Callable[[Texts], Iterator[Answer]]:
+    """What predicts as `predict` does, and does not compile again for texts of like lengths."""
     head = head_asked(subject)
 
     def make(compute: Compute) -> Model:
         return subject.with_task(head, compute)
 
-    def said(rows: TokenRows) -> list[np.ndarray]:
-        return outputs_of(subject, make, _logits, rows, running, of_tokens=head.kind != "classifier")
-
+    said = outputs_of(subject, make, _logits, running, of_tokens=head.kind != "classifier")
     longest = longest_row(subject, running.max_length or asked.max_length or UNLIMITED)
-    yield from ANSWERS[asked.kind](_Model(subject, head, asked, longest, said), texts)
+    return partial(ANSWERS[asked.kind], _Model(subject, head, asked, longest, said))
 
 
 def _logits(model: Model, params: Parameters, inputs: Inputs) -> jax.Array:

@@ -1,4 +1,4 @@
-"""A bar of steps on a terminal; nothing elsewhere, where the log's lines tell enough."""
+"""A bar of several steps on a terminal; nothing elsewhere, where the log's lines tell enough."""
 
 import logging
 import sys
@@ -18,7 +18,7 @@ class StepBar:
     def __init__(self, start: int, stop: int) -> None:
         self._bar: Progress | None = None
         console = Console(stderr=True)
-        if console.is_terminal:
+        if console.is_terminal and stop > start + 1:
             columns = (
                 BarColumn(),
                 MofNCompleteColumn(),
