@@ -8,7 +8,7 @@ from data_pipeline.contract.errors import WorkError, end_for_missing_package, ru
 
 try:
     from pretrain.commands import bench_input, compare, evaluate, export, inspect, leaderboard, plan, reference, train
-    from pretrain.commands.asking import embed, fill, predict
+    from pretrain.commands.asking import embed, fill, playground, predict
 except ModuleNotFoundError as error:
     end_for_missing_package(error)
 
@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "inspect": (inspect.run, "RUN_DIR", "the batch of a step, what the model should say of it, and what it says"),
     "export": (export.run, "RUN_DIR", "a checkpoint as a Hugging Face folder, proven"),
     "fill": (fill.run, "RUN_DIR", "what an export answers: words for [MASK], replaced tokens, continuations"),
+    "playground": (playground.run, "RUN_DIR ...", "a page in the browser: models side by side"),
     "evaluate": (evaluate.run, "MODEL ...", "the scores of a task or a suite, after fine-tuning with several seeds"),
     "leaderboard": (leaderboard.run, "FOLDER ...", "evaluations side by side: who is ahead, published scores, curves"),
     "predict": (predict.run, "MODEL", "what a fine-tuned model says of the texts of a file"),

@@ -157,7 +157,7 @@ def test_families_and_objectives_do_not_know_each_other() -> None:
 ORDER = (
     "open_union", "recipe_upgrade", "models", "objectives", "recipe", "devices", "input", "recipe_checks",
     "agenda", "job", "checkpoints", "optimization", "hugging_face", "remote", "monitoring", "loop", "planning", "subject",
-    "start", "exporting", "evaluate", "inference", "train", "commands", "__main__",
+    "start", "exporting", "evaluate", "inference", "playground", "train", "commands", "__main__",
 )  # fmt: skip
 """The rooms and loose modules of pretrain/, each importing earlier ones only."""
 
