@@ -20,7 +20,7 @@ const NOTES = {
   target: "An encoder-decoder writes what it was trained to write, such as a summary or a title. It need not be true.",
   next_token: "What a model writes need not be true.",
   tokens: "Tokens that touch are one word; a gap is a blank of the text.",
-  replaced: "How likely it is that another token was replaced by this one.",
+  replaced: "The probability that a token replaced the original one; from 50% it is marked.",
 };
 const LIVE = new Set(["predict", "vocabulary", "replaced", "tokens"]); // answered while one types
 const PAUSE = 350; // milliseconds without a key after which a text is asked
@@ -194,6 +194,7 @@ function choose(name) {
   showSettings({ ...described, choices: all.length ? { pooling: all } : {} });
   $("text-label").textContent = LABELS[name] ?? "Text";
   $("mask").hidden = name !== "vocabulary";
+  $("summary").textContent = `${able().length} of ${models.length} ${models.length === 1 ? "model" : "models"}`;
   $("note").textContent = NOTES[name] ?? "";
   const examples = described.texts.map((text) => {
     const button = element("button", { type: "button", lang: "ko", title: text }, text.replaceAll("\n", " / "));
@@ -264,7 +265,6 @@ async function start() {
     return;
   }
   models.forEach((model, number) => (model.card = new Card(model, number)));
-  $("summary").textContent = models.length === 1 ? "1 model" : `${models.length} models`;
   const having = new Set(models.flatMap((model) => Object.keys(model.abilities)));
   const names = [...new Set([...Object.keys(TITLES), ...having])].filter((name) => having.has(name));
   showTabs(names);
