@@ -36,7 +36,7 @@ def serve(models: Sequence[ShownModel], listening: socket.socket, host: str, nam
     spelled = f"[{host}]" if ":" in host else host
     if not _is_loopback(host):
         log.warning(
-            "--host %s: whoever reaches this machine can ask these models, without a password; requests must name it as %s",
+            "--host %s: whoever reaches this machine can ask these models, without a password; requests must name it as %s (more with --name)",
             host,
             ", ".join([spelled, *names]),
         )

@@ -30,6 +30,8 @@ FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 WIDE, NARROW = (1280, 900), (390, 844)
+LONG = f"{'가 각 ' * 40}{'힣' * 80} "
+"""A text with many words, and one that is wider than a narrow screen."""
 SECONDS = 120
 """A program is compiled on a busy machine."""
 
@@ -111,6 +113,9 @@ class Page:
     def choose(self, ability: str) -> None:
         self.find(f"#tab-{ability}")[0].click()
 
+    def fill(self, text: str) -> None:
+        self.run("document.getElementById('text').value = arguments[0]", text)
+
     def clear(self) -> None:
         self.find("#text")[0].send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE)
 
@@ -148,8 +153,8 @@ def test_cards_stand_side_by_side_or_one_below_the_other_and_nothing_is_wider_th
     assert names == ["vocabulary", "replaced", "next_token", "target", "similar", "tokens"]
     for name in names:
         page.choose(name)
-        if name in ("next_token", "target", "similar"):
-            page.find("#question .primary")[0].click()
+        page.fill(f"{LONG}[MASK]" if name == "vocabulary" else f"가\n{LONG}" if name == "similar" else LONG)
+        page.find("#question .primary")[0].click()
         answers = page.answered()
         assert answers
         assert all(answers), name
@@ -201,12 +206,20 @@ def test_what_is_typed_is_answered_by_enter_and_the_rest_by_the_keyboard(page: P
 
 
 def test_markup_is_shown_as_text(page: Page) -> None:
-    page.choose("tokens")
+    markup = "<img src=x onerror=document.title='hit'><b>가</b>"
+    page.choose("next_token")
+    page.clear()
+    page.find("#text")[0].send_keys(markup, Keys.ENTER)
+    page.until(lambda: page.texts(".given") == [markup] * 3)
+    page.choose("similar")
+    page.clear()
+    page.find("#text")[0].send_keys("가", Keys.ENTER, markup, Keys.CONTROL, Keys.ENTER)
+    page.until(lambda: page.texts(".words") == [markup] * 5)
+    page.choose("vocabulary")
     page.answered()
     page.clear()
-    page.find("#text")[0].send_keys("<img src=x onerror=document.title='hit'><b>가</b>")
-    page.until(lambda: page.texts("article:first-of-type .token"))
-    page.until(lambda: "b" in "".join(page.texts("article:first-of-type .token.unknown")))
+    page.find("#text")[0].send_keys(markup)
+    page.until(lambda: [markup in error for error in page.texts("article .error")] == [True, True])
     assert page.find("#answers img, #answers b") == []
     assert page.driver.title == "Playground"
 
@@ -217,7 +230,7 @@ def test_empty_and_long_texts_get_a_sentence(page: Page) -> None:
     page.clear()
     page.until(lambda: page.texts("#hint") == ["Type some text."])
     assert page.texts("article .body") == ["", ""]
-    page.run("document.getElementById('text').value = '가 [MASK] '.repeat(300)")
+    page.fill("가 [MASK] " * 300)
     page.find("#question .primary")[0].click()
     assert set(page.answered()) == {"", "the text has 602 tokens, the model reads 512; shorten it"}
     page.find("#text")[0].send_keys(Keys.CONTROL, "a", Keys.NULL, Keys.DELETE, "가 ")
