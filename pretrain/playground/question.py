@@ -69,12 +69,12 @@ def read_text(value: Any, called: str) -> str:
 def read_number(name: str, value: Any, called: str = "") -> float:
     """A number of NUMBERS within its limits, else InputError; `called`: the setting in the error, where it has another name."""
     called, (kind, most) = called or name, NUMBERS[name]
-    if isinstance(value, bool) or not isinstance(value, int | kind):
+    if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else int):
         raise InputError(f"{called}: must be {'a whole number' if kind is int else 'a number'}, not {_kind(value)}")
     check_setting(name, value, called)
     if value > most:
         raise InputError(f"{called} {value}: must be at most {most:,}")
-    return value
+    return float(value) if kind is float else int(value)
 
 
 def _setting(name: str, value: Any, default: Any) -> Any:
