@@ -1,7 +1,7 @@
 """The addresses of LMkor's demo (kiyoungkim1/LMkor, README and examples/): fields `text`, `samples`, `length`; JSON of strings.
 
-Its rules are kept where the models here have them: fillings are drawn from the ten likeliest tokens without marks and specials, and a
-summary has at most three tenths of its text's tokens. Texts are continued as `fill` does, and written greedily, not by a beam.
+Its rules are kept as far as the code here has them: words for a mask are taken from the ten likeliest tokens without marks and specials,
+and a summary has at most three tenths of its text's tokens. Texts are continued as `fill` does, and summaries are the likeliest tokens, not a beam's.
 """
 
 import string
@@ -11,7 +11,7 @@ from typing import Any
 from data_pipeline.contract.errors import InputError
 from pretrain.exporting.answers.tokens import tokens_of
 from pretrain.playground.model import ShownModel
-from pretrain.playground.question import Question, read_number, read_text
+from pretrain.playground.question import DIGITS, Question, read_number, read_text
 
 CANDIDATES, SAMPLES, LENGTH = 10, 3, 50
 """Tokens among which a mask's are found; answers, and tokens of a continuation, where a request names none."""
@@ -67,7 +67,7 @@ def _read(given: Mapping[str, Any], **defaults: int) -> dict[str, Any]:
     asked: dict[str, Any] = {"text": read_text(given.get("text"), "text")}
     for name, default in defaults.items():
         value = given.get(name, default)
-        number = int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+        number = int(value) if isinstance(value, str) and value.isdecimal() and len(value) <= DIGITS else value
         asked[name] = read_number({"samples": "top", "length": "tokens"}[name], number, name)
     return asked
 

@@ -12,6 +12,8 @@ LONGEST_TEXT = 4000
 """Characters: more than any model here reads, but for those that read rows of any length."""
 MOST_OTHERS = 31
 """Texts that one is compared with; with it they are one batch."""
+DIGITS = 20
+"""Of a number that is read from a form, or quoted in an error."""
 NUMBERS: Mapping[str, tuple[type, float]] = {
     "top": (int, 20),
     "tokens": (int, 256),
@@ -73,7 +75,7 @@ def read_number(name: str, value: Any, called: str = "") -> float:
         raise InputError(f"{called}: must be {'a whole number' if kind is int else 'a number'}, not {_kind(value)}")
     check_setting(name, value, called)
     if value > most:
-        raise InputError(f"{called} {value}: must be at most {most:,}")
+        raise InputError(f"{called} {_kind(value)}: must be at most {most:,}")
     return float(value) if kind is float else int(value)
 
 
@@ -84,9 +86,6 @@ def _setting(name: str, value: Any, default: Any) -> Any:
 
 
 def _kind(value: Any) -> str:
+    """What an error calls a value of JSON: its kind, or the number."""
     kinds = {dict: "an object", list: "a list", str: "a text", bool: "true or false", type(None): "nothing"}
-    return kinds.get(type(value), f"{value}"[:QUOTED_NUMBER])
-
-
-QUOTED_NUMBER = 20
-"""Digits of a number that an error quotes."""
+    return kinds.get(type(value), f"{value}"[:DIGITS])

@@ -153,6 +153,7 @@ export function shown(ability, { answers, text }) {
 
 export function counted(ability, { answers, seconds }) {
   const taken = seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${seconds.toFixed(1)} s`;
+  if (answers[0]?.entities) return `${answers[0].entities.length} entities · ${taken}`;
   if (ability !== "tokens") return taken;
   const own = answers.filter((token) => !token.special);
   const eojeols = own.filter((token) => token.starts_eojeol).length;

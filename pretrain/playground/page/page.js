@@ -36,8 +36,14 @@ let composing = false;
 
 const able = () => models.filter((model) => model.abilities[ability]);
 
-function settingsOf(name) {
-  return models.find((model) => model.abilities[name]).abilities[name];
+// An ability as the first model has it, with the choices of all.
+function described(name) {
+  const all = able().map((model) => model.abilities[name]);
+  const choices = {};
+  for (const [setting, values] of all.flatMap((each) => Object.entries(each.choices))) {
+    choices[setting] = [...new Set([...(choices[setting] ?? []), ...values])];
+  }
+  return { ...all[0], choices };
 }
 
 // A model answers one question at a time; of those that come meanwhile only the last is asked.
@@ -69,8 +75,7 @@ class Card {
   say(text, isError = false) {
     this.state.textContent = text;
     this.state.className = isError ? "state error" : "state";
-    this.state.toggleAttribute("role", false);
-    if (isError) this.state.setAttribute("role", "alert");
+    this.state.role = isError ? "alert" : null;
   }
 
   async ask(name, question) {
@@ -121,8 +126,7 @@ function question() {
   if (ability === "similar") {
     const lines = asked.text.split("\n").filter((line) => line.trim());
     if (lines.length < 2) return "Type two sentences or more, one a line.";
-    [asked.text, ...asked.others] = [lines[0], ...lines.slice(1)];
-    asked.others = lines.slice(1);
+    [asked.text, ...asked.others] = lines;
   }
   if (!asked.text.trim()) return "Type some text.";
   for (const field of $("settings").querySelectorAll("input, select")) {
@@ -154,18 +158,12 @@ function typed() {
   if (LIVE.has(ability) && !composing) timer = setTimeout(ask, PAUSE);
 }
 
-function showSettings({ settings, choices }) {
+function showSettings(settings, choices) {
   const kept = (given[ability] ??= {});
   const fields = Object.entries(settings).map(([name, value]) => {
     const field = choices[name]
       ? element("select", { name }, ...choices[name].map((choice) => element("option", {}, choice)))
-      : element("input", {
-          name,
-          type: "number",
-          min: name === "temperature" || name === "seed" ? 0 : 1,
-          step: name === "temperature" ? "any" : 1,
-          placeholder: value ?? "auto",
-        });
+      : element("input", { name, type: "number", step: "any", placeholder: value ?? "auto" });
     field.value = kept[name] ?? (choices[name] ? value : "");
     field.addEventListener("change", () => {
       kept[name] = field.value;
@@ -189,14 +187,13 @@ function choose(name) {
     tab.tabIndex = isChosen ? 0 : -1;
     if (isChosen) $("question").setAttribute("aria-labelledby", tab.id);
   }
-  const described = settingsOf(name);
-  const all = [...new Set(able().flatMap((model) => Object.values(model.abilities[name].choices).flat()))];
-  showSettings({ ...described, choices: all.length ? { pooling: all } : {} });
+  const { settings, choices, texts: examples } = described(name);
+  showSettings(settings, choices);
   $("text-label").textContent = LABELS[name] ?? "Text";
   $("mask").hidden = name !== "vocabulary";
   $("summary").textContent = `${able().length} of ${models.length} ${models.length === 1 ? "model" : "models"}`;
   $("note").textContent = NOTES[name] ?? "";
-  const examples = described.texts.map((text) => {
+  const buttons = examples.map((text) => {
     const button = element("button", { type: "button", lang: "ko", title: text }, text.replaceAll("\n", " / "));
     button.addEventListener("click", () => {
       setText(text);
@@ -204,9 +201,9 @@ function choose(name) {
     });
     return button;
   });
-  $("examples").replaceChildren(...examples);
+  $("examples").replaceChildren(...buttons);
   $("question").hidden = false;
-  setText(texts[name] ?? described.texts[0]);
+  setText(texts[name] ?? examples[0]);
   for (const model of models) model.card.clear();
   $("answers").replaceChildren(...able().map((model) => model.card.whole));
   if (LIVE.has(name)) ask();

@@ -64,6 +64,7 @@ def test_texts_are_summarised(page: TestClient, models: list[ShownModel]) -> Non
         ("/bert", {}, "text: must be a text, not nothing"),
         ("/bert", {"text": "가"}, "'가': holds no [MASK]; put it where a word is to be filled in"),
         ("/bert", {"text": "<mask>", "samples": "two"}, "samples: must be a whole number, not a text"),
+        ("/bert", {"text": "<mask>", "samples": "9" * 5000}, "samples: must be a whole number, not a text"),
         ("/bert", {"text": "<mask>", "samples": "0"}, "samples 0: must be 1 or more"),
         ("/bert", {"text": "<mask>", "length": "5"}, "length: not known here; may be text, samples"),
         ("/albert", {"text": "<mask>"}, "no model here answers this (albert); start the playground with one"),

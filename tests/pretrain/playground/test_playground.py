@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import threading
 import time
 import unicodedata
@@ -142,7 +143,7 @@ def test_letters_are_composed_and_markup_is_text(page: TestClient) -> None:
         ("next_token", "", {"temperature": -1}, "temperature -1: must be 0 or more"),
         ("next_token", "", {"temperature": float("nan")}, "temperature nan: must be 0 or more"),
         ("next_token", "", {"tokens": 10**9}, "tokens 1000000000: must be at most 256"),
-        ("next_token", "", {"seed": 10**400}, "must be at most 2,147,483,647"),
+        ("next_token", "", {"seed": 10**400}, "seed 10000000000000000000: must be at most 2,147,483,647"),
         ("replaced", "similar", {}, "others: must be a list of 1 to 31 texts"),
         ("replaced", "similar", {"others": "가"}, "others: must be a list of 1 to 31 texts"),
         ("replaced", "similar", {"others": ["가", ""]}, "others[1]: is empty; type something"),
@@ -282,3 +283,8 @@ def test_the_command_refuses_what_it_cannot_show(tmp_path: Path, monkeypatch: py
         command.run([])
     with pytest.raises(InputError, match=r"nowhere: no such folder; give a run folder or a Hugging Face folder"):
         command.run([str(tmp_path / "nowhere"), "--port", "0"])
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with pytest.raises(
+        InputError, match=r"the playground needs the package uvicorn, .* `./run_tpu.sh --install-only playground`"
+    ):
+        command.run([str(tmp_path)])
