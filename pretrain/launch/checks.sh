@@ -32,7 +32,8 @@ check_command() {
   fi
   [[ ${wait_minutes:-0} =~ ^[0-9]+$ ]] || wrong "--wait $wait_minutes: give minutes, as in --wait 30"
   case $run_dir in /* | *://* | *..*) wrong "--run-dir $run_dir: on the hosts it is a folder below the checkout; name the lasting place with --store" ;; esac
-  [ -f "$root/configs/$recipe.py" ] || [ -f "$root/$recipe" ] ||
+  local path=configs/${recipe#configs/}
+  code_files | grep -xF -e "$recipe" -e "${path%.py}.py" >/dev/null ||
     wrong "$recipe: no such recipe below $root; a recipe travels with the checkout, so it lies in configs/"
 }
 
@@ -49,6 +50,7 @@ return_if_unset() { [ -z "$2" ] || wrong "$1 goes with --create; with --hosts th
 
 check_before_booking() {
   say "before booking"
+  check_code
   check_sources
   check_disk
   case $store in gs://*) check_bucket ;; esac

@@ -3,6 +3,8 @@
 
 # shellcheck source=pretrain/launch/checks.sh
 source "$root/pretrain/launch/checks.sh"
+# shellcheck source=pretrain/launch/code.sh
+source "$root/pretrain/launch/code.sh"
 # shellcheck source=pretrain/launch/slice.sh
 source "$root/pretrain/launch/slice.sh"
 # shellcheck source=pretrain/launch/hosts.sh

@@ -22,22 +22,11 @@ find_hosts() { # fills addresses; 1 where the slice is gone meanwhile; names a w
   done
 }
 
-archive_of_code() { # archive_of_code FILE: tracked and new files, without what git ignores
-  local path
-  if git -C "$root" rev-parse --git-dir >/dev/null 2>&1; then
-    git -C "$root" -c core.quotePath=off ls-files -co --exclude-standard |
-      while IFS= read -r path; do if [ -e "$root/$path" ]; then printf '%s\n' "$path"; fi; done |
-      tar czf "$1" -C "$root" -T -
-  else
-    tar czf "$1" -C "$root" --exclude ./.venv --exclude ./runs --exclude ./.venv-uv .
-  fi
-}
-
 ship() { # to every worker, at once; 1 where one did not take it
   local folder
   say "shipping the code to ${#addresses[@]} worker(s)"
   folder=$(mktemp -d)
-  archive_of_code "$folder/code.tar.gz" || fail "the code could not be packed (above)"
+  packed_code | gzip >"$folder/code.tar.gz" || fail "the code could not be packed (above)"
   on_all ship_one "$folder/code.tar.gz" code.tar.gz "$REMOTE" || { rm -rf "$folder"; return 1; }
   if records_ready; then
     case $store in

@@ -25,6 +25,7 @@ QUICK = {
     "STOP_SECONDS": "20",
 }
 STORE = "gs://bucket/runs"
+CHECKOUT = ("run_tpu.sh", "setup.cfg", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "configs", "pretrain/launch")
 
 
 @dataclass(frozen=True)
@@ -47,10 +48,15 @@ class World:
     """Slices, hosts and buckets below a folder; `script` is what happens (see fakes/gcloud)."""
 
     def __init__(self, folder: Path) -> None:
-        self.fake, self.home = folder / "fake", folder / "home"
+        self.fake, self.home, self.checkout = folder / "fake", folder / "home", folder / "checkout"
         binaries = self.fake / "image" / "korean-pretrain" / ".venv" / "bin"
         binaries.mkdir(parents=True)
         self.home.mkdir()
+        (self.checkout / "data_pipeline").mkdir(parents=True)
+        for name in CHECKOUT:
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy
+            copy(source, self.checkout / name)
         shutil.copy(FAKES / "python", binaries / "python")
         self.script()
         self.steps(3)
@@ -69,6 +75,11 @@ class World:
         path = self.home / "hosts.txt"
         path.write_text("# worker 0 first\n" + "".join(f"tpu@{name}\n" for name in names))
         return path
+
+    def git(self, *arguments: str) -> None:
+        """A git command in the checkout, which is no repository before `git("init")`."""
+        who = ("-c", "user.name=t", "-c", "user.email=t@t")
+        subprocess.run(["git", "-C", self.checkout, *who, *arguments], check=True, capture_output=True)
 
     def worker(self, number: int) -> Path:
         """The checkout on a worker."""
@@ -89,7 +100,7 @@ class World:
     def run(self, *arguments: object, **environment: str) -> Said:
         """run_tpu.sh to its end."""
         done = subprocess.run(
-            [ROOT / "run_tpu.sh", *map(str, arguments)],
+            [self.checkout / "run_tpu.sh", *map(str, arguments)],
             cwd=self.home, env=self.environment(**environment), capture_output=True, text=True, timeout=240,
         )  # fmt: skip
         return Said(done.returncode, done.stdout, done.stderr)
@@ -98,7 +109,7 @@ class World:
     def running(self, *arguments: object, **environment: str) -> Iterator["subprocess.Popen[str]"]:
         """run_tpu.sh while the block runs; then its laptop is closed."""
         with subprocess.Popen(
-            [ROOT / "run_tpu.sh", *map(str, arguments)],
+            [self.checkout / "run_tpu.sh", *map(str, arguments)],
             cwd=self.home, env=self.environment(**environment), text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as process:  # fmt: skip

@@ -23,6 +23,7 @@ QUICK_RECIPE = (
 def test_two_hosts_train_one_model_and_go_on_after_one_was_killed(world: World, tmp_path: Path, place: str) -> None:
     shutil.copy(FAKES / "real_python", world.fake / "image" / "korean-pretrain" / ".venv" / "bin" / "python")
     world.script()
+    world.checkout = ROOT
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
