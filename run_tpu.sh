@@ -6,9 +6,9 @@
 #   ./run_tpu.sh --install-only [EXTRA ...]             only set up .venv/
 #
 #   ./run_tpu.sh --create NAME --type v3-8 --zone ZONE [--zone ZONE ...] [--spot] [--store gs://BUCKET/FOLDER]
-#                [--wait MINUTES] [--delete-when-done] [--dry-run] RECIPE [...]
+#                [--wait MINUTES] [--delete-when-done] [--delete-on-failure] [--dry-run] RECIPE [...]
 #   ./run_tpu.sh --hosts FILE [--name NAME] [--store FOLDER] [--dry-run] RECIPE [...]
-#   ./run_tpu.sh --status NAME | --attach NAME | --stop NAME | --fetch NAME | --delete NAME [--discard]
+#   ./run_tpu.sh --status NAME | --attach NAME | --stop NAME | --fetch NAME | --delete NAME [--discard] | --list
 #
 # RECIPE is configs/NAME.py or NAME. --source, --benchmark, --workers and --data.X go to the data side, every other flag
 # to training. Run it again after a stop: it goes on where it was, and does nothing twice. docs/tpu.md walks through slices.
@@ -30,6 +30,6 @@ source "$root/pretrain/launch/command_line.sh"
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
   --install-only) shift; install data "$@" ;;
-  --create | --hosts | --status | --attach | --stop | --fetch | --delete) launch "$@" ;;
+  --create | --hosts | --status | --attach | --stop | --fetch | --delete | --list) launch "$@" ;;
   *) split_arguments "$@"; main_job ;;
 esac

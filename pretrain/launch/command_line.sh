@@ -1,6 +1,8 @@
 # shellcheck shell=bash
-# The command line of the launcher, and what it remembers of a slice between commands: runs/.launch/NAME/. Reads root.
+# The command line of the launcher. Reads root.
 
+# shellcheck source=pretrain/launch/memory.sh
+source "$root/pretrain/launch/memory.sh"
 # shellcheck source=pretrain/launch/checks.sh
 source "$root/pretrain/launch/checks.sh"
 # shellcheck source=pretrain/launch/code.sh
@@ -12,11 +14,12 @@ source "$root/pretrain/launch/hosts.sh"
 # shellcheck source=pretrain/launch/supervise.sh
 source "$root/pretrain/launch/supervise.sh"
 
-name="" type="" spot=no store="" wait_minutes="" hosts_file="" created=no delete_when_done=no discard=no zone=""
-zones=() job=() changed_job=no
+name="" type="" spot=no store="" wait_minutes="" hosts_file="" created=no delete_when_done=no delete_on_failure=no discard=no
+zone="" zones=() job=() create_flags=() ssh_flags=() changed_job=no
 
 launch() { # launch VERB NAME FLAGS... RECIPE...
   local verb=$1
+  if [ "$verb" = --list ]; then choose_provider; list_slices; return; fi
   case $verb in
     --create) name=${2:-} ;;
     --hosts) hosts_file=${2:-} ;;
@@ -36,6 +39,7 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       --name) name=$2; shift ;;
       --spot) spot=yes ;;
       --delete-when-done) delete_when_done=yes ;;
+      --delete-on-failure) delete_on_failure=yes ;;
       --discard) discard=yes ;;
       --dry-run) dry_run=yes ;;
       *) job+=("$1") ;;
@@ -52,6 +56,9 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       split_arguments ${job[@]+"${job[@]}"}
       check_command
       check_before_booking
+      rejoin
+      if another_job; then changed_job=yes; fi
+      claim
       remember
       supervise
       ;;
@@ -61,7 +68,7 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       split_arguments ${job[@]+"${job[@]}"}
       case $verb in
         --status) tell_status ;;
-        --attach) supervise ;;
+        --attach) claim; supervise ;;
         --stop) stop_run ;;
         --fetch) fetch_run ;;
         --delete) delete_slice ;;
@@ -79,30 +86,4 @@ choose_provider() {
     source "$root/pretrain/launch/gcloud.sh"
   fi
   if [ -z "$zone" ]; then zone=${zones[0]:-}; fi
-}
-
-remember() {
-  if [ "$dry_run" = yes ]; then return; fi
-  mkdir -p "$memory"
-  if [ -f "$memory/job" ] && [ "$(cat "$memory/job")" != "$(printf "%s\n" ${job[@]+"${job[@]}"})" ]; then changed_job=yes; fi
-  printf '%s\n' ${job[@]+"${job[@]}"} >"$memory/job"
-  printf '%s\n' ${zones[@]+"${zones[@]}"} >"$memory/zones"
-  local field
-  for field in zone type spot store wait_minutes hosts_file created delete_when_done; do
-    printf '%s=%s\n' $field "${!field}"
-  done >"$memory/slice.new"
-  mv "$memory/slice.new" "$memory/slice"
-}
-
-recall() {
-  [ -f "$memory/slice" ] || wrong "$name: nothing was launched under this name from $PWD (there: $(cd runs/.launch 2>/dev/null && echo *))"
-  local field value line
-  while IFS='=' read -r field value; do
-    case $field in
-      zone | type | spot | store | wait_minutes | hosts_file | created | delete_when_done) printf -v "$field" '%s' "$value" ;;
-    esac
-  done <"$memory/slice"
-  job=() zones=()
-  while IFS= read -r line; do if [ -n "$line" ]; then job+=("$line"); fi; done <"$memory/job"
-  while IFS= read -r line; do if [ -n "$line" ]; then zones+=("$line"); fi; done <"$memory/zones"
 }

@@ -21,16 +21,27 @@ call() { # runs a command; in a dry run prints it instead
   if [ "$dry_run" = yes ]; then printf '+ %s\n' "$(quoted "$@")" >&3; else "$@"; fi
 }
 
-limited() { # limited SECONDS COMMAND...: ends a program that takes longer, with exit code 124
-  local seconds=$1 code=0
-  shift
-  if command -v timeout >/dev/null; then
-    timeout -k 5 "$seconds" "$@" || code=$?
-  else # a Mac has no timeout, but perl
-    perl -e 'alarm shift; exec @ARGV' "$seconds" "$@" || code=$?
-    if [ $code = 142 ]; then code=124; fi
-  fi
-  return $code
+limited() { # limited SECONDS COMMAND...: ends a program, and all that it started, after that time; exit code 124 then
+  ( # of bash alone: a Mac has no timeout, and with an ssh that outlives its gcloud our pipe would never close
+    set -m # each job is a process group
+    exec 5>&2 2>/dev/null # bash tells of jobs that are killed
+    "${@:2}" <&0 2>&5 5>&- &
+    program=$!
+    {
+      sleep "$1"
+      trap 'exit 0' TERM
+      kill -TERM -- "-$program"
+      sleep 5
+      kill -KILL -- "-$program"
+      exit 0
+    } </dev/null >/dev/null 5>&- &
+    guard=$! code=0
+    trap 'kill -TERM -- "-$program" "-$guard"; exit 130' INT TERM HUP
+    wait "$program" || code=$?
+    kill -TERM -- "-$guard" || true
+    if wait "$guard"; then code=124; fi
+    exit "$code"
+  )
 }
 
 call_limited() { # limited, where the dry run leaves the limit out
@@ -38,3 +49,7 @@ call_limited() { # limited, where the dry run leaves the limit out
 }
 
 pause() { if [ "$dry_run" = no ]; then sleep "$1"; fi; }
+
+reason_in() { # reason_in TEXT: the line of gcloud's answer that has the reason
+  grep -m 1 '^ERROR' <<<"$1" || grep -v '^[[:space:]]*$' <<<"$1" | tail -n 1
+}

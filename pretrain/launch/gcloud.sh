@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # The provider: Google Cloud TPU through queued resources. Every gcloud call of the launcher stands here; another provider
-# is another file with these functions. Reads the globals name, zone, type and spot.
+# is another file with these functions. Reads the globals name, zone, type, spot,
+# create_flags and ssh_flags.
 
 SSH_SECONDS=${SSH_SECONDS:-120}
 
@@ -24,39 +25,79 @@ hosts_of() { # how many hosts a slice has: one for 8 cores of v2 to v5p; v5e and
   echo $(((size + 7) / 8))
 }
 
-queued() { # queued VERB FLAGS...: a call about the queued resource
-  local verb=$1
-  shift
-  call gcloud compute tpus queued-resources "$verb" "$name" --zone="$zone" --quiet "$@"
+request() { # request VERB ZONE FLAGS...: a call about the queued resource
+  call_limited "$SSH_SECONDS" gcloud compute tpus queued-resources "$1" "$name" --zone="$2" --quiet "${@:3}" </dev/null
 }
 
-slice_create() { # asks for the slice; prints the refusal on stderr
-  local flags=(--node-id="$name" --accelerator-type="$(accelerator_type "$type")" --runtime-version="$(runtime_version "$type")")
-  if [ "$spot" = yes ]; then flags+=(--spot); fi
-  queued create --async "${flags[@]}"
+slice_create() { # asks for the slice in `zone`; 1 with `reason` where that is refused
+  local answer code=0 flag price=on-demand labels flags=()
+  if [ "$spot" = yes ]; then flags+=(--spot) price=spot; fi
+  labels=korean_pretrain=$name
+  for flag in ${create_flags[@]+"${create_flags[@]}"}; do
+    case $flag in
+      --labels=*) labels+=,${flag#*=} ;; # gcloud takes the last --labels alone
+      *) flags+=("$flag") ;;
+    esac
+    if [ "$flag" = --reserved ]; then price=reserved; fi
+  done
+  flags=(--async --node-id="$name" --accelerator-type="$(accelerator_type "$type")" --runtime-version="$(runtime_version "$type")"
+    --valid-until-duration="$(wait_in_queue)m" --labels="$labels,korean_pretrain_price=$price" ${flags[@]+"${flags[@]}"})
+  if [ "$dry_run" = yes ]; then request create "$zone" "${flags[@]}"; return; fi
+  answer=$(request create "$zone" "${flags[@]}" 2>&1) || code=$?
+  if [ $code = 0 ] || [ $code = 124 ]; then return 0; fi # without an answer it may be booked: its state will tell
+  reason=$(reason_in "$answer")
+  end_if_lasting "$answer"
+  return 1
 }
 
-slice_state() { # WAITING_FOR_RESOURCES, PROVISIONING, ACTIVE, SUSPENDED, FAILED, ...; ABSENT; UNKNOWN where nobody answers
+look() { # look [ZONE]: sets `state` to that of the request: WAITING_FOR_RESOURCES, PROVISIONING, ACTIVE, SUSPENDED, FAILED, ...;
+  # PREEMPTED where the node is gone though the request says ACTIVE; ABSENT; UNKNOWN, with `reason`, where nobody answers
   local answer
-  if [ "$dry_run" = yes ]; then queued describe --format='value(state.state)'; echo ACTIVE; return; fi
-  if answer=$(limited "$SSH_SECONDS" gcloud compute tpus queued-resources describe "$name" --zone="$zone" --quiet \
-    --format='value(state.state)' 2>&1); then
-    echo "${answer:-UNKNOWN}" | tail -n 1
-  else
-    case $answer in *NOT_FOUND* | *"not found"*) echo ABSENT ;; *) note "$answer"; echo UNKNOWN ;; esac
+  if [ "$dry_run" = yes ]; then request describe "${1:-$zone}" --format='value(state.state)'; state=ACTIVE; return; fi
+  if answer=$(request describe "${1:-$zone}" --format='value(state.state)' 2>&1); then
+    state=$(tail -n 1 <<<"${answer:-UNKNOWN}")
+    if [ "$state" = ACTIVE ]; then
+      case $(node describe "${1:-$zone}" --format='value(state)' 2>/dev/null) in PREEMPTED | TERMINATED) state=PREEMPTED ;; esac
+    fi
+    return
   fi
+  state=UNKNOWN reason=$(reason_in "$answer")
+  case $answer in
+    *NOT_FOUND*) state=ABSENT ;;
+    *) end_if_lasting "$answer" ;;
+  esac
 }
 
-slice_delete() { queued delete --force; }
+why_failed() { # the reason of a FAILED request, which is gone with the request
+  request describe "$zone" --format='value(state.failedData.error.message)' 2>/dev/null | tail -n 1
+}
+
+end_if_lasting() { # end_if_lasting ANSWER: fails where another try would be answered the same
+  case $1 in
+    *"active account"* | *"auth login"* | *UNAUTHENTICATED* | *Reauthentication*) fail "gcloud is not logged in ($(reason_in "$1")); run \`gcloud auth login\`" ;;
+    *SERVICE_DISABLED* | *"has not been used in project"*) fail "$(reason_in "$1"); run \`gcloud services enable tpu.googleapis.com compute.googleapis.com\`" ;;
+    *PERMISSION_DENIED*) fail "$(reason_in "$1"); your account needs the role TPU Admin in this project" ;;
+  esac
+}
+
+slice_delete() { request delete "$1" --force --async; } # slice_delete ZONE
+
+slice_list() { # name, zone, type, state, price class and time of creation of all that was booked with the launcher in this project
+  gcloud compute tpus queued-resources list --zone=- --format="csv[no-heading](tpu.nodeSpec[0].node.labels.korean_pretrain,name.segment(3),\
+tpu.nodeSpec[0].node.acceleratorType,state.state,tpu.nodeSpec[0].node.labels.korean_pretrain_price,createTime)" </dev/null | grep -v '^,' || true
+}
+
+node() { # node VERB ZONE FLAGS...: a call about the TPU VM that the request brought
+  call_limited "$SSH_SECONDS" gcloud compute tpus tpu-vm "$1" "$name" --zone="$2" --quiet "${@:3}" </dev/null
+}
 
 slice_addresses() { # the internal address of every worker, worker 0 first
   if [ "$dry_run" = yes ]; then
-    call gcloud compute tpus tpu-vm describe "$name" --zone="$zone" --format='value(networkEndpoints[].ipAddress)'
+    node describe "$zone" --format='value(networkEndpoints[].ipAddress)'
     seq -f WORKER_%g 0 $(($(hosts_of "$type") - 1))
     return
   fi
-  limited "$SSH_SECONDS" gcloud compute tpus tpu-vm describe "$name" --zone="$zone" --quiet \
-    --format='value(networkEndpoints[].ipAddress)' | tr -s ';, ' '\n' | sed '/^$/d'
+  node describe "$zone" --format='value(networkEndpoints[].ipAddress)' | tr -s ';, ' '\n' | sed '/^$/d'
 }
 
 host_run() { # host_run WORKER COMMAND: its output and exit code; 124 and 255 where the worker does not answer

@@ -14,9 +14,10 @@ find_hosts() { # fills addresses; 1 where the slice is gone meanwhile; names a w
   [ ${#addresses[@]} -gt 0 ] || return 1
   for worker in "${!addresses[@]}"; do
     until host_run "$worker" true; do
-      [ "$(slice_state)" = ACTIVE ] || return 1
+      look
+      case $state in ACTIVE | UNKNOWN) ;; *) return 1 ;; esac
       [ $((SECONDS - began)) -lt "$HOST_SECONDS" ] ||
-        fail "$(who "$worker") does not answer ssh within $HOST_SECONDS s, the others before it do; look at it, or --delete $name and create it again"
+        give_up "$(who "$worker") does not answer ssh within $HOST_SECONDS s, the others before it do; look at it, or --delete $name and create it again"
       pause "$STATE_SECONDS"
     done
   done
@@ -94,9 +95,10 @@ field() { # field NAME LINE
 }
 
 tell_status() {
-  local worker line state
-  state=$(slice_state)
+  local worker line
+  look
   printf '%s: %s %s %s\n' "$name" "${type:-hosts}" "$zone" "$state"
+  if [ "$state" = UNKNOWN ]; then fail "gcloud does not tell the state of $name ($reason)"; fi
   if [ "$state" != ACTIVE ]; then return; fi
   find_hosts || fail "$name: its workers cannot be listed"
   for worker in "${!addresses[@]}"; do

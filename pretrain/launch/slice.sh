@@ -1,75 +1,181 @@
 # shellcheck shell=bash
-# The slice: asked for, waited for, asked for again in another zone or after a preemption, deleted.
+# The slice: asked for, waited for, asked for again in another zone or after a preemption, let go. What may be booked is
+# remembered before it is asked for, and forgotten when it is seen to be gone.
 
-STATE_SECONDS=${STATE_SECONDS:-20}     # between two looks at its state
+STATE_SECONDS=${STATE_SECONDS:-20}      # between two looks at its state
 REFUSED_SECONDS=${REFUSED_SECONDS:-300} # before zones that all refused are asked again after a preemption
-preempted=no
+DELETE_SECONDS=${DELETE_SECONDS:-600}   # within which a deleted request must be gone
+preempted=no refused=0 state="" seen=no # seen: the request of ours was there; if it is not any more, somebody deleted it
+
+wait_in_queue() { # minutes
+  local default=360
+  if [ ${#zones[@]} -gt 1 ]; then default=15; fi
+  echo $((${wait_minutes:-$default} > 0 ? ${wait_minutes:-$default} : 1)) # gcloud takes no 0
+}
+
+rejoin() { # --create of a name that is booked from here: that slice is taken, and no second one asked for
+  local each
+  if [ "$dry_run" = yes ]; then return; fi
+  seen=no
+  for each in $(booked_zones); do
+    look "$each"
+    case $state in
+      ABSENT) unbook "$each" ;;
+      UNKNOWN) fail "gcloud does not tell whether $name is still booked in $each ($reason)" ;;
+      *)
+        [ "$(remembered type) $(remembered spot)" = "$type $spot" ] ||
+          wrong "$name is booked already: a $(remembered type)$([ "$(remembered spot)" = no ] || echo ", spot") in $each; --delete $name first, or take another name"
+        zone=$each seen=yes
+        ;;
+    esac
+  done
+}
 
 ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made again as often as it takes
-  local state="" before="" asked=$SECONDS refused=0 unknown=0 reason
-  if [ "$dry_run" = yes ]; then [ "$created" = no ] || slice_create; slice_state >/dev/null; return; fi
+  local before="" asked=$SECONDS unknown=0
+  if [ "$created" = no ]; then return; fi
+  if [ "$dry_run" = yes ]; then slice_create; look; return; fi
   while :; do
-    state=$(slice_state)
-    if [ "$state" != "$before" ] && [ "$state" != ACTIVE ]; then note "$name in ${zone:-this list}: $state"; fi
+    end_if_deleted
+    let_go_of_the_rest
+    look
+    if [ "$state" != "$before" ] && [ "$state" != ACTIVE ]; then note "$name in $zone: $state"; fi
+    before=$state
     case $state in
-      ACTIVE) return ;;
       ABSENT)
-        if reason=$(slice_create 2>&1); then
-          asked=$SECONDS
-          note "$name: asked for a $type in $zone"
-        else
-          refused=$((refused + 1))
-          note "$zone refuses: $(printf '%s' "$reason" | grep -v '^[[:space:]]*$' | tail -n 1)"
-          if [ $refused -ge ${#zones[@]} ]; then
-            [ $preempted = yes ] || fail "no zone gives a $type (${zones[*]}; reasons above); ask for quota, give other zones, or try --spot"
-            refused=0
-            pause "$REFUSED_SECONDS"
-          fi
-          next_zone
-        fi
-        ;;
-      SUSPENDED | FAILED)
-        if [ "$state" = FAILED ]; then refused=$((refused + 1)); else preempted=yes; fi
-        slice_delete || note "$name: not deleted yet"
-        if [ "$state" = FAILED ]; then
-          [ $refused -lt ${#zones[@]} ] || [ $preempted = yes ] || fail "$name: the request failed in every zone (${zones[*]}); see \`gcloud compute tpus queued-resources describe $name --zone=$zone\`"
-          next_zone
-        fi
+        [ $seen = no ] || deleted_elsewhere
+        if ask; then asked=$SECONDS; else next_zone "refuses: $reason"; fi
         ;;
       UNKNOWN)
         unknown=$((unknown + 1))
-        [ $unknown -lt 10 ] || fail "gcloud does not tell the state of $name (above); see to the network and to \`gcloud auth login\`, then run --attach $name"
+        [ $unknown -lt 10 ] || fail "gcloud does not tell the state of $name ($reason); see to the network, then run --attach $name"
         ;;
-      SUSPENDING | DELETING) ;;
-      *) # in the queue
-        if [ ${#zones[@]} -gt 1 ] && [ $((SECONDS - asked)) -ge $((60 * ${wait_minutes:-15})) ]; then
-          note "$zone: nothing within ${wait_minutes:-15} minutes"
-          slice_delete || note "$name: not deleted yet"
-          next_zone
-          asked=$SECONDS
-        fi
+      *)
+        is_booked "$zone" || wrong "$name in $zone was booked by somebody else, or from another folder than $PWD; take another name, or end it with \`gcloud compute tpus queued-resources delete $name --zone=$zone --force\`"
+        if [ $seen = no ]; then seen=yes; remember; fi
+        case $state in
+          ACTIVE) refused=0; return ;;
+          DELETING) deleted_elsewhere ;;
+          SUSPENDING) preempted=yes ;;
+          SUSPENDED | PREEMPTED)
+            preempted=yes
+            release "$zone" || fail "$name in $zone was preempted, and its request does not go away ($state)"
+            ;;
+          FAILED)
+            note "$name failed in $zone: $(why_failed)"
+            release "$zone" || true
+            next_zone "failed (above)"
+            ;;
+          *) # in the queue
+            if [ $((SECONDS - asked)) -ge $((60 * ${wait_minutes:-$(wait_in_queue)})) ]; then
+              release "$zone" || true
+              next_zone "gave nothing within ${wait_minutes:-$(wait_in_queue)} minutes"
+            fi
+            ;;
+        esac
         ;;
     esac
-    before=$state
     pause "$STATE_SECONDS"
   done
 }
 
-next_zone() { # the one after `zone`, round and round
+ask() {
+  remember
+  book "$zone"
+  slice_create || { unbook "$zone"; return 1; }
+  note "$name: asked for a $type$([ "$spot" = no ] || echo ", spot,") in $zone"
+}
+
+next_zone() { # next_zone WHY_NOT_THIS: the one after `zone`, round and round after a preemption, else once
   local each found=no
+  note "$zone $1"
+  refused=$((refused + 1))
+  if [ $refused -ge ${#zones[@]} ]; then
+    [ $preempted = yes ] || fail "no zone gives a $type (${zones[*]}; reasons above); ask for quota, give other zones or a longer --wait, or try --spot"
+    refused=0
+    pause "$REFUSED_SECONDS"
+  fi
   for each in "${zones[@]}" "${zones[0]}"; do
     if [ $found = yes ]; then zone=$each; break; fi
     if [ "$each" = "$zone" ]; then found=yes; fi
   done
   remember
+  if is_booked "$zone"; then let_go "$zone" || fail "$name in $zone does not go away ($state)"; fi
+}
+
+release() { # release ZONE: let_go of a slice that is asked for again, here or elsewhere
+  seen=no
+  remember
+  let_go "$1"
+}
+
+let_go() { # let_go ZONE: deletes the request there and waits until it is gone; 1 where it is not: then it stays remembered
+  local began=$SECONDS told=no
+  while :; do
+    look "$1"
+    if [ "$state" = ABSENT ]; then unbook "$1"; return; fi
+    if [ "$state" != DELETING ] && ! slice_delete "$1" >/dev/null 2>&1 && [ $told = no ]; then
+      told=yes
+      note "$name in $1: not deleted yet ($state)"
+    fi
+    if [ $((SECONDS - began)) -ge "$DELETE_SECONDS" ]; then
+      note "warning: $name in $1 is not gone after $DELETE_SECONDS s ($state); it stays booked, and is tried again"
+      return 1
+    fi
+    pause "$STATE_SECONDS"
+  done
+}
+
+let_go_of_the_rest() { # what an earlier zone still has
+  local each
+  for each in $(booked_zones); do
+    if [ "$each" = "$zone" ]; then continue; fi
+    look "$each"
+    case $state in
+      ABSENT) unbook "$each"; note "$name in $each is gone" ;;
+      DELETING | UNKNOWN) ;;
+      *) slice_delete "$each" >/dev/null 2>&1 || true ;; # tried again at the next look
+    esac
+  done
+}
+
+end_if_deleted() {
+  [ "$created" = no ] || [ "$(cat "$memory/id" 2>/dev/null)" = "$id" ] || fail "$name was deleted or launched anew from another shell; this one ends"
+}
+
+deleted_elsewhere() {
+  unbook "$zone"
+  fail "$name in $zone was deleted, not preempted: nothing is asked for again; the same --create does"
 }
 
 delete_slice() {
+  local each left=""
   [ "$created" = yes ] || wrong "$name: these machines were there before; nothing was made, so nothing is deleted"
-  if [ -z "$store" ] && [ ! -f "$memory/fetched" ] && [ "$discard" = no ] && [ "$(slice_state)" = ACTIVE ]; then
-    wrong "$name: its run lies nowhere else; bring it here with --fetch $name, or add --discard"
+  if [ -z "$store" ] && [ ! -f "$memory/fetched" ] && [ "$discard" = no ] && [ "$dry_run" = no ]; then
+    look
+    [ "$state" != ACTIVE ] || wrong "$name: its run lies nowhere else; bring it here with --fetch $name, or add --discard"
   fi
-  say "deleting $name in $zone"
-  slice_delete
-  if [ "$dry_run" = no ]; then rm -rf "$memory"; fi
+  if [ "$dry_run" = yes ]; then slice_delete "$zone"; return; fi
+  rm -f "$memory/id" # whoever watches it ends, instead of asking for it again
+  for each in $(booked_zones); do
+    say "deleting $name in $each"
+    let_go "$each" || left+=" $each"
+  done
+  [ -z "$left" ] || fail "$name: not gone in$left; run --delete $name again"
+  forget
+  note "nothing is booked under $name"
+}
+
+list_slices() { # what the project has booked with the launcher: name, zone, type, state, price class, age
+  local now
+  now=$(date +%s)
+  slice_list | awk -F , -v now="$now" '
+    function days(y, m, d) { if (m < 3) { y--; m += 12 } return 365 * y + int(y / 4) - int(y / 100) + int(y / 400) + int((153 * m - 457) / 5) + d - 719469 }
+    {
+      split($6, t, /[-T:.Z]/)
+      minutes = int((now - 86400 * days(t[1], t[2], t[3]) - 3600 * t[4] - 60 * t[5] - t[6]) / 60)
+      age = minutes < 60 ? minutes " min" : (minutes < 2880 ? int(minutes / 60) " h" : int(minutes / 1440) " d")
+      printf "%s  %s  %s  %s  %s  booked %s ago\n", $1, $2, $3, $4, $5, age
+    }
+    END { if (NR == 0) print "nothing is booked with the launcher in this project" }'
 }

@@ -4,9 +4,7 @@
 
 SSH_SECONDS=${SSH_SECONDS:-120}
 
-slice_create() { :; }
-slice_state() { echo ACTIVE; }
-slice_delete() { :; }
+look() { state=ACTIVE; }
 
 slice_addresses() { sed -e 's/#.*//' -e 's/[[:space:]]//g' -e '/^$/d' "$hosts_file"; }
 

@@ -7,12 +7,17 @@ OTHERS_SECONDS=${OTHERS_SECONDS:-30}  # between two looks at the other workers
 LATE_SECONDS=${LATE_SECONDS:-600}     # without a line before all workers are named with what they do
 MAX_RESTARTS=${MAX_RESTARTS:-5}       # without a new checkpoint in between
 shown=0 refused_commands=0 outcome="" reason=""
+stage=waiting # then shipping, training, ended: what is said when this shell ends
+run_failed=no
 
 supervise() {
   local restarts=0 best="" step
-  trap 'note; note "the run goes on without you: ./run_tpu.sh --attach $name"; exit 130' INT
+  if [ "$dry_run" = no ]; then trap leave EXIT; fi
+  trap 'note; exit 130' INT
   while :; do
+    stage=waiting
     ensure_slice
+    stage=shipping
     find_hosts || { gone; continue; }
     note "$name: ${#addresses[@]} worker(s): ${addresses[*]}"
     [ ${#addresses[@]} = 1 ] || check_common_place "$name"
@@ -20,7 +25,7 @@ supervise() {
       ship
       start_all
       status_of 0 0
-      if [ "$delete_when_done" = yes ]; then fetch_run; slice_delete; fi
+      if [ "$delete_when_done" = yes ]; then fetch_run; slice_delete "$zone"; fi
       return
     fi
     if ! under_way; then
@@ -29,7 +34,9 @@ supervise() {
       start_all || { gone; continue; }
     fi
     refused_commands=0
+    stage=training
     follow
+    stage=ended
     step=$(field step "$line")
     case $outcome in
       done) break ;;
@@ -38,12 +45,12 @@ supervise() {
       stopped) fail "$name: stopped by --stop; --attach $name goes on from what was saved" ;;
       failed)
         if [ ${#addresses[@]} -gt 1 ]; then on_all stop_one || note "$name: not stopped everywhere"; fi # they wait for the one that failed
-        fail "$name: $reason; mend it and run the same command again: it goes on from what was saved"
+        give_up "$name: $reason; fix it and run the same command again: it goes on from what was saved"
         ;;
       died)
         if [ "$step" != "$best" ]; then restarts=0 best=$step; fi
         restarts=$((restarts + 1))
-        [ $restarts -le "$MAX_RESTARTS" ] || fail "$name: $reason, $MAX_RESTARTS times without a new checkpoint; see --status $name"
+        [ $restarts -le "$MAX_RESTARTS" ] || give_up "$name: $reason, $MAX_RESTARTS times without a new checkpoint; see --status $name"
         say "$reason: starting again on all workers"
         ;;
     esac
@@ -60,15 +67,42 @@ supervise() {
 }
 
 gone() { # what to do next shows in the slice's state
-  local state
-  state=$(slice_state)
+  end_if_deleted
+  look
   case $state in
-    ACTIVE | UNKNOWN) ;;
-    *) preempted=yes; say "$name was preempted ($state): asking for it again"; return ;;
+    SUSPENDING | SUSPENDED | PREEMPTED | FAILED) preempted=yes; say "$name was preempted ($state): asking for it again"; return ;;
+    ABSENT | DELETING) deleted_elsewhere ;;
   esac
   refused_commands=$((refused_commands + 1))
-  [ $refused_commands -le 3 ] || fail "$name is there, but its workers do not take commands (above); see --status $name"
+  [ $refused_commands -le 3 ] || give_up "$name is there, but its workers do not take commands (above); see --status $name"
   pause "$STATE_SECONDS"
+}
+
+give_up() { # give_up MESSAGE: the run failed, and watching on would not help
+  run_failed=yes
+  fail "$@"
+}
+
+leave() { # on every way out: what is still booked, what it does, and how to end the bill
+  local code=$? what left
+  trap - EXIT
+  left=$(booked_zones)
+  if [ $run_failed = yes ] && [ "$delete_on_failure" = yes ] && [ -n "$left" ]; then
+    say "--delete-on-failure"
+    (if [ -z "$store" ]; then fetch_run; fi; delete_slice) || true
+    left=$(booked_zones)
+  fi
+  if [ "$stage" = training ]; then note "the run goes on without you: ./run_tpu.sh --attach $name"; fi
+  if [ -n "$left" ]; then
+    what="$name ($type$([ "$spot" = no ] || echo ", spot")) in ${left//$'\n'/, }"
+    case $stage in
+      waiting) note "nothing trains yet: the request for $what stays, is billed from when it is granted, and lapses $(wait_in_queue) minutes after it was made if it is not" ;;
+      shipping) note "nothing trains yet: $what stays booked and is billed" ;;
+      *) note "$what stays booked and is billed" ;;
+    esac
+    note "to end the bill: ./run_tpu.sh --delete $name$([ -n "$store" ] || [ "$stage" = waiting ] || echo ", after --fetch $name or with --discard")"
+  fi
+  exit $code
 }
 
 under_way() { # whether the run goes on everywhere, or is done
@@ -94,7 +128,8 @@ follow() { # prints the log of worker 0 until the run ends; sets outcome, reason
       shown=$(field bytes "$line")
       judge 0 "$line" || return 0
     else
-      [ "$(slice_state)" = ACTIVE ] || { outcome=gone; return; }
+      look
+      case $state in ACTIVE | UNKNOWN) ;; *) outcome=gone; return ;; esac
       if [ $failing = 0 ]; then failing=$SECONDS; fi
       [ $((SECONDS - failing)) -lt "$HOST_SECONDS" ] || fail "$(who 0) has not answered for $HOST_SECONDS s; the run may go on: --attach $name"
     fi

@@ -25,7 +25,16 @@ QUICK = {
     "STOP_SECONDS": "20",
 }
 STORE = "gs://bucket/runs"
-CHECKOUT = ("run_tpu.sh", "setup.cfg", "pyproject.toml", "constraints.txt", "README.md", "LICENSE", "configs", "pretrain/launch")
+CHECKOUT = (
+    "run_tpu.sh",
+    "setup.cfg",
+    "pyproject.toml",
+    "constraints.txt",
+    "README.md",
+    "LICENSE",
+    "configs",
+    "pretrain/launch",
+)
 
 
 @dataclass(frozen=True)
@@ -37,11 +46,11 @@ class Said:
     error: str
 
     def sentence(self, code: int) -> str:
-        """The last line of a command that failed with this code, without `error: `."""
+        """What a command that failed with this code said last after `error: `."""
         assert self.code == code, f"exit code {self.code}: {self.out}{self.error}"
-        last = self.error.strip().splitlines()[-1]
-        assert last.startswith("error: "), self.error
-        return last.removeprefix("error: ")
+        last = [line for line in self.error.splitlines() if line.startswith("error: ")]
+        assert last, self.error
+        return last[-1].removeprefix("error: ")
 
 
 class World:
@@ -80,6 +89,10 @@ class World:
         """A git command in the checkout, which is no repository before `git("init")`."""
         who = ("-c", "user.name=t", "-c", "user.email=t@t")
         subprocess.run(["git", "-C", self.checkout, *who, *arguments], check=True, capture_output=True)
+
+    def booked(self) -> list[str]:
+        """The zones in which a slice is booked, by the other side's word."""
+        return sorted(path.stem for path in (self.fake / "slices").glob("*.json"))
 
     def worker(self, number: int) -> Path:
         """The checkout on a worker."""

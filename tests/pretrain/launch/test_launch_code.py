@@ -6,7 +6,15 @@ import pytest
 from launch_world import World
 
 CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
-BESIDE = ("corpora/news.txt", "private_text/a.jsonl", "wandb/run/log", "key.json", ".env", "compare.png", "configs/.env")
+BESIDE = (
+    "corpora/news.txt",
+    "private_text/a.jsonl",
+    "wandb/run/log",
+    "key.json",
+    ".env",
+    "compare.png",
+    "configs/.env",
+)
 
 
 @pytest.fixture
@@ -49,7 +57,9 @@ def test_code_travels_and_what_lies_beside_it_does_not(lived_in: World, git: boo
 def test_what_travels_and_what_stays_is_said_before_booking(lived_in: World) -> None:
     said = lived_in.run(*CREATE, "--dry-run", "mine").error
     assert "new files that travel too: configs/mine.py\n" in said
-    assert "stays here, for git does not track it: .env, compare.png, corpora/, key.json, private_text/, wandb/\n" in said
+    assert (
+        "stays here, for git does not track it: .env, compare.png, corpora/, key.json, private_text/, wandb/\n" in said
+    )
 
 
 def test_code_that_is_too_large_is_refused_with_the_largest_named(world: World) -> None:

@@ -56,7 +56,7 @@ def test_a_run_on_the_slice_alone_is_not_deleted_before_it_was_fetched(world: Wo
     assert world.run("--fetch", "kobert").code == 0
     assert (world.home / "runs" / "quickstart" / "export" / "model.safetensors").exists()
     assert world.run("--delete", "kobert").code == 0
-    assert not (world.fake / "slice.json").exists()
+    assert world.booked() == []
 
 
 def test_records_prepared_here_go_along_and_are_not_prepared_again(world: World) -> None:
@@ -97,7 +97,7 @@ def test_a_failure_of_the_work_is_named_and_not_repeated(world: World) -> None:
     world.script()
     (world.fake / "on_train").write_text("echo 'error: the loss is not a number' >&2; exit 1")
     said = world.run("--create", "kobert", *V3, "quickstart")
-    assert "worker 0 of 1 (10.0.0.1): exit code 1 in train; mend it and run the same command again" in said.sentence(1)
+    assert "worker 0 of 1 (10.0.0.1): exit code 1 in train; fix it and run the same command again" in said.sentence(1)
     assert said.out.count("error: the loss is not a number") == 1
 
 
