@@ -46,9 +46,14 @@ class Prepare:
     the survival and hours to expect of the whole. The run folder stays as it is."""
 
 
-def run(arguments: list[str]) -> None:
+def parsed(arguments: list[str]) -> tuple[str, Prepare]:
+    """The recipe's name, and the command that these words are."""
     name, recipe = _recipe(arguments)
-    command = parse_command_line(Prepare(name, recipe), arguments, "python -m data_pipeline prepare")
+    return name, parse_command_line(Prepare(name, recipe), arguments, "python -m data_pipeline prepare")
+
+
+def run(arguments: list[str]) -> None:
+    name, command = parsed(arguments)
     workers_of(command.workers)
     if command.ray_address is not None and command.engine != "ray":
         raise InputError(

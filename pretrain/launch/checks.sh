@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What is looked at before anything is booked: a slice costs money from its first minute.
 
-BOOT_DISK_GB=${BOOT_DISK_GB:-100} # of a TPU VM; gcloud has no flag for another size
+BOOT_DISK_GB=${BOOT_DISK_GB:-100} # of a TPU VM
 RUN_GB=25 # the image, .venv/, compiled programs, and checkpoints: 1.3 GB each of a base model
 BUCKET_SECONDS=${BUCKET_SECONDS:-30}
 
@@ -32,6 +32,7 @@ check_command() {
   fi
   [[ ${wait_minutes:-0} =~ ^[0-9]+$ ]] || wrong "--wait $wait_minutes: give minutes, as in --wait 30"
   case $run_dir in /* | *://* | *..*) wrong "--run-dir $run_dir: on the hosts it is a folder below the checkout; name the lasting place with --store" ;; esac
+  [ ${#job[@]} -gt 0 ] || wrong "RECIPE is missing: configs/NAME.py or NAME, and its overrides after it"
   local path=configs/${recipe#configs/}
   code_files | grep -xF -e "$recipe" -e "${path%.py}.py" >/dev/null ||
     wrong "$recipe: no such recipe below $root; a recipe travels with the checkout, so it lies in configs/"
@@ -51,32 +52,74 @@ return_if_unset() { [ -z "$2" ] || wrong "$1 goes with --create; with --hosts th
 check_before_booking() {
   say "before booking"
   check_code
+  check_job
+  case $store in gs://*) check_bucket ;; esac
   check_sources
   check_disk
-  case $store in gs://*) check_bucket ;; esac
+  check_fit
 }
 
-check_sources() { # corpora of this machine do not travel; records do
-  local flag path
+check_job() { # the recipe and its overrides, as the hosts will read them
+  extras=""
+  if [ ! -x "$python" ]; then note "recipe: not read here, for there is no .venv/ (./run_tpu.sh --install-only makes it)"; return; fi
+  extras=$(cd "$root" && "$python" -m pretrain.commands.needs "$recipe" ${training[@]+"${training[@]}"}) || exit $?
+  note "recipe: $recipe is read${extras:+, and wants the extras $(in_one_line "$extras")}"
+}
+
+check_sources() { # records travel, of corpora only what is code: the sample
+  local globs each code match
   if records_ready; then note "records: $run_dir is prepared here and goes along"; return; fi
-  for flag in ${data[@]+"${data[@]}"}; do
-    path=${flag#*=}
-    case $path in *://*) continue ;; esac
-    path=${path#*:}
-    if [[ $path == /* || $path == ../* ]] && compgen -G "$path" >/dev/null && [ -z "$hosts_file" ]; then
-      wrong "$path lies on this machine and the slice cannot read it: prepare here first (python -m data_pipeline prepare $recipe ...; its records go along), or give gs://"
-    fi
-  done
+  if [ -n "$hosts_file" ]; then return; fi # which may have text of their own
+  if [ -x "$python" ]; then
+    globs=$(cd "$root" && "$python" -m data_pipeline.commands.sources "$recipe" ${data[@]+"${data[@]}"}) || exit $?
+  else
+    globs=$(for each in ${data[@]+"${data[@]}"}; do case $each in *:*) each=${each#*=}; printf '%s\n' "${each#*:}" ;; esac; done)
+  fi
+  code=$(code_files)
+  while IFS= read -r each; do
+    case $each in "" | *://*) continue ;; esac
+    match=$(compgen -G "$each" | head -n 1 || true)
+    match=${match#"$root"/}
+    if [ -n "$match" ] && grep -e "^${match//./[.]}" >/dev/null <<<"$code"; then continue; fi
+    if records_in_store; then note "records: in $store"; return; fi
+    wrong "$each $([ -n "$match" ] && echo "lies on this machine and the slice cannot read it" || echo "is not on this machine, nor on a new slice"): prepare here first (python -m data_pipeline prepare $recipe ...; its records go along), or give gs://"
+  done <<<"$globs"
+}
+
+records_in_store() {
+  case $store in gs://*) ;; *) return 1 ;; esac
+  call_limited "$BUCKET_SECONDS" gcloud storage cat "$store/$(basename "$run_dir")/manifest.json" </dev/null 2>/dev/null | grep '"prepare"' >/dev/null
 }
 
 check_disk() {
-  local records=0 needed
-  if records_ready; then records=$(du -sk "$run_dir/examples" | cut -f1); fi
-  needed=$((RUN_GB + 2 * records / 1000000))
+  local records=0 needed # in KB
+  if records_ready; then
+    records=$(du -sk "$run_dir/examples" | cut -f1)
+  elif [ -n "$store" ] && [ "$dry_run" = no ]; then
+    case $store in
+      gs://*) records=$(limited "$BUCKET_SECONDS" gcloud storage du --summarize "$store/$(basename "$run_dir")/examples" </dev/null 2>/dev/null | awk '{ print int($1 / 1000) }') || records=0 ;;
+    esac
+  fi
+  needed=$((RUN_GB + 2 * ${records:-0} / 1000000))
   if [ -z "$hosts_file" ] && [ $needed -gt "$BOOT_DISK_GB" ]; then
-    fail "a TPU VM's boot disk has $BOOT_DISK_GB GB, and this run needs $needed ($((records / 1000000)) of records); prepare fewer, or use --hosts with larger disks"
+    fail "a TPU VM's boot disk has $BOOT_DISK_GB GB, and this run needs $needed ($((records / 1000000)) of records); prepare fewer, use --hosts with larger disks, or ask for a larger one (--create-flag=--boot-disk=...) and set BOOT_DISK_GB to its size"
   fi
   note "disk: $needed GB needed"
+}
+
+check_fit() { # minutes of compiling, once for a job and a type
+  local code=0 flags=(--on "${type/v5litepod-/v5e-}")
+  if [ -n "$hosts_file" ] || [ "$plan" = no ] || ! compgen -G "$venv/lib/python3.*/site-packages/libtpu/libtpu.so" >/dev/null; then return; fi
+  if [ "$(cat "$memory/fits" 2>/dev/null)" = "$type ${job[*]}" ]; then return; fi
+  if records_ready; then flags+=(--run-dir "$PWD/$run_dir"); fi
+  note "does it fit a $type? Compiling it here, which takes minutes; --no-plan leaves it out"
+  (cd "$root" && call "$python" -m pretrain plan "$recipe" ${training[@]+"${training[@]}"} "${flags[@]}") >&2 || code=$?
+  case $code in
+    0) if [ "$dry_run" = no ]; then mkdir -p "$memory"; printf '%s\n' "$type ${job[*]}" >"$memory/fits"; fi ;;
+    1) fail "$recipe does not fit a $type (above)" ;;
+    2) note "whether it fits is not known (above)" ;;
+    *) exit $code ;;
+  esac
 }
 
 check_bucket() { # region, and that it can be written; an unreachable bucket must not hang the run later

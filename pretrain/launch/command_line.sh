@@ -14,7 +14,7 @@ source "$root/pretrain/launch/hosts.sh"
 # shellcheck source=pretrain/launch/supervise.sh
 source "$root/pretrain/launch/supervise.sh"
 
-name="" type="" spot=no store="" wait_minutes="" hosts_file="" created=no delete_when_done=no delete_on_failure=no discard=no
+name="" type="" spot=no store="" wait_minutes="" hosts_file="" created=no delete_when_done=no delete_on_failure=no discard=no plan=yes
 zone="" zones=() job=() create_flags=() ssh_flags=() changed_job=no
 
 launch() { # launch VERB NAME FLAGS... RECIPE...
@@ -29,6 +29,7 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
   shift 2
   while [ $# -gt 0 ]; do
     case $1 in
+      --type=* | --zone=* | --store=* | --wait=* | --name=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
       --type | --zone | --store | --wait | --name) [ $# -gt 1 ] || wrong "$1 needs a value" ;;
     esac
     case $1 in
@@ -42,6 +43,11 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       --delete-on-failure) delete_on_failure=yes ;;
       --discard) discard=yes ;;
       --dry-run) dry_run=yes ;;
+      --no-plan) plan=no ;;
+      --*)
+        [ ${#job[@]} -gt 0 ] || wrong "$1: no flag of $verb (see ./run_tpu.sh --help); RECIPE comes before its overrides"
+        job+=("$1")
+        ;;
       *) job+=("$1") ;;
     esac
     shift

@@ -90,6 +90,14 @@ class World:
         who = ("-c", "user.name=t", "-c", "user.email=t@t")
         subprocess.run(["git", "-C", self.checkout, *who, *arguments], check=True, capture_output=True)
 
+    def venv(self) -> None:
+        """Gives the checkout a .venv/, libtpu included."""
+        libtpu = self.checkout / ".venv" / "lib" / "python3.11" / "site-packages" / "libtpu" / "libtpu.so"
+        for path in (libtpu, self.checkout / ".venv" / "bin" / "python"):
+            path.parent.mkdir(parents=True)
+        libtpu.touch()
+        shutil.copy(FAKES / "python", self.checkout / ".venv" / "bin")
+
     def booked(self) -> list[str]:
         """The zones in which a slice is booked, by the other side's word."""
         return sorted(path.stem for path in (self.fake / "slices").glob("*.json"))

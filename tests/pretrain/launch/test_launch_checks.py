@@ -22,6 +22,8 @@ CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
         ((*CREATE, "--wait", "soon", "quickstart"), "--wait soon: give minutes"),
         ((*CREATE, "quickstart", "--run-dir", "/data/run"), "--run-dir /data/run: on the hosts it is a folder below"),
         (("--hosts", "nowhere.txt", "quickstart"), "--hosts nowhere.txt: no such file"),
+        ((*CREATE,), "RECIPE is missing"),
+        ((*CREATE, "--project", "p", "klue_bert_base"), "--project: no flag of --create"),
         (("--attach", "kobert"), "kobert: nothing was launched under this name"),
     ],
 )
@@ -36,7 +38,36 @@ def test_a_corpus_of_this_machine_does_not_travel(world: World) -> None:
     (world.home / "corpus.txt").write_text("글\n")
     said = world.run(*CREATE, "quickstart", "--source", f"text:{world.home}/*.txt")
     assert "lies on this machine and the slice cannot read it: prepare here first" in said.sentence(2)
+    world.venv()
+    (world.fake / "sources").write_text(f"{world.checkout}/configs/*.py\ncorpora/*.txt\n")
+    said = world.run(*CREATE, "quickstart", "--no-plan")
+    assert said.sentence(2).startswith("corpora/*.txt is not on this machine, nor on a new slice: prepare here first")
     assert world.calls() == []
+
+
+def test_records_in_the_store_need_no_corpus(world: World) -> None:
+    world.script(refuse={"us-central1-a": "no capacity"}, records_bytes=50_000_000_000)
+    manifest = world.bucket() / "quickstart" / "manifest.json"
+    manifest.parent.mkdir(parents=True)
+    manifest.write_text('{"prepare": {}}')
+    command = (*CREATE, "--store", STORE, "quickstart", "--source", "text:corpora/*.txt")
+    said = world.run(*command)
+    assert said.sentence(1).startswith("a TPU VM's boot disk has 100 GB, and this run needs 125 (50 of records)")
+    assert world.run(*command, BOOT_DISK_GB="200").sentence(1).startswith("no zone gives")
+
+
+def test_overrides_are_read_and_the_plan_asked_before_anything_is_booked(world: World) -> None:
+    world.venv()
+    said = world.run(*CREATE, "quickstart", "--training.nonsense", "1")
+    assert said.sentence(2) == "--training.nonsense: no such flag"
+    (world.fake / "too_large").touch()
+    said = world.run(*CREATE, "quickstart", "--training.global-batch-size", "8")
+    assert said.sentence(1) == "quickstart does not fit a v3-8 (above)"
+    assert world.calls() == []
+    assert (
+        "-m pretrain plan quickstart --training.global-batch-size 8 --on v3-8"
+        in (world.fake / "python_calls").read_text()
+    )
 
 
 def test_a_bucket_in_another_region_is_refused_with_both_named(world: World) -> None:
