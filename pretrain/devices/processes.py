@@ -20,9 +20,10 @@ def join_processes() -> None:
 
     JAX_COORDINATOR_ADDRESS (HOST:PORT of process 0), JAX_PROCESS_COUNT and JAX_PROCESS_ID in the environment say it of any
     machines; JAX_PROCESS_COUNT=1 alone says that this process is all. Without them a machine with a TPU asks its metadata, and any
-    other is alone.
+    other is alone; so is a notebook's TPU (TPU_PROCESS_ADDRESSES=local on Kaggle), which has no metadata.
 
-    Raises InputError where the environment says half of it or nonsense, WorkError where the others do not come.
+    Raises InputError where the environment says half of it or nonsense, or names several tasks of Slurm that nobody joined;
+    WorkError where the others do not come.
     """
     said = {name: os.environ[name] for name in (ADDRESS, COUNT, NUMBER) if os.environ.get(name)}
     if said == {COUNT: "1"}:
@@ -30,12 +31,23 @@ def join_processes() -> None:
     if said:
         _join_as_said(said)
     elif existing(TPU_NODES) and platforms_asked_for() in ("", "tpu"):
+        if os.environ.get("TPU_PROCESS_ADDRESSES") == "local":  # JAX would wait for a host of this name
+            log.info("one process: TPU_PROCESS_ADDRESSES=local names no other host")
+            return
         try:
             jax.distributed.initialize(initialization_timeout=PATIENCE)
-        except ValueError as error:  # nothing tells of other hosts: a notebook's TPU
+        except (
+            ValueError,
+            OSError,
+        ) as error:  # no other host is told of, or no metadata server is there: a notebook's TPU
             log.info("one process: no metadata name other hosts of this TPU (%s)", error)
         except RuntimeError as error:
             raise WorkError(f"the hosts of this TPU do not find each other ({_first_line(error)})") from None
+    elif int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1:
+        raise InputError(
+            f"this is one of {os.environ['SLURM_STEP_NUM_TASKS']} tasks of a Slurm step, and each would train alone: set {ADDRESS}, "
+            f"{COUNT} and {NUMBER} as launch/slurm.sbatch does, or start one task"
+        )
     if jax.distributed.is_initialized():
         log.info("process %d of %d", jax.process_index(), jax.process_count())
 
@@ -54,7 +66,11 @@ def _join_as_said(said: dict[str, str]) -> None:
     if not host or not port.isdecimal():
         raise InputError(f"{ADDRESS}={said[ADDRESS]}: must be HOST:PORT of process 0")
     try:
-        jax.distributed.initialize(said[ADDRESS], count, number, initialization_timeout=PATIENCE)
+        jax.distributed.initialize(
+            *(said[ADDRESS], count, number),
+            initialization_timeout=PATIENCE,
+            cluster_detection_method="deactivate",  # within Slurm, JAX would take one GPU of the host's
+        )
     except RuntimeError as error:
         raise WorkError(
             f"process {number} of {count}: the {count} processes did not meet at {said[ADDRESS]} within {PATIENCE} s "

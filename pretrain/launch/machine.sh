@@ -2,8 +2,7 @@
 # This machine: which accelerator it has, which slice it is of, and whether its devices answer. Reads python and root.
 
 METADATA=${METADATA:-http://metadata.google.internal/computeMetadata/v1/instance/attributes}
-# Tried where the libtpu of constraints.txt does not start this machine's runtime; both compile our step with the same jax.
-LIBTPU_FALLBACK=${LIBTPU_FALLBACK:-0.0.51}
+LIBTPU_FALLBACK=${LIBTPU_FALLBACK:-} # versions to try, instead of those of libtpu_beside
 
 has_tpu() { # Google's PCI vendor with the device ids of TPU v2/v3, v4, v5p, v5e, v6e, 7x
   local device
@@ -39,20 +38,33 @@ tell_slice() { # on a TPU VM: says which slice this is, and refuses to start alo
   fi
 }
 
+libtpu_beside() { # libtpu_beside JAX: other versions whose compiler takes our step from this jax; none was booted
+  case $1 in
+    0.10.*) echo "0.0.41 0.0.51" ;;
+    0.12.*) echo "0.0.51" ;;
+  esac
+}
+
+version_of() { "$python" -m pip show "$1" 2>/dev/null | sed -n 's/^Version: //p'; }
+
 check_devices() { # multiplies on every device before any long work; a plan that compiled does not prove that they start
-  local said pinned
-  local code=0
+  local said pinned each tried code=0
   said=$(limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.devices.smoke_test 2>&1) || code=$?
   printf '%s\n' "$said" >&2
   [ $code != 0 ] || return 0
   if [ $code = 124 ]; then note "the devices did not answer within ${DEVICES_SECONDS:-600} s: another worker of the slice is missing, or the runtime hangs"; fi
-  case $said in *" holds "* | *JAX_PLATFORMS=*"knows"*) exit 1 ;; esac # another libtpu would not help
+  case $said in *" holds "* | *JAX_PLATFORMS=*"knows"* | *"do not find each other"* | *"did not meet"*) exit 1 ;; esac # another libtpu would not help
   has_tpu || exit 1
-  pinned=$("$python" -m pip show libtpu 2>/dev/null | sed -n 's/^Version: //p')
-  [ "$pinned" != "$LIBTPU_FALLBACK" ] || exit 1
-  say "the TPU does not start with libtpu $pinned: trying $LIBTPU_FALLBACK"
-  "$python" -m pip install --quiet --no-deps "libtpu==$LIBTPU_FALLBACK"
-  if limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.devices.smoke_test; then return; fi
+  pinned=$(version_of libtpu)
+  tried=$pinned
+  for each in ${LIBTPU_FALLBACK:-$(libtpu_beside "$(version_of jax)")}; do
+    [ "$each" != "$pinned" ] || continue
+    say "the TPU does not start with libtpu $tried: trying $each"
+    "$python" -m pip install --quiet --no-deps "libtpu==$each"
+    if limited "${DEVICES_SECONDS:-600}" "$python" -m pretrain.devices.smoke_test; then return; fi
+    tried+=", $each"
+  done
+  if [ "$tried" = "$pinned" ]; then exit 1; fi
   "$python" -m pip install --quiet --no-deps "libtpu==$pinned"
-  fail "the TPU starts neither with libtpu $pinned nor with $LIBTPU_FALLBACK (above); restart the machine or take another runtime version"
+  fail "the TPU starts with none of libtpu $tried (above); restart the machine, take another runtime version, or another generation (docs/tpu.md)"
 }

@@ -141,17 +141,23 @@ def test_processes_that_do_not_come_are_told_of(monkeypatch: pytest.MonkeyPatch)
         processes.join_processes()
 
 
+@pytest.mark.parametrize("error", [ValueError("coordinator_address should be defined."), OSError("no route to host")])
 @pytest.mark.parametrize(
     ("nodes", "platforms", "asked"), [(["/dev/accel0"], "", 1), (["/dev/accel0"], "cpu", 0), ([], "", 0)]
 )
 def test_a_tpu_says_itself_which_hosts_it_has(
-    nodes: list[str], platforms: str, asked: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    nodes: list[str],
+    platforms: str,
+    asked: int,
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     calls = []
 
     def no_metadata(**options: Any) -> None:
         calls.append(options)
-        raise ValueError("coordinator_address should be defined.")
+        raise error
 
     monkeypatch.setattr(processes, "existing", lambda _: nodes)
     monkeypatch.setattr(processes, "platforms_asked_for", lambda: platforms)
@@ -160,3 +166,30 @@ def test_a_tpu_says_itself_which_hosts_it_has(
         processes.join_processes()
     assert len(calls) == asked
     assert ("one process: no metadata name other hosts" in caplog.text) == bool(asked)
+
+
+def test_a_notebooks_tpu_is_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "existing", lambda _: ["/dev/accel0"])
+    monkeypatch.setattr(processes, "platforms_asked_for", lambda: "")
+    monkeypatch.setenv("TPU_PROCESS_ADDRESSES", "local")
+    monkeypatch.setattr(
+        jax.distributed, "initialize", lambda **_: pytest.fail("JAX waits 300 s for a host named local")
+    )
+    processes.join_processes()
+
+
+def test_tasks_of_slurm_that_nobody_joined_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "existing", lambda _: [])
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
+    with pytest.raises(InputError, match="one of 8 tasks of a Slurm step, and each would train alone: set JAX_COORD"):
+        processes.join_processes()
+
+
+def test_within_slurm_jax_does_not_choose_the_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    for name, value in {processes.ADDRESS: "localhost:1", processes.COUNT: "2", processes.NUMBER: "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setattr(jax.distributed, "initialize", lambda *_, **options: calls.append(options))
+    processes.join_processes()
+    assert [options["cluster_detection_method"] for options in calls] == ["deactivate"]
