@@ -12,6 +12,7 @@ check_command() {
     hosts_file=$(cd "$(dirname "$hosts_file")" && pwd)/$(basename "$hosts_file")
     return_if_unset --type "$type"
     return_if_unset --zone "$zone"
+    return_if_unset --create-flag "${create_flags[*]-}"
     [ "$(slice_addresses | grep -c .)" = 1 ] || check_common_place "--hosts $hosts_file"
     case $store in
       "" | /*) ;;
@@ -63,6 +64,9 @@ check_job() { # the recipe and its overrides, as the hosts will read them
   extras=""
   if [ ! -x "$python" ]; then note "recipe: not read here, for there is no .venv/ (./run_tpu.sh --install-only makes it)"; return; fi
   extras=$(cd "$root" && "$python" -m pretrain.commands.needs "$recipe" ${training[@]+"${training[@]}"}) || exit $?
+  if grep -x wandb <<<"$extras" >/dev/null && [ -z "${WANDB_API_KEY:-}${WANDB_MODE:-}" ]; then
+    wrong "training.wandb_project is set, but WANDB_API_KEY is not: set it in this shell, from which it goes to the hosts over ssh (or WANDB_MODE=offline)"
+  fi
   note "recipe: $recipe is read${extras:+, and wants the extras $(in_one_line "$extras")}"
 }
 
@@ -144,7 +148,24 @@ check_bucket() { # region, and that it can be written; an unreachable bucket mus
   [ $code = 0 ] || wrong "$store cannot be written; your account needs storage.objects.create on $bucket"
   limited "$BUCKET_SECONDS" gcloud storage rm "$probe" >/dev/null 2>&1 || note "warning: $probe could not be removed"
   note "bucket: $bucket in $location, written to"
+  if [ -z "$hosts_file" ]; then check_service_account "$bucket"; fi
 }
+
+check_service_account() { # check_service_account BUCKET: as which the hosts write; a warning alone, for a right may come by other ways
+  local flag account="" project
+  for flag in ${create_flags[@]+"${create_flags[@]}"}; do case $flag in --service-account=*) account=${flag#*=} ;; esac; done
+  project=$(ask_gcloud config get-value project) || return 0
+  if [ -z "$account" ]; then
+    account=$(ask_gcloud projects describe "$project" --format='value(projectNumber)') || return 0
+    account+=-compute@developer.gserviceaccount.com
+  fi
+  if ask_gcloud storage buckets get-iam-policy "$1" | grep -F "$account" >/dev/null; then return; fi
+  if ask_gcloud projects get-iam-policy "$project" --flatten=bindings --filter="bindings.members:$account" --format='value(bindings.role)' |
+    grep -E 'roles/(owner|editor|storage\.)' >/dev/null; then return; fi
+  note "warning: nothing seen allows $account, as which the hosts write, to use $1; if it may not, the run ends there: gcloud storage buckets add-iam-policy-binding $1 --member=serviceAccount:$account --role=roles/storage.objectAdmin"
+}
+
+ask_gcloud() { limited "$BUCKET_SECONDS" gcloud "$@" </dev/null 2>/dev/null; }
 
 near() { # near LOCATION ZONE: the same region, or a multi-region around it; dual regions (nam4, eur4) are taken as near
   case $1 in

@@ -29,8 +29,8 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
   shift 2
   while [ $# -gt 0 ]; do
     case $1 in
-      --type=* | --zone=* | --store=* | --wait=* | --name=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
-      --type | --zone | --store | --wait | --name) [ $# -gt 1 ] || wrong "$1 needs a value" ;;
+      --type=* | --zone=* | --store=* | --wait=* | --name=* | --create-flag=* | --ssh-flag=*) set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
+      --type | --zone | --store | --wait | --name | --create-flag | --ssh-flag) [ $# -gt 1 ] || wrong "$1 needs a value" ;;
     esac
     case $1 in
       --type) type=$2; shift ;;
@@ -38,6 +38,8 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       --store) store=${2%/}; shift ;;
       --wait) wait_minutes=$2; shift ;;
       --name) name=$2; shift ;;
+      --create-flag) create_flags+=("$2"); shift ;;
+      --ssh-flag) ssh_flags+=("$2"); shift ;;
       --spot) spot=yes ;;
       --delete-when-done) delete_when_done=yes ;;
       --delete-on-failure) delete_on_failure=yes ;;

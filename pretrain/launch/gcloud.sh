@@ -15,6 +15,7 @@ runtime_version() { # https://cloud.google.com/tpu/docs/runtimes: the image for 
     v5p-*) echo v2-alpha-tpuv5 ;;
     v6e-*) echo v2-alpha-tpuv6e ;;
     v2-* | v3-* | v4-*) echo tpu-ubuntu2204-base ;;
+    tpu7x-*) wrong "--type $1: Google's TPU API does not make it: it takes Compute Engine or GKE (docs/launch.md); give v2-N, v3-N, v4-N, v5e-N, v5p-N or v6e-N" ;;
     *) wrong "--type $1: not a TPU type that queued resources know; give v2-N, v3-N, v4-N, v5e-N, v5p-N or v6e-N" ;;
   esac
 }
@@ -100,11 +101,18 @@ slice_addresses() { # the internal address of every worker, worker 0 first
   node describe "$zone" --format='value(networkEndpoints[].ipAddress)' | tr -s ';, ' '\n' | sed '/^$/d'
 }
 
-host_run() { # host_run WORKER COMMAND: its output and exit code; 124 and 255 where the worker does not answer
-  call_limited "$SSH_SECONDS" gcloud compute tpus tpu-vm ssh "$name" --zone="$zone" --worker="$1" --quiet \
-    --ssh-flag=-oConnectTimeout=20 --command="$2" </dev/null
+host_feed() { # host_feed WORKER COMMAND: with our stdin; its output and exit code; 124 and 255 where the worker does not answer
+  without_chatter call_limited "$SSH_SECONDS" gcloud compute tpus tpu-vm ssh "$name" --zone="$zone" --worker="$1" --quiet \
+    ${ssh_flags[@]+"${ssh_flags[@]}"} "${SSH_OPTIONS[@]/#/--ssh-flag=}" --command="$2"
 }
 
 host_copy() { # host_copy WORKER FILE PATH: a local file to a path below the worker's home
-  call_limited 1800 gcloud compute tpus tpu-vm scp "$2" "$name:$3" --zone="$zone" --worker="$1" --quiet </dev/null
+  without_chatter call_limited 1800 gcloud compute tpus tpu-vm scp "$2" "$name:$3" --zone="$zone" --worker="$1" --quiet \
+    ${ssh_flags[@]+"${ssh_flags[@]/#--ssh-flag=/--scp-flag=}"} "${SSH_OPTIONS[@]/#/--scp-flag=}" </dev/null
+}
+
+CHATTER='^(Using (ssh|scp) batch size|S(SH|CP): Attempting to connect|SSH key found in project metadata|Existing host keys found|Propagating SSH public key|Warning: Permanently added|WARNING: *$|To increase the performance of the tunnel|please see https://cloud.google.com/iap/docs/using-tcp-forwarding)'
+
+without_chatter() { # runs a command, and leaves out of its stderr what gcloud and ssh say of every connection
+  { "$@" 2>&1 >&4 4>&- | { grep -vE "$CHATTER" >&2 || true; } 4>&-; } 4>&1
 }

@@ -3,25 +3,39 @@
 
 HOST_SECONDS=${HOST_SECONDS:-600} # within which every worker must answer ssh
 REMOTE=korean-pretrain            # the checkout, below a worker's home
+# Of every ssh: it never asks, and ends when the other side is silent for a minute.
+SSH_OPTIONS=(-oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=15 -oServerAliveCountMax=4 -oStrictHostKeyChecking=accept-new)
 addresses=()
 
 who() { printf 'worker %s of %s (%s)' "$1" "${#addresses[@]}" "${addresses[$1]}"; }
 
-find_hosts() { # fills addresses; 1 where the slice is gone meanwhile; names a worker that never comes
-  local worker line began=$SECONDS
+list_hosts() { # fills addresses; 1 where there are none
+  local line
   addresses=()
   while IFS= read -r line; do addresses+=("$line"); done < <(slice_addresses)
-  [ ${#addresses[@]} -gt 0 ] || return 1
+  [ ${#addresses[@]} -gt 0 ]
+}
+
+find_hosts() { # list_hosts, and waits until all answer; 1 where the slice is gone meanwhile; names a worker that never comes
+  local worker said began=$SECONDS
+  list_hosts || return 1
   for worker in "${!addresses[@]}"; do
-    until host_run "$worker" true; do
+    until said=$(host_run "$worker" true 2>&1); do
+      case $said in
+        *"Permission denied ("* | *"Host key verification failed"*)
+          give_up "$(who "$worker"): ssh is refused ($(grep -m 1 -e 'Permission denied (' -e 'Host key' <<<"$said")); see to the key (ssh-add, where it has a passphrase) and to known_hosts"
+          ;;
+      esac
       look
       case $state in ACTIVE | UNKNOWN) ;; *) return 1 ;; esac
       [ $((SECONDS - began)) -lt "$HOST_SECONDS" ] ||
-        give_up "$(who "$worker") does not answer ssh within $HOST_SECONDS s, the others before it do; look at it, or --delete $name and create it again"
+        give_up "$(who "$worker") does not answer ssh within $HOST_SECONDS s, the others before it do ($(reason_in "$said")); look at it, or --delete $name and create it again"
       pause "$STATE_SECONDS"
     done
   done
 }
+
+host_run() { host_feed "$@" </dev/null; }
 
 ship() { # to every worker, at once; 1 where one did not take it
   local folder
@@ -29,6 +43,7 @@ ship() { # to every worker, at once; 1 where one did not take it
   folder=$(mktemp -d)
   packed_code | gzip >"$folder/code.tar.gz" || fail "the code could not be packed (above)"
   on_all ship_one "$folder/code.tar.gz" code.tar.gz "$REMOTE" || { rm -rf "$folder"; return 1; }
+  send_keys || { rm -rf "$folder"; return 1; }
   if records_ready; then
     case $store in
       gs://*) send_records_to_bucket ;;
@@ -42,11 +57,29 @@ ship() { # to every worker, at once; 1 where one did not take it
 }
 
 ship_one() { # ship_one WORKER ARCHIVE NAME FOLDER: unpacked without touching what a run has written since
-  local keep=""
-  if [ "$3" = records.tar.gz ]; then keep="--skip-old-files"; fi
-  host_copy "$1" "$2" "$REMOTE-$3" &&
-    host_run "$1" "mkdir -p $(quoted "$4") && tar xzf $REMOTE-$3 $keep -C $(quoted "$4") && rm $REMOTE-$3"
+  local to unpack
+  to=$(quoted "$4")
+  unpack="tar xzf $REMOTE-$3 --skip-old-files -C $to"
+  if [ "$3" = code.tar.gz ]; then # what went there before and is deleted here goes
+    unpack="(cd $to && touch .shipped && tr '\\n' '\\0' <.shipped | xargs -0 rm -f) && tar xzf $REMOTE-$3 -C $to && tar tzf $REMOTE-$3 >$to/.shipped"
+  fi
+  host_copy "$1" "$2" "$REMOTE-$3" && host_run "$1" "mkdir -p $to && $unpack && rm $REMOTE-$3"
 }
+
+keys_here() { # the keys that this shell has, as lines of a shell file
+  local each
+  for each in WANDB_API_KEY WANDB_ENTITY WANDB_BASE_URL WANDB_MODE HF_TOKEN; do
+    if [ -n "${!each:-}" ]; then printf '%s=%s\n' "$each" "$(quoted "${!each}")"; fi
+  done
+}
+
+send_keys() {
+  if [ -z "$(keys_here)" ]; then return; fi
+  note "keys: $(keys_here | cut -d = -f 1 | tr '\n' ' ')to $REMOTE/.keys, mode 0600"
+  on_all send_keys_to_one
+}
+
+send_keys_to_one() { keys_here | host_feed "$1" "umask 077 && rm -f $REMOTE/.keys && cat >$REMOTE/.keys"; } # over stdin: arguments and logs are read by others
 
 send_records_to_bucket() {
   local part to
@@ -86,7 +119,7 @@ start_all() {
 stop_one() { host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && bash pretrain/launch/stop_on_host.sh; fi"; }
 
 status_of() { # status_of WORKER BYTES: a line of fields, then the log from that byte on
-  host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && bash pretrain/launch/host_status.sh $2; else echo phase=nothing; fi"
+  host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && bash pretrain/launch/host_status.sh $2 $(quoted "$run_dir"); else echo phase=nothing; fi"
 }
 
 field() { # field NAME LINE
@@ -100,7 +133,7 @@ tell_status() {
   printf '%s: %s %s %s\n' "$name" "${type:-hosts}" "$zone" "$state"
   if [ "$state" = UNKNOWN ]; then fail "gcloud does not tell the state of $name ($reason)"; fi
   if [ "$state" != ACTIVE ]; then return; fi
-  find_hosts || fail "$name: its workers cannot be listed"
+  list_hosts || fail "$name: its workers cannot be listed"
   for worker in "${!addresses[@]}"; do
     if line=$(status_of "$worker" 999999999999); then describe "$worker" "$line"; else printf '%s: does not answer\n' "$(who "$worker")"; fi
   done

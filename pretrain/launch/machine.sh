@@ -40,7 +40,7 @@ tell_slice() { # on a TPU VM: says which slice this is, and refuses to start alo
 
 libtpu_beside() { # libtpu_beside JAX: other versions whose compiler takes our step from this jax; none was booted
   case $1 in
-    0.10.*) echo "0.0.41 0.0.51" ;;
+    0.10.*) echo "0.0.39 0.0.52" ;;
     0.12.*) echo "0.0.51" ;;
   esac
 }

@@ -62,6 +62,12 @@ watch() { # ends training whose save hangs: nothing new in it for SAVE_SECONDS; 
   done
 }
 
+if [ -f .keys ]; then
+  set -a
+  # shellcheck source=/dev/null
+  source ./.keys
+  set +a
+fi
 trap end EXIT
 trap 'if [ -n "$child" ]; then kill -TERM "$child" 2>/dev/null; fi' TERM
 echo $$ >$state/pid
@@ -73,6 +79,9 @@ check_store
 pull
 pulled=yes
 install
+extras=$("$python" -m pretrain.commands.needs "$recipe" ${training[@]+"${training[@]}"})
+# shellcheck disable=SC2086 # a word for each
+if [ -n "$extras" ]; then install $extras; fi
 
 if [ "$WORKERS" -gt 1 ] && ! has_tpu; then # TPU hosts find each other
   export JAX_COORDINATOR_ADDRESS=$COORDINATOR JAX_PROCESS_COUNT=$WORKERS JAX_PROCESS_ID=$WORKER

@@ -110,13 +110,13 @@ release() { # release ZONE: let_go of a slice that is asked for again, here or e
 }
 
 let_go() { # let_go ZONE: deletes the request there and waits until it is gone; 1 where it is not: then it stays remembered
-  local began=$SECONDS told=no
+  local answer began=$SECONDS told=no
   while :; do
     look "$1"
     if [ "$state" = ABSENT ]; then unbook "$1"; return; fi
-    if [ "$state" != DELETING ] && ! slice_delete "$1" >/dev/null 2>&1 && [ $told = no ]; then
+    if [ "$state" != DELETING ] && ! answer=$(slice_delete "$1" 2>&1) && [ $told = no ]; then
       told=yes
-      note "$name in $1: not deleted yet ($state)"
+      note "$name in $1: not deleted yet: $(reason_in "$answer")"
     fi
     if [ $((SECONDS - began)) -ge "$DELETE_SECONDS" ]; then
       note "warning: $name in $1 is not gone after $DELETE_SECONDS s ($state); it stays booked, and is tried again"

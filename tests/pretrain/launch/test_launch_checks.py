@@ -15,6 +15,10 @@ CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
         (("--create", "kobert", "--type", "v3-8"), "--create needs --zone"),
         (("--create", "kobert", "--type"), "--type needs a value"),
         (("--create", "kobert", "--type", "v9-8", "--zone", "a"), "--type v9-8: not a TPU type"),
+        (
+            ("--create", "kobert", "--type", "tpu7x-8", "--zone", "a"),
+            "--type tpu7x-8: Google's TPU API does not make it",
+        ),
         (("--create", "kobert", "--type", "v3-x", "--zone", "a"), "--type v3-x: give generation and size"),
         ((*CREATE, "no_such_recipe"), "no_such_recipe: no such recipe below"),
         ((*CREATE, "--spot", "quickstart"), "--spot needs --store gs://BUCKET/FOLDER"),

@@ -130,12 +130,18 @@ def test_a_disk_that_is_behind_the_store_gives_way_and_one_ahead_does_not(world:
         (
             'if [ "$(cat "$FAKE/libtpu")" = 0.0.42.1 ]; then echo "error: no device answers" >&2; exit 1; fi',
             0,
-            "0.0.51",
+            "0.0.39",
+        ),
+        (
+            'if [ "$(cat "$FAKE/libtpu")" != 0.0.52 ]; then echo "error: no device answers" >&2; exit 1; fi',
+            0,
+            "0.0.52",
         ),
         ("echo 'error: no device answers' >&2; exit 1", 1, "0.0.42.1"),
+        ("echo 'error: the hosts of this TPU do not find each other (...)' >&2; exit 1", 1, "0.0.42.1"),
         ("echo 'error: process 123 (python) holds /dev/accel0: stop it' >&2; exit 1", 1, "0.0.42.1"),
     ],
-    ids=["answers", "answers with another libtpu", "never answers", "held by another process"],
+    ids=["answers", "with an older libtpu", "with a newer libtpu", "never", "hosts apart", "held by another process"],
 )
 def test_another_libtpu_is_tried_where_the_tpu_does_not_start(
     world: World, devices: str, code: int, libtpu: str
@@ -148,7 +154,7 @@ def test_another_libtpu_is_tried_where_the_tpu_does_not_start(
     if "never" in devices or code:
         assert "error: " in said.error
     assert ("process 123" in said.error) == ("123" in devices)
-    assert ("trying 0.0.51" in said.error) == ("no device answers" in devices)
+    assert ("trying 0.0.39" in said.error) == ("no device answers" in devices)
 
 
 METADATA = "metadata() { case $1 in accelerator-type) echo v3-32 ;; agent-worker-number) echo 2 ;; *) echo a,b,c,d ;; esac; }; "
