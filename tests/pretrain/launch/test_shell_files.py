@@ -1,5 +1,7 @@
 """Every shell file of the repository is clean to shellcheck, sourced parts included."""
 
+import configparser
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -39,3 +41,12 @@ def test_every_sourced_part_is_named_by_a_program() -> None:
     assert len(parts) > 5
     text = "".join(file.read_text() for file in shell_files())
     assert [part.name for part in parts if f"# shellcheck source={part.relative_to(ROOT)}" not in text] == []
+
+
+def test_a_wheel_holds_the_store_that_training_in_a_bucket_runs() -> None:
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    held = settings["options.package_data"]["pretrain"].split()
+    sync = (ROOT / "pretrain" / "launch" / "sync.sh").read_text()
+    sourced = re.findall(r"# shellcheck source=pretrain/(\S+)", sync)
+    assert sorted(held) == sorted(["launch/sync.sh", *sourced])
