@@ -77,7 +77,7 @@ check_sources() { # records travel, of corpora only what is code: the sample
   if [ -x "$python" ]; then
     globs=$(cd "$root" && "$python" -m data_pipeline.commands.sources "$recipe" ${data[@]+"${data[@]}"}) || exit $?
   else
-    globs=$(for each in ${data[@]+"${data[@]}"}; do case $each in *:*) each=${each#*=}; printf '%s\n' "${each#*:}" ;; esac; done)
+    globs=$(globs_of_flags ${data[@]+"${data[@]}"})
   fi
   code=$(code_files)
   while IFS= read -r each; do
@@ -88,6 +88,14 @@ check_sources() { # records travel, of corpora only what is code: the sample
     if records_in_store; then note "records: in $store"; return; fi
     wrong "$each $([ -n "$match" ] && echo "lies on this machine and the slice cannot read it" || echo "is not on this machine, nor on a new slice"): prepare here first (python -m data_pipeline prepare $recipe ...; its records go along), or give gs://"
   done <<<"$globs"
+}
+
+globs_of_flags() { # of --source FORMAT:GLOB, where no Python reads them
+  local each
+  for each in "$@"; do
+    each=${each#--*=}
+    case $each in *:*) printf '%s\n' "${each#*:}" ;; esac
+  done
 }
 
 records_in_store() {

@@ -75,6 +75,7 @@ why_failed() { # the reason of a FAILED request, which is gone with the request
 
 end_if_lasting() { # end_if_lasting ANSWER: fails where another try would be answered the same
   case $1 in
+    *ConnectionError* | *"Max retries"* | *"resolve"* | *"Unable to find the server"*) ;; # no network; gcloud may advise to log in then, too
     *"active account"* | *"auth login"* | *UNAUTHENTICATED* | *Reauthentication*) fail "gcloud is not logged in ($(reason_in "$1")); run \`gcloud auth login\`" ;;
     *SERVICE_DISABLED* | *"has not been used in project"*) fail "$(reason_in "$1"); run \`gcloud services enable tpu.googleapis.com compute.googleapis.com\`" ;;
     *PERMISSION_DENIED*) fail "$(reason_in "$1"); your account needs the role TPU Admin in this project" ;;
@@ -83,9 +84,9 @@ end_if_lasting() { # end_if_lasting ANSWER: fails where another try would be ans
 
 slice_delete() { request delete "$1" --force --async; } # slice_delete ZONE
 
-slice_list() { # name, zone, type, state, price class and time of creation of all that was booked with the launcher in this project
-  gcloud compute tpus queued-resources list --zone=- --format="csv[no-heading](tpu.nodeSpec[0].node.labels.korean_pretrain,name.segment(3),\
-tpu.nodeSpec[0].node.acceleratorType,state.state,tpu.nodeSpec[0].node.labels.korean_pretrain_price,createTime)" </dev/null | grep -v '^,' || true
+slice_list() { # name, zone, type, state, price class and time of creation of all in this project; without a name: not the launcher's
+  limited "$SSH_SECONDS" gcloud compute tpus queued-resources list --zone=- --quiet --format="csv[no-heading](tpu.nodeSpec[0].node.labels.korean_pretrain,name.segment(3),\
+tpu.nodeSpec[0].node.acceleratorType,state.state,tpu.nodeSpec[0].node.labels.korean_pretrain_price,createTime)" </dev/null
 }
 
 node() { # node VERB ZONE FLAGS...: a call about the TPU VM that the request brought

@@ -75,7 +75,7 @@ keys_here() { # the keys that this shell has, as lines of a shell file
 
 send_keys() {
   if [ -z "$(keys_here)" ]; then return; fi
-  note "keys: $(keys_here | cut -d = -f 1 | tr '\n' ' ')to $REMOTE/.keys, mode 0600"
+  note "keys: $(in_one_line "$(keys_here | cut -d = -f 1)")"
   on_all send_keys_to_one
 }
 

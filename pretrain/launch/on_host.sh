@@ -67,6 +67,7 @@ if [ -f .keys ]; then
   # shellcheck source=/dev/null
   source ./.keys
   set +a
+  rm .keys
 fi
 trap end EXIT
 trap 'if [ -n "$child" ]; then kill -TERM "$child" 2>/dev/null; fi' TERM

@@ -41,6 +41,7 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
     look
     if [ "$state" != "$before" ] && [ "$state" != ACTIVE ]; then note "$name in $zone: $state"; fi
     before=$state
+    if [ "$state" != UNKNOWN ]; then unknown=0; fi
     case $state in
       ABSENT)
         [ $seen = no ] || deleted_elsewhere
@@ -110,11 +111,13 @@ release() { # release ZONE: let_go of a slice that is asked for again, here or e
 }
 
 let_go() { # let_go ZONE: deletes the request there and waits until it is gone; 1 where it is not: then it stays remembered
-  local answer began=$SECONDS told=no
+  local answer began=$SECONDS told=no accepted=no
   while :; do
     look "$1"
     if [ "$state" = ABSENT ]; then unbook "$1"; return; fi
-    if [ "$state" != DELETING ] && ! answer=$(slice_delete "$1" 2>&1) && [ $told = no ]; then
+    if [ "$state" = DELETING ] || answer=$(slice_delete "$1" 2>&1); then
+      if [ $accepted = no ]; then accepted=yes; pause "$STATE_SECONDS"; continue; fi # one more look, however late it is
+    elif [ $told = no ]; then
       told=yes
       note "$name in $1: not deleted yet: $(reason_in "$answer")"
     fi
@@ -153,9 +156,14 @@ delete_slice() {
   [ "$created" = yes ] || wrong "$name: these machines were there before; nothing was made, so nothing is deleted"
   if [ -z "$store" ] && [ ! -f "$memory/fetched" ] && [ "$discard" = no ] && [ "$dry_run" = no ]; then
     look
-    [ "$state" != ACTIVE ] || wrong "$name: its run lies nowhere else; bring it here with --fetch $name, or add --discard"
+    case $state in
+      ACTIVE) wrong "$name: its run lies nowhere else; bring it here with --fetch $name, or add --discard" ;;
+      UNKNOWN) fail "gcloud does not tell whether $name has a run ($reason); nothing is deleted" ;;
+    esac
   fi
   if [ "$dry_run" = yes ]; then slice_delete "$zone"; return; fi
+  stage=ended
+  trap leave EXIT
   rm -f "$memory/id" # whoever watches it ends, instead of asking for it again
   for each in $(booked_zones); do
     say "deleting $name in $each"
@@ -167,9 +175,10 @@ delete_slice() {
 }
 
 list_slices() { # what the project has booked with the launcher: name, zone, type, state, price class, age
-  local now
+  local now listed
   now=$(date +%s)
-  slice_list | awk -F , -v now="$now" '
+  listed=$(slice_list) || fail "what is booked cannot be listed (above)"
+  grep -v -e '^,' -e '^$' <<<"$listed" | awk -F , -v now="$now" '
     function days(y, m, d) { if (m < 3) { y--; m += 12 } return 365 * y + int(y / 4) - int(y / 100) + int(y / 400) + int((153 * m - 457) / 5) + d - 719469 }
     {
       split($6, t, /[-T:.Z]/)

@@ -161,3 +161,15 @@ class World:
         for path in self.fake.glob("hosts/*/korean-pretrain/runs/.host/pid"):
             with suppress(ProcessLookupError, ValueError):
                 os.killpg(int(path.read_text()), signal.SIGKILL)
+
+
+PARTS = "source common.sh; source machine.sh; source install.sh; source store.sh; "
+
+
+def shell(world: World, script: str, **environment: str) -> Said:
+    """A script in the home of a world, with the parts of the launcher that hosts have."""
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", f"cd {ROOT}/pretrain/launch; {PARTS} cd {world.home}; {script}"],
+        env=world.environment(root=str(world.home), **environment), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    return Said(done.returncode, done.stdout, done.stderr)

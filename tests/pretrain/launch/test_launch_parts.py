@@ -7,19 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from launch_world import ROOT, STORE, Said, World
+from launch_world import ROOT, STORE, Said, World, shell
 
 from data_pipeline.contract.recipe_file import PACKAGED_CONFIGS, packaged_recipes, recipe_name
-
-PARTS = "source common.sh; source machine.sh; source install.sh; source store.sh; "
-
-
-def shell(world: World, script: str, **environment: str) -> Said:
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", f"cd {ROOT}/pretrain/launch; {PARTS} cd {world.home}; {script}"],
-        env=world.environment(root=str(world.home), **environment), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-    return Said(done.returncode, done.stdout, done.stderr)
 
 
 def venv(world: World) -> str:

@@ -11,6 +11,7 @@ from launch_world import FAKES, ROOT, World
 
 ON_HOSTS = ("on_host.sh", "host_status.sh", "stop_on_host.sh", "store.sh", "sync.sh")  # Linux, with GNU's tools
 NEWER_THAN_3_2 = {
+    "4.0: case inside $()": r"\$\([^()]*\bcase\b",
     "4.0: associative arrays": r"(declare|local|typeset) -\w*A",
     "4.0: mapfile": r"\b(mapfile|readarray)\b",
     "4.0: change of case": r"\$\{\w+(\[[^]]*\])?(\^|,)",

@@ -4,7 +4,7 @@ import re
 import stat
 
 import pytest
-from launch_world import ROOT, STORE, World
+from launch_world import ROOT, STORE, World, shell
 
 CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
 OPTIONS = ("-oBatchMode=yes", "-oServerAliveInterval=15", "-oStrictHostKeyChecking=accept-new")
@@ -59,14 +59,24 @@ def test_keys_go_over_stdin_into_a_file_of_their_owner(refusing: World) -> None:
     (refusing.fake / "on_train").write_text('echo "has $WANDB_API_KEY" >"$FAKE/seen"; echo "error: no" >&2; exit 1')
     said = refusing.run(*CREATE, "--no-plan", "quickstart", WANDB_API_KEY="se'cret")
     assert said.code == 1
-    keys = refusing.worker(0) / ".keys"
-    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert not (refusing.worker(0) / ".keys").exists(), "read and removed"
     assert (refusing.fake / "seen").read_text() == "has se'cret\n", "the training has it"
     assert "cret" not in said.out + said.error + "".join(refusing.calls()) + refusing.logs()
     remembered = refusing.home / "runs" / ".launch" / "kobert"
     assert not any("cret" in path.read_text() for path in remembered.iterdir())
     assert "--editable" in (refusing.fake / "python_calls").read_text()
     assert "[wandb]" in (refusing.fake / "python_calls").read_text(), "its extra is installed"
+
+
+def test_keys_lie_where_their_owner_alone_reads_them(world: World) -> None:
+    (world.home / "korean-pretrain").mkdir()
+    (world.home / "korean-pretrain" / ".keys").touch(0o644)
+    script = f'source {ROOT}/pretrain/launch/hosts.sh; host_feed() {{ bash -c "$2"; }}; send_keys_to_one 0'
+    said = shell(world, script, HF_TOKEN="a b'c", HOME=str(world.home))
+    assert said.code == 0, said.error
+    keys = world.home / "korean-pretrain" / ".keys"
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert keys.read_text() == "HF_TOKEN='a b'\\''c'\n"
 
 
 def test_a_file_deleted_here_disappears_there_and_status_speaks_of_this_run(refusing: World) -> None:
