@@ -18,8 +18,14 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_fields import limits
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import Tokenizer
-from pretrain.hugging_face.weights import refuse_unknown_encoder, surplus_tensors, tensor_names, with_copies
-from pretrain.models.config import ModelConfig
+from pretrain.hugging_face.weights import (
+    refuse_unknown_encoder,
+    surplus_tensors,
+    tensor_names,
+    with_copies,
+    with_zero_padding,
+)
+from pretrain.models.config import PADDING, ModelConfig
 from pretrain.models.core.layers import Parameters
 from pretrain.models.parameter_rules import ParameterRule
 from pretrain.models.protocols import Compute, Family, Model
@@ -125,7 +131,9 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
     surplus = surplus_tensors(tensors, known, family.not_parameters)
     bare = family.rules(config, frozenset())
     refuse_unknown_encoder(surplus, bare, family.heads_in_body, called)
-    if lacking := sorted(name for name, rule in needed.items() if rule in bare and name not in tensors):
+    # A folder with a task's head is whole, also where that has less of an encoder: a Funnel's classifier of rows has no decoder.
+    lacking = () if task else sorted(name for name, rule in needed.items() if rule in bare and name not in tensors)
+    if lacking:
         raise InputError(
             f"{called}: its encoder lacks {len(lacking)} tensors that config.json promises, the first is {lacking[0]}; fetch the "
             "folder again"
@@ -144,6 +152,8 @@ def read_model(folder: Path, family: Family, configuration: Mapping[str, Any], c
         raise InputError(
             f"{called}: its {whole[0]} is of {read[whole[0]].dtype}, as of a quantised model; give one of floating-point numbers"
         )
+    if family.zero_padding and (pad_id := getattr(config, PADDING)) is not None:
+        read = with_zero_padding(read, bare, pad_id)
     return Stored(config, frozenset(heads), read, tuple(surplus), task)
 
 

@@ -121,6 +121,17 @@ def with_unused_token_types(tensors: Mapping[str, np.ndarray], rules: Rules, use
     return filled
 
 
+def with_zero_padding(tensors: Mapping[str, np.ndarray], rules: Rules, pad_id: int) -> dict[str, np.ndarray]:
+    """The tensors with zeros in the word table's row of the padding (`Family.zero_padding`).
+
+    - `pad_id`: that row.
+    """
+    [name] = [rule.hugging_face for rule in rules if rule.rows == "vocabulary" and rule.kind == "table"]
+    table = tensors[name].copy()
+    table[pad_id] = 0
+    return {**tensors, name: table}
+
+
 def _token_type_tables(rules: Rules) -> list[str]:
     return [
         name

@@ -76,10 +76,11 @@ class ModelConfig(ABC):
     def in_words(self) -> str:
         """Its sizes, after "a Korean BERT of": "12 layers, 768 wide"."""
 
-    def generator(self, hidden_share: float, layers_share: float) -> "ModelConfig":
+    def generator(self, hidden_share: float, layers_share: float, *, shares_tables: bool = True) -> "ModelConfig":
         """The config of the generator that proposes replacements to a discriminator of this config.
 
         - `hidden_share`, `layers_share`: its width and its layers as shares of the discriminator's.
+        - `shares_tables`: whether its tables are the discriminator's, whose width a family without a map behind them then keeps.
 
         Raises InputError where the family has no generators, or the share makes no width that suits it.
         """

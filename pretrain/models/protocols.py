@@ -189,6 +189,9 @@ class Family:
     - `logits`: (model, parameters, inputs) -> what that class calls `logits`; of an encoder-decoder those of the inputs as source and as
       target, without token types there.
     - `layouts`: of the rows that its models can read.
+    - `one_text`: why a row may hold one text only; empty where several of them stay apart by their segments.
+    - `zero_padding`: whether the word table's row of `config.pad_token_id` is zero and stays so, because transformers sets it to zero
+      whenever it reads a model.
     - `shared_with_generator`: path of the parameters that a generator (`ModelConfig.generator`) may share with its discriminator;
       empty where the family has no generators.
     - `template`: what an export's tokenizer makes of a text: `text` and roles of `SpecialIds`; empty leaves the tokenizer's own.
@@ -223,6 +226,8 @@ class Family:
     auto_class: Callable[[frozenset[str]], str]
     logits: Callable[[Any, Parameters, Inputs], jax.Array]
     layouts: tuple[Layout, ...] = get_args(Layout)
+    one_text: str = ""
+    zero_padding: bool = False
     shared_with_generator: str = ""
     template: tuple[str, ...] = ()
     generation_config: Callable[[SpecialIds], dict[str, Any]] | None = None

@@ -21,6 +21,7 @@ from pretrain.models.bert_shared.config import BertSharedConfig
 from pretrain.models.config import ModelConfig, with_padding
 from pretrain.models.core.layers import Parameters, put
 from pretrain.models.electra.config import ElectraConfig
+from pretrain.models.funnel.config import FunnelConfig
 from pretrain.models.gpt2.config import GPT2Config
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.models.parameter_rules import rule_of
@@ -40,6 +41,7 @@ SPECIAL = SpecialIds(pad=1, unk=3, cls=0, sep=2, mask=4)
 """KLUE's order for RoBERTa: a family that takes 0 for the padding is found out."""
 PIECES = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]", *(chr(ord("가") + index) for index in range(VOCAB - 5))]
 ENCODER = {"num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 2, "intermediate_size": 32}
+FUNNEL = {"num_decoder_layers": 1, "d_model": 16, "n_head": 2, "d_head": 8, "d_inner": 32}
 T5 = {"num_layers": 2, "num_decoder_layers": 3, "d_model": 16, "d_kv": 4, "num_heads": 2, "d_ff": 32}
 BERT = {"model_type": "bert"}
 
@@ -78,6 +80,12 @@ FAMILIES = {
     ),
     "albert": Tiny(
         AlbertConfig(**ENCODER, embedding_size=8), ("vocabulary", "pair vocabulary"), layout="sentence_order"
+    ),
+    "funnel": Tiny(
+        FunnelConfig(block_sizes=(1, 1), **FUNNEL),
+        ("replaced", "vocabulary"),
+        ReplacedToken(generator=Generator(0.5, 0.5)),
+        layout="full_sentences",
     ),
     "gpt2": Tiny(GPT2Config(1, 16, 2), ("next_token",), CausalLM(), "causal"),
     "modernbert": Tiny(
@@ -129,8 +137,11 @@ def drawn(config: ModelConfig, heads: frozenset[str]) -> tuple[Model, Parameters
     random, params = np.random.default_rng(1), {}
     for path, leaf in flatten(jax.eval_shape(model.init, jax.random.key(0))):
         values = random.normal(float(path.endswith("scale")), 0.3, leaf.shape).astype(np.float32)
-        if rule_of(path, rules).rows == "vocabulary":
+        rule = rule_of(path, rules)
+        if rule.rows == "vocabulary":
             values[VOCAB:] = 0
+        if rule.rows == "vocabulary" and rule.kind == "table" and family.zero_padding:
+            values[SPECIAL.pad] = 0
         put(params, path, values)
     return model, params
 

@@ -8,7 +8,7 @@ from families import SPECIAL, VOCAB, with_tokenizer
 
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.hugging_face.folder import write_folder
-from pretrain.hugging_face.weights import to_hugging_face
+from pretrain.hugging_face.weights import to_hugging_face, with_zero_padding
 from pretrain.models.config import ModelConfig, with_padding, with_vocabulary
 from pretrain.models.protocols import Compute
 from pretrain.models.registry import family_of
@@ -35,6 +35,8 @@ def subject_of(config: ModelConfig, head: TaskHead, folder: Path) -> Subject:
         lambda path, leaf: random.normal(float(path[-1].key == "scale"), 0.3, leaf.shape).astype(np.float32), shapes
     )
     tensors = to_hugging_face(drawn, rules, VOCAB)
+    if family.zero_padding:
+        tensors = with_zero_padding(tensors, rules, SPECIAL.pad)
     folder.mkdir(exist_ok=True)
     tokenizer = Tokenizer(with_tokenizer(folder, config))
     return Subject(family, config, model.heads, tensors, tokenizer, "test", task=head)

@@ -25,6 +25,7 @@ from pretrain.input.row_source import ArraySource
 from pretrain.job import Job
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Inputs, VocabularyHead
+from pretrain.models.registry import family_of
 from pretrain.monitoring.goodput import Goodput
 from pretrain.monitoring.metrics import PROBE, PSEUDO_PERPLEXITY
 from pretrain.objectives.losses import gather_positions, masked_lm_sums
@@ -79,11 +80,15 @@ class Prober:
         if not self._tasks:
             return
         part = self._objective.exports[""]
-        tokenizer = text_tokenizer(self._objective.parts.models[part].config, run_folder.vocabulary)
+        config = self._objective.parts.models[part].config
+        tokenizer = text_tokenizer(config, run_folder.vocabulary)
         texts = [text for rows in self._tasks for text in rows.texts]
         # In rows of the run's own shape, which its kernel of attention takes.
         fields, self._places = pack(
-            encode(texts, tokenizer, min(recipe.length, header.length)), header.length, header.pad_id
+            encode(texts, tokenizer, min(recipe.length, header.length)),
+            header.length,
+            header.pad_id,
+            one_a_row=bool(family_of(config).one_text),
         )
         pooled = functools.partial(
             pooled_states,

@@ -83,10 +83,13 @@ def encode(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> list[np.n
         backend.no_truncation()
 
 
-def pack(texts: Sequence[np.ndarray], length: int, pad_id: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def pack(
+    texts: Sequence[np.ndarray], length: int, pad_id: int, *, one_a_row: bool = False
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Packs texts in their order into rows, so that few tokens are padding; none sees another.
 
     - `texts`: int [n], 1 to `length` tokens each.
+    - `one_a_row`: each has a row of its own (`Family.one_text`).
 
     Returns `tokens`, `segments` (from 1, padding 0) and `positions`, int32 [rows, length], and the row and the segment of each text,
     int64 [texts, 2].
@@ -95,7 +98,7 @@ def pack(texts: Sequence[np.ndarray], length: int, pad_id: int) -> tuple[dict[st
     starts: list[int] = []
     row, used, segment = 0, 0, 0
     for text in texts:
-        if used + len(text) > length:
+        if used + len(text) > length or (one_a_row and used):
             row, used, segment = row + 1, 0, 0
         segment += 1
         places.append((row, segment))

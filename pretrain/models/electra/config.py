@@ -20,10 +20,10 @@ class ElectraConfig(EncoderConfig):
     def embedding_width(self) -> int:
         return self.embedding_size
 
-    def generator(self, hidden_share: float, layers_share: float) -> "ElectraConfig":
+    def generator(self, hidden_share: float, layers_share: float, *, shares_tables: bool = True) -> "ElectraConfig":
         """The generator of this discriminator (get_generator_config of google-research/electra, run_pretraining.py).
 
-        It has the discriminator's tables and head size, and four times its own width between the feed-forward layers.
+        It has tables of the discriminator's width and its head size, and four times its own width between the feed-forward layers.
         """
         hidden = round(hidden_share * self.hidden_size)
         heads = max(1, hidden * self.num_attention_heads // self.hidden_size)

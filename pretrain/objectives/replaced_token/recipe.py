@@ -61,7 +61,8 @@ class ReplacedToken(HidesTokens, ObjectiveRecipe):
 
     def models(self, config: ModelConfig) -> Mapping[str, ModelConfig]:
         shares = self.generator
-        return {DISCRIMINATOR: config, GENERATOR: config.generator(shares.hidden_share, shares.layers_share)}
+        generator = config.generator(shares.hidden_share, shares.layers_share, shares_tables=self.shared_embeddings)
+        return {DISCRIMINATOR: config, GENERATOR: generator}
 
     @classmethod
     def headlines(cls) -> tuple[Headline, ...]:

@@ -1,0 +1,1 @@
+"""Funnel (Dai et al. 2020): sizes, model, parameter table."""

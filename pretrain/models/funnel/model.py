@@ -1,0 +1,420 @@
+"""Funnel (Dai et al. 2020, arXiv 2006.03236): a parameter tree with Hugging Face's names, and functions of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Self
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from data_pipeline.contract.errors import InputError
+from pretrain.models.core.attention import attention
+from pretrain.models.core.dropout import dropout
+from pretrain.models.core.layers import (
+    Draw,
+    Embedding,
+    LayerNorm,
+    Linear,
+    Parameters,
+    embed,
+    fold_key,
+    gelu_tanh,
+    layer_norm,
+    linear,
+    parameters,
+    split_rows,
+    truncated_normal,
+    wide_einsum,
+)
+from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
+from pretrain.models.core.task_scores import OF_TOKENS, add_token_head, label_scores, token_scores
+from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
+from pretrain.models.funnel.config import FunnelConfig, has_decoder
+from pretrain.models.funnel.pooling import mean_of_neighbours, neighbours, upsampled
+from pretrain.models.funnel.relative_positions import Distances
+from pretrain.models.protocols import Compute, Inputs
+from pretrain.models.task_heads import TaskHead
+
+HEADS = frozenset({"replaced", "vocabulary"})
+"""All heads that a Funnel may have: a discriminator has the first, a generator the second."""
+CLASSIFIER = "classifier"
+"""What transformers calls the classifier of rows."""
+
+
+class Matrix(nnx.Module):
+    """Parameters of a linear map without bias: `kernel` [*stack, inputs, outputs]."""
+
+    def __init__(self, inputs: int, outputs: int, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
+        self.kernel = nnx.Param(draw(rngs.params(), (*stack, inputs, outputs)))
+
+
+class RelativeAttention(nnx.Module):
+    """Attention's maps, and what is added to queries beside keys (w), distances (r) and types (s).
+
+    `seg_embed` has a vector for keys of another type than the query's and one for those of the same.
+    """
+
+    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
+        width, across, heads = config.d_model, config.attention_width, (config.n_head, config.d_head)
+        self.q_head = Matrix(width, across, draw, rngs, stack)
+        self.k_head = Linear(width, across, draw=draw, rngs=rngs, stack=stack)
+        self.v_head = Linear(width, across, draw=draw, rngs=rngs, stack=stack)
+        self.r_kernel = nnx.Param(draw(rngs.params(), (*stack, width, across)))
+        for name in ("r_w_bias", "r_r_bias", "r_s_bias"):
+            setattr(self, name, nnx.Param(draw(rngs.params(), (*stack, *heads))))
+        self.seg_embed = nnx.Param(draw(rngs.params(), (*stack, 2, *heads)))
+        self.post_proj = Linear(across, width, draw=draw, rngs=rngs, stack=stack)
+        self.layer_norm = LayerNorm(width, stack=stack)
+
+
+class FeedForward(nnx.Module):
+    """The feed-forward maps and the LayerNorm behind them."""
+
+    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
+        self.linear_1 = Linear(config.d_model, config.d_inner, draw=draw, rngs=rngs, stack=stack)
+        self.linear_2 = Linear(config.d_inner, config.d_model, draw=draw, rngs=rngs, stack=stack)
+        self.layer_norm = LayerNorm(config.d_model, stack=stack)
+
+
+class Layers(nnx.Module):
+    """The layers of a block or of the decoder, along a leading axis."""
+
+    def __init__(self, config: FunnelConfig, count: int, draw: Draw, rngs: nnx.Rngs) -> None:
+        self.attention = RelativeAttention(config, draw, rngs, (count,))
+        self.ffn = FeedForward(config, draw, rngs, (count,))
+
+
+class Embeddings(nnx.Module):
+    """The word table and the LayerNorm behind it. The row of [PAD] is zero (`Family.zero_padding`): pooling shows it to the last token."""
+
+    def __init__(self, config: FunnelConfig, vocab_size: int, draw: Draw, rngs: nnx.Rngs) -> None:
+        rows = padding_rows(vocab_size)
+        self.word_embeddings = Embedding(vocab_size, config.d_model, padding_rows=rows, draw=draw, rngs=rngs)
+        if config.pad_token_id is not None:
+            table = self.word_embeddings.embedding
+            table[...] = table[...].at[config.pad_token_id].set(0.0)
+        self.layer_norm = LayerNorm(config.d_model)
+
+
+class Encoder(nnx.Module):
+    """The blocks."""
+
+    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs) -> None:
+        for block, count in enumerate(config.block_sizes):
+            setattr(self, f"block_{block}", Layers(config, count, draw, rngs))
+
+
+class Decoder(nnx.Module):
+    """The layers behind the blocks."""
+
+    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs) -> None:
+        self.layers = Layers(config, config.num_decoder_layers, draw, rngs)
+
+
+class Body(nnx.Module):
+    """Embeddings, blocks, and the decoder where there is one."""
+
+    def __init__(
+        self, config: FunnelConfig, vocab_size: int, heads: frozenset[str], draw: Draw, rngs: nnx.Rngs
+    ) -> None:
+        self.embeddings = Embeddings(config, vocab_size, draw, rngs)
+        self.encoder = Encoder(config, draw, rngs)
+        if has_decoder(heads):
+            self.decoder = Decoder(config, draw, rngs)
+
+
+class DiscriminatorPredictions(nnx.Module):
+    """The head that tells replaced tokens."""
+
+    def __init__(self, width: int, draw: Draw, rngs: nnx.Rngs) -> None:
+        self.dense = Linear(width, width, draw=draw, rngs=rngs)
+        self.dense_prediction = Linear(width, 1, draw=draw, rngs=rngs)
+
+
+class OutputBias(nnx.Module):
+    """The bias of the masked-LM head, whose table is the word embeddings'."""
+
+    def __init__(self, vocab_size: int) -> None:
+        self.bias = nnx.Param(jnp.zeros(vocab_size + padding_rows(vocab_size)))
+
+
+class ClassificationHead(nnx.Module):
+    """The classifier of rows."""
+
+    def __init__(self, width: int, outputs: int, draw: Draw, rngs: nnx.Rngs) -> None:
+        self.linear_hidden = Linear(width, width, draw=draw, rngs=rngs)
+        self.linear_out = Linear(width, outputs, draw=draw, rngs=rngs)
+
+
+class FunnelTree(nnx.Module):
+    """The whole tree: the body, and heads as far as wanted."""
+
+    def __init__(self, config: FunnelConfig, vocab_size: int, heads: frozenset[str], draw: Draw, rngs: nnx.Rngs):
+        self.funnel = Body(config, vocab_size, heads, draw, rngs)
+        if "replaced" in heads:
+            self.discriminator_predictions = DiscriminatorPredictions(config.d_model, draw, rngs)
+        if "vocabulary" in heads:
+            self.lm_head = OutputBias(vocab_size)
+
+
+class Row(NamedTuple):
+    """What attention asks of the tokens of a block.
+
+    - `types`: token types, int32 [B, L].
+    - `real`: 1 where a token may be attended to, else 0, int32 [B, L].
+    """
+
+    types: jax.Array
+    real: jax.Array
+
+    def pooled(self) -> "Row":
+        """Of the next block: the type of a pair is its first token's, and it is real where both are."""
+        return Row(neighbours(self.types)[:, :, 0], neighbours(self.real).min(axis=2))
+
+
+class Seen(NamedTuple):
+    """How the queries of a layer see its keys.
+
+    - `distances`: of them; `sinusoids`: theirs, float32 [distances, d_model].
+    - `same_type`: bool [B, 1, Q, K]; `real`: of the keys, int32 [B, K].
+    """
+
+    distances: Distances
+    sinusoids: jax.Array
+    same_type: jax.Array
+    real: jax.Array
+
+
+@dataclass(frozen=True)
+class Funnel:
+    """Funnel with the head `replaced` (a discriminator's) or `vocabulary` (a generator's). A row is one text.
+
+    - `config`: the sizes.
+    - `vocab_size`: entries of the vocabulary; the word table is padded to a multiple of 128 (`pretrain.models.core.vocabulary`).
+    - `heads`: of the family's, or the kind of `task` alone.
+    - `compute`: how it is computed. LayerNorm, softmax and logits are float32 whatever the types.
+    - `task`: the head of a fine-tuned model.
+
+    Raises InputError for sizes or names that do not fit. All methods are pure and may run under jax.jit.
+    """
+
+    config: FunnelConfig
+    vocab_size: int
+    heads: frozenset[str]
+    compute: Compute
+    task: TaskHead | None = None
+
+    @classmethod
+    def for_task(cls, config: FunnelConfig, vocab_size: int, task: TaskHead, compute: Compute) -> Self:
+        """The model with the head of a task and no other: of a classifier of rows it is the blocks alone."""
+        return cls(config, vocab_size, frozenset({task.kind}), compute, task)
+
+    def __post_init__(self) -> None:
+        if self.config.vocab_size not in (None, self.vocab_size):
+            raise InputError(
+                f"model.vocab_size is {self.config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
+                "leave model.vocab_size unset"
+            )
+        check_remat(self.compute.remat, self.compute.scan_unroll)
+
+    def init(self, key: jax.Array) -> Parameters:
+        """Draws the parameters (`FunnelConfig.init_std`)."""
+        rngs, draw = nnx.Rngs(params=key), truncated_normal(self.config.init_std)
+        tree = FunnelTree(self.config, self.vocab_size, self.heads, draw, rngs)
+        if self.task and self.task.kind in OF_TOKENS:
+            add_token_head(tree, self.task, self.config.d_model, self.config.d_model, draw=draw, rngs=rngs)
+        elif self.task:
+            setattr(tree, CLASSIFIER, ClassificationHead(self.config.d_model, self.task.outputs, draw, rngs))
+        return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), parameters(tree))
+
+    def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
+        """Runs blocks and decoder.
+
+        - `inputs`: integers [B, L]; one text a row, whose segment is above 0, and padding of segment 0. Positions are not read.
+        - `dropout_key`: one key, or a key [B] for each row; switches dropout on; its implementation draws the bits.
+
+        Returns the last hidden states [B, L, H] in compute_dtype; without a decoder those of the last block, each for all tokens that
+        it was pooled from. An id beyond the word table gives NaN.
+        """
+        body, sizes = params["funnel"], self.config.block_sizes
+        embeddings_key, layers_key = fold_key(dropout_key, 0), fold_key(dropout_key, 1)
+        hidden = self._embed(body["embeddings"], inputs.tokens, embeddings_key)
+        row = whole_row = Row(inputs.token_types, (inputs.segments > 0).astype(jnp.int32))
+        after_first_block = hidden
+        for block, count in enumerate(sizes):
+            layers, number = body["encoder"][f"block_{block}"], sum(sizes[:block])
+            if block and hidden.shape[1] > 2:
+                seen, row = self._seen(row.pooled(), row, block), row.pooled()
+                hidden = self._pooling_layer(_at(layers, 0), seen, hidden, fold_key(layers_key, number))
+                layers, number, count = _at(layers, slice(1, None)), number + 1, count - 1
+            hidden = self._through_layers(layers, number, count, self._seen(row, row, block), hidden, layers_key)
+            if block == 0:
+                after_first_block = hidden
+        hidden = upsampled(hidden, 2 ** (len(sizes) - 1), inputs.tokens.shape[1])
+        if "decoder" not in body:
+            return hidden
+        layers, seen = body["decoder"]["layers"], self._seen(whole_row, whole_row, 0)
+        count = self.config.num_decoder_layers
+        return self._through_layers(layers, sum(sizes), count, seen, hidden + after_first_block, layers_key)
+
+    def replaced_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Scores each of [..., H], float32 [...]: above 0 where the token is rather a replacement than the original."""
+        head = params["discriminator_predictions"]
+        hidden = gelu_tanh(linear(head["dense"], hidden, self.compute.compute_dtype))
+        scores = wide_einsum("...h,ho->...o", hidden, head["dense_prediction"]["kernel"].astype(hidden.dtype))
+        return (scores + head["dense_prediction"]["bias"])[..., 0]
+
+    def vocabulary_logits(self, params: Parameters, hidden: jax.Array) -> jax.Array:
+        """Scores the vocabulary at hidden states [..., H]: those of the masked positions while training.
+
+        Returns float32 [..., V] with V the padded vocabulary (`pretrain.models.core.vocabulary.vocabulary_scores`). The score of [PAD] is
+        its bias: a gradient would move its row from zero.
+        """
+        table, padding = self.word_table(params), self.config.pad_token_id
+        if padding is not None:
+            table = jnp.where(jnp.arange(len(table))[:, None] == padding, 0.0, table)
+        return vocabulary_scores(hidden, table, params["lm_head"]["bias"], self.vocab_size)
+
+    def task_logits(
+        self, params: Parameters, hidden: jax.Array, inputs: Inputs, *, dropout_key: jax.Array | None = None
+    ) -> jax.Array:
+        """What the head of the task says (`pretrain.models.protocols.TaskModel`)."""
+        assert self.task
+        key = fold_key(dropout_key, 2)  # 0 and 1 are the encoder's
+        if self.task.kind in OF_TOKENS:
+            return token_scores(params, hidden, self.task, self.task_dropout, key)
+        head, first = params[CLASSIFIER], self.summary(hidden, inputs.segments)
+        told = jnp.tanh(linear(head["linear_hidden"], first, self.compute.compute_dtype))
+        return label_scores(head["linear_out"], dropout(told, self.task_dropout, key))
+
+    @property
+    def task_dropout(self) -> float:
+        """Of the task's head: the model's own, unless the head names another."""
+        chosen = self.task.dropout if self.task else None
+        return self.config.hidden_dropout if chosen is None else chosen
+
+    def word_table(self, params: Parameters) -> jax.Array:
+        """The word table [V, W], V padded."""
+        table: jax.Array = params["funnel"]["embeddings"]["word_embeddings"]["embedding"]
+        return table
+
+    def summary(self, hidden: jax.Array, segments: jax.Array) -> jax.Array:
+        """The hidden states [B, H] of the first tokens."""
+        return hidden[:, 0]
+
+    def _embed(self, params: Parameters, tokens: jax.Array, key: jax.Array | None) -> jax.Array:
+        words = embed(params["word_embeddings"], tokens, without_gradient=self.config.pad_token_id)
+        return dropout(self._layer_norm(params["layer_norm"], split_rows(words)), self.config.hidden_dropout, key)
+
+    def _seen(self, queries: Row, keys: Row, block: int) -> Seen:
+        """How a layer of a block sees its keys, which are those of the block before where its queries are pooled."""
+        counts = queries.types.shape[1], keys.types.shape[1]
+        if queries is keys:
+            distances = Distances(*counts, stride=2**block)
+        else:
+            # A pair's place is its first token's; [CLS] moves to where the pair before the first would be.
+            stride = 2 ** (block - 1)
+            distances = Distances(*counts, stride=stride, step=2, offset=-stride)
+        same_type = queries.types[:, None, :, None] == keys.types[:, None, None, :]
+        return Seen(distances, distances.sinusoids(self.config.d_model), same_type, keys.real)
+
+    def _pooling_layer(self, params: Parameters, seen: Seen, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
+        """The layer that halves the row: [B, L, H] to [B, (L + 1) // 2, H]."""
+
+        def run(params: Parameters, hidden: jax.Array, key: jax.Array | None) -> jax.Array:
+            return self._layer(params, mean_of_neighbours(hidden), hidden, seen, key, unrolled=True)
+
+        return split_rows(rematerialised_layer(run, self.compute.remat, unrolled=True)(params, hidden, key))
+
+    def _through_layers(
+        self, layers: Parameters, first: int, count: int, seen: Seen, hidden: jax.Array, key: jax.Array | None
+    ) -> jax.Array:
+        """Hidden states [B, L, H] after layers that have one length.
+
+        - `layers`: their parameters, stacked; `count`: how many they are; `first`: the number of the first among all.
+        """
+        unrolled = self.compute.scan_unroll >= count
+
+        def run_layer(hidden: jax.Array, turn: tuple[Parameters, jax.Array]) -> tuple[jax.Array, None]:
+            params, number = turn
+            return split_rows(self._layer(params, hidden, hidden, seen, fold_key(key, number), unrolled=unrolled)), None
+
+        run_layer = rematerialised_layer(run_layer, self.compute.remat, unrolled=unrolled)
+        turns = (layers, jnp.arange(first, first + count))
+        return jax.lax.scan(run_layer, hidden, turns, unroll=max(1, min(self.compute.scan_unroll, count)))[0]
+
+    def _layer(
+        self,
+        params: Parameters,
+        hidden: jax.Array,
+        read: jax.Array,
+        seen: Seen,
+        key: jax.Array | None,
+        *,
+        unrolled: bool,
+    ) -> jax.Array:
+        """One layer with LayerNorm after each residual sum, [B, Q, H] to [B, Q, H].
+
+        - `hidden`: what queries are made of, and what is added; `read`: [B, K, H], what keys and values are made of.
+        """
+        config, dtype = self.config, self.compute.compute_dtype
+        keys = [fold_key(key, number) for number in range(4)]
+        rows, read = hidden.reshape(-1, config.d_model), read.reshape(-1, config.d_model)  # as in the encoder
+        heads, maps = (len(hidden), -1, config.n_head, config.d_head), params["attention"]
+        q = rows @ maps["q_head"]["kernel"].astype(dtype)
+        k, v = (linear(maps[name], read, dtype).reshape(heads) for name in ("k_head", "v_head"))
+        attend: Callable[..., jax.Array] = partial(self._attend, seen)
+        if self.compute.remat == "attention":
+            attend = recomputed(attend, unrolled=unrolled)
+        mixed = attend(maps, q.reshape(heads), k, v, keys[0]).reshape(-1, config.attention_width)
+        rows = self._add_and_norm(maps["post_proj"], maps["layer_norm"], mixed, rows, keys[1])
+        ffn = params["ffn"]
+        inner = dropout(gelu_tanh(linear(ffn["linear_1"], rows, dtype)), config.activation_dropout, keys[2])
+        return self._add_and_norm(ffn["linear_2"], ffn["layer_norm"], inner, rows, keys[3]).reshape(hidden.shape)
+
+    def _attend(
+        self, seen: Seen, params: Parameters, q: jax.Array, k: jax.Array, v: jax.Array, key: jax.Array | None
+    ) -> jax.Array:
+        """Attention to content, distances and types: [B, Q, N, D]."""
+        across, dtype = (-1, self.config.n_head, self.config.d_head), self.compute.compute_dtype
+        by_distance = (seen.sinusoids.astype(dtype) @ params["r_kernel"].astype(dtype)).reshape(across)
+        of_distances = seen.distances.scores(q, by_distance, params["r_r_bias"].astype(jnp.float32))
+        of_types = self._type_scores(params, q)
+        bias = of_distances + jnp.where(seen.same_type, of_types[..., 1:], of_types[..., :1])
+        # Nothing but content beside [CLS], on either side.
+        after_first = [jnp.arange(count) > 0 for count in bias.shape[2:]]
+        bias = jnp.where(after_first[0][:, None] & after_first[1], bias * self.config.d_head**-0.5, 0.0)
+        return attention(
+            (q.astype(jnp.float32) + params["r_w_bias"]).astype(dtype),
+            k,
+            v,
+            segments=jnp.ones(q.shape[:2], jnp.int32),
+            key_segments=seen.real,
+            bias=bias,
+            implementation=self.compute.attention,
+            dropout_rate=self.config.attention_dropout,
+            dropout_key=key,
+        )
+
+    def _type_scores(self, params: Parameters, q: jax.Array) -> jax.Array:
+        """The score of a key of another type, and of the same, float32 [B, N, Q, 2]."""
+        of_query = wide_einsum("bqnd,snd->bnqs", q, params["seg_embed"].astype(q.dtype))
+        of_bias = jnp.einsum("nd,snd->ns", params["r_s_bias"], params["seg_embed"])
+        return of_query + of_bias[:, None].astype(jnp.float32)
+
+    def _add_and_norm(
+        self, affine: Parameters, norm: Parameters, inputs: jax.Array, residual: jax.Array, key: jax.Array | None
+    ) -> jax.Array:
+        outputs = dropout(linear(affine, inputs, self.compute.compute_dtype), self.config.hidden_dropout, key)
+        return self._layer_norm(norm, residual, outputs)
+
+    def _layer_norm(self, params: Parameters, *inputs: jax.Array) -> jax.Array:
+        return layer_norm(params, *inputs, epsilon=self.config.layer_norm_eps, dtype=self.compute.compute_dtype)
+
+
+def _at(layers: Parameters, place: int | slice) -> Parameters:
+    """One of the stacked layers, or several."""
+    found: Parameters = jax.tree.map(lambda leaf: leaf[place], layers)
+    return found
