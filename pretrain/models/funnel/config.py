@@ -100,7 +100,7 @@ class FunnelConfig(ModelConfig):
         )
 
     def parameter_count(self, vocab_size: int, heads: frozenset[str]) -> int:
-        """All but the heads'; funnel-kor-base (42,000 entries) has 161,806,080 with its decoder."""
+        """All but the heads'; funnel-kor-base (42,000 entries) has 185,872,896 with its decoder."""
         width, across = self.d_model, self.attention_width
         attention = 5 * width * across + 5 * across + 2 * across + width + 2 * width
         feed_forward = 2 * width * self.d_inner + self.d_inner + width + 2 * width

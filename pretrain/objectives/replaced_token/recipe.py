@@ -16,13 +16,14 @@ GOOGLES_MASKING = Masking(mask_share=0.85, random_share=0.0)
 
 @dataclass(frozen=True)
 class Generator:
-    """The generator's sizes beside the discriminator's, whose tables and head size it has; its feed-forward layers are four times its
-    width (google-research/electra, configure_pretraining.py and run_pretraining.py)."""
+    """The generator's sizes beside the discriminator's, whose head size it has; its feed-forward layers shrink as its width does
+    (google-research/electra, configure_pretraining.py and run_pretraining.py)."""
 
     hidden_share: float = number(1 / 3, ABOVE_ZERO_TO_ONE)
-    """Its hidden_size as a share of the discriminator's: 1/3 for base, 1/4 for small and large (Clark et al. 2020, table 6)."""
+    """Its width as a share of the discriminator's: 1/3 for base, 1/4 for small and large (Clark et al. 2020, table 6). A Funnel that shares
+    its tables keeps d_model, and this is the share of its heads and of d_inner."""
     layers_share: float = number(1.0, ABOVE_ZERO_TO_ONE)
-    """Its layers as a share of the discriminator's."""
+    """Its layers as a share of the discriminator's, of a Funnel those of each block and of the decoder."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,11 @@ class ReplacedToken(HidesTokens, ObjectiveRecipe):
         return "replaced-token detection"
 
     def in_words(self) -> str:
-        shares = self.generator
+        shares, tables = self.generator, "the same" if self.shared_embeddings else "its own"
         return (
-            f"{self.masking.in_words()}, then filled by a generator of {shares.hidden_share:.3g} of the width and "
-            f"{shares.layers_share:.3g} of the layers with {'the same' if self.shared_embeddings else 'its own'} tables; loss: "
-            f"{self.generator_weight:g} x the generator's + {self.discriminator_weight:g} x the discriminator's"
+            f"{self.masking.in_words()}, then filled by a generator of {shares.hidden_share:.3g} of the width of attention and "
+            f"feed-forward layers and {shares.layers_share:.3g} of the layers with {tables} tables; loss: {self.generator_weight:g} x the "
+            f"generator's + {self.discriminator_weight:g} x the discriminator's"
         )
 
     def models(self, config: ModelConfig) -> Mapping[str, ModelConfig]:
