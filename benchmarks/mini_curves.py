@@ -19,7 +19,7 @@ from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints.verify import facts_of, newest_valid, step_folder
 from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
 
-RECIPES = ("bert", "kobert", "roberta", "electra", "albert", "gpt2")
+RECIPES = ("bert", "kobert", "roberta", "electra", "albert", "funnel", "gpt2")
 SEEDS = (0, 1)
 LOSSES = ("evaluation_masked_lm_loss", "evaluation_loss")
 """What the best guess without context is compared with: of the first that a run logs."""

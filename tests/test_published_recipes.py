@@ -22,6 +22,7 @@ PARAMETERS = {
     "kpf_bert": 114_027_264,
     "kcbert": 108_918_528,
     "albert_kor_base": 13_186_816,
+    "funnel_kor_base": 185_872_896,
 }
 """Of the published backbones, with their poolers."""
 

@@ -103,7 +103,8 @@ def with_copies(
 
 def token_types_used(tensors: Mapping[str, np.ndarray], rules: Rules) -> int:
     """The rows of the token type table but for the last ones that are copies of row 0; 1 where there is no such table."""
-    return max((_rows_used(tensors[name]) for name in _token_type_tables(rules) if name in tensors), default=1)
+    of_tables = [_rows_used(tensors[name]) for name in _token_type_tables(rules) if name in tensors]
+    return max(of_tables + [_rows_used(tensors[name]) for name in _same_types(tensors, rules)], default=1)
 
 
 def with_unused_token_types(tensors: Mapping[str, np.ndarray], rules: Rules, used: int) -> dict[str, np.ndarray]:
@@ -111,14 +112,23 @@ def with_unused_token_types(tensors: Mapping[str, np.ndarray], rules: Rules, use
 
     - `used`: the first rows, which stay.
 
-    Tasks on two texts use type 1, and untrained it is noise that was drawn: as type 0 it adds nothing to what was learnt.
+    Tasks on two texts use type 1, and untrained it is noise that was drawn: as type 0 it adds nothing to what was learnt. Where what
+    counts is whether two tokens are of one type, and all have been, those of two types are taken for such of one.
     """
     filled = dict(tensors)
     for name in _token_type_tables(rules):
         table = filled[name].copy()
         table[used:] = table[0]
         filled[name] = table
+    for name in _same_types(tensors, rules) if used < 2 else ():
+        filled[name] = filled[name][[1, 1]]
     return filled
+
+
+def _same_types(tensors: Iterable[str], rules: Rules) -> list[str]:
+    """The names of the tensors, in any layer, whose two rows are for tokens of another type and of the same."""
+    ends = tuple(rule.hugging_face.rpartition("}")[2] for rule in rules if rule.rows == "same_type")
+    return [name for name in tensors if ends and name.endswith(ends)]
 
 
 def with_zero_padding(tensors: Mapping[str, np.ndarray], rules: Rules, pad_id: int) -> dict[str, np.ndarray]:

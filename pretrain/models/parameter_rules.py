@@ -35,7 +35,8 @@ class ParameterRule:
     - `group`: of norms and learning rates.
     - `rows`: what the first dimension after the stack counts. `vocabulary`: padded here, cut in Hugging Face's file, and its rows
       follow their pieces when a run starts from another vocabulary. `positions`: may be longer where a run starts from.
-      `token_types`: rows that no training has used are exported as copies of row 0; not in a stack.
+      `token_types`: rows that no training has used are exported as copies of row 0; not in a stack. `same_type`: one for tokens of
+      another type than the query's, and one for those of the same, which is exported as both where training has used one type.
     - `hugging_face`: the tensor's name; groups of the pattern as \\1, the layer's number as {layer}, the index along each stacked
       dimension as {0}, {1}. Empty: not exported.
     - `first_layer`: the number there of the first that is stacked.
@@ -51,7 +52,7 @@ class ParameterRule:
     axes: tuple[Axis, ...] = ()
     stacked: int = 0
     group: Literal["body", "table", "head"] = "body"
-    rows: Literal["", "vocabulary", "positions", "token_types"] = ""
+    rows: Literal["", "vocabulary", "positions", "token_types", "same_type"] = ""
     hugging_face: str = ""
     first_layer: int = 0
     transposed: bool = False

@@ -86,7 +86,7 @@ def _layer_rules(ours: str, theirs: str, config: FunnelConfig) -> Rules:
         layer("attention/(q_head|k_head|v_head)/kernel", "attention.@.weight", "matrix", "fsdp", "tensor"),
         layer("attention/(k_head|v_head)/bias", "attention.@.bias", "bias", "tensor"),
         layer("attention/(r_w_bias|r_r_bias|r_s_bias)", "attention.@", "bias", "tensor"),
-        layer("attention/seg_embed", "attention.seg_embed", "vector", None, "tensor"),
+        layer("attention/seg_embed", "attention.seg_embed", "vector", None, "tensor", rows="same_type"),
         layer("attention/post_proj/kernel", "attention.post_proj.weight", "matrix", "tensor", "fsdp"),
         layer("attention/post_proj/bias", "attention.post_proj.bias", "bias"),
         layer("ffn/linear_1/kernel", "ffn.linear_1.weight", "matrix", "fsdp", "tensor"),

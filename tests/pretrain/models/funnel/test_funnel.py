@@ -15,7 +15,10 @@ from read_exports import loaded
 from safetensors.numpy import load_file, save_file
 from tiny_run import write_records
 
+from configs import funnel_kor_base
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.records import RecordsHeader
+from pretrain.hugging_face.weights import token_types_used, with_unused_token_types
 from pretrain.job import objective_of
 from pretrain.models.config import RowShape
 from pretrain.models.funnel.config import FunnelConfig, pooled_lengths
@@ -28,7 +31,7 @@ from pretrain.subject import load_subject
 
 TINY = FAMILIES["funnel"]
 DISCRIMINATOR, GENERATOR = frozenset({"replaced"}), frozenset({"vocabulary"})
-THREE = replace(TINY.config, block_sizes=(2, 2, 1), num_decoder_layers=2)  # type: ignore[call-arg]
+THREE = replace(TINY.config, block_sizes=(2, 2, 1), num_decoder_layers=2)
 assert isinstance(THREE, FunnelConfig)
 PUBLISHED = {
     "activation_dropout": 0.0, "architectures": ["FunnelForPreTraining"], "attention_dropout": 0.1, "attention_type": "relative_shift",
@@ -47,7 +50,7 @@ def test_three_blocks_of_odd_lengths_are_those_of_transformers(tmp_path: Path) -
     pytest.importorskip("transformers")
     assert pooled_lengths(length, 3) == [21, 11, 6]
     model, params = drawn(THREE, DISCRIMINATOR)
-    model = replace(model, compute=Compute(remat="attention"))  # type: ignore[type-var]
+    model = replace(model, compute=Compute(remat="attention"))
     their_model, keys = loaded(stored(tmp_path, model, params))
     assert not any(keys.values())
     random = np.random.default_rng(2)
@@ -125,7 +128,7 @@ def test_each_query_has_the_scores_of_its_own_distances(distances: Distances) ->
 
 def test_the_row_of_padding_is_zero_and_stays_so(tmp_path: Path) -> None:
     """transformers 5 reads it as zero, whatever the file says: so do we; and neither lookup nor head move it."""
-    config: Any = replace(TINY.config, pad_token_id=SPECIAL.pad)  # type: ignore[call-arg]
+    config: Any = replace(TINY.config, pad_token_id=SPECIAL.pad)
     model = Funnel(config, VOCAB, GENERATOR, Compute())
     params = jax.jit(model.init)(jax.random.key(0))
     assert not model.word_table(params)[SPECIAL.pad].any()
@@ -245,7 +248,7 @@ def test_the_generator_keeps_the_width_of_shared_tables() -> None:
 def test_a_generator_with_tables_of_its_own_is_narrower(tmp_path: Path) -> None:
     header = write_records(tmp_path / "examples", layout="full_sentences")
     recipe = TINY.recipe
-    alone = replace(recipe, objective=replace(recipe.objective, shared_embeddings=False))  # type: ignore[call-arg]
+    alone = replace(recipe, objective=replace(recipe.objective, shared_embeddings=False))
     for each, width in ((recipe, 16), (alone, 8)):
         params = jax.eval_shape(objective_of(each, header).init)
         own = params["generator"]["funnel"].get("embeddings")
@@ -261,3 +264,35 @@ def test_types_of_texts_are_told_apart_and_cls_is_of_both() -> None:
     two = (jnp.arange(16)[None] >= 7).astype(jnp.int32)
     np.testing.assert_array_equal(encode(two), encode(two.at[0, 0].set(2)))
     assert jnp.abs(encode(two) - encode(jnp.zeros_like(row))).max() > 1e-3
+
+
+def test_types_that_no_training_has_used_are_exported_as_one() -> None:
+    """With one text a row, the vector of the other type is as it was drawn."""
+    tensors = tensors_of(*drawn(THREE, DISCRIMINATOR))
+    rules = FAMILY.rules(THREE, DISCRIMINATOR)
+    assert token_types_used(tensors, rules) == 2
+    assert with_unused_token_types(tensors, rules, 2).keys() == tensors.keys()
+    filled = with_unused_token_types(tensors, rules, 1)
+    assert token_types_used(filled, rules) == 1
+    changed = {name for name, tensor in tensors.items() if (filled[name] != tensor).any()}
+    assert len(changed) == sum(THREE.block_sizes) + THREE.num_decoder_layers
+    for name in changed:
+        assert name.endswith(".attention.seg_embed")
+        np.testing.assert_array_equal(filled[name], tensors[name][[1, 1]])
+
+
+def test_the_recipe_says_what_it_amounts_to() -> None:
+    recipe, words = funnel_kor_base.training, funnel_kor_base.__doc__ or ""
+    header = RecordsHeader(
+        layout="full_sentences", length=512, vocabulary_size=42_000, token_dtype="uint16", pad_id=0, unk_id=1, cls_id=2, sep_id=3,
+        mask_id=4, reserved_ids=tuple(range(5)), word_unit="token", tokenizer_sha256="", rows={}, tokens={}, fingerprint="",
+    )  # fmt: skip
+    objective = objective_of(recipe, header)
+    flops = recipe.global_batch_size * objective.flops_per_row()
+    days = flops * recipe.max_steps / (8 * 61.5e12 * 0.45) / 86_400
+    for figure in (
+        f"{objective.parts.parameter_count():,} with the generator",
+        f"{flops:.1e} FLOPs a step".replace("e+", "e"),
+        f"{days:.1f} days on a v3-8",
+    ):
+        assert figure in words
