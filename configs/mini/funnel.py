@@ -3,8 +3,10 @@ cores: text to two proven exports.
 
 Command:  ./run_tpu.sh configs/mini/funnel.py --source 'petitions:PATH/petitions_*.jsonl.gz'
 
-The generator has as many layers, and a quarter of the heads and of the feed-forward layers. What the AUC says, and why not to wait for
-it in ten minutes: configs/mini/electra.py.
+Tried:    109 of its steps on one month of petitions, and both exports, within 8e-6 of transformers' logits. The held-out AUC at step 100
+          is 0.55; what configs/mini/electra.py says of a discriminator in ten minutes is to be expected here too.
+
+The generator has as many layers, and a quarter of the heads and of the feed-forward layers; the table is one.
 """
 
 from data_pipeline.recipe import DataRecipe, FullSentences, LengthFilter, Vocabulary

@@ -218,10 +218,8 @@ def _token_types(facts: Mapping[str, Any], base: str) -> str:
     if in_all > here:
         return f" Token type 1, which tasks on two texts use, was not trained here: its row is that of `{base}`."
     if rows == here + 1:
-        return (
-            f" Token type {here}, which tasks on several texts use, was never trained: its row is a copy of type 0's."
-        )
-    return f" Token types {here} to {rows - 1}, which tasks on several texts use, were never trained: copies of type 0's row."
+        return f" Token type {here}, which tasks on several texts use, was never trained: it is taken as type 0."
+    return f" Token types {here} to {rows - 1}, which tasks on several texts use, were never trained: they are taken as type 0."
 
 
 def _dropout(facts: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ logger = logging.getLogger("pretrain")
 FILES = (CARD, CONFIG, GENERATION_CONFIG, WEIGHTS, *TOKENIZER_FILES)
 """What an exported folder may hold, beside folders for further models."""
 PROOF_TEXTS = 32
-DROPOUTS = ("hidden_dropout_prob", "resid_pdrop", "dropout_rate", "mlp_dropout")
+DROPOUTS = ("hidden_dropout_prob", "hidden_dropout", "resid_pdrop", "dropout_rate", "mlp_dropout")
 """What transformers' configs call the dropout of hidden states."""
 
 

@@ -5,8 +5,16 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import (
+    ABOVE_ZERO,
+    AT_LEAST_ONE,
+    AT_LEAST_ZERO,
+    ZERO_TO_BELOW_ONE,
+    Limit,
+    limited,
+    number,
+)
 from pretrain.models.config import ModelConfig, RowShape
-from pretrain.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, Limit, limited, number
 
 BLOCKS = Limit("one or more numbers, each 1 or more", lambda sizes: bool(sizes) and all(size >= 1 for size in sizes))
 EVEN = Limit("an even number, 2 or more", lambda value: value >= 2 and value % 2 == 0)

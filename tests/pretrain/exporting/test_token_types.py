@@ -46,7 +46,7 @@ def test_packed_rows_export_type_0_twice_and_the_card_says_so(
     trained, table, card = exported(run)
     assert not np.array_equal(trained[1], trained[0])
     np.testing.assert_array_equal(table, trained[[0, 0]])
-    assert "Token type 1, which tasks on several texts use, was never trained: its row is a copy of type 0's." in card
+    assert "Token type 1, which tasks on several texts use, was never trained: it is taken as type 0." in card
     assert load_subject(run.export).token_types == 1
     # The run's own model is the one that its export holds.
     for subject in (load_subject(run.path), load_subject(run.export)):
