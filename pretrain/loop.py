@@ -20,7 +20,7 @@ from pretrain.monitoring.predictions import PredictionSample
 from pretrain.objectives.protocols import Batch, Sums
 from pretrain.optimization.step import CompiledSteps, Metrics, State, compile_train_step, make_steps
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def fit(

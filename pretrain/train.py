@@ -49,7 +49,7 @@ from pretrain.recipe_upgrade import plain_recipe
 from pretrain.start.parameters import starting_parameters
 from pretrain.start.places import with_sizes_of_run, with_sizes_of_start
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, profile: range = range(0)) -> None:

@@ -157,7 +157,7 @@ def test_families_and_objectives_do_not_know_each_other() -> None:
 ORDER = (
     "open_union", "recipe_upgrade", "models", "objectives", "recipe", "devices", "input", "recipe_checks",
     "agenda", "job", "checkpoints", "optimization", "hugging_face", "remote", "monitoring", "loop", "planning", "subject",
-    "start", "exporting", "evaluate", "inference", "playground", "train", "commands", "__main__",
+    "start", "exporting", "evaluate", "inference", "playground", "train", "api", "commands", "__main__",
 )  # fmt: skip
 """The rooms and loose modules of pretrain/, each importing earlier ones only."""
 
@@ -246,3 +246,11 @@ def test_files_stay_small() -> None:
 
 def test_nothing_is_called_utils() -> None:
     assert [path for path in MODULES.values() if path.stem in ("utils", "util", "helpers", "misc")] == []
+
+
+def test_a_package_logs_under_its_own_name() -> None:
+    """So that one line silences or shows it."""
+    found = {
+        name: re.findall(r"= logging\.getLogger\((.*?)\)", path.read_text("utf-8")) for name, path in MODULES.items()
+    }
+    assert {name: of for name, of in found.items() if of and of != [f'"{name.partition(".")[0]}"']} == {}

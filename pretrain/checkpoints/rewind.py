@@ -13,7 +13,7 @@ from pretrain.checkpoints.store import CheckpointStore
 from pretrain.checkpoints.verify import Facts
 from pretrain.recipe import SpikeGuard
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def go_back(checkpoints: CheckpointStore, step: int, saved: Facts, spike: int, guard: SpikeGuard) -> None:

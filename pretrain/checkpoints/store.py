@@ -36,7 +36,7 @@ from pretrain.checkpoints.verify import (
 )
 from pretrain.devices.broadcast import gathered, handed_out, told
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 UNFINISHED = ".orbax-checkpoint-tmp"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.storage import read_json, sha256_of_file
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 MANIFEST = "manifest.json"
 COMMITTED = "committed.json"

@@ -11,6 +11,7 @@ import tyro
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
+from pretrain.api import export, home_of
 from pretrain.exporting.formats.format import FormatName
 
 
@@ -37,11 +38,9 @@ class Export:
 
 def run(arguments: list[str]) -> None:
     command = parse_command_line(Export, arguments, "python -m pretrain export")
-    from pretrain.exporting.export import export
     from pretrain.exporting.exported import REVISIONS
     from pretrain.exporting.formats.conversion import add_formats
     from pretrain.exporting.hub import Hub
-    from pretrain.remote.fetched import fetch_run, is_url
 
     _check(command)
     if _is_hugging_face_folder(command.run_dir):
@@ -56,14 +55,11 @@ def run(arguments: list[str]) -> None:
 
     if command.every:
         for folder, step in _checkpoints(command.run_dir):
-            place = (command.to or _home(command, folder) / REVISIONS) / f"step-{step}"
-            export(folder, step, place, command.format)
+            place = (command.to or home_of(command.run_dir, folder) / REVISIONS) / f"step-{step}"
+            export(folder.path, place, step=step, formats=command.format)
             publish(place, folder, step, f"step-{step}")
     else:
-        remote = is_url(command.run_dir)
-        folder = fetch_run(command.run_dir, command.step) if remote else existing_run_folder(command.run_dir)
-        place = command.to or _home(command, folder) / "export"
-        step = export(folder, command.step, place, command.format)
+        place, folder, step = export(command.run_dir, command.to, step=command.step, formats=command.format)
     publish(place, folder, step)
 
 
@@ -90,13 +86,6 @@ def _check(command: Export) -> None:
 
 def _is_hugging_face_folder(place: str) -> bool:
     return (Path(place) / "config.json").is_file()
-
-
-def _home(command: Export, folder: RunFolder) -> Path:
-    """What lies where a user looks for a run's exports: the run, or a folder of the name of one that was fetched."""
-    from pretrain.remote.fetched import is_url
-
-    return Path("runs") / folder.path.name if is_url(command.run_dir) else folder.path
 
 
 def _checkpoints(place: str) -> Iterator[tuple[RunFolder, int]]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from data_pipeline.contract.command_line import parse_command_line
-from data_pipeline.contract.run_folder import existing_run_folder
+from pretrain.api import train
 from pretrain.commands.recipe_argument import recipe_argument
 from pretrain.recipe import TrainingRecipe
 
@@ -28,20 +28,4 @@ class Train:
 def run(arguments: list[str]) -> None:
     name, recipe = recipe_argument(arguments, "train")
     command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
-    from pretrain.checkpoints.store import tell_failed_saves_once
-    from pretrain.devices.processes import join_processes
-    from pretrain.monitoring.profiling import steps_to_profile
-    from pretrain.remote.fetched import is_url
-    from pretrain.remote.in_bucket import run_in_bucket
-    from pretrain.train import train
-
-    tell_failed_saves_once()
-    profile = steps_to_profile(command.profile) if command.profile else range(0)
-    if command.run_dir and is_url(command.run_dir):
-        join_processes()
-        with run_in_bucket(command.run_dir.rstrip("/"), command.training) as run_folder:
-            train(run_folder, name, command.training, profile)
-        return
-    run_folder = existing_run_folder(command.run_dir or Path("runs") / name)
-    join_processes()
-    train(run_folder, name, command.training, profile)
+    train(command.training, command.run_dir or Path("runs") / name, name=name, profile=command.profile or "")

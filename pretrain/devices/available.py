@@ -13,7 +13,7 @@ import jax
 from data_pipeline.contract.errors import InputError, WorkError
 from pretrain.devices.holders import DEVICE_NODES, LOCK_FILES, Holder, command_of, existing, find_holders
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 INSTALL = "install JAX for the accelerator (./run_tpu.sh --install-only does)"
 AMPERE = 8.0
 """The compute capability with which bfloat16 came (CUDA C++ Programming Guide, table "Arithmetic Instructions")."""

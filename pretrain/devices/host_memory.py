@@ -4,7 +4,7 @@ import ctypes
 import logging
 import platform
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8
 """Parameters of mallopt (malloc.h of glibc)."""
 

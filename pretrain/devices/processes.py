@@ -9,7 +9,7 @@ from data_pipeline.contract.errors import InputError, WorkError
 from pretrain.devices.available import platforms_asked_for
 from pretrain.devices.holders import TPU_NODES, existing
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 ADDRESS, COUNT, NUMBER = "JAX_COORDINATOR_ADDRESS", "JAX_PROCESS_COUNT", "JAX_PROCESS_ID"
 PATIENCE = 300
 """Seconds that processes wait for each other at the start."""

@@ -38,7 +38,7 @@ from pretrain.exporting.model_index import Result
 from pretrain.models.task_heads import CLASSES, PIPELINES
 from pretrain.subject import Subject
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 OTHER = "other"
 """What model-index calls a task that the hub has no pipeline for."""

@@ -21,7 +21,7 @@ from pretrain.evaluate.selection import ScoredEpoch, Scorer, in_words
 from pretrain.evaluate.tuner import Epoch, Tuner
 from pretrain.subject import Subject
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 FACTS = "facts"
 

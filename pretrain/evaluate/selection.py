@@ -12,7 +12,7 @@ from pretrain.evaluate.scoring import score
 from pretrain.evaluate.tasks.task import Settings, Task
 from pretrain.evaluate.tuner import Epoch
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 LAST, BEST_ON_DEV, BEST_ON_SCORED = "last epoch", "best epoch on dev", "best epoch on the scored file"
 """How the reported epoch was selected."""

@@ -15,7 +15,7 @@ from pretrain.evaluate.tasks.task import Split, Task
 from pretrain.evaluate.trials import Trials
 from pretrain.subject import load_subject
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def evaluate_models(

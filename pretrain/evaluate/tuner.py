@@ -33,7 +33,7 @@ from pretrain.optimization.step import State, compile_train_step, make_steps
 from pretrain.recipe import Optimizer, TrainingRecipe
 from pretrain.subject import Subject
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 TRAIN = "train"
 """The split that is learnt from."""

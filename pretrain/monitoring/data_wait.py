@@ -4,7 +4,7 @@ import logging
 
 from pretrain.input.batches import StageSeconds
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 BORNE = 0.02
 """Share of the time that may go into waiting for data."""
 

@@ -10,7 +10,7 @@ import jax
 
 from data_pipeline.contract.errors import InputError
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def steps_to_profile(words: str) -> range:

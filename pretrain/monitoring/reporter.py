@@ -24,7 +24,7 @@ from pretrain.monitoring.tensorboard import preformatted
 from pretrain.optimization.step import Metrics
 from pretrain.recipe import TrainingRecipe
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 class Reporter:

@@ -14,7 +14,7 @@ from pretrain.playground.model import ShownModel
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 """Names of this machine that only itself can use, as a request spells them."""
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def listen(host: str, port: int) -> socket.socket:

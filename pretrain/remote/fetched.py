@@ -15,7 +15,7 @@ from data_pipeline.contract.errors import InputError, WorkError, machine_errors_
 from data_pipeline.contract.run_folder import RunFolder
 from pretrain.checkpoints.verify import MANIFEST, fault, step_folder
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 EVALUATION, OUTCOMES, CURVES = "evaluation", "outcomes.npz", "curves.png"
 """What `python -m pretrain evaluate` writes into a run, without seeds' predictions and exported models."""
 SMALL = ("manifest.json", "training_recipe.json", "metrics/metrics.jsonl", "vocabulary/")

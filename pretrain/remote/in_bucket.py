@@ -21,7 +21,7 @@ from pretrain.recipe import TrainingRecipe
 from pretrain.remote.fetched import local_copy
 from pretrain.remote.staging import folders_to_stage
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 SYNC = Path(__file__).parent.parent / "launch" / "sync.sh"
 LOOK_SECONDS = 5.0
 """Between two looks whether there is a new checkpoint."""

@@ -21,7 +21,7 @@ from pretrain.start.places import starts_of
 from pretrain.start.vocabulary import row_origins
 from pretrain.subject import Subject, size_fields
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 class Start(NamedTuple):

@@ -14,7 +14,7 @@ from pretrain.objectives.protocols import Objective
 from pretrain.recipe import TrainingRecipe
 from pretrain.subject import Subject, config_at, is_run, load_subject, may_begin_with, parts_at, size_fields
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def with_sizes_of_start(recipe: TrainingRecipe) -> TrainingRecipe:

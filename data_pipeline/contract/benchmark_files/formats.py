@@ -15,7 +15,7 @@ from data_pipeline.contract.benchmark_files.tagged import TAGGED, tagged_format,
 from data_pipeline.contract.benchmark_files.text import COMPRESSED, BenchmarkText, read_json_file, read_lines
 from data_pipeline.contract.errors import InputError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("data_pipeline")
 
 WHERE = "--benchmark or decontamination.benchmarks"
 HEAD_LINES = 100

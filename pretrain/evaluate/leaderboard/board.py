@@ -16,7 +16,7 @@ from pretrain.evaluate.leaderboard.page import leaderboard_page
 from pretrain.evaluate.leaderboard.statistics import compare_counted
 from pretrain.evaluate.tasks.registry import TASKS
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 RANKED_ITEMS = 1_000
 """Items from which on models are ranked. Two models that differ on a tenth of the answers are 2 points apart within the 95 % interval of

@@ -11,7 +11,7 @@ from data_pipeline.contract.packages import needed
 from pretrain.evaluate.leaderboard.markdown import points
 from pretrain.monitoring.curves.compare import HANGUL_FONTS, escaped
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 def curves_png(results: Mapping[str, Mapping[str, Any]]) -> bytes | None:

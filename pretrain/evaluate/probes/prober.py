@@ -32,7 +32,7 @@ from pretrain.objectives.losses import gather_positions, masked_lm_sums
 from pretrain.objectives.protocols import Batch, Objective
 from pretrain.subject import text_tokenizer
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 PART = "probes"
 """Their name in goodput."""

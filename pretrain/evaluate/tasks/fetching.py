@@ -10,7 +10,7 @@ from pathlib import Path
 from data_pipeline.contract.errors import InputError, machine_errors_at
 from pretrain.evaluate.tasks.task import Split, Task
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 TIMEOUT_SECONDS = 30.0
 
 

@@ -19,7 +19,7 @@ from pretrain.monitoring.metrics import METRICS_FILE, read_metrics
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 from pretrain.recipe_upgrade import RECIPE_FORMAT
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 SPREADS = 2.0
 """Tolerance of a metric: so many times the largest distance of any of the runs, at any step, from their mean."""
 

@@ -14,7 +14,7 @@ from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import write_atomically
 from pretrain.input.phases import Phases
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("pretrain")
 
 
 class Rejected(NamedTuple):

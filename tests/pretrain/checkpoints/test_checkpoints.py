@@ -110,7 +110,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
         found = checkpoints.newest_valid()
     assert found is not None
     assert found[0] == 1
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "pretrain.checkpoints.verify"]
+    (line,) = [record.getMessage() for record in caplog.records if record.module == "verify"]
     assert "00000002: skipped" in line
     assert re.search(words, line)
 
