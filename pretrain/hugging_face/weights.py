@@ -152,7 +152,7 @@ def _token_type_tables(rules: Rules) -> list[str]:
 
 
 def _rows_used(table: np.ndarray) -> int:
-    others = np.flatnonzero((table != table[0]).any(axis=1))
+    others = np.flatnonzero((table != table[0]).reshape(len(table), -1).any(axis=1))
     return 1 + int(others[-1]) if len(others) else 1
 
 

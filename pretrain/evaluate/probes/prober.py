@@ -88,7 +88,7 @@ class Prober:
             encode(texts, tokenizer, min(recipe.length, header.length)),
             header.length,
             header.pad_id,
-            one_a_row=bool(family_of(config).one_text),
+            one_a_row=family_of(config).pools_tokens,
         )
         pooled = functools.partial(
             pooled_states,

@@ -230,8 +230,8 @@ def test_what_is_not_computed_here_is_refused(field: str, value: Any, words: str
 
 def test_a_packed_layout_is_refused_with_the_reason(tmp_path: Path) -> None:
     header = write_records(tmp_path / "examples", layout="packed")
-    words = "layout packed, which replaced-token of this model does not take: its pooling joins neighbouring tokens, also of two texts"
-    with pytest.raises(InputError, match=f"{words}, and a row must be one; prepare others: full_sentences, sentence"):
+    words = "layout packed, which replaced-token of this model does not take: it pools neighbouring tokens, also those of two texts"
+    with pytest.raises(InputError, match=f"{words}; prepare others: full_sentences, sentence"):
         objective_of(TINY.recipe, header)
 
 
