@@ -28,8 +28,7 @@ def _check_limits(recipe: TrainingRecipe, where: str = "") -> None:
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
     """The step at which to stop. Raises InputError for steps, heads, batch sizes and attention that this mesh cannot have."""
-    device_kind = mesh.devices.flat[0].device_kind
-    check_attention(recipe, device_kind)
+    check_attention(recipe, mesh.devices.flat[0].device_kind)
     tensor = mesh.shape["tensor"]
     splits = mesh.shape["data"] * mesh.shape["fsdp"]
     for number, stretch in enumerate(stretches(recipe)):
@@ -42,8 +41,6 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
                     raise InputError(
                         f"{of_part}{field} {value} cannot be divided over mesh.tensor {tensor}{where}; choose one that divides it"
                     )
-                # Of a later phase it would be told only when its turn comes.
-                refuse_large_scores((stretch.length or 0) ** 2, value, device_kind, tensor)
         if rows % (accumulation * splits):
             raise InputError(
                 f"global_batch_size {rows} cannot be divided by accumulation {accumulation} x {splits} devices that split "
@@ -58,7 +55,7 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
 
 
 def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
-    """Raises InputError for a kernel that is not known, or not made for this device."""
+    """Raises InputError for a kernel that is not known, or not made for this device, and for rows of a phase that are too long for it."""
     made_for = {
         "auto": ("every device", True),
         "xla": ("every device", True),
@@ -75,3 +72,8 @@ def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
     devices, fits = made_for[recipe.attention]
     if not fits:
         raise InputError(f"attention {recipe.attention}: is made for {devices}, and this is {device_kind}; use xla")
+    # A later phase would be told only when its turn comes. Where mesh.tensor takes what is left, it is.
+    for stretch in stretches(recipe) if recipe.mesh.tensor > 0 else ():
+        for model in stretch.recipe.objective.models(stretch.recipe.model).values():
+            heads = max(model.tensor_divides().values(), default=0)
+            refuse_large_scores((stretch.length or 0) ** 2, heads, device_kind, recipe.mesh.tensor)

@@ -149,7 +149,7 @@ def test_auto_is_the_kernel_for_tpus_where_that_takes_the_call(
 def test_long_rows_are_for_a_kernel_or_refused(machine: str, mesh: Mesh, said: str) -> None:
     pytest.importorskip("libtpu", reason="libtpu is not installed (extra [plan])")
     array, segments = jax.ShapeDtypeStruct((8, 8192, 12, D), jnp.bfloat16), jax.ShapeDtypeStruct((8, 8192), jnp.int32)
-    recipe = changed(TINY, model=ModernBertConfig(), phases=(Phase(128, 0.5), Phase(8192, 0.5)))
+    recipe = changed(TINY, mesh=mesh, model=ModernBertConfig(), phases=(Phase(128, 0.5), Phase(8192, 0.5)))
     devices = make_mesh(mesh, topology_devices(machine_named(machine)))
     with jax.set_mesh(devices):
         attend = jax.jit(lambda q, segments: attention(q, q, q, segments=segments))
