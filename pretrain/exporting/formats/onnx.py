@@ -12,7 +12,7 @@ from pretrain.hugging_face.folder import WEIGHTS
 from pretrain.subject import Subject
 
 OPSET = 18
-"""The oldest that torch's exporter writes without converting."""
+"""Of the operators: onnxruntime reads these since 1.14."""
 MOST_BYTES = 2**31 - 2**24
 """Of the weights inside the file: protobuf takes 2 GiB, with the graph; larger ones are in a file beside."""
 
