@@ -7,6 +7,12 @@ from pretrain.checkpoints.provenance import UNKNOWN
 
 NO_ACCOUNT = f"{UNKNOWN}: the run was prepared by code that gave no account of it; run the same prepare command again"
 
+LOADING = (
+    'Load it with `AutoTokenizer`: one of `vocab.txt` alone (`BertTokenizer("vocab.txt")`) lower-cases and takes Hangul syllables apart, so '
+    "that nearly every Korean word becomes unknown. Give it composed text (NFC)."
+)
+"""What cards say of the loading of a WordPiece."""
+
 
 def corpora(prepare: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """The sources with their licences, and what is left of them after preprocessing."""
@@ -48,7 +54,8 @@ def tokenizer(prepare: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """What the tokenizer is, by its own files, and how it was made."""
     origin = prepare.get("account", {}).get("vocabulary", f"made from: {UNKNOWN}")
     case = "lower-cased" if facts["lowercase"] else "cased"
+    loading = f" {LOADING}" if facts["tokenizer"] == "WordPiece" else ""
     return (
         f"## Tokenizer\n\n{facts['tokenizer']}, {case}, {facts['vocab_size']:,} entries, {origin}. No morphological analyser "
-        f"is needed to use it. At most {facts['max_length']} tokens."
+        f"is needed to use it. At most {facts['max_length']} tokens.{loading}"
     )

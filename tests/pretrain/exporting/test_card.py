@@ -62,6 +62,7 @@ def test_the_data_sides_account_is_printed_as_it_stands(run: RunFolder) -> None:
     assert "## Preprocessing\n\n" + "\n".join(f"- {sentence}" for sentence in ACCOUNT["steps"]) + "\n" in card
     # What the tokenizer is, its own files say: here a cased WordPiece, whatever the recipe.
     assert "## Tokenizer\n\nWordPiece, cased, 200 entries, given (their-bert)." in card
+    assert "Load it with `AutoTokenizer`: one of `vocab.txt` alone" in card
 
 
 def test_of_a_run_of_code_that_gave_no_account_the_card_guesses_nothing(run: RunFolder) -> None:

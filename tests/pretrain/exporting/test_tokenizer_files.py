@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from tiny_run import PIECES
 
 from data_pipeline.contract.tokenizer import hugging_face_files
@@ -50,3 +51,12 @@ def test_a_vocabulary_of_its_rows_alone_gets_the_file_that_holds_the_template(tm
     write_tokenizer(vocabulary, export, GPT2, GPT2Config(), 40)
     assert json.loads((export / "tokenizer.json").read_text())["post_processor"]["type"] == "TemplateProcessing"
     assert not (export / "special_tokens_map.json").exists()
+
+
+def test_what_cards_say_of_a_vocabulary_file_alone_is_so(tmp_path: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    vocabulary, export = folders(tmp_path)
+    write_tokenizer(vocabulary, export, BERT, BertConfig(), 40)
+    text = PIECES[-1].removeprefix("##")
+    assert "[UNK]" not in transformers.AutoTokenizer.from_pretrained(export).tokenize(text)
+    assert transformers.BertTokenizer(str(export / "vocab.txt")).tokenize(text) == ["[UNK]"]
