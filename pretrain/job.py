@@ -37,13 +37,27 @@ class Job:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may not be as its user expects."""
+        return tuple(filter(None, (self._other_pair_task(), self._untrained_positions())))
+
+    def _other_pair_task(self) -> str:
         family, learnt = family_of(self.recipe.model), self.phases[-1].header.pair_task
         has_head = any("pair" in model.heads for model in self.phases[-1].parts.models.values())
         if not has_head or learnt == family.pair_task:
-            return ()
+            return ""
         return (
             f"the records' pairs train {learnt.replace('_', '-')} prediction: {family.title}s are known for "
-            f"{family.pair_task.replace('_', '-')} prediction, which transformers will take the exported head for",
+            f"{family.pair_task.replace('_', '-')} prediction, which transformers will take the exported head for"
+        )
+
+    def _untrained_positions(self) -> str:
+        longest = self.recipe.model.longest_row()
+        reached = max(max(phase.header.length, phase.header.target_length) for phase in self.phases)
+        if self.recipe.start_from or longest is None or reached >= longest.tokens:
+            return ""
+        return (
+            f"model.{longest.field} {longest.value}: the longest rows have {reached} tokens, so that positions {reached + 1} to "
+            f"{longest.tokens} are never trained, and the export's tokenizer does not offer them; prepare longer rows, or set it to "
+            f"{reached + longest.value - longest.tokens}"
         )
 
 

@@ -39,7 +39,8 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
     - `prepare`: the manifest's section of that name, or empty where it is not of the checkpoint's records.
     - `saved`: the facts of the checkpoint (`pretrain.checkpoints.facts`).
     - `facts`: of this export: `family`, `sizes` (in words), `heads`, `auto_class` (transformers', or empty), `adds_pooler` (of
-      `Family`), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `taken_for` (what transformers takes such a head for), `parameters`, `mask_token`, `max_length`,
+      `Family`), `tags`, `step`, `pairs` (next-sentence, sentence-order or empty), `taken_for` (what transformers takes such a head for), `parameters`, `mask_token`,
+      `positions` (most tokens that the model reads), `max_length` (most that its tokenizer makes of a text),
       `part` (its name among the run's models), `main` (the part in the folder above, empty where it is this one), `others` (a
       mapping for each other one: `part`, `heads`, `place` as seen from here),
       `evaluation` (a mapping of the newest held-out figures, or None), `probed` (by probe its last step and value), `evaluated` (of each task, a mapping of the fields of

@@ -196,13 +196,13 @@ def _untrained(facts: Mapping[str, Any], base: str) -> str:
 
 
 def _positions(facts: Mapping[str, Any], base: str) -> str:
-    trained, longest = facts["trained_length"], facts["max_length"]
+    trained, longest = facts["trained_length"], facts["positions"]
     if trained >= longest:
         return ""
     rows = f" Training rows had at most {trained} tokens"
     if base:
         return f"{rows} here: positions {trained + 1} to {longest} are those of `{base}`."
-    return f"{rows}: positions {trained + 1} to {longest} were never trained."
+    return f"{rows}: positions {trained + 1} to {longest} were never trained, and its tokenizer cuts texts before them."
 
 
 def _token_types(facts: Mapping[str, Any], base: str) -> str:

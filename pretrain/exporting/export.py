@@ -212,7 +212,9 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
     configuration = subject.family.config_to_json(subject.config, subject.vocab_size, header.special_ids, subject.heads)
     write_folder(fresh, subject.tensors, configuration)
     longest = subject.config.longest_row()
-    max_length = longest.tokens if longest else header.length
+    positions, trained = longest.tokens if longest else header.length, _trained_length(saved, header)
+    # What no row has trained is not offered, unless the model that the run began with may have trained it.
+    max_length = positions if started_from(saved, part) else min(positions, trained)
     write_tokenizer(folder.vocabulary, fresh, subject.family, subject.config, max_length)
     tokenizer = Tokenizer(fresh)
     facts = {
@@ -227,7 +229,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "started_from": started_from(saved, part),
         "token_types": (subject.config.token_types() or ("", 1))[1],
         "token_types_trained": (own_token_types(saved, folder), subject.token_types),
-        "trained_length": _trained_length(saved, header),
+        "trained_length": trained,
         "layout": header.layout,
         "word_unit": header.word_unit,
         "train_tokens": header.tokens["train"],
@@ -243,6 +245,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "dropout": next((configuration[name] for name in DROPOUTS if name in configuration), None),
         "tokenizer": type(tokenizer.backend.model).__name__,
         "lowercase": tokenizer.lowercases,
+        "positions": positions,
         "max_length": max_length,
         "evaluation": evaluation_at(folder, saved["step"]),
         "probed": probed_at(folder, saved["step"]),

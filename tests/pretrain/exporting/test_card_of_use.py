@@ -177,7 +177,7 @@ def test_a_card_warns_of_a_pair_head_that_transformers_takes_for_another() -> No
         "main": "",
         "pairs": "next-sentence",
     }
-    others = {"token_types": 2, "token_types_trained": (2, 2), "trained_length": 64, "max_length": 64, "dropout": None}
+    others = {"token_types": 2, "token_types_trained": (2, 2), "trained_length": 64, "positions": 64, "dropout": None}
     for taken_for, warned in (("next-sentence", False), ("sentence-order", True)):
         said = use({**facts, **others, "taken_for": taken_for}, "")
         assert ("takes that head for one of sentence-order prediction, which it was not trained for." in said) == warned
@@ -228,12 +228,13 @@ def test_positions_that_no_row_reached_are_named(
     train(short, "tiny", recipe)
     export(short, None, short.export)
     card = card_of(short.export)
-    assert "Training rows had at most 32 tokens: positions 33 to 64 were never trained." in card
+    assert "Training rows had at most 32 tokens: positions 33 to 64 were never trained, and its tokenizer cuts" in card
     assert "- rows of at most 32 tokens, layout packed, word unit bert_word\n" in card
-    assert '"model_max_length": 64' in (short.export / "tokenizer_config.json").read_text()
+    assert '"model_max_length": 32' in (short.export / "tokenizer_config.json").read_text()
     train(start, "tiny", changed(recipe, start_from=(str(short.path),)))
     export(start, None, start.export)
     assert "rows had at most 32 tokens here: positions 33 to 64 are those of `short`." in card_of(start.export)
+    assert '"model_max_length": 64' in (start.export / "tokenizer_config.json").read_text()
 
 
 def test_rows_of_a_phase_that_has_not_begun_count_for_nothing(

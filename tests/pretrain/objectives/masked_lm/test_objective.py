@@ -117,10 +117,23 @@ def test_pairs_that_the_family_is_not_known_for_are_told(
     pairs_folder: Path, layout: Layout, model: AlbertConfig | None, known: bool
 ) -> None:
     header = replace(read_header(pairs_folder), layout=layout)
-    warnings = make_job(replace(TINY, model=model or TINY.model), [header]).warnings
+    job = make_job(replace(TINY, model=model or TINY.model), [header])
+    warnings = [warning for warning in job.warnings if "prediction" in warning]
     assert bool(warnings) == (not known)
     if not known:
         assert f"train {header.pair_task.replace('_', '-')} prediction: " in warnings[0]
+
+
+def test_positions_that_no_row_reaches_are_told_unless_a_start_may_have_trained_them(records_folder: Path) -> None:
+    header = read_header(records_folder)
+    longer = changed(TINY, model={"max_position_embeddings": 64})
+    (told,) = make_job(longer, [header]).warnings
+    assert told.startswith(
+        "model.max_position_embeddings 64: the longest rows have 32 tokens, so that positions 33 to 64 are"
+    )
+    assert told.endswith("or set it to 32")
+    assert make_job(TINY, [header]).warnings == ()
+    assert make_job(replace(longer, start_from=("somewhere",)), [header]).warnings == ()
 
 
 def test_full_sentences_are_learnt_by_masked_language_modelling_alone(
