@@ -128,7 +128,7 @@ def with_unused_token_types(tensors: Mapping[str, np.ndarray], rules: Rules, use
 def _same_types(tensors: Iterable[str], rules: Rules) -> list[str]:
     """The names of the tensors, in any layer, whose two rows are for tokens of another type and of the same."""
     ends = tuple(rule.hugging_face.rpartition("}")[2] for rule in rules if rule.rows == "same_type")
-    return [name for name in tensors if ends and name.endswith(ends)]
+    return [name for name in tensors if name.endswith(ends)]
 
 
 def with_zero_padding(tensors: Mapping[str, np.ndarray], rules: Rules, pad_id: int) -> dict[str, np.ndarray]:

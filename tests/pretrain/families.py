@@ -84,7 +84,7 @@ FAMILIES = {
     "funnel": Tiny(
         FunnelConfig(block_sizes=(1, 1), **FUNNEL),
         ("replaced", "vocabulary"),
-        ReplacedToken(generator=Generator(0.5, 0.5)),
+        ReplacedToken(generator=Generator(1.0, 0.5)),  # heads that tensor parallelism can split
         layout="full_sentences",
     ),
     "gpt2": Tiny(GPT2Config(1, 16, 2), ("next_token",), CausalLM(), "causal"),

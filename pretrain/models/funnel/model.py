@@ -335,6 +335,8 @@ class Funnel:
 
         - `layers`: their parameters, stacked; `count`: how many they are; `first`: the number of the first among all.
         """
+        if not count:
+            return hidden
         unrolled = self.compute.scan_unroll >= count
 
         def run_layer(hidden: jax.Array, turn: tuple[Parameters, jax.Array]) -> tuple[jax.Array, None]:
@@ -343,7 +345,7 @@ class Funnel:
 
         run_layer = rematerialised_layer(run_layer, self.compute.remat, unrolled=unrolled)
         turns = (layers, jnp.arange(first, first + count))
-        return jax.lax.scan(run_layer, hidden, turns, unroll=max(1, min(self.compute.scan_unroll, count)))[0]
+        return jax.lax.scan(run_layer, hidden, turns, unroll=min(self.compute.scan_unroll, count))[0]
 
     def _layer(
         self,
