@@ -86,6 +86,7 @@ check_sources() { # records travel, of corpora only what is code: the sample
     match=${match#"$root"/}
     if [ -n "$match" ] && grep -e "^${match//./[.]}" >/dev/null <<<"$code"; then continue; fi
     if records_in_store; then note "records: in $store"; return; fi
+    if [ "$dry_run" = yes ] && [ -n "$store" ]; then return; fi # which asked nobody
     wrong "$each $([ -n "$match" ] && echo "lies on this machine and the slice cannot read it" || echo "is not on this machine, nor on a new slice"): prepare here first (python -m data_pipeline prepare $recipe ...; its records go along), or give gs://"
   done <<<"$globs"
 }

@@ -79,7 +79,11 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
         --attach) claim; supervise ;;
         --stop) stop_run ;;
         --fetch) fetch_run ;;
-        --delete) delete_slice ;;
+        --delete)
+          stage=ended
+          trap leave EXIT
+          delete_slice
+          ;;
       esac
       ;;
   esac

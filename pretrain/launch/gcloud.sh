@@ -47,7 +47,6 @@ slice_create() { # asks for the slice in `zone`; 1 with `reason` where that is r
   answer=$(request create "$zone" "${flags[@]}" 2>&1) || code=$?
   if [ $code = 0 ] || [ $code = 124 ]; then return 0; fi # without an answer it may be booked: its state will tell
   reason=$(reason_in "$answer")
-  end_if_lasting "$answer"
   return 1
 }
 

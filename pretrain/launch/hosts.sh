@@ -5,7 +5,7 @@ HOST_SECONDS=${HOST_SECONDS:-600} # within which every worker must answer ssh
 REMOTE=korean-pretrain            # the checkout, below a worker's home
 # Of every ssh: it never asks, and ends when the other side is silent for a minute.
 SSH_OPTIONS=(-oBatchMode=yes -oConnectTimeout=20 -oServerAliveInterval=15 -oServerAliveCountMax=4 -oStrictHostKeyChecking=accept-new)
-addresses=()
+addresses=() temporary="" # temporary: a folder that goes whatever happens
 
 who() { printf 'worker %s of %s (%s)' "$1" "${#addresses[@]}" "${addresses[$1]}"; }
 
@@ -38,22 +38,26 @@ find_hosts() { # list_hosts, and waits until all answer; 1 where the slice is go
 host_run() { host_feed "$@" </dev/null; }
 
 ship() { # to every worker, at once; 1 where one did not take it
-  local folder
+  local code=0
   say "shipping the code to ${#addresses[@]} worker(s)"
-  folder=$(mktemp -d)
-  packed_code | gzip >"$folder/code.tar.gz" || fail "the code could not be packed (above)"
-  on_all ship_one "$folder/code.tar.gz" code.tar.gz "$REMOTE" || { rm -rf "$folder"; return 1; }
-  send_keys || { rm -rf "$folder"; return 1; }
-  if records_ready; then
-    case $store in
-      gs://*) send_records_to_bucket ;;
-      *)
-        tar czf "$folder/records.tar.gz" -C "$run_dir" examples vocabulary manifest.json
-        on_all ship_one "$folder/records.tar.gz" records.tar.gz "$REMOTE/$run_dir" || { rm -rf "$folder"; return 1; }
-        ;;
-    esac
-  fi
-  rm -rf "$folder"
+  temporary=$(mktemp -d)
+  ship_through "$temporary" || code=1
+  rm -rf "$temporary"
+  return $code
+}
+
+ship_through() { # ship_through FOLDER: code, keys, records
+  packed_code | gzip >"$1/code.tar.gz" || fail "the code could not be packed (above)"
+  on_all ship_one "$1/code.tar.gz" code.tar.gz "$REMOTE" || return 1
+  send_keys || return 1
+  if ! records_ready; then return; fi
+  case $store in
+    gs://*) send_records_to_bucket ;;
+    *)
+      tar czf "$1/records.tar.gz" -C "$run_dir" examples vocabulary manifest.json || fail "the records could not be packed (above)"
+      on_all ship_one "$1/records.tar.gz" records.tar.gz "$REMOTE/$run_dir"
+      ;;
+  esac
 }
 
 ship_one() { # ship_one WORKER ARCHIVE NAME FOLDER: unpacked without touching what a run has written since

@@ -26,6 +26,7 @@ rejoin() { # --create of a name that is booked from here: that slice is taken, a
         [ "$(remembered type) $(remembered spot)" = "$type $spot" ] ||
           wrong "$name is booked already: a $(remembered type)$([ "$(remembered spot)" = no ] || echo ", spot") in $each; --delete $name first, or take another name"
         zone=$each seen=yes
+        case " ${zones[*]} " in *" $each "*) ;; *) zones+=("$each") ;; esac
         ;;
     esac
   done
@@ -60,7 +61,7 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
           SUSPENDING) preempted=yes ;;
           SUSPENDED | PREEMPTED)
             preempted=yes
-            release "$zone" || fail "$name in $zone was preempted, and its request does not go away ($state)"
+            until release "$zone"; do :; done
             ;;
           FAILED)
             note "$name failed in $zone: $(why_failed)"
@@ -83,7 +84,7 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
 ask() {
   remember
   book "$zone"
-  slice_create || { unbook "$zone"; return 1; }
+  slice_create || { unbook "$zone"; end_if_lasting "$reason"; return 1; }
   note "$name: asked for a $type$([ "$spot" = no ] || echo ", spot,") in $zone"
 }
 
@@ -162,8 +163,6 @@ delete_slice() {
     esac
   fi
   if [ "$dry_run" = yes ]; then slice_delete "$zone"; return; fi
-  stage=ended
-  trap leave EXIT
   rm -f "$memory/id" # whoever watches it ends, instead of asking for it again
   for each in $(booked_zones); do
     say "deleting $name in $each"

@@ -7,7 +7,7 @@ OTHERS_SECONDS=${OTHERS_SECONDS:-30}  # between two looks at the other workers
 LATE_SECONDS=${LATE_SECONDS:-600}     # without a line before all workers are named with what they do
 MAX_RESTARTS=${MAX_RESTARTS:-5}       # without a new checkpoint in between
 shown=0 refused_commands=0 outcome="" reason=""
-stage=waiting # then shipping, training, ended: what is said when this shell ends
+stage=waiting # then reaching, shipping, training, ended: what is said when this shell ends
 run_failed=no
 
 supervise() {
@@ -17,7 +17,7 @@ supervise() {
   while :; do
     stage=waiting
     ensure_slice
-    stage=shipping
+    stage=reaching # whatever runs there already
     find_hosts || { gone; continue; }
     note "$name: ${#addresses[@]} worker(s): ${addresses[*]}"
     [ ${#addresses[@]} = 1 ] || check_common_place "$name"
@@ -29,6 +29,7 @@ supervise() {
       return
     fi
     if ! under_way; then
+      stage=shipping
       on_all stop_one || { gone; continue; }
       ship || { gone; continue; }
       start_all || { gone; continue; }
@@ -86,8 +87,10 @@ give_up() { # give_up MESSAGE: the run failed, and watching on would not help
 leave() { # on every way out: what is still booked, what it does, and how to end the bill
   local code=$? what left
   trap - EXIT
+  if [ -n "$temporary" ]; then rm -rf "$temporary"; fi
   left=$(booked_zones)
   if [ $run_failed = yes ] && [ "$delete_on_failure" = yes ] && [ -n "$left" ]; then
+    run_failed=no
     say "--delete-on-failure"
     (if [ -z "$store" ]; then fetch_run; fi; delete_slice) || true
     left=$(booked_zones)

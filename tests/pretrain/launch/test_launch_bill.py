@@ -51,15 +51,15 @@ def test_a_slice_deleted_in_the_console_is_no_preemption(world: World, deleting:
 
 
 def test_a_preempted_node_is_asked_for_again_although_its_request_says_active(world: World) -> None:
-    world.steps(8)
+    world.steps(4)
     (world.fake / "on_train").write_text(
-        'if [ "$step" = 3 ] && [ ! -e "$FAKE/once" ]; then touch "$FAKE/once"; printf PREEMPTED >"$FAKE/node_state"; sleep 60; fi'
+        'if [ "$step" = 2 ] && [ ! -e "$FAKE/once" ]; then touch "$FAKE/once"; printf PREEMPTED >"$FAKE/node_state"; sleep 60; fi'
     )
     said = world.run(*CREATE, "--spot", "--store", STORE, "quickstart")
     assert said.code == 0, said.error
     assert "== kobert was preempted (PREEMPTED): asking for it again" in said.error
     assert len(creations(world)) == 2
-    assert "step 8: loss" in said.out
+    assert "step 4: loss" in said.out
 
 
 def test_a_watcher_killed_between_two_requests_is_followed_by_attach(world: World) -> None:
@@ -165,7 +165,7 @@ def test_an_api_that_is_off_ends_it_at_once_with_the_command_that_turns_it_on(wo
     assert "Cloud TPU API has not been used in project 7 before or it is disabled" in said.sentence(1)
     assert "gcloud services enable tpu.googleapis.com compute.googleapis.com" in said.sentence(1)
     assert len(creations(world)) == 1
-    assert world.booked() == []
+    assert "to end the bill" not in said.error, "nothing is booked"
 
 
 def test_a_second_create_joins_the_slice_in_the_zone_that_gave_it(world: World) -> None:

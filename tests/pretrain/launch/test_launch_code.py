@@ -78,5 +78,11 @@ def test_a_recipe_that_does_not_travel_is_refused(lived_in: World) -> None:
 def test_no_archive_stays_behind(world: World, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
-    assert world.run(*CREATE, "quickstart", TMPDIR=str(temporary)).code == 0
+    records = world.home / "runs" / "quickstart"  # which cannot be packed: there is no vocabulary
+    (records / "examples").mkdir(parents=True)
+    (records / "manifest.json").write_text('{"prepare": {}}')
+    (records / "examples" / "header.json").write_text("{}")
+    said = world.run(*CREATE, "quickstart", TMPDIR=str(temporary))
+    assert said.sentence(1) == "the records could not be packed (above)"
+    assert "nothing trains yet: kobert (v3-8) in us-central1-a stays booked and is billed" in said.error
     assert list(temporary.iterdir()) == []
