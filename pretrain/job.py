@@ -111,7 +111,7 @@ def objective_of(recipe: TrainingRecipe, header: RecordsHeader, steps: range | N
     steps = range(recipe.max_steps) if steps is None else steps
     objective = make_objective(recipe.objective, config, header, compute_of(recipe), keys, steps)
     if header.layout not in objective.layouts:
-        pools = header.layout == "packed" and family_of(config).pools_tokens
+        pools = header.layout == "packed" and config.pools_tokens
         reason = ": it pools neighbouring tokens, also those of two texts" if pools else ""
         raise InputError(
             f"the records have the layout {header.layout}, which {recipe.objective.title} of this model does not take{reason}; prepare "

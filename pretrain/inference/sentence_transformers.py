@@ -41,7 +41,7 @@ def export_embedder(subject: Subject, pooling: Pooling, max_length: int | None, 
             f"{subject.origin}: is a {subject.family.title}, of which transformers has no class for the encoder alone; leave out --export, or "
             "give another model"
         )
-    if subject.family.pools_tokens:
+    if subject.config.pools_tokens:
         raise InputError(
             f"{subject.origin}: is a {subject.family.title}, whose vectors change with the padding behind a text, and sentence-transformers pads "
             "each batch to its longest text; leave out --export"

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from data_pipeline.contract.errors import InputError
 from pretrain.open_union import members
@@ -54,6 +54,10 @@ class ModelConfig(ABC):
 
     `TrainingRecipe.model` takes any of them: which one it holds is the choice of the family.
     """
+
+    pools_tokens: ClassVar[bool] = False
+    """Whether neighbouring tokens become one on the way: a row is then one text, for segments do not keep several apart, and how far it
+    is padded changes what is said of it."""
 
     @property
     @abstractmethod

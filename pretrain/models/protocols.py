@@ -189,8 +189,6 @@ class Family:
     - `logits`: (model, parameters, inputs) -> what that class calls `logits`; of an encoder-decoder those of the inputs as source and as
       target, without token types there.
     - `layouts`: of the rows that its models can read.
-    - `pools_tokens`: whether neighbouring tokens become one on the way: a row is then one text, for segments do not keep several apart,
-      and how far it is padded changes what is said of it.
     - `zero_padding`: whether the word table's row of `config.pad_token_id` is zero and stays so, because transformers sets it to zero
       whenever it reads a model.
     - `shared_with_generator`: path of the parameters that a generator (`ModelConfig.generator`) may share with its discriminator;
@@ -227,7 +225,6 @@ class Family:
     auto_class: Callable[[frozenset[str]], str]
     logits: Callable[[Any, Parameters, Inputs], jax.Array]
     layouts: tuple[Layout, ...] = get_args(Layout)
-    pools_tokens: bool = False
     zero_padding: bool = False
     shared_with_generator: str = ""
     template: tuple[str, ...] = ()

@@ -25,7 +25,6 @@ from pretrain.input.row_source import ArraySource
 from pretrain.job import Job
 from pretrain.models.core.layers import Parameters
 from pretrain.models.protocols import Inputs, VocabularyHead
-from pretrain.models.registry import family_of
 from pretrain.monitoring.goodput import Goodput
 from pretrain.monitoring.metrics import PROBE, PSEUDO_PERPLEXITY
 from pretrain.objectives.losses import gather_positions, masked_lm_sums
@@ -88,7 +87,7 @@ class Prober:
             encode(texts, tokenizer, min(recipe.length, header.length)),
             header.length,
             header.pad_id,
-            one_a_row=family_of(config).pools_tokens,
+            one_a_row=config.pools_tokens,
         )
         pooled = functools.partial(
             pooled_states,

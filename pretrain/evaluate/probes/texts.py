@@ -89,7 +89,7 @@ def pack(
     """Packs texts in their order into rows, so that few tokens are padding; none sees another.
 
     - `texts`: int [n], 1 to `length` tokens each.
-    - `one_a_row`: each has a row of its own (`Family.pools_tokens`).
+    - `one_a_row`: each has a row of its own (`ModelConfig.pools_tokens`).
 
     Returns `tokens`, `segments` (from 1, padding 0) and `positions`, int32 [rows, length], and the row and the segment of each text,
     int64 [texts, 2].

@@ -29,6 +29,7 @@ class FunnelConfig(ModelConfig):
     pooling, of the queries alone; [CLS] pooled with nothing; the last token left out where that keeps lengths even.
     """
 
+    pools_tokens: ClassVar[bool] = True
     text_types: ClassVar[int] = 2
     """Token types that are told apart, whether two tokens are of the same: there is no table of them."""
 

@@ -188,7 +188,6 @@ FAMILY = Family(
     auto_class=lambda heads: "AutoModelForPreTraining" if "replaced" in heads else "AutoModelForMaskedLM",
     logits=logits,
     layouts=("full_sentences", "sentence_pairs", "sentence_order"),
-    pools_tokens=True,
     zero_padding=True,
     shared_with_generator="funnel/embeddings",
     caveat="transformers fails on very short rows, with three blocks on those below 5 tokens, unless they are padded.",

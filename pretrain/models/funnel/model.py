@@ -13,10 +13,6 @@ from data_pipeline.contract.errors import InputError
 from pretrain.models.core.attention import attention
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
-    Draw,
-    Embedding,
-    LayerNorm,
-    Linear,
     Parameters,
     embed,
     fold_key,
@@ -30,10 +26,11 @@ from pretrain.models.core.layers import (
 )
 from pretrain.models.core.remat import check_remat, recomputed, rematerialised_layer
 from pretrain.models.core.task_scores import OF_TOKENS, add_token_head, label_scores, token_scores
-from pretrain.models.core.vocabulary import padding_rows, vocabulary_scores
-from pretrain.models.funnel.config import FunnelConfig, has_decoder
+from pretrain.models.core.vocabulary import vocabulary_scores
+from pretrain.models.funnel.config import FunnelConfig
 from pretrain.models.funnel.pooling import mean_of_neighbours, neighbours, upsampled
 from pretrain.models.funnel.relative_positions import Distances
+from pretrain.models.funnel.tree import FunnelClassifier, FunnelTree
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.models.task_heads import TaskHead
 
@@ -43,123 +40,7 @@ CLASSIFIER = "classifier"
 """What transformers calls the classifier of rows."""
 
 
-class Matrix(nnx.Module):
-    """Parameters of a linear map without bias: `kernel` [*stack, inputs, outputs]."""
-
-    def __init__(self, inputs: int, outputs: int, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
-        self.kernel = nnx.Param(draw(rngs.params(), (*stack, inputs, outputs)))
-
-
-class RelativeAttention(nnx.Module):
-    """Attention's maps, and what is added to queries beside keys (w), distances (r) and types (s).
-
-    `seg_embed` has a vector for keys of another type than the query's and one for those of the same.
-    """
-
-    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
-        width, across, heads = config.d_model, config.attention_width, (config.n_head, config.d_head)
-        self.q_head = Matrix(width, across, draw, rngs, stack)
-        self.k_head = Linear(width, across, draw=draw, rngs=rngs, stack=stack)
-        self.v_head = Linear(width, across, draw=draw, rngs=rngs, stack=stack)
-        self.r_kernel = nnx.Param(draw(rngs.params(), (*stack, width, across)))
-        for name in ("r_w_bias", "r_r_bias", "r_s_bias"):
-            setattr(self, name, nnx.Param(draw(rngs.params(), (*stack, *heads))))
-        self.seg_embed = nnx.Param(draw(rngs.params(), (*stack, 2, *heads)))
-        self.post_proj = Linear(across, width, draw=draw, rngs=rngs, stack=stack)
-        self.layer_norm = LayerNorm(width, stack=stack)
-
-
-class FeedForward(nnx.Module):
-    """The feed-forward maps and the LayerNorm behind them."""
-
-    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs, stack: tuple[int, ...]) -> None:
-        self.linear_1 = Linear(config.d_model, config.d_inner, draw=draw, rngs=rngs, stack=stack)
-        self.linear_2 = Linear(config.d_inner, config.d_model, draw=draw, rngs=rngs, stack=stack)
-        self.layer_norm = LayerNorm(config.d_model, stack=stack)
-
-
-class Layers(nnx.Module):
-    """The layers of a block or of the decoder, along a leading axis."""
-
-    def __init__(self, config: FunnelConfig, count: int, draw: Draw, rngs: nnx.Rngs) -> None:
-        self.attention = RelativeAttention(config, draw, rngs, (count,))
-        self.ffn = FeedForward(config, draw, rngs, (count,))
-
-
-class Embeddings(nnx.Module):
-    """The word table and the LayerNorm behind it. The row of [PAD] is zero (`Family.zero_padding`): pooling shows it to the last token."""
-
-    def __init__(self, config: FunnelConfig, vocab_size: int, draw: Draw, rngs: nnx.Rngs) -> None:
-        rows = padding_rows(vocab_size)
-        self.word_embeddings = Embedding(vocab_size, config.d_model, padding_rows=rows, draw=draw, rngs=rngs)
-        if config.pad_token_id is not None:
-            table = self.word_embeddings.embedding
-            table[...] = table[...].at[config.pad_token_id].set(0.0)
-        self.layer_norm = LayerNorm(config.d_model)
-
-
-class Encoder(nnx.Module):
-    """The blocks."""
-
-    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs) -> None:
-        for block, count in enumerate(config.block_sizes):
-            setattr(self, f"block_{block}", Layers(config, count, draw, rngs))
-
-
-class Decoder(nnx.Module):
-    """The layers behind the blocks."""
-
-    def __init__(self, config: FunnelConfig, draw: Draw, rngs: nnx.Rngs) -> None:
-        self.layers = Layers(config, config.num_decoder_layers, draw, rngs)
-
-
-class Body(nnx.Module):
-    """Embeddings, blocks, and the decoder where there is one."""
-
-    def __init__(
-        self, config: FunnelConfig, vocab_size: int, heads: frozenset[str], draw: Draw, rngs: nnx.Rngs
-    ) -> None:
-        self.embeddings = Embeddings(config, vocab_size, draw, rngs)
-        self.encoder = Encoder(config, draw, rngs)
-        if has_decoder(heads):
-            self.decoder = Decoder(config, draw, rngs)
-
-
-class DiscriminatorPredictions(nnx.Module):
-    """The head that tells replaced tokens."""
-
-    def __init__(self, width: int, draw: Draw, rngs: nnx.Rngs) -> None:
-        self.dense = Linear(width, width, draw=draw, rngs=rngs)
-        self.dense_prediction = Linear(width, 1, draw=draw, rngs=rngs)
-
-
-class OutputBias(nnx.Module):
-    """The bias of the masked-LM head, whose table is the word embeddings'."""
-
-    def __init__(self, vocab_size: int) -> None:
-        self.bias = nnx.Param(jnp.zeros(vocab_size + padding_rows(vocab_size)))
-
-
-class ClassificationHead(nnx.Module):
-    """The classifier of rows."""
-
-    def __init__(self, width: int, outputs: int, draw: Draw, rngs: nnx.Rngs) -> None:
-        self.linear_hidden = Linear(width, width, draw=draw, rngs=rngs)
-        self.linear_out = Linear(width, outputs, draw=draw, rngs=rngs)
-
-
-class FunnelTree(nnx.Module):
-    """The whole tree: the body, and heads as far as wanted."""
-
-    def __init__(self, config: FunnelConfig, vocab_size: int, heads: frozenset[str], draw: Draw, rngs: nnx.Rngs):
-        self.funnel = Body(config, vocab_size, heads, draw, rngs)
-        if "replaced" in heads:
-            self.discriminator_predictions = DiscriminatorPredictions(config.d_model, draw, rngs)
-        if "vocabulary" in heads:
-            self.lm_head = OutputBias(vocab_size)
-
-
-class Row(NamedTuple):
+class TokensSeen(NamedTuple):
     """What attention asks of the tokens of a block.
 
     - `types`: token types, int32 [B, L].
@@ -169,9 +50,9 @@ class Row(NamedTuple):
     types: jax.Array
     real: jax.Array
 
-    def pooled(self) -> "Row":
+    def pooled(self) -> "TokensSeen":
         """Of the next block: the type of a pair is its first token's, and it is real where both are."""
-        return Row(neighbours(self.types)[:, :, 0], neighbours(self.real).min(axis=2))
+        return TokensSeen(neighbours(self.types)[:, :, 0], neighbours(self.real).min(axis=2))
 
 
 class Seen(NamedTuple):
@@ -226,7 +107,7 @@ class Funnel:
         if self.task and self.task.kind in OF_TOKENS:
             add_token_head(tree, self.task, self.config.d_model, self.config.d_model, draw=draw, rngs=rngs)
         elif self.task:
-            setattr(tree, CLASSIFIER, ClassificationHead(self.config.d_model, self.task.outputs, draw, rngs))
+            setattr(tree, CLASSIFIER, FunnelClassifier(self.config.d_model, self.task.outputs, draw, rngs))
         return jax.tree.map(lambda parameter: parameter.astype(self.compute.parameter_dtype), parameters(tree))
 
     def encode(self, params: Parameters, inputs: Inputs, *, dropout_key: jax.Array | None = None) -> jax.Array:
@@ -241,7 +122,7 @@ class Funnel:
         body, sizes = params["funnel"], self.config.block_sizes
         embeddings_key, layers_key = fold_key(dropout_key, 0), fold_key(dropout_key, 1)
         hidden = self._embed(body["embeddings"], inputs.tokens, embeddings_key)
-        row = whole_row = Row(inputs.token_types, (inputs.segments > 0).astype(jnp.int32))
+        row = whole_row = TokensSeen(inputs.token_types, (inputs.segments > 0).astype(jnp.int32))
         after_first_block = hidden
         for block, count in enumerate(sizes):
             layers, number = body["encoder"][f"block_{block}"], sum(sizes[:block])
@@ -308,7 +189,7 @@ class Funnel:
         words = embed(params["word_embeddings"], tokens, without_gradient=self.config.pad_token_id)
         return dropout(self._layer_norm(params["layer_norm"], split_rows(words)), self.config.hidden_dropout, key)
 
-    def _seen(self, queries: Row, keys: Row, block: int) -> Seen:
+    def _seen(self, queries: TokensSeen, keys: TokensSeen, block: int) -> Seen:
         """How a layer of a block sees its keys, which are those of the block before where its queries are pooled."""
         counts = queries.types.shape[1], keys.types.shape[1]
         if queries is keys:

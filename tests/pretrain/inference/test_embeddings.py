@@ -48,7 +48,7 @@ def test_vectors_are_pooled_hidden_states_of_transformers(tiny: Tiny, tmp_path: 
     folder = model_of(tiny, tmp_path)
     subject = load_subject(folder)
     # As far as the rows here.
-    padding = {"padding": "max_length"} if subject.family.pools_tokens else {}
+    padding = {"padding": "max_length"} if subject.config.pools_tokens else {}
     tokens = [min(len(row.ids), 24) for row in subject.tokenizer.backend.encode_batch(TEXTS)]
     theirs = hidden_states(folder, TEXTS, **padding)
     states = [said.last_hidden_state[0, :count].numpy() for said, count in zip(theirs, tokens, strict=True)]

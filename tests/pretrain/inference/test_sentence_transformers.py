@@ -32,7 +32,7 @@ def test_an_export_gives_the_same_vectors_there(tiny: Tiny, pooling: Pooling, tm
         with pytest.raises(InputError, match="--pooling cls"):
             export_embedder(subject, pooling, 24, tmp_path / "out")
         return
-    if subject.family.pools_tokens:
+    if subject.config.pools_tokens:
         with pytest.raises(InputError, match="is a Funnel, whose vectors change with the padding behind a text"):
             export_embedder(subject, pooling, 24, tmp_path / "out")
         return
