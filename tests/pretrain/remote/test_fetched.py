@@ -60,7 +60,7 @@ def test_an_export_of_a_bucket_is_the_export_of_the_folder(
     places = ("memory://bucket/runs/trained", trained.path, tmp_path / "runs" / "trained" / "export")
     subjects = [load_subject(place, step=4 if place is not places[2] else None) for place in places]
     for subject in subjects[1:]:
-        assert (subject.config, subject.heads) == (subjects[0].config, subjects[0].heads)
+        assert (subject.fine_tuning_config, subject.heads) == (subjects[0].fine_tuning_config, subjects[0].heads)
         assert subject.tensors.keys() == subjects[0].tensors.keys()
         assert all((tensor == subjects[0].tensors[name]).all() for name, tensor in subject.tensors.items())
     begun = new_run("begun")
