@@ -84,7 +84,9 @@ def attention(
     if implementation == "cudnn":
         return cudnn_attention(q, k, v, _visible(segments, key_segments, causal, window))
     mix = functools.partial(_mix, bias=bias, scale=scale, dropout_rate=dropout_rate, dropout_key=dropout_key)
-    if window and q.shape[1] > 4 * window and not causal and bias is None and key_segments is None:
+    # A length that is known only when the program runs (SavedModel) has no number of blocks.
+    long = window and isinstance(q.shape[1], int) and q.shape[1] > 4 * window
+    if window and long and not causal and bias is None and key_segments is None:
         return out_of_blocks(mix(*in_blocks(q, k, v, segments, window)), q.shape[1])
     refuse_large_scores(q.shape[1] * k.shape[1], q.shape[2], _device_kind(), tensor_devices())
     return mix(q, k, v, _visible(segments, key_segments, causal, window))

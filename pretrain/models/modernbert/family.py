@@ -217,4 +217,5 @@ FAMILY = Family(
     layouts=("packed", "full_sentences"),
     for_task=ModernBert.for_task,
     class_prefix="ModernBert",
+    converts=True,
 )

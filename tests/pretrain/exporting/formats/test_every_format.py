@@ -39,7 +39,7 @@ def require(name: FormatName) -> None:
 
 
 def test_there_are_encoders_to_convert() -> None:
-    assert {"bert", "roberta", "albert", "electra"} <= set(CONVERTED)
+    assert {"bert", "roberta", "albert", "electra", "modernbert"} <= set(CONVERTED)
     assert not {"gpt2", "bert_shared", "t5"} & set(CONVERTED)
 
 
