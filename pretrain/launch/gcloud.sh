@@ -1,7 +1,6 @@
 # shellcheck shell=bash
 # The provider: Google Cloud TPU through queued resources. Every gcloud call of the launcher stands here; another provider
-# is another file with these functions. Reads the globals name, zone, type, spot,
-# create_flags and ssh_flags.
+# is another file with these functions. Reads the globals name, zone, type, spot, create_flags and ssh_flags.
 
 SSH_SECONDS=${SSH_SECONDS:-120}
 
@@ -45,7 +44,7 @@ slice_create() { # asks for the slice in `zone`; 1 with `reason` where that is r
     --valid-until-duration="$(wait_in_queue)m" --labels="$labels,korean_pretrain_price=$price" ${flags[@]+"${flags[@]}"})
   if [ "$dry_run" = yes ]; then request create "$zone" "${flags[@]}"; return; fi
   answer=$(request create "$zone" "${flags[@]}" 2>&1) || code=$?
-  if [ $code = 0 ] || [ $code = 124 ]; then return 0; fi # without an answer it may be booked: its state will tell
+  if [ $code = 0 ] || [ $code = 124 ] || no_network "$answer"; then return 0; fi # without an answer it may be booked: its state will tell
   reason=$(reason_in "$answer")
   return 1
 }
@@ -72,9 +71,14 @@ why_failed() { # the reason of a FAILED request, which is gone with the request
   request describe "$zone" --format='value(state.failedData.error.message)' 2>/dev/null | tail -n 1
 }
 
+no_network() { # no_network ANSWER: whether nobody was asked; gcloud may advise to log in then, too
+  case $1 in *ConnectionError* | *"Max retries"* | *"Failed to resolve"* | *"name resolution"* | *"Unable to find the server"*) return 0 ;; esac
+  return 1
+}
+
 end_if_lasting() { # end_if_lasting ANSWER: fails where another try would be answered the same
+  if no_network "$1"; then return; fi
   case $1 in
-    *ConnectionError* | *"Max retries"* | *"resolve"* | *"Unable to find the server"*) ;; # no network; gcloud may advise to log in then, too
     *"active account"* | *"auth login"* | *UNAUTHENTICATED* | *Reauthentication*) fail "gcloud is not logged in ($(reason_in "$1")); run \`gcloud auth login\`" ;;
     *SERVICE_DISABLED* | *"has not been used in project"*) fail "$(reason_in "$1"); run \`gcloud services enable tpu.googleapis.com compute.googleapis.com\`" ;;
     *PERMISSION_DENIED*) fail "$(reason_in "$1"); your account needs the role TPU Admin in this project" ;;

@@ -81,10 +81,20 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
   done
 }
 
-ask() {
+ask() { # 1 with `reason` where it is refused
+  local refusal
   remember
   book "$zone"
-  slice_create || { unbook "$zone"; end_if_lasting "$reason"; return 1; }
+  if ! slice_create; then
+    refusal=$reason
+    unbook "$zone"
+    end_if_lasting "$refusal"
+    look # an error of the other side may come after it has taken the request
+    case $state in
+      ABSENT | UNKNOWN) reason=$refusal; return 1 ;;
+    esac
+    book "$zone"
+  fi
   note "$name: asked for a $type$([ "$spot" = no ] || echo ", spot,") in $zone"
 }
 

@@ -1,6 +1,7 @@
 """What is booked is never forgotten, never booked twice, and told with the way to end it on every way out."""
 
 import json
+import os
 import signal
 from collections.abc import Mapping
 
@@ -95,7 +96,7 @@ def test_ctrl_c_while_waiting_says_what_stays(world: World) -> None:
     world.script(**WAITING)
     with world.running(*CREATE, "--spot", "--store", STORE, "--wait", "60", "quickstart") as watcher:
         world.wait_for(world.fake / "slices" / f"{A}.json")
-        watcher.send_signal(signal.SIGINT)
+        os.killpg(watcher.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
         said, _ = watcher.communicate(timeout=20)
     assert watcher.returncode == 130
     assert (
@@ -112,7 +113,7 @@ def test_ctrl_c_while_training_says_that_the_run_goes_on_and_is_billed(world: Wo
     world.steps(200)
     with world.running(*CREATE, "quickstart") as watcher:
         world.wait_for(world.worker(0) / "runs" / "quickstart" / "checkpoints" / "00000002")
-        watcher.send_signal(signal.SIGINT)
+        os.killpg(watcher.pid, signal.SIGINT)  # as a terminal does: to all in the foreground
         said, _ = watcher.communicate(timeout=20)
     assert "the run goes on without you: ./run_tpu.sh --attach kobert" in said
     assert f"kobert (v3-8) in {A} stays booked and is billed" in said
@@ -154,6 +155,16 @@ def test_the_reason_of_a_failed_request_is_shown_before_it_is_deleted(world: Wor
     )
     said = world.run(*CREATE, "quickstart")
     assert f"kobert failed in {A}: Quota limit 'TPUV3sPreemptible' has been exceeded. Limit: 0" in said.error
+    assert world.booked() == []
+
+
+@pytest.mark.parametrize("error", ["INTERNAL: an internal error has occurred", "gcloud crashed (ConnectionError)"])
+def test_a_request_that_was_taken_although_an_error_was_told_is_found(world: World, error: str) -> None:
+    world.script(states={A: ["WAITING_FOR_RESOURCES"], B: ["WAITING_FOR_RESOURCES"]}, lost=error)
+    said = world.run(*BOTH, "--wait", "0", "quickstart", DELETE_SECONDS="0")
+    assert said.code == 1
+    assert len(creations(world)) == 2, "one in each zone"
+    assert f"{A} gave nothing within 0 minutes" in said.error
     assert world.booked() == []
 
 
