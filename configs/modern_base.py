@@ -1,9 +1,9 @@
 """A ModernBERT-base for Korean (Warner et al. 2024, arXiv 2412.13663): 22 layers, 768 wide, 50,000 entries, rows of 1,024 tokens, then of 8,192.
 
 Command:  ./run_tpu.sh configs/modern_base.py      on a TPU from v4 on, with the corpora below under corpora/
-Size:     148,731,648 parameters without heads (ModernBERT-base has 149,014,272, with 50,368 entries); 105 billion tokens.
-Memory:   see python -m pretrain plan modern_base --on v5e-8; v2 and v3 are refused, for a row of 8,192 tokens has 3.2 GB of scores in
-          each of the 8 layers that see all of it, and they have no kernel that does without.
+Size:     148,731,648 parameters without heads (ModernBERT-base has 149,014,272, with 50,368 entries); 100 billion tokens.
+Memory:   9.8 GiB of 16 a chip with rows of 1,024 tokens, compiled for a v5e-8; rows of 8,192 are not compiled yet. v2 and v3 are refused:
+          such a row has 3.2 GB of scores in each of the 8 layers that see all of it, and they have no kernel that does without.
 Time:     36.1 hours on a v5e-8 at 45 % MFU (8 chips of 197 TFLOP/s); arithmetic, not a run.
 Expect:   no loss is published. A.X-Encoder-base, of this family and size with rows of 16,384 tokens, has a mean of 86.1 over KLUE after
           fine-tuning (its card); nobody has run this recipe.
@@ -14,7 +14,7 @@ of 1,024 and 160,000 for 8,192; 30 % of the tokens hidden, then 15 %, then 5 %; 
 down to a fiftieth; betas 0.9 and 0.98, epsilon 1e-6; held-out rows at 15 %.
 
 Unverified, and therefore our choice:
-- 105 billion tokens where the published ones saw 1,700 and more: Korean text is fewer; a tenth of the steps each for extension and decay;
+- 100 billion tokens where the published ones saw 1,700 and more: Korean text is fewer; a tenth of the steps each for extension and decay;
 - batches of 1,024 x 1,024 tokens for 4,608 x 1,024, and by the root of that the rate 4e-4 for 8e-4; AdamW for StableAdamW;
 - weight decay 0.1, which is mmBERT's 8e-5 a step at its peak rate, for ours is multiplied by the rate;
 - the text, KLUE's, with encyclopedias and petitions twice and web text half as often in the last phase;

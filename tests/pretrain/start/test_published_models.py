@@ -68,6 +68,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         ("ForPreTraining", "ForMaskedLM", "Model"),
     ),
     "gpt2": ("GPT2Config", GPT2, ("LMHeadModel", "Model", "ForSequenceClassification")),
+    "modernbert": (
+        "ModernBertConfig",
+        {**SIZES, "local_attention": 8, "pad_token_id": 0},
+        ("ForMaskedLM", "Model", "ForSequenceClassification"),
+    ),
     "t5": (
         "T5Config",
         {"vocab_size": VOCABULARY, "num_layers": 2, "d_model": 16, "d_kv": 8, "num_heads": 2, "d_ff": 24},
