@@ -32,8 +32,8 @@ class WeightedRows:
             found = ", ".join(sorted({name or "(none)" for name, _ in in_turn}))
             raise InputError(f"category_weights: no row is of the category {unknown[0]!r} (found: {found}); correct it")
         self._rows = np.array([rows for _, rows in in_turn], np.int64)
-        read = [round(rows * of_category.get(name, 1.0)) for name, rows in in_turn]
-        self._read = np.array(read, np.int64)
+        self._first = np.cumsum(self._rows) - self._rows
+        self._read = np.array([round(rows * of_category.get(name, 1.0)) for name, rows in in_turn], np.int64)
         self._ends = np.cumsum(self._read)
         if not self._ends[-1]:
             raise InputError("category_weights: leave no row to train on; give some category a weight above 0")
@@ -49,8 +49,7 @@ class WeightedRows:
         place = wanted - (self._ends[turn] - read)
         last = read // rows * rows  # of whole copies; the rows beyond are spread over all
         spread = (place - last) * rows // np.maximum(read - last, 1)
-        first = np.cumsum(self._rows)[turn] - rows
-        found: NDArray[np.int64] = first + np.where(place < last, place % rows, spread)
+        found: NDArray[np.int64] = self._first[turn] + np.where(place < last, place % rows, spread)
         return found
 
     def read(self, indices: ArrayLike) -> dict[str, np.ndarray]:

@@ -11,7 +11,8 @@ from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.core.task_scores import label_rules, token_rules
 from pretrain.models.encoder.hugging_face import head_rule, masked_lm_logits, rule
 from pretrain.models.modernbert.config import ModernBertConfig
-from pretrain.models.modernbert.model import BEHIND_HEAD, CLASSIFIER, GATED, HEADS, QKV, ModernBert
+from pretrain.models.modernbert.model import CLASSIFIER, ModernBert
+from pretrain.models.modernbert.tree import BEHIND_HEAD, GATED, HEADS, QKV
 from pretrain.models.parameter_rules import Axis, Kind, ParameterRule, Rules
 from pretrain.models.protocols import Family
 

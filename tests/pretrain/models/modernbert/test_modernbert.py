@@ -17,7 +17,8 @@ from pretrain.job import make_job
 from pretrain.models.config import RowShape
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.models.modernbert.family import config_from_json, config_to_json
-from pretrain.models.modernbert.model import HEADS, ModernBert
+from pretrain.models.modernbert.model import ModernBert
+from pretrain.models.modernbert.tree import HEADS
 from pretrain.models.protocols import Compute, Inputs
 from pretrain.planning.plan import planned_header
 from pretrain.recipe import Phase

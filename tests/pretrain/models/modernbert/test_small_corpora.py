@@ -15,8 +15,9 @@ from pretrain.hugging_face.weights import flatten, from_hugging_face, to_hugging
 from pretrain.models.config import RowShape
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.models.modernbert.family import FAMILY, config_to_json, rules
-from pretrain.models.modernbert.model import HEADS, ModernBert
+from pretrain.models.modernbert.model import ModernBert
 from pretrain.models.modernbert.relative_positions import distance_scores, log_buckets
+from pretrain.models.modernbert.tree import HEADS
 from pretrain.models.protocols import Compute, Inputs
 
 TINY: Any = FAMILIES["modernbert"].config
