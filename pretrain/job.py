@@ -1,6 +1,6 @@
 """What a recipe and its records make together: an objective for each phase. The only module of the loop that asks the registries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import jax
@@ -37,9 +37,20 @@ class Job:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What may not be as its user expects."""
-        return tuple(filter(None, (self._other_pair_task(), self._untrained_positions())))
+        return (*filter(None, (self._other_pair_task(), self._untrained_positions())), *self._not_exported())
+
+    def _not_exported(self) -> Iterator[str]:
+        """Why an export will be refused; of a model that transformers has no class for that is known before the first step."""
+        last = self.phases[-1]
+        for model in last.parts.models.values():
+            try:
+                special = last.header.special_ids
+                family_of(model.config).config_to_json(model.config, model.vocab_size, special, model.heads)
+            except InputError as error:
+                yield f"an export of this run will be refused: {error}"
 
     def _other_pair_task(self) -> str:
+        """What the head `pair` will be taken for, where it learns something else."""
         family, learnt = family_of(self.recipe.model), self.phases[-1].header.pair_task
         has_head = any("pair" in model.heads for model in self.phases[-1].parts.models.values())
         if not has_head or learnt == family.pair_task:

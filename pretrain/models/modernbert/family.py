@@ -113,8 +113,8 @@ def config_to_json(
     for field in NOT_OF_TRANSFORMERS:
         if value := getattr(config, field):
             raise InputError(
-                f"model.{field} {value}: no class of transformers has it; such a model is trained, resumed and asked here, and neither "
-                "exported nor fine-tuned"
+                f"model.{field} {value}: no class of transformers has it; such a model is trained, resumed and inspected here, and "
+                "neither exported nor fine-tuned"
             )
     dropout = CUSTOMARY_DROPOUT if config.exported_dropout is None else config.exported_dropout
     bases = {"global": config.global_rope_theta, "local": config.local_rope_theta}

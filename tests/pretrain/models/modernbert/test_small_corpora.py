@@ -9,9 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from families import FAMILIES, SPECIAL, VOCAB, drawn
+from tiny_run import TINY as RUN
+from tiny_run import changed
 
+from configs.mini import modernbert as mini
 from data_pipeline.contract.errors import InputError
 from pretrain.hugging_face.weights import flatten, from_hugging_face, to_hugging_face
+from pretrain.job import make_job
 from pretrain.models.config import RowShape
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.models.modernbert.family import FAMILY, config_to_json, rules
@@ -19,6 +23,7 @@ from pretrain.models.modernbert.model import ModernBert
 from pretrain.models.modernbert.relative_positions import distance_scores, log_buckets
 from pretrain.models.modernbert.tree import HEADS
 from pretrain.models.protocols import Compute, Inputs
+from pretrain.planning.plan import planned_header
 
 TINY: Any = FAMILIES["modernbert"].config
 SMALL_CORPORA = replace(TINY, num_hidden_layers=3, attention_gate=True, relative_buckets=4, initializer="ltg_bert")
@@ -89,6 +94,13 @@ def test_a_switch_changes_what_is_computed_and_is_not_exported(field: str) -> No
     )
     with pytest.raises(InputError, match=rf"model\.{field} .* no class of transformers has it"):
         config_to_json(config, VOCAB, SPECIAL, HEADS)
+
+
+def test_a_run_is_warned_at_its_start_that_it_is_not_exported() -> None:
+    header = planned_header(mini.data)
+    (warning,) = make_job(changed(RUN, model=SMALL_CORPORA), [header]).warnings
+    assert warning.startswith("an export of this run will be refused: model.attention_gate True: no class")
+    assert make_job(changed(RUN, model=TINY), [header]).warnings == ()
 
 
 def test_kernels_are_drawn_as_ltg_bert_draws_them() -> None:
