@@ -83,30 +83,28 @@ def attention(
         return splash_attention(q, k, v, segments, key_segments, window=window)
     if implementation == "cudnn":
         return cudnn_attention(q, k, v, _visible(segments, key_segments, causal, window))
-    mix = functools.partial(_mix, bias=bias, scale=scale, dropout_rate=dropout_rate, dropout_key=dropout_key)
     # A length that is known only when the program runs (SavedModel) has no number of blocks.
     long = window and isinstance(q.shape[1], int) and q.shape[1] > 4 * window
     if window and long and not causal and bias is None and key_segments is None:
-        return out_of_blocks(mix(*in_blocks(q, k, v, segments, window)), q.shape[1])
+        blocks = in_blocks(q, k, v, segments, window)
+        scores = _scores(blocks.q, blocks.k, bias, scale)
+        mixed = _mixed(scores, blocks.visible, blocks.v, dropout_rate, dropout_key)
+        return out_of_blocks(mixed, q.shape[1])
     refuse_large_scores(q.shape[1] * k.shape[1], q.shape[2], _device_kind(), tensor_devices())
-    return mix(q, k, v, _visible(segments, key_segments, causal, window))
+    scores = _scores(q, k, bias, scale)
+    return _mixed(scores, _visible(segments, key_segments, causal, window), v, dropout_rate, dropout_key)
 
 
-def _mix(
-    q: jax.Array,
-    k: jax.Array,
-    v: jax.Array,
-    visible: jax.Array,
-    *,
-    bias: jax.Array | None,
-    scale: float | None,
-    dropout_rate: float,
-    dropout_key: jax.Array | None,
-) -> jax.Array:
-    """`attention` by plain matrix products, of what is visible."""
+def _scores(q: jax.Array, k: jax.Array, bias: jax.Array | None, scale: float | None) -> jax.Array:
+    """float32 [B, N, L, K], queries before keys; arguments as for `attention`."""
     scores = wide_einsum("bqnd,bknd->bnqk", q, k) * (q.shape[-1] ** -0.5 if scale is None else scale)
-    if bias is not None:
-        scores = scores + bias.astype(jnp.float32)
+    return scores if bias is None else scores + bias.astype(jnp.float32)
+
+
+def _mixed(
+    scores: jax.Array, visible: jax.Array, v: jax.Array, dropout_rate: float, dropout_key: jax.Array | None
+) -> jax.Array:
+    """[B, L, N, D]: the values of what is visible, as much of each as the scores say; arguments as for `attention`."""
     probabilities = _masked_softmax(scores, visible, v.dtype)
     return jnp.einsum("bnqk,bknd->bqnd", dropout(probabilities, dropout_rate, dropout_key), v)
 

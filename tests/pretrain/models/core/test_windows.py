@@ -11,12 +11,11 @@ import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from pretrain.devices.sharding import make_mesh
-from pretrain.models.core.attention import _mix, _visible, attention
+from pretrain.models.core.attention import _mixed, _scores, _visible, attention
 from pretrain.models.core.fused_attention import splash_attention
 from pretrain.recipe import Mesh
 
 B, N, D, WINDOW = 2, 2, 8, 4
-MASKED = {"bias": None, "scale": None, "dropout_rate": 0.0, "dropout_key": None}
 
 
 def arrays(length: int, heads: int = N, width: int = D) -> tuple[list[jax.Array], jax.Array]:
@@ -26,7 +25,7 @@ def arrays(length: int, heads: int = N, width: int = D) -> tuple[list[jax.Array]
 
 
 def as_a_mask(window: int, segments: jax.Array) -> Callable[..., jax.Array]:
-    return lambda q, k, v: _mix(q, k, v, _visible(segments, None, False, window), **MASKED)
+    return lambda q, k, v: _mixed(_scores(q, k, None, None), _visible(segments, None, False, window), v, 0.0, None)
 
 
 def values_and_gradients(attend: Callable[..., jax.Array], qkv: list[jax.Array]) -> tuple[jax.Array, ...]:
