@@ -2,6 +2,7 @@
 
 Command:  ./run_tpu.sh configs/kcbert.py      with the corpora below under corpora/
 Size:     108,918,528 parameters without heads; 4.3e13 FLOPs a step.
+Memory:   6.2 GiB of a v3 core's 16, with 32 rows a core (`python -m pretrain plan`; compiled, not run).
 Time:     2.2 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run.
 Expect:   NSMC 89.87, naver NER 85.00, KorSTS 75.94 after fine-tuning (LMkor's run with KoELECTRA's suite).
 Tried:    three steps of two layers on a CPU, from petition text, and the export (tests/test_published_recipes.py).

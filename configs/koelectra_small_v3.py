@@ -2,6 +2,7 @@
 
 Command:  ./run_tpu.sh configs/koelectra_small_v3.py      with the corpora below under corpora/
 Size:     discriminator 14,056,192 parameters without its head; 23,566,336 with the generator, tables once; 4.1e13 FLOPs a step.
+Memory:   5.0 GiB of a v3 core's 16, with 64 rows a core (`python -m pretrain plan`; compiled, not run).
 Time:     1.7 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s), which so narrow a model will not reach; arithmetic, not a run.
 Expect:   NSMC 89.36, naver NER 85.40, PAWS 77.45, KorNLI 78.60, KorSTS 80.79, KorQuAD 82.11/91.13 after fine-tuning (README).
 Tried:    parameters counted and config.json compared; nothing was trained.
