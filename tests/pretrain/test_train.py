@@ -416,7 +416,7 @@ def test_a_run_out_of_time_saves_and_goes_on_and_its_milestones_stay(
         ({"global_batch_size": 12}, "global_batch_size 12 .* accumulation 1 x 8 devices"),
         ({"accumulation": 4}, "global_batch_size 16 .* accumulation 4 x 8 devices .* multiple of 32"),
         ({"stop_at_step": 7}, "stop_at_step 7: must be 1 to max_steps 6"),
-        ({"log_every_steps": 0}, "log_every_steps 0"),
+        ({"log_every_steps": 0}, "--training.log-every-steps 0"),
         ({"optimizer": {"warmup_steps": 6}}, "optimizer.warmup_steps 6 must be below max_steps 6"),
         ({"mesh": {"fsdp": 3}}, "mesh.fsdp 3"),
         ({"checkpoints": {"keep": 0}}, "checkpoints.keep 0"),

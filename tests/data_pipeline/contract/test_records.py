@@ -305,6 +305,7 @@ def test_a_header_comes_back_as_written_and_an_older_one_names_no_sources(tmp_pa
     header = replace(write(folder, make_rows(4, "packed")), sources={"train": (("petitions", 3), ("뉴스", 1))})
     plain = json.loads(json.dumps(asdict(header)))
     assert header_from_plain(plain) == header
+    del plain["categories"]  # written where rows are of one each
     (folder / HEADER).write_text(json.dumps(plain))
     assert is_published(folder, header)
     assert read_header(folder) == header

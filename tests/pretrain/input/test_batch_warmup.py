@@ -36,7 +36,7 @@ def test_without_a_warmup_all_steps_are_full() -> None:
     ("warmup", "message"),
     [
         (BatchWarmup(first_rows=5, steps=4), "first_rows 5: must divide global_batch_size 16"),
-        (BatchWarmup(first_rows=4), r"batch-warmup\.steps 0: must be 1 or more"),
+        (BatchWarmup(first_rows=4), r"batch_warmup\.steps 0: must be 1 or more"),
     ],
 )
 def test_a_warmup_that_does_not_fit_the_batch_is_refused(warmup: BatchWarmup, message: str) -> None:

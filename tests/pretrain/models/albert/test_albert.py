@@ -124,7 +124,9 @@ def test_what_is_not_computed_here_is_refused_when_it_is_read(field: str, value:
 
 @pytest.mark.parametrize("field", ["num_hidden_groups", "inner_group_num"])
 def test_a_recipe_with_other_groups_is_refused(field: str) -> None:
-    with pytest.raises(InputError, match=f"^model.{field} 2: must be 1: an ALBERT has one layer here"):
+    with pytest.raises(
+        InputError, match=f"^--training.model.{field.replace('_', '-')} 2: must be 1: an ALBERT has one layer here"
+    ):
         check(changed(TINY, model=replace(CONFIG, **{field: 2})))
 
 
