@@ -34,7 +34,7 @@ limited() { # limited SECONDS COMMAND...: ends a program, and all that it starte
       sleep 5
       kill -KILL -- "-$program"
       exit 0
-    } </dev/null >/dev/null 5>&- &
+    } </dev/null >/dev/null 3>&- 5>&- & # no pipe: its sleep outlives it where the kill below comes while bash forks
     guard=$! code=0
     trap 'kill -TERM -- "-$program" "-$guard"; exit 130' INT TERM HUP
     wait "$program" || code=$?

@@ -133,6 +133,8 @@ class World:
             [self.checkout / "run_tpu.sh", *map(str, arguments)],
             cwd=self.home, env=self.environment(**environment), text=True, start_new_session=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            # As from a terminal: a suite in the background ignores it, and no shell can trap what it was begun ignoring.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         ) as process:  # fmt: skip
             try:
                 yield process
