@@ -291,3 +291,9 @@ ROWS = (
     ),
 )
 """In the order in which documents go through them."""
+
+
+def reasons_of(*fields: str) -> list[str]:
+    """For which documents or sentences go in the steps of these fields."""
+    headings = [heading for row in ROWS if row.field in fields for heading in row.reasons]
+    return [reason for kind, _, reason in (heading.partition(": ") for heading in headings) if reason]

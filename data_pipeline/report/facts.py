@@ -10,11 +10,13 @@ from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus.histogram_bins import LENGTH_EDGES, SHARE_BINS
 from data_pipeline.corpus.steps.pseudonyms.masked import masked
 from data_pipeline.corpus.tally import EXAMPLE_CHARS, REPLACED, merged
+from data_pipeline.pipeline import ROWS, reasons_of
 from data_pipeline.prepare.formulae import formulae_listed
 from data_pipeline.tasks.cost import rate, total
 from data_pipeline.tasks.shard_task import stage_costs
 
-DUPLICATES = ("duplicate", "near duplicate")
+ORDER = {heading: place for place, heading in enumerate(heading for row in ROWS for heading in row.reasons)}
+"""Headings in the order of the steps; what is lost before them is not among them."""
 CUT = 40
 """Characters that a cut example loses at its end: half a telephone number is not recognised as one."""
 
@@ -97,13 +99,14 @@ def _kept(moments: dict[str, list[int]]) -> dict[str, list[int]]:
 def _flow(stages: dict[str, Any]) -> list[dict[str, Any]]:
     """What is there after each stage: documents, sentences and bytes of text (UTF-8)."""
     documents, sentences = stages["documents"], stages["sentences"]
+    duplicates = reasons_of("drop_duplicates", "near_duplicates")
     clean = _category_total(documents, "clean_bytes")
     repeated, repeated_bytes = (
         sum(
             number
             for reasons in sentences[kind].get("documents", {}).values()
             for reason, number in reasons.items()
-            if reason in DUPLICATES
+            if reason in duplicates
         )
         for kind in ("dropped", "dropped_bytes")
     )
@@ -174,7 +177,7 @@ def _dropped(stages: dict[str, Any]) -> list[dict[str, Any]]:
                 }
                 both = merged(by_source.values())
                 rows.append({"stage": stage, "kind": kind, "reason": reason, **both, "sources": by_source})
-    return rows
+    return sorted(rows, key=lambda row: ORDER.get(f"{row['kind']}: {row['reason']}", -1))
 
 
 def _costs(folder: RunFolder, stages: dict[str, Any]) -> list[dict[str, Any]]:
