@@ -6,6 +6,7 @@ import importlib.metadata
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 PACKAGE = "data_pipeline"
 SHAPING = (f"{PACKAGE}.corpus", f"{PACKAGE}.contract")
@@ -26,11 +27,21 @@ LIBRARIES = {
 """Packages whose version counts where they are imported, by import name."""
 
 
+_ONE_AT_A_TIME = Lock()
+"""Python 3.11 counts how deep it is in a tree for all threads together, and stops with a SystemError when two parse."""
+
+
 def code_fingerprint(modules: tuple[str, ...]) -> str:
     """Hash of all that these modules import, themselves included, below SHAPING, and of the versions of LIBRARIES among it.
 
-    Comments, docstrings and layout do not count, and it is the same on every version of Python.
+    Comments, docstrings and layout do not count, and it is the same on every version of Python. For several threads at once.
     """
+    with _ONE_AT_A_TIME:
+        return _fingerprint(modules)
+
+
+@cache
+def _fingerprint(modules: tuple[str, ...]) -> str:
     found: set[str] = set()
     waiting = [module for module in modules if _path(module)]
     while waiting:
@@ -57,7 +68,11 @@ def all_code() -> str:
 
 def without_words(source: str) -> str:
     """A module's code as text that comments, docstrings and layout do not change, nor the version of Python that reads it."""
-    return "".join(_dumped(ast.parse(source)))
+    return _text_of(ast.parse(source))
+
+
+def _text_of(tree: ast.Module) -> str:
+    return "".join(_dumped(tree))
 
 
 @cache
@@ -73,8 +88,8 @@ def _read(module: str) -> tuple[str, tuple[str, ...]]:
     """Hash of a module's code, and what it imports: modules below SHAPING with the packages that they lie in, and top names of others."""
     path = _path(module)
     assert path is not None, module
-    source = path.read_text(encoding="utf-8")
-    return hashlib.sha256(without_words(source).encode()).hexdigest(), tuple(_imports(ast.parse(source)))
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return hashlib.sha256(_text_of(tree).encode()).hexdigest(), tuple(_imports(tree))
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

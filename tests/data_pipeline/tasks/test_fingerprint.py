@@ -4,6 +4,7 @@ import ast
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,16 @@ def test_every_library_that_shapes_bytes_is_known() -> None:
         name.partition(".")[0] for path in files for name in fingerprint._imports(ast.parse(path.read_text("utf-8")))
     }
     assert named - set(sys.stdlib_module_names) - {"data_pipeline"} <= {*LIBRARIES, *HARMLESS}
+
+
+def test_threads_may_ask_at_once() -> None:
+    """Those of a command that looks which of its tasks are done do."""
+    alone = code_fingerprint((SPLIT,))
+    for _ in range(3):
+        fingerprint._fingerprint.cache_clear()
+        fingerprint._read.cache_clear()
+        with ThreadPoolExecutor(16) as threads:
+            assert set(threads.map(code_fingerprint, [(SPLIT,)] * 32)) == {alone}
 
 
 def test_a_worker_elsewhere_is_asked_for_all_code() -> None:

@@ -98,9 +98,9 @@ def test_a_switch_changes_what_is_computed_and_is_not_exported(field: str) -> No
 
 def test_a_run_is_warned_at_its_start_that_it_is_not_exported() -> None:
     header = planned_header(mini.data)
-    (warning,) = make_job(changed(RUN, model=SMALL_CORPORA), [header]).warnings
+    (*_, warning) = make_job(changed(RUN, model=SMALL_CORPORA), [header]).warnings
     assert warning.startswith("an export of this run will be refused: model.attention_gate True: no class")
-    assert make_job(changed(RUN, model=TINY), [header]).warnings == ()
+    assert not any("refused" in each for each in make_job(changed(RUN, model=TINY), [header]).warnings)
 
 
 def test_kernels_are_drawn_as_ltg_bert_draws_them() -> None:
