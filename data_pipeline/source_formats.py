@@ -15,7 +15,7 @@ class Format:
 
     - `reader`: `module:function` below data_pipeline.corpus.sources, reader(stream, file name for locations, source).
     - `opens`: the reader opens files itself, reader(path, source).
-    - `text_field`: the text stands in a field that a source may name.
+    - `text_field`: the text is in a field that a source may name.
     - `fields`: whether its records have fields, one of which may tell the category.
     - `separator`: regular expression between two documents, where a file can be read from its middle.
     - `in_order`: its reader goes through a file from front to back, so that the position tells how much is read.

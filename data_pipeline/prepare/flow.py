@@ -119,13 +119,13 @@ class Stages:
         return self._stage("split", tasks)
 
     def matches(self, split: list[Done], index: list[Done]) -> list[Done]:
-        """The sentences of each part that stand in a benchmark."""
+        """The sentences of each part that match a benchmark."""
         if not index:
             return []
         return self._stage("matches", benchmarks.match_tasks(self._place, self.recipe.decontamination, split, index))
 
     def formulae(self, matches: list[Done]) -> list[Done]:
-        """Which of the benchmark texts found stand in so many documents that they stay; asked of the whole corpus."""
+        """Which of the benchmark texts found are in so many documents that they are kept; decided over the whole corpus."""
         if not matches:
             return []
         documents = self.report["matches"].get("documents", 0)

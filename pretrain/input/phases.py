@@ -38,7 +38,7 @@ class Phases:
     - `examples`: the run folder's.
     - `sharding`: from `pretrain.devices.sharding.batch_sharding`.
 
-    Every length and mixture has its own endless sequence of shuffled epochs, in which a phase goes on where the one before it ended. `spent`
+    Every length and mixture has its own endless sequence of shuffled epochs, in which a phase continues where the one before it ended. `spent`
     tells how long the stages of all batches have taken. Raises InputError where records are missing; training rows only by
     `check_staged`, for a host has those of the phases that it trains.
     """

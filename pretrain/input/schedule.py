@@ -16,7 +16,7 @@ class Stretch:
     """Steps that see rows of one length, in one mixture.
 
     - `start`, `stop`: counted from 0, `stop` excluded.
-    - `first_row`: rows of this length and mixture that earlier stretches read; the sequence of its epochs goes on there.
+    - `first_row`: rows of this length and mixture that earlier stretches read; the sequence of its epochs continues there.
     - `length`: tokens a row; None means that of the run's main records.
     - `category_weights`: see `Phase`.
     - `recipe`: the whole recipe, with batch size, accumulation and settings of these steps and without phases.
