@@ -1,5 +1,6 @@
 """A trained model, from a run, a run in a bucket or a Hugging Face folder: what export, fill and start_from work on."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,6 +95,15 @@ class Subject:
         return self.family.config_from_json(
             self.family.config_to_json(self.config, self.vocab_size, special, self.heads)
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its tensors and their names, in hexadecimal digits."""
+        found = hashlib.sha256()
+        for name in sorted(self.tensors):
+            found.update(name.encode())
+            found.update(np.ascontiguousarray(self.tensors[name]).data)
+        return found.hexdigest()
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -201,6 +201,7 @@ def _asked(task: Task, examples: Sequence[Example], settings: Settings, longest:
     """How the model is asked for what it is scored by here."""
     return Asked(
         task.kind,
+        pairs=task.pair,
         characters=any(isinstance(example, TagExample) and not example.separator for example in examples),
         answerable=task.answerable,
         max_length=longest,
@@ -237,6 +238,7 @@ def _result(
         "task_type": PIPELINES.get(tuner.head.kind, OTHER),
         "model": subject.origin,
         "step": subject.step,
+        "tensors_sha256": subject.digest,
         "split": task.scored,
         "metric": task.metrics[0],
         **scores,

@@ -91,6 +91,13 @@ def _logits(model: Model, params: Parameters, inputs: Inputs) -> jax.Array:
 
 
 def _texts(model: _Model, texts: Sequence[Text]) -> Iterator[Answer]:
+    pairs = model.asked.pairs
+    if pairs is False and any(isinstance(text, tuple) for text in texts):
+        raise InputError(f"--second: {model.subject.origin} was fine-tuned on single texts; leave it out")
+    if pairs and not all(isinstance(text, tuple) for text in texts):
+        raise InputError(
+            f"{model.subject.origin}: was fine-tuned on pairs of texts; name the column of the other with --second"
+        )
     rows = token_rows(model.subject, texts, model.longest)
     for text, each in zip(texts, model.said(rows), strict=True):
         shown = {"text": text[0], "second": text[1]} if isinstance(text, tuple) else {"text": text}

@@ -104,7 +104,10 @@ class ShownModel:
     def _predict(self, question: Question) -> list[dict[str, Any]]:
         assert self._asked
         lines = [line for line in question.text.splitlines() if line.strip()]
-        text = (lines[0], lines[1]) if len(lines) == 2 and self._asked.kind != "tags" else question.text
+        single = self._asked.kind == "tags" or self._asked.pairs is False
+        if self._asked.pairs and len(lines) != 2:
+            raise InputError("the model was fine-tuned on pairs of texts; write one on each of two lines")
+        text = (lines[0], lines[1]) if len(lines) == 2 and not single else question.text
         count, most = sum(len(tokens_of(self.subject, line)) for line in lines), self._asked.max_length
         if most and count > most:
             raise InputError(f"the text has {count} tokens, the model was fine-tuned on {most}; shorten it")

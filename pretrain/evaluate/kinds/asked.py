@@ -17,6 +17,7 @@ class Asked:
     """How a model is asked; the defaults are those of models without task.json.
 
     - `kind`: of the task.
+    - `pairs`: of classes and scores: whether of two texts; None where unknown.
     - `characters`: tags are of characters, not of words.
     - `answerable`: every question has an answer.
     - `max_length`: most tokens of a row; None means all that the model reads.
@@ -25,6 +26,7 @@ class Asked:
     """
 
     kind: KindName
+    pairs: bool | None = None
     characters: bool = False
     answerable: bool = True
     max_length: int | None = None

@@ -28,6 +28,11 @@ class Evaluated:
     results: Mapping[str, Mapping[str, Any]]
 
 
+def _told(result: Mapping[str, Any]) -> str:
+    step = result.get("step")
+    return result["model"] if step is None else f"{result['model']} at step {step:,}"
+
+
 def read_evaluations(folders: Sequence[Path]) -> list[Evaluated]:
     """The evaluations of models, named after their folders."""
     owners = [folder.resolve().parent if folder.resolve().name == EVALUATION else folder for folder in folders]
@@ -43,9 +48,11 @@ def read_evaluations(folders: Sequence[Path]) -> list[Evaluated]:
             raise InputError(
                 f"{owner / EVALUATION / old[0]}.json: does not say which items were scored; run the same `python -m pretrain evaluate` again"
             )
-        origins = {Path(each["model"]).name: task for task, each in results.items()}
-        if len(origins) > 1:
-            told = " and ".join(f"{task}.json is of {origin}" for origin, task in origins.items())
+        # A model's folder may have moved since, and files of older code do not have the tensors' digest.
+        origins = {(Path(each["model"]).name, each.get("tensors_sha256")): task for task, each in results.items()}
+        names, digests = {name for name, _ in origins}, {digest for _, digest in origins if digest}
+        if max(len(names), len(digests)) > 1:
+            told = " and ".join(f"{task}.json is of {_told(results[task])}" for task in origins.values())
             raise InputError(f"{owner / EVALUATION}: {told}; move one away, or evaluate each with a --to of its own")
         models.append(Evaluated(name, owner / EVALUATION, results))
     return models

@@ -66,6 +66,25 @@ def test_the_command_writes_a_line_for_each_text(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == written_lines
 
 
+def test_a_model_of_pairs_is_asked_for_pairs_and_one_of_texts_for_texts(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text,other\n가,각\n")
+    classes = model(FAMILIES["bert"], "classes", tmp_path / "classes")
+    given = [str(classes), "--input", str(tmp_path / "in.csv")]
+    for pairs, fitting, other, told in (
+        (
+            True,
+            ["--second", "other"],
+            [],
+            "was fine-tuned on pairs of texts; name the column of the other with --second",
+        ),
+        (False, [], ["--second", "other"], "--second: .* was fine-tuned on single texts; leave it out"),
+    ):
+        write_json(classes / "task.json", {"kind": "classes", "pairs": pairs})
+        command.run([*given, *fitting])
+        with pytest.raises(InputError, match=told):
+            command.run([*given, *other])
+
+
 def test_a_model_that_says_nothing_of_texts_is_refused(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("가\n")
     given = ["--input", str(tmp_path / "in.txt")]

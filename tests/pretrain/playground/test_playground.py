@@ -111,6 +111,17 @@ def test_a_fine_tuned_model_predicts_as_the_command_does(kind: str, text: str, r
     assert page.post("/models/0/predict", json={"text": text}).json()["answers"] == expected
 
 
+@pytest.mark.parametrize("pairs", [True, False], ids=["pairs", "texts"])
+def test_a_model_of_pairs_reads_two_lines_and_one_of_texts_reads_them_as_one(pairs: bool, tmp_path: Path) -> None:
+    folder = written(subject_of(FAMILIES["bert"].config, HEAD_OF_TASK["classes"], tmp_path), tmp_path / "model")
+    (folder / "task.json").write_text(json.dumps({"kind": "classes", "pairs": pairs}))
+    page = TestClient(make_app([load_model(str(folder))], LOOPBACK), "http://127.0.0.1")
+    answer = page.post("/models/0/predict", json={"text": "가 각\n갂"}).json()["answers"][0]
+    assert (answer["text"], answer.get("second")) == (("가 각", "갂") if pairs else ("가 각\n갂", None))
+    response = page.post("/models/0/predict", json={"text": "가 각"})
+    assert ("write one on each of two lines" in response.text) == pairs
+
+
 def test_letters_are_composed_and_markup_is_text(page: TestClient) -> None:
     decomposed = unicodedata.normalize("NFD", "가 각")
     assert ask(page, "replaced", text=decomposed).json()["text"] == "가 각"

@@ -124,8 +124,29 @@ def test_the_outcomes_of_another_evaluation_are_refused(tmp_path: Path) -> None:
 def test_a_folder_of_two_models_is_no_row(tmp_path: Path) -> None:
     folder = evaluated(tmp_path / "a", [0.9], 2000)
     evaluated(folder, [0.8], 2000, "kornli", metric="kornli_acc", model="runs/b")
-    with pytest.raises(InputError, match=r"evaluation: kornli\.json is of b and nsmc\.json is of a; move one away"):
+    with pytest.raises(
+        InputError, match=r"evaluation: kornli\.json is of runs/b and nsmc\.json is of .*a; move one away"
+    ):
         board_of(tmp_path, folder)
+
+
+def test_two_folders_or_steps_of_one_name_are_two_models(tmp_path: Path) -> None:
+    for name, one, other in (
+        ("exports", {"model": "x/export"}, {"model": "y/export"}),
+        ("steps", {"model": "runs/a", "step": 100}, {"model": "runs/a", "step": 200}),
+    ):
+        folder = evaluated(tmp_path / name, [0.9], 2000, tensors_sha256="1", **one)
+        evaluated(folder, [0.8], 2000, "kornli", metric="kornli_acc", tensors_sha256="2", **other)
+        with pytest.raises(
+            InputError, match=f"kornli.json is of {other['model']}.* and nsmc.json is of {one['model']}"
+        ):
+            board_of(tmp_path, folder)
+
+
+def test_a_model_that_moved_or_was_evaluated_by_older_code_too_is_one(tmp_path: Path) -> None:
+    folder = evaluated(tmp_path / "a", [0.9], 2000, model="here/a", tensors_sha256="1")
+    evaluated(folder, [0.8], 2000, "kornli", metric="kornli_acc", model="there/a")
+    assert [len(task["scores"]) for task in board_of(tmp_path, folder)[0]["tasks"]] == [1, 1]
 
 
 def test_the_step_of_a_run_is_said(tmp_path: Path) -> None:
