@@ -20,7 +20,7 @@ class Clean:
     html_tags: bool = True
     """Remove tags with a known HTML element name (<br>, not <그것이 알고싶다>)."""
     hashtags: bool = True
-    """Remove hashtags such as #맛집 (not #1 and not C#)."""
+    """Remove hashtags that label a text, such as #맛집 (not #1 and not C#); one inside a sentence loses its # alone."""
     empty_brackets: bool = True
     """Remove brackets with nothing in them."""
     bylines: bool = False

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_letters, digits
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from data_pipeline.contract.benchmark_files import BenchmarkText
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import read_json
-from data_pipeline.corpus.steps.bm25_kernels import Index, Scratch, Search, closest, hash_terms, ngrams
+from data_pipeline.corpus.steps.bm25_kernels import WIDER, Index, Scratch, Search, closest, hash_terms, ngrams
 
 NUMBERS = ("k1", "b", "mean_length")
 ARRAYS = tuple(name for name in Index._fields if name not in ("slots", "unknown_idf", *NUMBERS))
@@ -24,6 +25,7 @@ ends, in bytes."""
 
 FORMAT = 3
 _NOT_LETTER = re.compile("[^0-9A-Za-z가-힣]")
+_USUAL_WIDTH = {ord(letter) + WIDER: letter for letter in digits + ascii_letters}
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Closest:
 class Bm25Index:
     """An index on disk, opened read-only: workers of one machine share its memory. Not for several threads at once.
 
-    BM25 over character n-grams of letters and digits. Text is cut to 0-9, A-Z (as a-z) and 가-힣: blanks and
+    BM25 over character n-grams of letters and digits. Text is cut to 0-9, A-Z (as a-z, full width as usual) and 가-힣: blanks and
     punctuation do not count, nor do loose jamo, whose number is a matter of mood (ㅋㅋ, ㅋㅋㅋㅋ). For a query q and a
     benchmark text d, with counts c, lengths |.| in n-grams, the mean length m of the N benchmark texts, and the number
     n(t) of texts that hold a term t:
@@ -175,8 +177,8 @@ def least_letters(min_chars: int, ngram: int) -> int:
 
 
 def letters_of(text: str) -> str:
-    """The letters and digits that count, in lower case."""
-    return _NOT_LETTER.sub("", text).lower()
+    """The letters and digits that count, in lower case and of the usual width."""
+    return _NOT_LETTER.sub("", text.translate(_USUAL_WIDTH)).lower()
 
 
 def cut(

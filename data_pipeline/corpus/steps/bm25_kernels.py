@@ -9,7 +9,11 @@ from numpy.typing import NDArray
 from data_pipeline.corpus.compiled import compiled
 
 SYMBOLS = 11_208
-"""Kept characters: 10 digits, 26 letters (both cases are one), 11,172 Hangul syllables, counted from 0; the base of n-grams."""
+"""Kept characters: 10 digits, 26 letters (both cases, and both widths, are one), 11,172 Hangul syllables, counted from 0; the base of
+n-grams."""
+
+WIDER = 0xFEE0
+"""Full-width digits and letters (０, Ａ) stand so far behind the usual ones."""
 
 MAX_NGRAM = 4
 """SYMBOLS ** 4 is below 2 ** 63."""
@@ -81,6 +85,8 @@ def _symbol(code_point):  # type: ignore[no-untyped-def]
     """The symbol of a character, -1 for one that is not kept."""
     if 0xAC00 <= code_point <= 0xD7A3:
         return 36 + code_point - 0xAC00
+    if 0xFF10 <= code_point <= 0xFF5A:
+        code_point -= WIDER
     if 97 <= code_point <= 122:
         return 10 + code_point - 97
     if 65 <= code_point <= 90:

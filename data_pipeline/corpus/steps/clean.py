@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from data_pipeline.corpus.document import Document, Dropped, Step
 from data_pipeline.corpus.steps.clean_characters import shorten_repeats, without_foreign_characters
+from data_pipeline.corpus.steps.clean_hashtags import without_hashtags
 from data_pipeline.corpus.steps.clean_news import without_news_frame
 from data_pipeline.recipe import Clean
 
@@ -73,9 +74,6 @@ _ASTRAL_NONCHARACTER = re.compile(
     + "])"
 )
 
-# Not #1위 (no letter first), C#, page#x, ?a=#x, &#38; and not the ##이가 that stands for a name made unreadable.
-_HASHTAGS = re.compile(r"(?<![\w/=&%#])(?:#[^\W\d]\w*+)+")
-
 _CLOSER_OF = dict(zip("([{〈《「『【（〔［｛", ")]}〉》」』】）〕］｝", strict=True))
 _OPENER_OF = {closer: opener for opener, closer in _CLOSER_OF.items()}
 _OPENERS, _CLOSERS = (f"[{''.join(map(re.escape, brackets))}]" for brackets in (_CLOSER_OF, _OPENER_OF))
@@ -108,7 +106,7 @@ def cleaner(recipe: Clean, *, targets: bool = False) -> Step:
             if recipe.html_tags and "<" in text:
                 text = _without_tags(text)
             if recipe.hashtags and "#" in text:
-                text = _HASHTAGS.sub("", text)
+                text = without_hashtags(text)
             if recipe.empty_brackets and _BRACKET_PAIR.search(text):
                 text = _without_empty_brackets(text)
             if recipe.max_repeats:

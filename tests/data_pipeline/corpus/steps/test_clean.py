@@ -92,6 +92,28 @@ def test_hashtags_go_and_other_number_signs_stay(raw, clean):
     assert cleaned(raw) == clean
 
 
+@pytest.mark.parametrize(
+    ("raw", "clean"),
+    [
+        ("오늘은 #서울에 갔다.", "오늘은 서울에 갔다."),
+        ("우리는 #서울 #부산 에서 #동시상영 합니다. #영화 #개봉", "우리는 서울 부산 에서 동시상영 합니다."),
+        ("#미투 운동을 지지합니다. #WithYou", "미투 운동을 지지합니다."),
+        ("나도 #서울#부산 둘 다 좋다", "나도 서울 부산 둘 다 좋다"),
+        ("맛있었다. #맛집 #서울, #먹방 다음에 또 갈게요.", "맛있었다. 다음에 또 갈게요."),
+        (
+            "맛있었다! #맛집 #서울 다음에 또 갈게요.\n#첫줄\n둘째 #줄이 있다",
+            "맛있었다! 다음에 또 갈게요.\n둘째 줄이 있다",
+        ),
+        ("즐거웠다 #일상 ❤ #데일리 😀", "즐거웠다 ❤ 😀"),
+        ("즐거웠다 #일상, #데일리", "즐거웠다"),
+        ("나는 #me_too 를 쓴다", "나는 me_too 를 쓴다"),
+    ],
+)
+def test_hashtags_inside_a_sentence_stay_as_words(raw, clean):
+    assert cleaned(raw) == clean
+    assert cleaned(clean) == clean
+
+
 def test_empty_brackets_go_with_those_that_hold_only_them():
     assert cleaned("가() [ ( 〈\u3000〉 ) ]【】 나(1) (] 《\n》다") == "가 나(1) (] 다"
 

@@ -226,6 +226,17 @@ def test_edited_copies_are_removed_and_the_rest_stays(index: Bm25Index, text: st
     assert re.fullmatch(rf"[01]\.\d\d bench/dev dev\.tsv:{line}: {re.escape(text)}", removed.detail)
 
 
+def test_full_width_digits_and_letters_are_the_usual_ones(tmp_path: Path) -> None:
+    wide = {ord(letter): ord(letter) + 0xFEE0 for letter in "0123456789WiFiXYZabc"}
+    texts = (*BENCHMARK, "3층 A동", "2026년 11월 21일 오전 10시 30분에 3번 출구에서 만나요.")
+    usual = make_index(texts, tmp_path / "usual")
+    written_wide = make_index([text.translate(wide) for text in texts], tmp_path / "wide")
+    for text in texts:
+        for index_, copy in ((usual, text.translate(wide)), (written_wide, text)):
+            gone = decontaminator(RECIPE, index_)(document(copy, CLEAN[0]))
+            assert [each.text for each in gone.removed] == [copy]
+
+
 def test_clean_short_and_empty_sentences_stay(index: Bm25Index) -> None:
     step = decontaminator(RECIPE, index)
     clean = document(*CLEAN, "", "😀😀", "ㅋㅋㅋ", "감나무를", "마지막 버스")
