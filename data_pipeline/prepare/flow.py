@@ -80,25 +80,26 @@ class Stages:
         tasks = duplicate_tasks(self._place, documents, self.report["documents"]["documents"])
         return self._stage("duplicates", tasks, "duplicates")
 
-    def near_duplicates(self, parts: dict[str, Output], duplicates: list[Done]) -> list[Done]:
+    def near_duplicates(self, parts: dict[str, Output], duplicates: list[Done]) -> tuple[list[Done], list[Done]]:
+        """The signatures, and what is near what."""
         recipe = self.recipe.near_duplicates
         if not recipe.enabled:
-            return []
+            return [], []
         signed = self._stage("signatures", signature_tasks(self._place, recipe, parts))
         number = self.report["signatures"]["documents"]
         tasks = near_duplicate_tasks(self._place, recipe, signed, duplicates, number)
-        return self._stage("near_duplicates", tasks, "pairs")
+        return signed, self._stage("near_duplicates", tasks, "pairs")
 
     def survivors(self, documents: list[Done]) -> list[Done]:
         """Whether a document stays is asked of the whole corpus; the answer is a file for each part, so that a part of which
         the answer is the same, when sources are added, need not be done again."""
         duplicates = self.duplicates(documents)
         parts = parts_of(documents)
-        near = self.near_duplicates(parts, duplicates)
+        signed, near = self.near_duplicates(parts, duplicates)
         if not self.recipe.drop_duplicates and not self.recipe.near_duplicates.enabled:
             return []
         priorities = [self.sources.index(source) for source in self.source_of]
-        task = survivors_task(self._place, list(parts), priorities, documents, duplicates, near)
+        task = survivors_task(self._place, list(parts), priorities, documents, duplicates, signed, near)
         [done] = self._stage("survivors", [task], "near_duplicates")
         self._stage("shown", [shown_task(self._place, self.recipe.near_duplicates, done, parts)], "near_duplicates")
         del self.report["survivors"]["shown"]

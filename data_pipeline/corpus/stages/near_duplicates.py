@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from data_pipeline.contract.storage import write_array
 from data_pipeline.corpus.stages.duplicates import duplicates_of_part
 from data_pipeline.corpus.steps.min_hash import bands_and_rows
+from data_pipeline.corpus.steps.min_hash_links import linked
 from data_pipeline.recipe import NearDuplicates
 from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
@@ -73,7 +74,7 @@ def find_near_duplicates(task: ShardTask, folder: Path) -> dict[str, Any]:
         groups += len(sizes)
         start = 0
         for size in sizes:
-            found = start + _linked(signature[start : start + size], task.parameters["threshold"])
+            found = start + linked(signature[start : start + size], task.parameters["threshold"])
             left, right = found[:, 0], found[:, 1]
             pairs.append(np.stack([part[left], position[left], part[right], position[right]], axis=1))
             start += size
@@ -123,21 +124,3 @@ def _fetched(
             signature = np.empty((len(part), found["signature"].shape[1]), np.uint16)
         position[here], signature[here] = found["position"], found["signature"]
     return position, signature
-
-
-def _linked(signature: NDArray[np.uint16], threshold: float) -> NDArray[np.int64]:
-    """Pairs [n, 2] that connect what is connected where every two signatures that agree enough are linked.
-
-    What is connected already is not compared again: a thousand copies cost a thousand comparisons, not half a million.
-    """
-    component = np.arange(len(signature))
-    pairs = []
-    for index in range(len(signature) - 1):
-        others = index + 1 + np.flatnonzero(component[index + 1 :] != component[index])
-        if not len(others):
-            continue
-        alike = others[(signature[others] == signature[index]).mean(axis=1) >= threshold]
-        joined, first = np.unique(component[alike], return_index=True)
-        pairs += [(index, int(other)) for other in alike[first]]
-        component[np.isin(component, joined)] = component[index]
-    return np.array(pairs, np.int64).reshape(-1, 2)

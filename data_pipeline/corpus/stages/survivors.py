@@ -14,6 +14,7 @@ from data_pipeline.contract.storage import write_array
 from data_pipeline.corpus.corpus_files import read_documents
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.stages.duplicates import REPEATED, duplicates_of_part
+from data_pipeline.corpus.stages.signatures import WORTHS
 from data_pipeline.corpus.steps.min_hash import shingles
 from data_pipeline.corpus.tally import EXAMPLE_CHARS, EXAMPLES_PER_REASON
 from data_pipeline.recipe import NearDuplicates
@@ -26,6 +27,7 @@ def survivors_task(
     priorities: Sequence[int],
     documents: Sequence[Done],
     duplicates: Sequence[Done],
+    signed: Sequence[Done],
     near: Sequence[Done],
 ) -> ShardTask:
     """One task, for it is asked of the whole corpus; of its text it reads nothing.
@@ -35,6 +37,7 @@ def survivors_task(
     inputs = {
         "keys": outputs_of(documents, ".keys.npy"),
         "duplicates": outputs_of(duplicates, ".npy"),
+        "worths": outputs_of(signed, WORTHS),
         "pairs": outputs_of(near, ".npy"),
     }
     parameters = {"parts": list(parts), "priorities": list(priorities)}
@@ -54,9 +57,10 @@ def shown_task(place: Place, recipe: NearDuplicates, survivors: Done, parts: Map
 def choose_survivors(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `NAME.npy` for each part: the documents that it loses, as exact (near=False) or as near duplicates.
 
-    Of documents that are connected by pairs of near duplicates the one stays whose source comes first and, in that, whose
-    key (the hash of its text) is smallest. Neither the order of files nor where parts end changes who that is. Exact
-    duplicates have one key, so that of them the first source's stays. Memory: some 200 bytes for each document in a pair.
+    Of documents that are connected by pairs of near duplicates the one stays whose source comes first and, in that, which says
+    most (`min_hash.worths`: the longest, unless it is so by repetition); of equals the one whose key (the hash of its text) is
+    smallest. Neither the order of files nor where parts end changes who that is. Exact duplicates have one key, so that of them
+    the first source's stays. Memory: some 200 bytes for each document in a pair.
     """
     names: list[str] = task.parameters["parts"]
     duplicates = [file.path for file in task.inputs["duplicates"]]
@@ -64,7 +68,8 @@ def choose_survivors(task: ShardTask, folder: Path) -> dict[str, Any]:
     part, position, component = _connected(pairs)
     key = _keys(task.inputs["keys"], part, position)
     priority = np.array(task.parameters["priorities"], np.int64)[part]
-    order = np.lexsort((position, part, key, priority, component))
+    worth = _worths(task.inputs["worths"], part, position)
+    order = np.lexsort((position, part, key, -worth, priority, component))
     survives = np.ones(len(order), bool)
     survives[1:] = np.diff(component[order]) > 0
     kept, lost = order[survives], order[~survives]
@@ -119,6 +124,16 @@ def _keys(files: Sequence[Any], part: NDArray[np.int64], position: NDArray[np.in
         here = part == number
         keys[here] = in_order[position[here]]
     return keys
+
+
+def _worths(files: Sequence[Any], part: NDArray[np.int64], position: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How much each document says."""
+    worth = np.empty(len(part), np.int64)
+    for number in np.unique(part):
+        table = np.load(files[number].path)
+        here = part == number
+        worth[here] = table["worth"][np.searchsorted(table["position"], position[here])]
+    return worth
 
 
 def _examples(parts: Sequence[Any], places: Sequence[tuple[tuple[int, int], ...]], ngram: int) -> list[dict[str, str]]:

@@ -7,6 +7,7 @@ Massive Datasets", chapter 3.4; rensa computes the signatures.
 import sys
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,16 @@ def signatures(hashes: NDArray[np.uint64], starts: NDArray[np.int64], permutatio
     min_hash = needed("rensa", "--data.near-duplicates").RMinHash
     matrix = min_hash.digest_matrix_from_flat_token_hashes(hashes, starts.astype(np.uint64), permutations, SEED)
     return np.array(matrix.to_rows(), np.uint32).reshape(-1, permutations).astype(np.uint16)
+
+
+def worths(hashes: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How much each text says, of texts that `shingles` hashed: four for each different n-gram, one less for each repetition.
+
+    So the longer of two near copies is worth more, unless it is longer because it says the same again. Four to one, because a
+    fifth of what is added to a long text is different n-grams at the least.
+    """
+    different = [len(np.unique(hashes[start:end])) for start, end in pairwise(starts.tolist())]
+    return 5 * np.array(different, np.int64) - np.diff(starts)
 
 
 def band_hashes(signature: NDArray[np.uint16], bands: int, rows: int) -> NDArray[np.uint64]:

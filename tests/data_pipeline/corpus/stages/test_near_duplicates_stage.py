@@ -4,6 +4,7 @@ import gzip
 import json
 import random
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -14,13 +15,18 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus.corpus_files import read_sentences
 from data_pipeline.corpus.stages import near_duplicates
 from data_pipeline.corpus.stages.documents import document_key
-from data_pipeline.corpus.stages.near_duplicates import _linked, band_ranges
+from data_pipeline.corpus.stages.near_duplicates import band_ranges
+from data_pipeline.corpus.steps import min_hash_links
+from data_pipeline.corpus.steps.min_hash import shingles, worths
+from data_pipeline.corpus.steps.min_hash_links import linked
 from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import DataRecipe, Vocabulary
 
@@ -147,7 +153,7 @@ def test_survivors_depend_on_the_documents_alone(
     assert dropped(tmp_path / "0") == dropped(tmp_path / "small")
 
 
-def test_the_first_source_keeps_its_own_and_within_a_source_the_smallest_key_stays(
+def test_the_first_source_keeps_its_own_and_within_a_source_what_says_most_stays(
     tmp_path: Path, given_recipe: MakeRecipe, json_lines: JsonLines
 ) -> None:
     families = [[edited(text_of(seed), 0.02, 10 * seed + copy) for copy in range(4)] for seed in range(30)]
@@ -155,8 +161,32 @@ def test_the_first_source_keeps_its_own_and_within_a_source_the_smallest_key_sta
     rest = json_lines(tmp_path / "rest.jsonl", [text for family in families for text in family[1:]])
     left = survivors(tmp_path / "run", given_recipe(first, rest))
     expected = [("source-0", family[0]) for family in families[:15]]
-    expected += [("source-1", min(family[1:], key=document_key)) for family in families[15:]]
+    expected += [
+        ("source-1", min(family[1:], key=lambda text: (-worth(text), document_key(text)))) for family in families[15:]
+    ]
     assert left == sorted(expected)
+
+
+def worth(text: str) -> int:
+    return int(worths(*shingles([text], 3))[0])
+
+
+def test_the_longest_stays_unless_it_is_long_by_repetition(
+    tmp_path: Path, given_recipe: MakeRecipe, json_lines: JsonLines
+) -> None:
+    """In every order of the copies; the hash decides between equals alone."""
+    texts = [text_of(seed) for seed in range(12)]
+    sentence = "배송이 빠르고 품질이 좋아요. "
+    copies = [[text, f"{text} {text_of(100 + seed, 80)}", text[:400]] for seed, text in enumerate(texts[:6])] + [
+        [text, f"{text} {text}", f"{text} {text} {text}"] for text in texts[6:9]
+    ]
+    copies += [[f"{text} {sentence}", f"{text} {sentence * 4}"] for text in texts[9:]]
+    stay = [family[1] for family in copies[:6]] + [family[0] for family in copies[6:]]
+    for turned, rows in enumerate((copies, [family[::-1] for family in copies])):
+        file = json_lines(tmp_path / f"{turned}.jsonl", [text for family in rows for text in family])
+        left = survivors(tmp_path / f"run-{turned}", given_recipe(file))
+        assert [text for _, text in left] == sorted(text.strip() for text in stay)
+    assert worth(texts[0]) == worth(texts[0] + "!!! ") > worth(f"{texts[0]} {texts[0]}")
 
 
 def test_of_a_chain_of_copies_one_stays(tmp_path: Path, given_recipe: MakeRecipe, json_lines: JsonLines) -> None:
@@ -205,8 +235,8 @@ def test_a_new_file_is_signed_alone_and_only_parts_that_lose_by_it_are_done_agai
     stages = ("documents", "signatures", "sentences")
     before = {stage: done(stage) for stage in stages}
     copies = [edited(text_of(22), 0.03, seed) for seed in range(40)]
-    smaller = next(text for text in copies if document_key(text) < document_key(text_of(22)))
-    json_lines(tmp_path / "in/+.jsonl", [smaller, text_of(99)])
+    better = next(text for text in copies if worth(text) > worth(text_of(22)))
+    json_lines(tmp_path / "in/+.jsonl", [better, text_of(99)])
     assert len(survivors(tmp_path / "run", recipe)) == 21
     again = {
         stage: {name for name, stamp in done(stage).items() if before[stage].get(name) != stamp} for stage in stages
@@ -236,9 +266,51 @@ def test_linked_pairs_connect_what_all_pairs_would(rows):
         for right in range(left)
         if (signature[left] == signature[right]).mean() >= 0.8
     ]
-    linked = [tuple(pair) for pair in _linked(signature, 0.8).tolist()]
-    assert all((max(pair), min(pair)) in alike for pair in linked)
-    assert components(linked, len(rows)) == components(alike, len(rows))
+    for compared_all in (min_hash_links.COMPARED_ALL, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(min_hash_links, "COMPARED_ALL", compared_all)
+            patch.setattr(min_hash_links, "NEIGHBOURS", 14)
+            found = [tuple(pair) for pair in linked(signature, 0.8).tolist()]
+        assert all((max(pair), min(pair)) in alike for pair in found)
+        assert components(found, len(rows)) == components(alike, len(rows))
+
+
+def pages(number: int, families: int, template: int, own: int) -> np.ndarray:
+    """Signatures of pages of one template: `template` columns are the template's, `own` of the rest a page's own, the others are
+    those of the page's family."""
+    draw = np.random.default_rng(0)
+    signature = np.empty((number, 128), np.uint16)
+    columns = draw.permuted(np.tile(np.arange(128), (families, 1)), axis=1)
+    of_family = draw.integers(0, 65_536, (families, 128), np.uint16)
+    signature[:] = of_family[np.arange(number) % families]
+    for page in range(number):
+        signature[page, draw.choice(columns[page % families], own, replace=False)] = draw.integers(0, 65_536, own)
+    signature[:, :template] = np.arange(template)
+    return signature
+
+
+def test_pages_of_one_template_are_not_all_compared_and_copies_among_them_found() -> None:
+    signature = pages(40_000, 20_000, template=50, own=20)
+    start = time.process_time()
+    found = linked(signature, 0.65)
+    assert time.process_time() - start < 60  # 4 seconds when idle; all pairs take minutes
+    by_family = {tuple(sorted(pair)) for pair in (found % 20_000).tolist()}
+    assert all(left == right for left, right in by_family)
+    assert len(by_family) > 0.99 * 20_000
+
+
+def test_a_large_group_of_copies_is_connected_whatever_its_order() -> None:
+    signature = pages(5_000, 2, template=20, own=10)
+    order = np.random.default_rng(1).permutation(5_000)
+    for rows in (np.arange(5_000), order):
+        connected = components_of(linked(signature[rows], 0.65), 5_000)
+        assert sorted(connected.count(each) for each in set(connected)) == [2_500, 2_500]
+        assert len({(number, family) for number, family in zip(connected, rows % 2, strict=True)}) == 2
+
+
+def components_of(pairs: np.ndarray, number: int) -> list[int]:
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(number, number))
+    return connected_components(links, directed=False)[1].tolist()
 
 
 def test_ranges_of_bands_cover_every_band_once(monkeypatch: pytest.MonkeyPatch) -> None:
