@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 
 from tyro.conf import Suppress
 
+from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_ONE, Limit, between, number
 
 # Recipe files take these from here.
@@ -32,13 +33,14 @@ class Source:
     """One corpus: a format, a glob of files, and what the report and the model card say of it."""
 
     format: str
-    """One of data_pipeline.source_formats.FORMATS; docs/data.md says what each reads."""
+    """One of data_pipeline.source_formats.FORMATS, or FORMAT.FIELD as on the command line; docs/data.md says what each reads."""
     glob: str
     """Files of the corpus; .gz, .xz, .bz2 and .zst are decompressed on the way. Relative to the working directory."""
     name: str = ""
     """Name in reports; empty means the format's name."""
     text_field: str = "text"
-    """jsonl, pairs, csv, tsv, lm_dataformat, parquet, arrow and tfds: the field or column that holds the text."""
+    """json, jsonl, pairs, csv, tsv, lm_dataformat, parquet, arrow and tfds: the field or column that holds the text, dotted where it is
+    nested: data.paragraphs.text."""
     summary_field: str = "summary"
     """pairs: the field that holds what is to be written from the text; the document begins with it, on a line of its own."""
     licence: str = "unknown"
@@ -55,6 +57,16 @@ class Source:
     """Length rule of this source; None means the recipe's."""
     evaluation_fraction: float | None = number(None, ZERO_TO_ONE)
     """Share of this source's documents held out for evaluation, 0 to 1; None means the recipe's."""
+
+    def __post_init__(self) -> None:
+        """Takes FORMAT.FIELD apart."""
+        format_name, dot, field_name = self.format.partition(".") if isinstance(self.format, str) else ("", "", "")
+        if not dot:
+            return
+        if self.text_field not in ("text", field_name):
+            raise InputError(f"source {self.format}: text_field {self.text_field!r} names another field; keep one")
+        object.__setattr__(self, "format", format_name)
+        object.__setattr__(self, "text_field", field_name or "text")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from data_pipeline.contract.word_piece import build_word_piece, read_vocabulary_
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.corpus.vocabulary.morphemes import surface_parser
 from data_pipeline.recipe import WEIGHT, DataRecipe, Vocabulary
-from data_pipeline.source_formats import FORMATS
+from data_pipeline.source_formats import FORMATS, WITH_TEXT_FIELD
 
 
 def check(recipe: DataRecipe) -> None:
@@ -117,6 +117,11 @@ def _check_sources(recipe: DataRecipe) -> None:
     for name, source in zip(names, recipe.sources, strict=True):
         if source.format not in FORMATS:
             raise InputError(f"source {source.glob}: unknown format {source.format!r}; known: {', '.join(FORMATS)}")
+        if source.text_field != "text" and source.format not in WITH_TEXT_FIELD:
+            raise InputError(
+                f"source {name}: text_field {source.text_field!r}: format {source.format} has no field to choose; "
+                f"those that have: {', '.join(WITH_TEXT_FIELD)}"
+            )
         if names.count(name) > 1:
             raise InputError(f"two sources are named {name!r}; give each a name of its own in the recipe")
         if source.category_field and (source.category or not FORMATS[source.format].fields):

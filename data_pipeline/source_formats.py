@@ -36,6 +36,7 @@ FORMATS = {
     "text": Format("plain_text:read_blocks", fields=False, separator=BLANK_LINE),
     "lines": Format("plain_text:read_lines", fields=False, separator=LINE),
     "jsonl": Format("json_lines:read_json_lines", text_field=True, separator=LINE),
+    "json": Format("json_files:read_json", text_field=True, packages=("ijson",)),
     "csv": Format("tables:read_csv", text_field=True),
     "tsv": Format("tables:read_tsv", text_field=True),
     "news": Format("json_lines:read_news", separator=LINE),

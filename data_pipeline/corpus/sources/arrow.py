@@ -39,7 +39,8 @@ def _arrow_stream(stream: IO[bytes], source: Source) -> Iterator[Any]:
 
 def _columns(names: list[str], source: Source) -> list[str]:
     """The columns to read: those that are asked for, or, where one is missing, all, so that its absence is told of."""
-    asked = [source.text_field, *filter(None, [source.category_field.partition(".")[0]])]
+    paths = filter(None, [source.text_field, source.category_field])
+    asked = [path if path in names else path.partition(".")[0] for path in paths]
     return asked if set(asked) <= set(names) else names
 
 

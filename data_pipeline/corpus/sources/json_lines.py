@@ -6,8 +6,11 @@ from typing import IO
 
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.lines import Unreadable, decoded_lines
-from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_member, text_of_fields
+from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_at, text_of_fields
 from data_pipeline.recipe import Source
+
+ONE_VALUE = "a file that is one JSON array or object is read as json.FIELD:GLOB"
+"""What to do about a file that is not JSON Lines."""
 
 
 def read_json_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
@@ -20,7 +23,7 @@ def read_pairs(stream: IO[bytes], file: str, source: Source) -> Iterator[Documen
 
     def field(name: str) -> Callable[[object], str]:
         def read(value: object) -> str:
-            text = text_member(value, name)
+            text = text_at(value, name)
             if not text.strip():
                 raise BadRecordError(f'field "{name}" is blank')
             return text
@@ -36,7 +39,7 @@ def read_news(stream: IO[bytes], file: str, source: Source) -> Iterator[Document
 
 
 def json_lines(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
-    """The value of each line that is not blank."""
+    """The value of each line that is not blank. A byte order mark may begin any line: files are glued together."""
     for item in decoded_lines(stream, file):
         if isinstance(item, Unreadable):
             yield item
@@ -46,8 +49,12 @@ def json_lines(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
             continue
         location = f"{file}:{number}"
         try:
-            value = json.loads(line)
+            value = json.loads(line.removeprefix("\ufeff"))
         except (ValueError, RecursionError) as error:
-            yield Unreadable(location, f"not JSON ({error})")
+            one_value = line.startswith("[") or line.rstrip().endswith(("{", "[", ","))
+            yield Unreadable(location, f"not JSON ({error})" + (f"; {ONE_VALUE}" if one_value else ""))
+            continue
+        if isinstance(value, list):
+            yield Unreadable(location, f"not a JSON object but list; {ONE_VALUE}")
             continue
         yield location, value

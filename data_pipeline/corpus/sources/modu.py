@@ -17,7 +17,7 @@ def read_modu(stream: IO[bytes], file: str, source: Source) -> Iterator[Document
     `paragraph[].form` are its paragraphs (newspaper, written, web). Of `utterance[]` (spoken, messenger), what one
     speaker says in a row is a paragraph; `form` is taken, or `original_form` of utterances that have no `form`.
     """
-    return documents(array_members(stream, file, "document.item"), source, _text)
+    return documents(array_members(stream, file, "document"), source, _text)
 
 
 def _text(document: Any) -> str:

@@ -17,7 +17,7 @@ REDIRECTS = ("#redirect", "#넘겨주기")
 
 def read_namuwiki(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
     """One document for each article that is no redirect. A record's number is the page's place in the dump."""
-    return documents(array_members(stream, file, "item"), source, _text)
+    return documents(array_members(stream, file, ""), source, _text)
 
 
 def _text(page: object) -> str | None:

@@ -46,13 +46,54 @@ def category_of(value: object, source: Source) -> str:
     """The category of a record: its source's, or what the field `source.category_field` holds (numbers as text, null as none)."""
     if not source.category_field:
         return source.category
-    for name in source.category_field.split("."):
-        value = member(value, name)
+    value = value_at(value, source.category_field)
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadRecordError(f'field "{source.category_field}" is no category but {type(value).__name__}')
     return str(value)
+
+
+def value_at(value: object, path: str) -> Any:
+    """What a dotted path leads to in a record: the field of that very name, or field by field; in a list, what it leads to in each
+    member, as a list.
+
+    Raises BadRecordError that names the place where the path ends too early.
+    """
+    return _below(value, path, "", path)
+
+
+def _below(value: object, path: str, above: str, whole: str) -> Any:
+    if isinstance(value, list) and above:
+        return [_below(each, path, above, whole) for each in value]
+    if not isinstance(value, Mapping):
+        where = f'field "{whole}": {above} is' if above else ""
+        raise BadRecordError(f"{where} not a JSON object but {type(value).__name__}".lstrip())
+    first, dot, rest = path.partition(".")
+    if path in value:
+        return value[path]
+    if first not in value:
+        below = f" below {above}" if above else ""
+        raise BadRecordError(f'field "{whole}" is missing (found{below}: {", ".join(map(str, value))})')
+    return _below(value[first], rest, f"{above}.{first}" if above else first, whole)
+
+
+def text_at(value: object, path: str) -> str:
+    """The text that a dotted path leads to; of lists, each text a line.
+
+    Raises BadRecordError where it is something else, or nowhere.
+    """
+    return "\n".join(_texts(value_at(value, path), path))
+
+
+def _texts(found: object, path: str) -> Iterator[str]:
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, list):
+        for each in found:
+            yield from _texts(each, path)
+    else:
+        raise BadRecordError(f'field "{path}" is not text but {type(found).__name__}')
 
 
 def member(value: object, name: str) -> Any:
@@ -72,6 +113,6 @@ def text_member(value: object, name: str) -> str:
     return text
 
 
-def text_of_fields(*names: str) -> Callable[[object], str]:
-    """Record -> the named fields, each a paragraph."""
-    return lambda value: "\n".join(text_member(value, name) for name in names)
+def text_of_fields(*paths: str) -> Callable[[object], str]:
+    """Record -> the text at each of these paths, each a paragraph."""
+    return lambda value: "\n".join(text_at(value, path) for path in paths)

@@ -8,7 +8,7 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.prose import Paragraph, prose
-from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_member
+from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_at
 from data_pipeline.recipe import Source
 
 RECORDS_PER_READ = 256
@@ -23,7 +23,7 @@ def read_tfds(path: str, source: Source) -> Iterator[Document | Unreadable]:
     """
 
     def text_of(example: object) -> str:
-        text = text_member(_decoded(example), source.text_field)
+        text = text_at(_decoded(example), source.text_field)
         return _wiki40b(text) if WIKI40B in text else text
 
     return documents(_examples(path), source, text_of)
@@ -62,10 +62,14 @@ def _shard_lengths(dataset: Any) -> dict[str, int]:
     }
 
 
-def _decoded(example: Any) -> dict[str, Any]:
-    """Text features come as bytes."""
+def _decoded(example: Any) -> Any:
+    """Text features come as bytes, in sequences and dictionaries too."""
+    if isinstance(example, dict):
+        return {name: _decoded(value) for name, value in example.items()}
+    if hasattr(example, "tolist") and getattr(example, "dtype", None) == object:
+        return [_decoded(value) for value in example.tolist()]
     try:
-        return {name: value.decode() if isinstance(value, bytes) else value for name, value in example.items()}
+        return example.decode() if isinstance(example, bytes) else example
     except UnicodeDecodeError as error:
         raise BadRecordError(f"not UTF-8 ({error.reason} at byte {error.start + 1})") from None
 

@@ -48,4 +48,5 @@ def test_a_file_that_is_no_json_from_somewhere_on_says_where(rest: bytes) -> Non
 
 
 def test_a_file_of_another_shape_is_named() -> None:
-    assert read(b'{"data": [1]}') == [Unreadable("a.json:record 1", "no array with a member at document")]
+    assert read(b'{"data": [1]}') == [Unreadable("a.json:record 1", "no list and no object at document")]
+    assert read(b'{"document": "a"}') == [Unreadable("a.json:record 1", "no list and no object at document")]

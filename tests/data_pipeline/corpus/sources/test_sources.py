@@ -34,6 +34,7 @@ CONTENT = {
     "text": "첫 줄이다.\n둘째 줄이다.\n\n \n둘째 글이다.\n",
     "lines": "첫 줄이다.\n\n둘째 줄이다.\n",
     "jsonl": '{"text": "첫 글이다."}\n\n{"text": "둘째 글이다.", "id": 3}\n',
+    "json": '[{"text": "첫 글이다."},\n {"text": ["둘째 글이다.", "그렇다."], "id": 3}]\n',
     "csv": 'id,text\n1,"첫 ""글""이다, 그렇다.\n둘째 줄."\n\n2,둘째 글이다.\n',
     "tsv": 'id\ttext\n1\t첫 "글"이다, 그렇다.\n2\t"둘째" 글이다.\n',
     "news": '{"title": "제목", "text": "본문이다.", "publisher": "신문"}\n',
@@ -65,6 +66,7 @@ EXPECTED = {
     "text": [("corpus:1-2", "첫 줄이다.\n둘째 줄이다."), ("corpus:5-5", "둘째 글이다.")],
     "lines": [("corpus:1", "첫 줄이다."), ("corpus:3", "둘째 줄이다.")],
     "jsonl": [("corpus:1", "첫 글이다."), ("corpus:3", "둘째 글이다.")],
+    "json": [("corpus:record 1", "첫 글이다."), ("corpus:record 2", "둘째 글이다.\n그렇다.")],
     "csv": [("corpus:2", '첫 "글"이다, 그렇다.\n둘째 줄.'), ("corpus:5", "둘째 글이다.")],
     "tsv": [("corpus:2", '첫 "글"이다, 그렇다.'), ("corpus:3", '"둘째" 글이다.')],
     "news": [("corpus:1", "본문이다.", "제목")],
@@ -79,6 +81,7 @@ EXPECTED = {
     "wikipedia": [("corpus:record 1", "글이다.")],
 }
 ENDLESS = {
+    "json": ("[", '{"text": "글"}, '),
     "csv": ("text\n", "글\n"),
     "tsv": ("text\n", "글\n"),
     "petitions_csv": ("title,content\n", "제목,내용\n"),
@@ -188,7 +191,7 @@ def test_a_block_ends_at_a_bad_line() -> None:
     [
         ('{"title": "가", "body": "나"}', 'field "text" is missing (found: title, body)'),
         ('{"text": 3}', 'field "text" is not text but int'),
-        ('["text"]', "not a JSON object but list"),
+        ('["text"]', "not a JSON object but list; a file that is one JSON array or object is read as json.FIELD:GLOB"),
         ('{"text": ', "not JSON (Expecting value"),
         ("[" * 100_000, "not JSON ("),
     ],
@@ -210,6 +213,19 @@ def test_json_lines_take_the_named_field() -> None:
     [found] = read("jsonl", json.dumps({"text": "가", "body": "나"}).encode(), text_field="body")
     assert isinstance(found, Document)
     assert found.text == "나"
+
+
+@pytest.mark.parametrize("line", ['[{"text": "가"},', "{", "[", '{"id": 3,'])
+def test_a_file_that_is_one_json_value_says_how_to_read_it(line: str) -> None:
+    [found] = read("jsonl", line.encode())
+    assert isinstance(found, Unreadable)
+    assert found.problem.startswith("not JSON (")
+    assert found.problem.endswith("; a file that is one JSON array or object is read as json.FIELD:GLOB")
+
+
+def test_a_byte_order_mark_in_the_middle_is_of_another_file_that_was_glued_on() -> None:
+    content = '\ufeff{"text": "가"}\n\ufeff{"text": "나"}\n'
+    assert [item.text for item in read("jsonl", content.encode()) if isinstance(item, Document)] == ["가", "나"]
 
 
 @pytest.mark.parametrize("name", CONTENT)
