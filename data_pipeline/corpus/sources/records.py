@@ -69,7 +69,7 @@ def _below(value: object, path: str, above: str, whole: str) -> Any:
     if not isinstance(value, Mapping):
         where = f'field "{whole}": {above} is' if above else ""
         raise BadRecordError(f"{where} not a JSON object but {type(value).__name__}".lstrip())
-    first, dot, rest = path.partition(".")
+    first, _, rest = path.partition(".")
     if path in value:
         return value[path]
     if first not in value:

@@ -66,7 +66,7 @@ def _decoded(example: Any) -> Any:
     """Text features come as bytes, in sequences and dictionaries too."""
     if isinstance(example, dict):
         return {name: _decoded(value) for name, value in example.items()}
-    if hasattr(example, "tolist") and getattr(example, "dtype", None) == object:
+    if hasattr(example, "tolist") and str(getattr(example, "dtype", "")) == "object":
         return [_decoded(value) for value in example.tolist()]
     try:
         return example.decode() if isinstance(example, bytes) else example
