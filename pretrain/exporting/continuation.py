@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.exporting.answers.lengths import padded_length
 from pretrain.exporting.answers.tokens import quoted
 from pretrain.models.core.layers import Parameters
@@ -40,7 +41,7 @@ def targets(subject: Subject, text: str, tokens: int) -> str:
         found = _targets(model, subject.params_on_device, row, len(source), start=start, count=tokens)
     written = np.asarray(found)[0].tolist()
     sep = tokenizer.special.sep
-    return tokenizer.backend.decode(written[: written.index(sep)] if sep in written else written)
+    return _every_token(tokenizer, written[: written.index(sep)] if sep in written else written)
 
 
 def continuations(
@@ -78,9 +79,14 @@ def continuations(
             greedy=temperature == 0,
         )
     written = np.asarray(found)[:, len(prompt) : len(prompt) + tokens].tolist()
-    sep, given = tokenizer.special.sep, len(tokenizer.backend.decode(prompt))
+    sep, given = tokenizer.special.sep, len(_every_token(tokenizer, prompt))
     ends = [row[: row.index(sep)] if sep in row else row for row in written]
-    return [text + tokenizer.backend.decode([*prompt, *end])[given:] for end in ends]
+    return [text + _every_token(tokenizer, [*prompt, *end])[given:] for end in ends]
+
+
+def _every_token(tokenizer: Tokenizer, ids: list[int]) -> str:
+    """Tokens as a text; a special that was written ([UNK]) is shown by its name."""
+    return tokenizer.backend.decode(ids, skip_special_tokens=False)
 
 
 # Compiled once for a model and a padded length: of the rest only the shapes and the keyword arguments make another program.

@@ -84,7 +84,7 @@ def _having(models: Iterable[ShownModel], ability: str, family: str = "") -> lis
 def _words(model: ShownModel, text: str) -> list[str]:
     ability = model.abilities["vocabulary"]
     fillings = model.ask(ability, Question(text, {"top": CANDIDATES}))
-    pieces = (filling.piece.strip("▁ ") for filling in fillings)
+    pieces = (filling.piece.strip("▁ ") for filling in fillings if filling.mask <= 1)
     return [piece.replace("##", "") for piece in pieces if piece not in NOT_WORDS]
 
 

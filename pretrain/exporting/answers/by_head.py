@@ -47,7 +47,8 @@ class Answer:
 
 
 def _filling(found: Filling) -> str:
-    return f"{found.probability:6.1%}  {found.piece:<12} {found.text}"
+    number = f"mask {found.mask} " if found.mask else ""
+    return f"{number}{found.probability:6.1%}  {found.piece:<12} {found.text}"
 
 
 def _suspicion(found: Suspicion) -> str:

@@ -8,6 +8,8 @@ import numpy as np
 from tokenizers import Encoding
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.tokenizer import Tokenizer
+from data_pipeline.contract.unigram import SPACE_SYMBOL
 from pretrain.exporting.answers.lengths import padded_length
 from pretrain.subject import Subject
 
@@ -19,12 +21,14 @@ QUOTED = 60
 class Filling:
     """A token for a mask.
 
-    - `piece`: of the vocabulary; `probability`: 0 to 1; `text`: the text with it.
+    - `piece`: of the vocabulary; `probability`: 0 to 1; `text`: the text with it, other masks left as they are.
+    - `mask`: which mask of the text, from 1; 0 where there is only one.
     """
 
     piece: str
     probability: float
     text: str
+    mask: int
 
 
 @dataclass(frozen=True)
@@ -58,21 +62,41 @@ def quoted(text: str) -> str:
 
 
 def fillings(subject: Subject, text: str, top: int) -> list[Filling]:
-    """The `top` likeliest tokens for the first mask of a text, likeliest first.
+    """The `top` likeliest tokens for each mask of a text, mask by mask, likeliest first.
 
     Raises InputError where the text has no mask or too many tokens.
     """
     tokenizer, encoding = subject.tokenizer, _encoded(subject, text)
     mask = tokenizer.special.mask
-    if mask not in encoding.ids:
+    places = [place for place, index in enumerate(encoding.ids) if index == mask]
+    if not places:
         raise InputError(f"{quoted(text)}: holds no {tokenizer.pieces[mask]}; put it where a word is to be filled in")
-    place = encoding.ids.index(mask)
-    scores = np.asarray(jax.nn.softmax(jnp.asarray(_logits(subject, encoding)[place])))
-    filled = []
-    for index in np.argsort(-scores, kind="stable")[:top].tolist():
-        with_it = [*encoding.ids[:place], index, *encoding.ids[place + 1 :]]
-        filled.append(Filling(tokenizer.pieces[index], float(scores[index]), tokenizer.backend.decode(with_it)))
-    return filled
+    probabilities = np.asarray(jax.nn.softmax(jnp.asarray(_logits(subject, encoding)[places])))
+    return [
+        Filling(
+            tokenizer.pieces[index],
+            float(scores[index]),
+            _filled(tokenizer, text, *encoding.offsets[place], index),
+            number if len(places) > 1 else 0,
+        )
+        for number, (place, scores) in enumerate(zip(places, probabilities, strict=True), 1)
+        for index in np.argsort(-scores, kind="stable")[:top].tolist()
+    ]
+
+
+def _filled(tokenizer: Tokenizer, text: str, start: int, end: int, index: int) -> str:
+    """The text as it was given, with a token in place of its characters `start` to `end`.
+
+    A piece that continues a word, or closes what is before it, joins it; one that begins a word has a blank before it. The rest of the
+    text stays, words that the vocabulary lacks too.
+    """
+    before, piece = text[:start], tokenizer.pieces[index]
+    joins = bool(tokenizer.continues[index] or tokenizer.closing[index]) and index not in tokenizer.reserved_ids
+    if joins:
+        before = before.rstrip()
+    elif before and before[-1].isalnum():
+        before += " "
+    return before + piece.removeprefix("##").strip(SPACE_SYMBOL) + text[end:]
 
 
 def tokens_of(subject: Subject, text: str) -> list[Token]:

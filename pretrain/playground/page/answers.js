@@ -24,10 +24,11 @@ function spelt(piece) {
 }
 
 function fillings(answers) {
-  const rows = answers.map(({ piece, probability, text }) =>
+  const rows = answers.map(({ piece, probability, text, mask }) =>
     element(
       "li",
       {},
+      ...(mask ? [element("small", {}, `mask ${mask}`)] : []),
       element(
         "div",
         { class: "measured" },

@@ -77,15 +77,48 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> list[str]
     return capsys.readouterr().out.splitlines()
 
 
-def test_a_masked_language_model_fills_the_first_mask(
+def test_a_masked_language_model_fills_every_mask(
     model: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = printed(capsys, model("vocabulary", "pair"), "--text", "가 [MASK] 각 [MASK]", "--top", 2)
     assert lines[0] == "가 [MASK] 각 [MASK]"
     assert [line.split() for line in lines[1:]] == [
-        ["63.2%", PIECES[-1], "가", PIECES[-1], "각"],
-        ["23.3%", PIECES[-2], "가", PIECES[-2], "각"],
+        ["mask", "1", "63.2%", PIECES[-1], "가", PIECES[-1], "각", "[MASK]"],
+        ["mask", "1", "23.3%", PIECES[-2], "가", PIECES[-2], "각", "[MASK]"],
+        ["mask", "2", "63.2%", PIECES[-1], "가", "[MASK]", "각", PIECES[-1]],
+        ["mask", "2", "23.3%", PIECES[-2], "가", "[MASK]", "각", PIECES[-2]],
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "piece", "shown"),
+    [
+        ("뷁쀍 [MASK] 좋다", "가", "뷁쀍 가 좋다"),
+        ("뷁쀍[MASK] 좋다", "가", "뷁쀍 가 좋다"),
+        ("각 [MASK]해야", "##가", "각가해야"),
+        ("각 [MASK] 각", ".", "각. 각"),
+        ("'[MASK]' 각", "가", "'가' 각"),
+        ("각 [MASK] 각", "[UNK]", "각 [UNK] 각"),
+    ],
+)
+def test_a_filled_text_is_the_text_with_the_piece_in_it(
+    text: str,
+    piece: str,
+    shown: str,
+    model: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = model("vocabulary")
+    others = [each for each in PIECES if each != piece]
+    # The last row is the likeliest to the double.
+    for name, content in hugging_face_files([*others[: VOCABULARY - 1], piece], lowercase=False).items():
+        (folder / name).write_text(content, encoding="utf-8")
+    tokenizer = Tokenizer(folder)
+    tokenizer.backend.encode_special_tokens = False
+    double = replace(by_head.load_subject(folder), tokenizer=tokenizer)
+    monkeypatch.setattr(by_head, "load_subject", lambda _: double)
+    assert printed(capsys, folder, "--text", text, "--top", 1)[1].split(maxsplit=2)[2] == shown
 
 
 def test_a_discriminator_says_of_each_token_how_likely_it_was_replaced(
