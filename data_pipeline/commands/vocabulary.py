@@ -42,6 +42,8 @@ class Extend:
 
 def run(arguments: list[str]) -> None:
     program = "python -m data_pipeline vocabulary extend"
+    if arguments[:1] in (["-h"], ["--help"]):
+        arguments = ["extend", "--help"]  # the one thing that it does
     if arguments[:1] != ["extend"]:
         raise InputError(f"vocabulary can do one thing: {program} VOCABULARY --source FORMAT:GLOB --to DIR")
     command = parse_command_line(Extend, arguments[1:], program)

@@ -65,6 +65,16 @@ def test_the_module_runs_and_exits_with_the_right_code(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    "arguments", [["vocabulary", "--help"], ["vocabulary", "-h"], ["vocabulary", "extend", "--help"]]
+)
+def test_vocabulary_explains_itself_with_or_without_extend(main: RunMain, arguments: list[str]) -> None:
+    code, out, _ = main(*arguments)
+    assert code == 0
+    assert "python -m data_pipeline vocabulary extend" in out
+    assert "--min-count" in out
+
+
 def test_help_names_commands_fields_and_units(main: RunMain) -> None:
     code, out, _ = main("--help")
     assert code == 0
