@@ -20,7 +20,6 @@ from pretrain.devices.peaks import peak_tflops
 from pretrain.input.schedule import Stretch, stretches
 from pretrain.job import objective_of
 from pretrain.models.core.remat import REMAT
-from pretrain.monitoring.console import duration
 from pretrain.planning.ahead_of_time import GIB, Footprint, compile_step, estimate_step, topology_devices
 from pretrain.planning.collectives import traffic
 from pretrain.planning.disk import disk
@@ -32,6 +31,8 @@ from pretrain.recipe_checks import check, check_attention
 
 CAUTION = 1.05
 """A change is tried if it should need at most this many times the memory that there is."""
+UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"), (1, "seconds"))
+"""Seconds of a unit, and its name; a plan's time is told in the largest that it has two of."""
 Needs = Callable[[TrainingRecipe], Footprint]
 
 
@@ -248,7 +249,7 @@ def _time(stretch: Stretch, header: RecordsHeader, machine: Machine, mfu: float)
     seconds = stretch.rows * header.row_tokens / tokens_per_second
     _line(
         "speed",
-        f"{tokens_per_second:,.0f} tokens/s, {step_tokens / tokens_per_second:.3g} s a step at an assumed MFU of {mfu:.0%} of "
+        f"about {_rounded(tokens_per_second)} tokens/s, {_rounded(step_tokens / tokens_per_second)} s a step at an assumed MFU of {mfu:.0%} of "
         f"{machine.devices} x {peak:g} TFLOP/s",
     )
     warmup = stretch.warmup
@@ -299,7 +300,15 @@ def roofline_of(
 
 
 def _duration(seconds: float, machine: Machine) -> str:
-    return f"{duration(seconds)}, {seconds / 3600 * machine.chips:,.1f} chip-hours"
+    """Of an assumed speed, so rounded as that is."""
+    size, unit = next((pair for pair in UNITS if seconds >= 2 * pair[0]), UNITS[-1])
+    return f"about {_rounded(seconds / size)} {unit}, {_rounded(seconds / 3600 * machine.chips)} chip-hours"
+
+
+def _rounded(value: float) -> str:
+    """Two digits, which is more than an assumed MFU knows: 380,000, 0.35, 4."""
+    digits = 2 - len(str(int(value)))
+    return f"{round(value, digits):,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _line(label: str, text: str) -> None:

@@ -54,7 +54,7 @@ def test_one_batch_is_measured_however_short_the_time(records_folder: Path) -> N
 
 
 def test_a_v3_8_at_45_percent_eats_what_the_plan_says(records_folder: Path) -> None:
-    """docs/plan.md: 375,930 tokens/s of klue_bert_base's rows."""
+    """docs/plan.md, before rounding: 375,930 tokens/s of klue_bert_base's rows."""
     header = Records(records_folder, "train").header
     klue = type(header)(**{**vars(header), "length": 512, "vocabulary_size": 32_000})
     assert records_eaten(klue) == pytest.approx(375_930 / 512, rel=1e-3)

@@ -147,7 +147,15 @@ def test_a_recipe_with_phases_is_planned_phase_by_phase(capsys: pytest.CaptureFi
     assert any("instead    --training.phases.1.accumulation " in line and "fits" in line for line in lines)
     hours = [float(line.split()[-2].replace(",", "")) for line in lines if "chip-hours" in line]
     assert lines[-1].startswith("all phases")
-    assert hours[-1] == pytest.approx(hours[0] + hours[1], abs=0.11)
+    assert hours[-1] == pytest.approx(hours[0] + hours[1], rel=0.1)  # two digits each
+
+
+def test_what_follows_from_an_assumed_mfu_has_two_digits() -> None:
+    machine = machine_named("v3-8")
+    assert plan._duration(348_653, machine) == "about 4 days, 390 chip-hours"
+    assert plan._duration(5_000, machine) == "about 83 minutes, 5.6 chip-hours"
+    assert plan._duration(100, machine) == "about 100 seconds, 0.11 chip-hours"
+    assert [plan._rounded(value) for value in (375_930, 0.349, 99.6, 9.96)] == ["380,000", "0.35", "100", "10"]
 
 
 def test_the_time_counts_a_growing_batch(capsys: pytest.CaptureFixture[str]) -> None:
