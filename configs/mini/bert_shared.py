@@ -18,6 +18,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
+    # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=SourceTarget(length=128, target_length=32, target="first_paragraph"),
     part_megabytes=4,

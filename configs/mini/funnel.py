@@ -18,6 +18,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
+    # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=FullSentences(length=128, cross_documents=False),
     word_unit="token",  # as google-research/electra
