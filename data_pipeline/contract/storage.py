@@ -3,10 +3,13 @@
 import hashlib
 import io
 import json
+import logging
 import lzma
 import os
 import re
+import unicodedata
 import uuid
+import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -15,14 +18,15 @@ from pathlib import Path
 from typing import IO, Any
 
 import fsspec
-import fsspec.compression
-import fsspec.utils
 import numpy as np
 
+from data_pipeline.contract.archives import is_zip, open_member, split_member, zip_members
+from data_pipeline.contract.compression import check_name, decompressed
 from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
-from data_pipeline.contract.packages import needed
+from data_pipeline.contract.file_names import matching_paths, printable
 
-READ_BYTES = 1 << 16
+logger = logging.getLogger("data_pipeline")
+
 NETWORK_PACKAGES = ("aiohttp", "gcsfs", "google", "huggingface_hub", "requests", "httpx", "urllib3")
 """Whose errors, while a file is read, are the network's or the server's."""
 
@@ -37,15 +41,29 @@ class InputFile:
 
 
 def find_input_files(glob: str) -> list[InputFile]:
-    """The files that a glob or path (local or any fsspec URL) matches, sorted by path. No match is an InputError."""
+    """The files that a glob or path (local or any fsspec URL) matches, sorted by path; of a zip archive its members.
+
+    No match is an InputError, and so is an archive or a compression that is not read. Hidden files are matched by their own names only.
+    """
+    outer, members = split_member(glob)
     try:
-        filesystem, pattern = fsspec.core.url_to_fs(os.path.expanduser(glob))
-        # A name that holds [ or * itself is meant as it stands.
-        paths = [pattern] if filesystem.isfile(pattern) else sorted(filesystem.glob(pattern))
+        filesystem, pattern = fsspec.core.url_to_fs(os.path.expanduser(outer))
+        if "file" in filesystem.protocol:
+            paths, hidden = matching_paths(pattern)
+            if hidden:
+                logger.info("%s: hidden files are left out: %s", glob, shortened(map(printable, hidden)))
+        else:
+            # A name that holds [ or * itself is meant as it stands.
+            paths = [pattern] if filesystem.isfile(pattern) else sorted(filesystem.glob(pattern))
         if not paths and pattern.startswith("http"):
             _ask_why(filesystem, pattern)
+        files = [file for path in paths for file in _input_files(filesystem, path, members)]
     except PermissionError as error:
         raise InputError(f"{glob}: cannot be listed ({error.strerror}); check the permissions") from None
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: is a link to a file that does not exist; mend or remove it") from None
+    except InputError:
+        raise
     except Exception as error:  # a package that is missing, a host that does not answer: each file system has its own
         if "://" not in glob and not isinstance(error, ImportError | ValueError):
             raise
@@ -53,25 +71,39 @@ def find_input_files(glob: str) -> list[InputFile]:
             f"{glob}: cannot be reached ({error}); see to the address and the network, install what is missing, or copy the "
             "files here"
         ) from None
-    files = []
-    for path in paths:
-        information = filesystem.info(path)
-        if information["type"] != "file":
-            continue
-        stamp = str(
-            information.get("etag")
-            or information.get("ETag")
-            or information.get("blob_id")
-            or information.get("Last-Modified")
-            or information.get("mtime")
-            or ""
-        )
-        files.append(InputFile(filesystem.unstrip_protocol(path), int(information["size"] or 0), stamp))
     if not files:
         if paths:
             raise InputError(f"{glob}: no such file, only a folder; name its files, as in {glob.rstrip('/')}/*")
         raise InputError(f"{glob}: no such file; check the path or the glob of --source or of the recipe")
-    return [InputFile(file.path.removeprefix("file://"), file.size, file.stamp) for file in files]
+    return files
+
+
+def _input_files(filesystem: fsspec.AbstractFileSystem, path: str, members: str) -> list[InputFile]:
+    """A file; the members of an archive, those that match the pattern `members` where it is given; nothing of a folder."""
+    information = filesystem.info(path)
+    if information["type"] != "file":
+        return []
+    place = filesystem.unstrip_protocol(path).removeprefix("file://")
+    if is_zip(path):
+        found = zip_members(place, members)
+        return [InputFile(f"{place}!{member.name}", member.size, f"CRC-32 {member.crc:08x}") for member in found]
+    check_name(place)
+    stamp = str(
+        information.get("etag")
+        or information.get("ETag")
+        or information.get("blob_id")
+        or information.get("Last-Modified")
+        or information.get("mtime")
+        or ""
+    )
+    return [InputFile(place, int(information["size"] or 0), stamp)]
+
+
+def shortened(names: Iterable[str], most: int = 3) -> str:
+    """The first few names, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - most:,} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
 
 
 def _ask_why(filesystem: fsspec.AbstractFileSystem, url: str) -> None:
@@ -91,30 +123,31 @@ def _is_of_network(error: BaseException | None) -> bool:
 def path_in_glob(path: str, glob: str) -> str:
     """Where a file that `find_input_files(glob)` found lies below the folder at which the glob begins to vary."""
     whole = glob if "://" in glob else os.path.abspath(os.path.expanduser(glob))
-    folder = re.split(r"[*?\[]", whole)[0].rpartition("/")[0] + "/"
+    folder = re.split(r"[*?\[]", split_member(whole)[0])[0].rpartition("/")[0] + "/"
+    if not path.startswith(folder):  # the disk has it in another Unicode form than the glob
+        path, folder = (unicodedata.normalize("NFC", each) for each in (path, folder))
     return path.removeprefix(folder)
+
+
+def name_of(path: str) -> str:
+    """What a file is called in the ids of its documents: its name; of a member of an archive `NAME.zip!MEMBER`."""
+    outer, member = split_member(path)
+    return printable(f"{Path(outer).name}!{member}" if member else Path(path).name)
+
+
+@contextmanager
+def open_stored(path: str) -> Iterator[IO[bytes]]:
+    """Opens a file for reading the bytes that are stored, which may be compressed ones; those of a member of an archive are unpacked."""
+    archive, member = split_member(path)
+    with open_member(archive, member) if member else fsspec.open(path, "rb") as stream:
+        yield stream
 
 
 @contextmanager
 def open_input(path: str) -> Iterator[IO[bytes]]:
-    """Opens a source file for reading bytes and lines; .gz, .xz, .bz2 and .zst are decompressed on the way.
-
-    A file that is cut off raises EOFError where it ends.
-    """
-    with fsspec.open(path, "rb") as stream, decompressed(stream, path) as plain:
+    """Opens a source file for reading bytes and lines, behind its compression; the rest is as of `decompressed`."""
+    with open_stored(path) as stream, decompressed(stream, path) as plain:
         yield plain
-
-
-@contextmanager
-def decompressed(stream: IO[bytes], path: str) -> Iterator[IO[bytes]]:
-    """What a file holds behind the compression that its name tells; the file itself where it tells none."""
-    if path.endswith(".zst"):
-        yield io.BufferedReader(_ZstandardReader(stream), READ_BYTES)
-    elif codec := fsspec.utils.infer_compression(path):
-        with fsspec.compression.compr[codec](stream, mode="rb") as plain:
-            yield plain
-    else:
-        yield stream
 
 
 @contextmanager
@@ -123,7 +156,7 @@ def damage_named(path: str | Path) -> Iterator[None]:
     damaged, a WorkError where the machine does not give it."""
     try:
         yield
-    except (EOFError, lzma.LZMAError, zlib.error) as error:
+    except (EOFError, lzma.LZMAError, zlib.error, zipfile.BadZipFile) as error:
         raise _damaged(path, error) from None
     except FileNotFoundError:
         raise WorkError(f"{path}: vanished while the work ran; restore it and run the same command again") from None
@@ -143,42 +176,6 @@ def damage_named(path: str | Path) -> Iterator[None]:
 
 def _damaged(path: str | Path, error: Exception) -> InputError:
     return InputError(f"{path}: cannot be decompressed ({error}); fetch it again")
-
-
-class _ZstandardReader(io.RawIOBase):
-    """Decompresses all frames of a stream.
-
-    zstandard's own reader stops after the first frame, takes a cut file for a whole one, and knows no lines.
-    """
-
-    def __init__(self, stream: IO[bytes]) -> None:
-        zstandard = needed("zstandard", "the reading of .zst files")  # of the extra [data]; training reads no corpus
-        self._stream, self._new_frame = stream, zstandard.ZstdDecompressor().decompressobj
-        self._damaged = zstandard.ZstdError
-        self._frame = self._new_frame()
-        self._inside_frame, self._waiting = False, memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._waiting:
-            compressed = self._frame.unused_data if self._frame.eof else b""
-            if self._frame.eof:
-                self._frame, self._inside_frame = self._new_frame(), False
-            compressed = compressed or self._stream.read(READ_BYTES)
-            if not compressed:
-                if self._inside_frame:
-                    raise EOFError("the file ends inside a zstandard frame")
-                return 0
-            self._inside_frame = True
-            try:
-                self._waiting = memoryview(self._frame.decompress(compressed))
-            except self._damaged as error:
-                raise OSError(str(error)) from None  # as gzip and bz2 do
-        taken, self._waiting = self._waiting[: len(buffer)], self._waiting[len(buffer) :]
-        buffer[: len(taken)] = taken
-        return len(taken)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -243,8 +240,8 @@ def sync_file(path: Path) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically, in UTF-8, with sorted keys left as they came."""
-    write_atomically(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode())
+    """Writes JSON atomically, in UTF-8, with keys as they come. Half a surrogate pair, as in a file name that is not UTF-8, is escaped."""
+    write_atomically(path, (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode(errors="backslashreplace"))
 
 
 def read_json(path: Path) -> Any:

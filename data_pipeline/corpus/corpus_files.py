@@ -80,7 +80,8 @@ class PartWriter(AbstractContextManager["PartWriter"]):
         self._write([document.id, document.source, sentence, match.benchmark, match.location, match.text, match.score])
 
     def _write(self, row: list[object]) -> None:
-        line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+        line = text.encode(errors="backslashreplace") + b"\n"  # half a surrogate pair as JSON writes it
         self.bytes += len(line)
         self._stream.write(line)
 

@@ -9,12 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
-from pathlib import Path
 from typing import IO
 
-import fsspec
-
-from data_pipeline.contract.storage import InputFile, damage_named, decompressed, find_input_files
+from data_pipeline.contract.compression import decompressed
+from data_pipeline.contract.storage import InputFile, damage_named, find_input_files, name_of, open_stored
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
@@ -99,7 +97,7 @@ def _draw(sample: Sample, files: Sequence[InputFile], wanted: int) -> None:
 @contextmanager
 def _readable(file: InputFile, most: int) -> Iterator[tuple[IO[bytes], int, float]]:
     """A stream that can be read anywhere, how many bytes it has, and how many of the file each of them takes."""
-    with fsspec.open(file.path, "rb") as raw, decompressed(raw, file.path) as plain:
+    with open_stored(file.path) as raw, decompressed(raw, file.path) as plain:
         if plain is raw:
             yield raw, file.size, 1.0
             return
@@ -127,7 +125,7 @@ def _stretch(
         stop = end if end - start <= window else min(end, _after_boundary(stream, start + window, boundary))
         stream.seek(start)
         content = stream.read(stop - start)
-        name = Path(path).name if start == 0 else f"{Path(path).name}@{start}"
+        name = name_of(path) if start == 0 else f"{name_of(path)}@{start}"
         before = time.process_time()
         items = list(reader_of(sample.source.format)(io.BytesIO(content), name, sample.source))
         seconds = time.process_time() - before
@@ -156,8 +154,8 @@ def _first_documents(sample: Sample, file: InputFile, wanted: int) -> None:
     position = None
     read = FORMATS[sample.source.format]
     if not read.opens:
-        with fsspec.open(file.path, "rb") as raw, decompressed(raw, file.path) as stream:
-            reader = reader_of(sample.source.format)(stream, Path(file.path).name, sample.source)
+        with open_stored(file.path) as raw, decompressed(raw, file.path) as stream:
+            reader = reader_of(sample.source.format)(stream, name_of(file.path), sample.source)
             items = list(islice(reader, wanted + 1))
             if read.in_order:
                 position = raw.tell()

@@ -127,7 +127,8 @@ def outputs_of(done: Sequence[Done], ending: str = "") -> tuple[Output, ...]:
 
 
 def _sha256(facts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()  # names on the disk may be no UTF-8
 
 
 def finished(task: ShardTask) -> Done | None:

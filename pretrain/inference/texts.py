@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_pipeline.contract.benchmark_files.text import COMPRESSED, read_lines
+from data_pipeline.contract.benchmark_files.text import read_lines
+from data_pipeline.contract.compression import ending_of, without_compression
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.kinds.texts import Text
 from pretrain.evaluate.tasks.examples import RelationExample
@@ -54,7 +55,7 @@ def read_relations(path: Path) -> list[RelationExample]:
 def _format(path: Path) -> str:
     if not path.is_file():
         raise InputError(f"--input {path}: no such file; give one of texts")
-    suffix = (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix
+    suffix = ending_of(without_compression(path.name))
     if suffix not in FORMATS:
         raise InputError(f"--input {path}: unknown format {suffix or '(none)'}; must be one of {', '.join(FORMATS)}")
     return suffix

@@ -12,7 +12,8 @@ from data_pipeline.contract.benchmark_files.plain import plain_texts
 from data_pipeline.contract.benchmark_files.squad import squad_texts
 from data_pipeline.contract.benchmark_files.tables import TABLES, table_format, table_texts
 from data_pipeline.contract.benchmark_files.tagged import TAGGED, tagged_format, tagged_texts
-from data_pipeline.contract.benchmark_files.text import COMPRESSED, BenchmarkText, read_json_file, read_lines
+from data_pipeline.contract.benchmark_files.text import BenchmarkText, read_json_file, read_lines
+from data_pipeline.contract.compression import ending_of, without_compression
 from data_pipeline.contract.errors import InputError
 
 logger = logging.getLogger("data_pipeline")
@@ -104,7 +105,7 @@ def _shape(content: Any) -> str:
 
 
 def _is_text_file(path: Path) -> bool:
-    return (path.with_suffix("") if path.suffix in COMPRESSED else path).suffix == ".txt"
+    return ending_of(without_compression(path.name)) == ".txt"
 
 
 def _unknown(path: Path, found: str) -> InputError:

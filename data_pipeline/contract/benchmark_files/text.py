@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from data_pipeline.contract.compression import without_compression
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import damage_named, open_input
-
-COMPRESSED = (".gz", ".xz", ".bz2", ".zst")
 
 Kind = Literal["sentence", "question", "title", "utterance", "context"]
 
@@ -33,8 +32,7 @@ class BenchmarkText:
 def benchmark_name(path: Path) -> str:
     """`FOLDER/STEM` of a benchmark file, without the suffixes of its format and its compression."""
     path = path.resolve()
-    name = path.with_suffix("") if path.suffix in COMPRESSED else path
-    return f"{path.parent.name}/{name.stem}"
+    return f"{path.parent.name}/{Path(without_compression(path.name)).stem}"
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from pathlib import Path
 from typing import IO, Any
 
-from data_pipeline.contract.storage import damage_named, open_input
+from data_pipeline.contract.storage import damage_named, name_of, open_input
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import Source
@@ -30,4 +29,4 @@ def read_file(path: str, source: Source, name: str, opens: bool) -> Iterator[Doc
             yield from reader(name)(path, source)
         else:
             with open_input(path) as stream:
-                yield from reader(name)(stream, Path(path).name, source)
+                yield from reader(name)(stream, name_of(path), source)

@@ -12,7 +12,7 @@ import numpy as np
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_file import plain_fields
-from data_pipeline.contract.storage import InputFile, path_in_glob, write_array
+from data_pipeline.contract.storage import InputFile, name_of, path_in_glob, write_array
 from data_pipeline.corpus.corpus_files import PartWriter
 from data_pipeline.corpus.document import Document, Dropped
 from data_pipeline.corpus.sources.lines import Unreadable
@@ -96,7 +96,7 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                 bad += 1
                 tally.add_bad(item.location, item.problem)
                 if bad > task.limits["bad_records"]:
-                    place = file.path.removesuffix(Path(file.path).name) + item.location
+                    place = file.path.removesuffix(name_of(file.path)) + item.location
                     raise InputError(
                         f"{place}: {item.problem}; {task.limits['mend']}, or allow more than {bad - 1} bad records with "
                         "--data.max-bad-records"

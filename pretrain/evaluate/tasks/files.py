@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from data_pipeline.contract.benchmark_files.text import COMPRESSED
+from data_pipeline.contract.compression import COMPRESSED
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.tasks.examples import DialogueExample, Example
 from pretrain.evaluate.tasks.fetching import fetch_file

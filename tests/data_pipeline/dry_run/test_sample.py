@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_pipeline.contract import storage
 from data_pipeline.dry_run import sample
 from data_pipeline.dry_run.sample import Sample, draw
 from data_pipeline.recipe import Source
@@ -42,6 +43,9 @@ def test_little_of_a_large_file_is_read(tmp_path: Path, monkeypatch: pytest.Monk
     read = 0
 
     class Counting:
+        def seekable(self) -> bool:
+            return True
+
         def __init__(self, stream: Any) -> None:
             self.stream, self.seek = stream, stream.seek
 
@@ -61,7 +65,7 @@ def test_little_of_a_large_file_is_read(tmp_path: Path, monkeypatch: pytest.Monk
         def __exit__(self, *_: object) -> None:
             self.file.close()
 
-    monkeypatch.setattr(sample.fsspec, "open", Opened)
+    monkeypatch.setattr(storage.fsspec, "open", Opened)
     [drawn] = draw([Source("lines", str(path), name="s")], 1000)
     assert len(drawn.documents) == 1000
     assert path.stat().st_size == 20_000_000

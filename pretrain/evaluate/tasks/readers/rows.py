@@ -11,7 +11,7 @@ from typing import Any
 
 from data_pipeline.contract.benchmark_files.klue import read_rows
 from data_pipeline.contract.benchmark_files.tables import read_table
-from data_pipeline.contract.benchmark_files.text import COMPRESSED
+from data_pipeline.contract.compression import without_compression
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.tasks.examples import Example
 
@@ -119,7 +119,7 @@ def table_rows(path: Path) -> Iterator[Row]:
 
 def plain_name(path: Path) -> str:
     """A file's name without its compression, by which its rows are called."""
-    return path.stem if path.suffix in COMPRESSED else path.name
+    return without_compression(path.name)
 
 
 def checked(path: Path, examples: Iterable[Example]) -> list[Example]:

@@ -5,18 +5,19 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_pipeline.contract.benchmark_files.text import COMPRESSED, json_value, read_lines
+from data_pipeline.contract.benchmark_files.text import json_value, read_lines
+from data_pipeline.contract.compression import ending_of, without_compression
 from data_pipeline.contract.errors import InputError
 from pretrain.evaluate.tasks.readers.rows import Row, plain_name, table_rows
 
 
 def user_rows(path: Path) -> Iterator[Row]:
     """The rows of a file, whose format its name tells: .jsonl, .csv or .tsv, and perhaps a compression behind that."""
-    name = path.with_suffix("") if path.suffix in COMPRESSED else path
+    ending = ending_of(without_compression(path.name))
     formats = {".jsonl": _json_lines, ".csv": _csv_rows, ".tsv": table_rows}
-    if name.suffix not in formats:
-        raise InputError(f"{path}: unknown format {name.suffix or '(none)'}; must be {', '.join(formats)}")
-    return formats[name.suffix](path)
+    if ending not in formats:
+        raise InputError(f"{path}: unknown format {ending or '(none)'}; must be {', '.join(formats)}")
+    return formats[ending](path)
 
 
 def _json_lines(path: Path) -> Iterator[Row]:
