@@ -110,13 +110,16 @@ class Pseudonyms:
     enabled: bool = True
     """False leaves every value as it stands."""
     email: bool = True
-    """E-mail addresses; the hosts of well-known mail services stay."""
+    """E-mail addresses; the hosts of well-known mail services and of the government stay, others become reserved ones (.test)."""
     url: bool = True
-    """URLs with a scheme, www. or a path; a bare naver.com stays."""
+    """URLs with a scheme, www. or a path; a bare naver.com stays. Of the hosts those of well-known services, newspapers and .go.kr
+    stay, the others become reserved ones (.test)."""
     ip_address: bool = True
     """IPv4 and IPv6 addresses."""
     mention: bool = True
     """@mentions of Latin handles."""
+    messenger: bool = True
+    """Ids beside the name of a messenger: KakaoTalk, Telegram, Line, WeChat, Discord, Skype."""
     mobile: bool = True
     """Mobile numbers, 010 and older; the prefix stays."""
     landline: bool = True
@@ -127,6 +130,8 @@ class Pseudonyms:
     """Foreigner registration numbers (외국인등록번호)."""
     passport: bool = True
     """Passport numbers."""
+    customs_code: bool = True
+    """Personal customs codes (개인통관고유부호)."""
     driver_licence: bool = True
     """Driver's licence numbers; the region stays."""
     card: bool = True

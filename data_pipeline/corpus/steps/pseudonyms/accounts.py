@@ -7,7 +7,7 @@ from data_pipeline.corpus.steps.pseudonyms.line import Found, Line
 
 # Four groups of four, or American Express's 4-6-5; the first digits of ISO/IEC 7812 payment cards, 9 for domestic ones.
 _CARD = re.compile(
-    r"(?<![0-9A-Za-z])(?<![0-9][\-.,])(?:[2-69][0-9]{3}([-. ]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}|3[47][0-9]{2}([-. ]?)[0-9]{6}\2[0-9]{5})"
+    r"(?<![0-9A-Za-z])(?<![0-9][\-.,])(?:[2-69][0-9]{3}([-. _/]?)[0-9]{4}\1[0-9]{4}\1[0-9]{4}|3[47][0-9]{2}([-. _/]?)[0-9]{6}\2[0-9]{5})"
     r"(?![0-9A-Za-z])(?!-[0-9])"
 )
 _CARD_WORDS = re.compile(r"카드|결제|유효\s?기간|cvc|cvv|card|visa|비자|마스터", re.IGNORECASE)

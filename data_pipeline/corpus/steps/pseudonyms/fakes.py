@@ -1,6 +1,7 @@
 """Fake values of the same form: as many characters, with blanks and punctuation where they were.
 
-Registration and card numbers are made so that their check digit is wrong: no living person has got one.
+Registration and card numbers are made so that their check digit is wrong: no living person has got one. Hosts are below a top-level
+domain that is reserved.
 """
 
 import hashlib
@@ -9,29 +10,22 @@ import re
 from collections.abc import Callable
 
 from data_pipeline.corpus.steps.pseudonyms.accounts import has_luhn_digit
+from data_pipeline.corpus.steps.pseudonyms.hosts import MAIL_HOSTS, RESERVED, names_nobody
 from data_pipeline.corpus.steps.pseudonyms.line import Kind, as_written, plain
-from data_pipeline.corpus.steps.pseudonyms.network import TOP_LEVEL
+from data_pipeline.corpus.steps.pseudonyms.network import AT, DOT, MAIL_SERVICE, URL_PARTS
 from data_pipeline.corpus.steps.pseudonyms.places import PLATE_LETTERS
 from data_pipeline.corpus.steps.pseudonyms.regions import words
 from data_pipeline.corpus.steps.pseudonyms.registrations import has_check_digit
-
-MAIL_HOSTS = frozenset(
-    words(
-        "naver.com gmail.com hanmail.net daum.net nate.com kakao.com hotmail.com outlook.com yahoo.com yahoo.co.kr icloud.com"
-        " empal.com paran.com dreamwiz.com korea.com lycos.co.kr freechal.com hanmir.com chol.com"
-    )
-)
-"""Mail services that everybody uses: they name nobody, and stay."""
 
 _SPELLED_DIGITS = {
     **dict.fromkeys("공영oO", "0"),
     **dict(zip("일이삼사오육칠팔구", "123456789", strict=True)),
     "륙": "6",
 }
-_EMAIL = re.compile(r"([A-Za-z0-9._%+\-]+)([^A-Za-z0-9._%+\-].*[^A-Za-z0-9.\-]|[^A-Za-z0-9._%+\-])([A-Za-z0-9.\-]+)")
+_EMAIL = re.compile(rf"(?P<local>[가-힣A-Za-z0-9._%+\-]+?)(?P<at>{AT})(?P<host>.+)", re.IGNORECASE)
+_DOT = re.compile(DOT, re.IGNORECASE)
+_MAIL_SERVICE = re.compile(MAIL_SERVICE, re.IGNORECASE)
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
-_HOST = re.compile(r"(?:[A-Za-z]+:/+)?(?:www\.)?(?P<host>[^/?#:]+)")
-_SUFFIX = re.compile(rf"(?:\.(?:co|or|go|ac|ne|re|pe))?\.(?:{TOP_LEVEL})$|\.[a-z0-9]+$", re.IGNORECASE)
 _PLACE = re.compile("([가-힣]+?)((?:대로|[로동가])? ?[0-9]{0,4} ?(?:대로|[번가나다]? ?길|[로길동리가읍면]))$")
 _PLACE_NAMES = {
     1: words("솔 달 별 빛 샘 봄 들 숲"),
@@ -82,7 +76,7 @@ def _make(kind: Kind, body: str, names: tuple[tuple[int, int], ...], key: bytes)
         return _url(body, key)
     if kind == "ip_address":
         return _ip_address(body, key)
-    if kind == "mention":
+    if kind in ("mention", "messenger"):
         return _scrambled(body, Draw(key + body.casefold().encode()))
     return _place(body, names, key) if kind == "address" else _letters_and_digits(kind, body, key)
 
@@ -140,32 +134,52 @@ _DIGITS_OF: dict[Kind, Callable[[str, Draw], str]] = {
     "resident_number": _registration,
     "foreigner_number": _registration,
     "driver_licence": _plain_number,
+    "customs_code": _plain_number,
     "card": _card,
     "bank_account": _plain_number,
 }
 
 
 def _email(body: str, key: bytes) -> str:
-    """Another local part; another host too, unless it is a mail service that everybody uses."""
+    """Another local part; another host too, unless it is a mail service that everybody uses, or the government's."""
     match = _EMAIL.fullmatch(body)
     assert match, body
-    local, between, host = match.groups()
-    new_local = _scrambled(local, Draw(key + f"{local}@{host}".casefold().encode()))
-    return new_local + between + (host if host.casefold() in MAIL_HOSTS else _host(host, key))
+    local, at, host = match["local"], match["at"], match["host"]
+    plain_host = _DOT.sub(".", host).casefold()
+    new_local = _scrambled(local, Draw(key + f"{local}@{plain_host}".casefold().encode()))
+    if plain_host in MAIL_HOSTS or names_nobody(plain_host) or _MAIL_SERVICE.fullmatch(host) or "." not in plain_host:
+        return new_local + at + host
+    return new_local + at + (_host(host, key) if plain_host == host.casefold() else _spelled_host(host, key))
 
 
 def _host(host: str, key: bytes) -> str:
-    suffix = _SUFFIX.search(host)
-    end = suffix.start() if suffix else len(host)
-    return _scrambled(host[:end], Draw(key + host.casefold().encode())) + host[end:]
+    """A host that nobody has, below `RESERVED`; where there is no room for that, other letters before its last label."""
+    draw = Draw(key + host.casefold().encode())
+    own = host[: -len(RESERVED)]
+    if len(own) < 2:
+        return _scrambled(host.rpartition(".")[0], draw) + host[host.rfind(".") :]
+    if own[-1] in ".-":
+        own = own[:-1] + "x"
+    return _scrambled(own, draw) + RESERVED
+
+
+def _spelled_host(host: str, key: bytes) -> str:
+    """naver(dot)com: the labels but the last have other letters."""
+    draw = Draw(key + host.casefold().encode())
+    pieces, position = [], 0
+    for dot in _DOT.finditer(host):
+        pieces += [_scrambled(host[position : dot.start()], draw), dot[0]]
+        position = dot.end()
+    return "".join((*pieces, host[position:]))
 
 
 def _url(body: str, key: bytes) -> str:
-    """Scheme, www. and the host's ending stay; the rest has other letters and digits, escapes (%EA) stay escapes."""
-    match = _HOST.match(body)
+    """Scheme and www. stay, and a host that names nobody; the rest has other letters and digits, escapes (%EA) stay escapes."""
+    match = URL_PARTS.match(body)
     start, end = match.span("host") if match else (0, 0)
+    host = body[start:end]
     draw = Draw(key + body[end:].encode())
-    pieces, position = [body[:start], _host(body[start:end], key)], end
+    pieces, position = [body[:start], host if names_nobody(host) else _host(host, key)], end
     for escape in _ESCAPE.finditer(body, end):
         pieces.append(_scrambled(body[position : escape.start()], draw))
         pieces.append(f"%{draw.below(256):02X}")

@@ -1,19 +1,36 @@
-"""E-mail addresses, URLs, IP addresses and @mentions."""
+"""E-mail addresses, URLs, IP addresses, @mentions and ids of messengers."""
 
 import ipaddress
 import re
 from collections.abc import Iterator
 
+from data_pipeline.corpus.steps.pseudonyms.hosts import names_nobody
 from data_pipeline.corpus.steps.pseudonyms.line import Found, Line
 
 # Top-level domains that Korean text holds; asked for where nothing else tells a host from words with full stops.
 TOP_LEVEL = "com|net|org|kr|edu|gov|info|biz|io|be|gl|ly|me|tv|at|gg|jp|cn|us|uk|eu|de|co|to|ai|app|dev|site|shop|xyz"
 _HOST = rf"(?:[A-Za-z0-9\-]++\.(?=[A-Za-z0-9]))++(?:{TOP_LEVEL})(?![A-Za-z0-9])"
 
+# How people spell @ and the full stop of a host, against those who collect addresses.
+AT = r"\s?(?:@|[(\[{<]\s?(?:at|앳|골뱅이)\s?[)\]}>]|골뱅이|(?<=\s)at(?=\s))\s?"
+DOT = r"(?:\.|\s?[(\[{<]\s?(?:dot|점|닷)\s?[)\]}>]\s?|\s?[점닷]\s?|\sdot\s)"
+_SPELLED_HOST = rf"(?:[A-Za-z0-9\-]++{DOT}(?=[A-Za-z0-9]))++(?:{TOP_LEVEL})(?![A-Za-z0-9])"
+MAIL_SERVICE = (
+    rf"(?:네이버|한메일|지메일|네이트|핫메일|(?:다음|구글|카카오)(?={DOT}))(?:{DOT}(?:컴|넷|com|net)(?![A-Za-z]))?"
+)
+"""Names of mail services, in place of their hosts."""
+_PLAIN_HOST = r"(?:[A-Za-z0-9\-]++\.(?=[A-Za-z0-9]))++[A-Za-z]{2,24}(?![A-Za-z0-9])"
+
 # Local parts of RFC 5322's unquoted form; the lookbehind keeps the search linear.
 _EMAIL = re.compile(
     r"(?<![A-Za-z0-9._%+\-])[._%+\-]*+([A-Za-z0-9][A-Za-z0-9._%+\-]*+)"
-    rf"(?:@(?:[A-Za-z0-9\-]++\.(?=[A-Za-z0-9]))++[A-Za-z]{{2,24}}(?![A-Za-z0-9])|\s?(?:@|[(\[]\s?at\s?[)\]]|골뱅이)\s?{_HOST})",
+    rf"(?:@{_PLAIN_HOST}|{AT}(?:{_SPELLED_HOST}|{MAIL_SERVICE}))",
+    re.IGNORECASE,
+)
+# 민지@naver.com, 김민지77@naver.com: names alone, for people write no blank between a word and an address (주세요lsj@naver.com).
+_HANGUL_EMAIL = re.compile(
+    r"(?<![가-힣A-Za-z0-9._%+\-])([가-힣]{2,5}[0-9]{0,6})"
+    rf"@(?:{_HOST}|(?:naver|daum|hanmail|gmail|nate)(?![A-Za-z0-9]))",
     re.IGNORECASE,
 )
 
@@ -24,6 +41,7 @@ _URL = re.compile(
     rf"|(?<![A-Za-z0-9@.\-/_]){_HOST}(?::[0-9]+)?/(?:(?!https?:/){_URL_CHARACTER})++",
     re.IGNORECASE,
 )
+URL_PARTS = re.compile(r"(?:[A-Za-z]+:/+)?(?:www\.)?(?P<host>[^/?#:]+)")
 _URL_HOST = re.compile(r"(?:[a-z]+:/+)?(?:[a-z0-9_\-]+\.)+[a-z0-9]{2,}|https?://localhost", re.IGNORECASE)
 
 _IPV4 = re.compile(r"(?<![0-9A-Za-z.\-])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z\-]|\.[0-9])")
@@ -40,21 +58,36 @@ _MENTION = re.compile(
     r"@([A-Za-z0-9_][A-Za-z0-9_.]{1,28}[A-Za-z0-9_])(?![A-Za-z0-9_@])"
 )
 _HANGUL_MENTION = re.compile(r"(?<!\S)@([가-힣]{2,6}?)(?=\s?님)")
+# 카톡 아이디 minji_77, 텔레그램: minji77, 카톡ID는 minji 입니다
+_MESSENGER = re.compile(
+    r"(?:카카오톡|카톡|카카오(?=\s?(?:아이디|ID))|텔레그램|텔레(?=\s?(?:아이디|ID|:))|라인(?=\s?(?:아이디|ID|:))|위챗|디스코드|스카이프|(?<![A-Za-z])"
+    r"(?:kakao\s?talk|kakao(?=\s?id)|telegram|we\s?chat|discord|skype|line(?=\s?id)))"
+    r"(?P<word>\s?(?:아이디|ID|계정|친추|친구\s?추가|추가|문의|상담))?(?P<particle>[은는이가]|으?로)?(?P<mark>\s?[:=(\[<>→\-]\s?|\s)?"
+    r"(?P<id>[A-Za-z0-9][A-Za-z0-9._\-]{2,28}[A-Za-z0-9])(?![A-Za-z0-9@])",
+    re.IGNORECASE,
+)
+_NO_ID = re.compile(
+    r"(?:PC|iOS|android|windows|web|mobile|app|bot|API|talk|kakao\w*|telegram|messenger|channel|online|game|server|nitro|free|naver|chat|http\w*|www\b.*)",
+    re.IGNORECASE,
+)
 _DOMAIN_END = re.compile(rf"\.(?:{TOP_LEVEL})$", re.IGNORECASE)
 
 
 def emails(line: Line) -> Iterator[Found]:
-    """Addresses with a local part and a domain; 골뱅이, (at) and blanks around @ with a known top-level domain only.
+    """Addresses with a local part, also of Hangul, and a domain; 골뱅이, (at), [dot] and blanks around @ with a known top-level domain
+    or the name of a mail service only.
 
     One that the text has masked itself (***@naver.com) is none.
     """
-    for match in _EMAIL.finditer(line.text, line.start):
-        if match.start(1) == line.start or line.text[match.start(1) - 1] != "*":
-            yield Found("email", match.start(1), match.end(), match.start(1))
+    for pattern in (_HANGUL_EMAIL, _EMAIL):
+        for match in pattern.finditer(line.text, line.start):
+            if match.start(1) == line.start or line.text[match.start(1) - 1] != "*":
+                yield Found("email", match.start(1), match.end(), match.start(1))
 
 
 def urls(line: Line) -> Iterator[Found]:
-    """URLs with a scheme, www. or a path. A bare host (naver.com) is the name of a site and stays.
+    """URLs with a scheme, www. or a path. A bare host (naver.com) is the name of a site and stays; so does http://www.naver.com, where
+    nothing but the host of a well-known service is in it.
 
     The URL ends before the first character that RFC 3986 does not know (Hangul follows without a blank), and without
     punctuation and brackets that the sentence puts behind it.
@@ -65,8 +98,13 @@ def urls(line: Line) -> Iterator[Found]:
             url[-1] in ".,!?:;'*[(|~-" or (url[-1] in ")]" and url.count(url[-1]) > url.count(_open(url[-1])))
         ):
             url = url[:-1]
-        if _URL_HOST.match(url):
+        if _URL_HOST.match(url) and not _only_a_host_that_stays(url):
             yield Found("url", match.start(), match.start() + len(url), match.start())
+
+
+def _only_a_host_that_stays(url: str) -> bool:
+    host = URL_PARTS.match(url)
+    return bool(host and names_nobody(host["host"]) and not any(map(str.isalnum, url[host.end("host") :])))
 
 
 def _open(closing: str) -> str:
@@ -108,3 +146,13 @@ def mentions(line: Line) -> Iterator[Found]:
             yield Found("mention", match.start(), match.end(), match.start(1))
     for match in _HANGUL_MENTION.finditer(line.text, line.start):
         yield Found("mention", match.start(), match.end(), match.start(1), (match.span(1),))
+
+
+def messenger_ids(line: Line) -> Iterator[Found]:
+    """Latin ids behind the name of a messenger, with a word such as 아이디, a colon, or of letters and digits both."""
+    for match in _MESSENGER.finditer(line.text, line.start):
+        identifier = match["id"]
+        letters, digits = (any(map(test, identifier)) for test in (str.isalpha, str.isdigit))
+        named = match["word"] or (match["mark"] or "").strip() in (":", "=", "→")
+        if letters and (named or (digits and len(identifier) > 4)) and not _NO_ID.fullmatch(identifier):
+            yield Found("messenger", match.start("id"), match.end("id"), match.start("id"))

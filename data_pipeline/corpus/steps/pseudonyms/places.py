@@ -13,6 +13,8 @@ _PLATE = re.compile(
     rf"(?P<body>(?P<number>[0-9]{{2,3}}\s?)(?P<letter>[{PLATE_LETTERS}])\s?[0-9]{{4}})(?![0-9])(?![.,\-][0-9])"
     r"(?!\s?(?:[0-9]|여?\s?[만억천백]|원|명|년|개|건|번(?!호)|호|톤|대|㎡|㎏|%|km|kg|ha|평|세대|가구|석|권|달러|엔))"
 )
+# Codes of court cases (사건별 부호문자의 부여에 관한 예규) among the letters: two digits of the year, one of these, a number, no blank.
+_CASE = re.compile("[0-9]{2}[나다라마노도로모보오고구누두루무부수우주허호][0-9]{4}")
 # Letters that also follow a number that counts something (12조 3000억, 10호, 30도, 3주, 2배), or a list's (3나).
 _COUNTING_LETTERS = frozenset("조호도주배구사오하수부노서고소모나마")
 _PLATE_WORDS = re.compile(
@@ -20,7 +22,9 @@ _PLATE_WORDS = re.compile(
 )
 
 # 대법원 96도2753 판결: the numbers of court cases look the same.
-_CASE_WORDS = re.compile("판례|판결|선고|대법원|법원|지법|고법|헌재|사건|결정|소송|합의부|재판")
+_CASE_WORDS = re.compile(
+    "판례|판시|전원합의체|상고|항소|판결|선고|대법원|법원|지법|고법|헌재|사건|결정|소송|합의부|재판"
+)
 
 _REGION = rf"(?:{'|'.join(sorted({*PROVINCES, *DISTRICTS}, key=len, reverse=True))})"
 _TOWN = r"(?:[가-힣]{1,4}[0-9]?(?:읍|면)\s)"
@@ -64,12 +68,13 @@ _HOME = re.compile(r"(?<![0-9\-])(?P<body>제?[0-9]{2,4}\s?동\s?제?[0-9]{2,4}\
 def plates(line: Line) -> Iterator[Found]:
     """12가 3456, 123가 3456, 서울 12 가 3456, with the letters that plates bear.
 
-    A letter that also counts something (조, 호, 주, ...) needs a word such as 차량 nearby; one with a blank before it
-    needs that or a region. The region stays.
+    A letter that also counts something (조, 호, 주, ...) needs a word such as 차량 nearby; one with a blank before it, and what may be a
+    court case (95누1234), needs that or a region. The region stays.
     """
     for match in _PLATE.finditer(line.text, line.start):
         apart = match["number"][-1].isspace() and match["region"] is None
-        doubtful = apart or match["letter"] in _COUNTING_LETTERS
+        case = match["region"] is None and _CASE.fullmatch(match["body"])
+        doubtful = apart or case or match["letter"] in _COUNTING_LETTERS
         if doubtful and not line.near(_PLATE_WORDS, *match.span(), before=20, after=10):
             continue
         if match["region"] is None and line.near(_CASE_WORDS, *match.span(), before=25, after=8):

@@ -9,21 +9,29 @@ from data_pipeline.corpus.document import Document, Sentence, Step
 from data_pipeline.corpus.steps.pseudonyms.accounts import bank_accounts, cards
 from data_pipeline.corpus.steps.pseudonyms.fakes import fake
 from data_pipeline.corpus.steps.pseudonyms.line import Detector, Found, line_of
-from data_pipeline.corpus.steps.pseudonyms.network import emails, ip_addresses, mentions, urls
+from data_pipeline.corpus.steps.pseudonyms.network import emails, ip_addresses, mentions, messenger_ids, urls
 from data_pipeline.corpus.steps.pseudonyms.places import NO_UNIT, NUMBER, PLATE_LETTERS, addresses, plates
-from data_pipeline.corpus.steps.pseudonyms.registrations import driver_licences, passports, registration_numbers
+from data_pipeline.corpus.steps.pseudonyms.registrations import (
+    customs_codes,
+    driver_licences,
+    passports,
+    registration_numbers,
+)
 from data_pipeline.corpus.steps.pseudonyms.telephones import landlines, mobiles
 from data_pipeline.corpus.steps.removal import sentences_of
 from data_pipeline.recipe import Pseudonyms
 
+MESSENGERS = "톡|텔레|라인|위챗|디스코드|스카이프|kakao|telegram|chat|discord|skype|line"
 # In this order: what one has claimed, no later one may touch. Each with a cheap sign of what it needs in a line.
 _DETECTORS: tuple[tuple[re.Pattern[str], Detector], ...] = (
-    (re.compile("@|골뱅이|at ?[)\\]]", re.IGNORECASE), emails),
+    (re.compile("@|골뱅이|앳|at ?[)\\]}>]|\\sat\\s", re.IGNORECASE), emails),
     (re.compile("[A-Za-z]/|://|www\\.", re.IGNORECASE), urls),
     (re.compile("[0-9]\\.[0-9]{1,3}\\.[0-9]|:[0-9A-Fa-f]{0,4}:"), ip_addresses),
-    (re.compile("[0-9]{6}[^0-9]{0,3}[0-9]{7}"), registration_numbers),
+    (re.compile(MESSENGERS, re.IGNORECASE), messenger_ids),
+    (re.compile("[0-9]{6}[^0-9]{0,4}[0-9]{7}"), registration_numbers),
+    (re.compile("P[- ]?[0-9]{12}", re.IGNORECASE), customs_codes),
     (re.compile("[0-9]{6}"), driver_licences),
-    (re.compile("[0-9]{4}[-. ]?[0-9]{4}"), cards),
+    (re.compile("[0-9]{4}[-. _/]?[0-9]{4}"), cards),
     (re.compile("(?<![0-9])01[016-9]|82|[0공영oO] ?[1일] ?[0공영oO]"), mobiles),
     (re.compile("(?<![0-9])0[2-7]|82|[0-9]{3}-[0-9]{4}"), landlines),
     (re.compile("[0-9]{10}|[0-9]{2}[- ][0-9]+"), bank_accounts),
@@ -73,8 +81,16 @@ def may_hold(text: str) -> bool:
         return True
     return (
         "골뱅이" in text
+        or "톡" in text
+        or "텔레" in text
+        or "디스코드" in text
+        or "위챗" in text
+        or "스카이프" in text
+        or "라인" in text
+        or " ID" in text
         or "(at)" in text
         or "[at]" in text
+        or " at " in text
         or "www." in text
         or "WWW." in text
         or "공일공" in text

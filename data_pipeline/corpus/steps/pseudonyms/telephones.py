@@ -9,18 +9,20 @@ from collections.abc import Iterator
 
 from data_pipeline.corpus.steps.pseudonyms.line import Found, Line
 
-_SEPARATOR = r"(?:\s?[-.)/·~]\s?|\s)"
+_SEPARATOR = r"(?:\s?[-.)/·~_]\s?|\s)"
+# And what people say or put for a hyphen where the prefix tells that it is one: 010에 1234에 5678, 010다시 1234, 010*1234*5678
+_MOBILE_SEPARATOR = r"(?:\s?[-.)/·~_*:+=]{1,2}\s?|\s?(?:에|의|다시)\s?|\s)"
 _START = r"(?<![0-9])(?<![0-9][\-.,])(?<![A-Za-z]-)"
 _END = r"(?![0-9])(?!-[0-9])(?!\.[0-9])"
-_COUNTRY = r"(?:\+\s?|(?<![0-9])00)82\)?[-.\s]{0,2}(?:\(0\)\s?|0)?"
+_COUNTRY = r"(?:(?:\+\s?|(?<![0-9])00)82\)?[-.\s]{0,2}|(?<![0-9A-Za-z.,\-])82(?:\)\s?|[-.\s_]))(?:\(0\)\s?|0)?"
 
 _MOBILE = re.compile(
-    rf"(?:{_COUNTRY}|{_START}0)(1[016789])(?P<separator>\)?{_SEPARATOR})?(?P<line>[0-9]{{3,4}}){_SEPARATOR}?(?P<last>[0-9]{{4}}){_END}"
+    rf"(?:{_COUNTRY}|{_START}0)(1[016789])(?P<separator>\)?{_MOBILE_SEPARATOR})?(?P<line>[0-9]{{3,4}}){_MOBILE_SEPARATOR}?(?P<last>[0-9]{{4}}){_END}"
 )
 # Digits in Hangul or as the letter o, against search engines: 공일공, o1o.
 _DIGIT = "[0-9공영일이삼사오육륙칠팔구oO]"
 _SPELLED = re.compile(
-    rf"(?<![0-9가-힣A-Za-z])[0공영oO]\s?[1일]\s?[0공영oO]({_SEPARATOR}?){_DIGIT}{{4}}{_SEPARATOR}?{_DIGIT}{{4}}(?![0-9A-Za-z])"
+    rf"(?<![0-9가-힣A-Za-z])[0공영oO]\s?[1일]\s?[0공영oO]({_MOBILE_SEPARATOR}?){_DIGIT}{{4}}{_MOBILE_SEPARATOR}?{_DIGIT}{{4}}(?![0-9A-Za-z])"
 )
 _SPELLED_DIGIT = re.compile("[공영일이삼사오육륙칠팔구oO]")
 _AREA = r"(?:2|3[1-3]|4[1-4]|5[1-5]|6[1-4]|70|50[2-8])"
@@ -40,7 +42,7 @@ _LOCAL_WORDS = re.compile(
 
 
 def mobiles(line: Line) -> Iterator[Found]:
-    """010 and the older 011, 016-019, with or without separators and country code; spelled in Hangul too.
+    """010 and the older 011, 016-019, with or without separators and country code (82- too); spelled in Hangul too.
 
     An older number of ten digits in a row is one only beside a word such as 전화.
     """

@@ -39,11 +39,13 @@ VALUES: dict[Kind, str] = {
     "url": "https://news.example.com/view?id=%EA%B0&Page=12",
     "ip_address": "203.0.113.77",
     "mention": "@Sky_blue7",
+    "messenger": "카톡 아이디 minji_77",
     "mobile": "010-4823-7761",
     "landline": "02)734-5519",
     "resident_number": "850312-1928374",
     "foreigner_number": "890214-5566778",
     "passport": "M123A4567",
+    "customs_code": "P123456789012",
     "driver_licence": "서울 04-338271-10",
     "card": "4111-1111-1111-1111",
     "bank_account": "110-382-554417",
@@ -67,9 +69,11 @@ def test_fake_has_the_form_of_the_value_and_is_another(kind: Kind) -> None:
     assert fake.endswith(" 입니다.")
     if kind == "url":
         assert re.fullmatch(
-            r"https://[a-z]{4}\.[a-z]{7}\.com/[a-z]{4}\?[a-z]{2}=%[0-9A-F]{2}%[0-9A-F]{2}&[A-Z][a-z]{3}=\d\d",
+            r"https://[a-z]{4}\.[a-z]{6}\.test/[a-z]{4}\?[a-z]{2}=%[0-9A-F]{2}%[0-9A-F]{2}&[A-Z][a-z]{3}=\d\d",
             fake[len("신한은행 여권 주소 ") : -5],
         )
+    elif kind == "email":
+        assert re.fullmatch(r".* [a-z]{5}_\d\d@[a-z]{5}-[a-z]{5}\.test 입니다\.", fake)
     else:
         assert shape(fake) == shape(LINES[kind])
 
@@ -135,6 +139,55 @@ def test_way_of_writing_an_e_mail_address_stays(way: str) -> None:
     assert re.fullmatch(re.escape("메일 " + way.format("LOCAL", "naver.com")).replace("LOCAL", r"[a-z]{5}_\d"), fake)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("minji77(at)naver(dot)com", r"[a-z]{5}\d\d\(at\)naver\(dot\)com"),
+        ("minji77골뱅이네이버점컴", r"[a-z]{5}\d\d골뱅이네이버점컴"),
+        ("hong at haneul dot com", r"[a-z]{4} at [a-z]{6} dot com"),
+        ("민지@naver.com", r"[가-힣]{2}@naver\.com"),
+        ("hong@molit.go.kr", r"[a-z]{4}@molit\.go\.kr"),
+    ],
+)
+def test_spelled_addresses_keep_their_spelling(before: str, after: str) -> None:
+    [fake] = replaced(f"메일 {before} 입니다")
+    assert re.fullmatch(f"메일 {after} 입니다", fake)
+    assert fake != f"메일 {before} 입니다"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("https://www.naver.com/minji77", r"https://www\.naver\.com/[a-z]{5}\d\d"),
+        ("http://m.blog.naver.com/minji", r"http://m\.blog\.naver\.com/[a-z]{5}"),
+        ("https://youtu.be/Qm3xT8", r"https://youtu\.be/[A-Z][a-z]\d[a-z][A-Z]\d"),
+        ("http://www.molit.go.kr/news/12", r"http://www\.molit\.go\.kr/[a-z]{4}/\d\d"),
+        ("http://minji.tistory.com/12", r"http://[a-z]{5}\.[a-z]{6}\.test/\d\d"),
+        ("http://ilovekimchi.co.kr/", r"http://[a-z]{12}\.test/"),
+        ("www.minji77.com", r"www\.[a-z]{4}[a-z0-9]{2}\.test"),
+        ("http://naver.com.evil.kr/abc", r"http://[a-z]{5}\.[a-z]{3}\.[a-z]{2}\.test/[a-z]{3}"),
+        ("http://mygo.kr/abc", r"http://[a-z]{2}\.test/[a-z]{3}"),
+    ],
+)
+def test_hosts_are_well_known_the_governments_or_reserved(before: str, after: str) -> None:
+    [fake] = replaced(f"보세요 {before} 입니다")
+    assert re.fullmatch(f"보세요 {after} 입니다", fake), fake
+    assert len(fake) == len(f"보세요 {before} 입니다")
+
+
+@pytest.mark.parametrize("url", ["https://www.naver.com", "http://www.president.go.kr/", "https://youtube.com/"])
+def test_a_host_that_names_nobody_and_nothing_more_stays(url: str) -> None:
+    assert replaced(f"{url} 에서 봤다") == [f"{url} 에서 봤다"]
+
+
+def test_court_cases_stay_with_or_without_a_word_that_names_them() -> None:
+    """As of shared cases: 누, 두, 다 are codes of cases, and letters of plates."""
+    lines = ["이 쟁점은 95누1234에서 처음 다루어졌다.", "그 뒤 99두1234와 01다1234에서도 같은 결론이 나왔다."]
+    assert replaced(*lines) == lines
+    assert replaced("차량번호 12다3456 차주분") != ["차량번호 12다3456 차주분"]
+    assert replaced("12다 3456 차주분") != ["12다 3456 차주분"]
+
+
 def test_digits_keep_their_script() -> None:
     full_width, spelled = replaced("０１０－８８２３－４４１２", "번호 공일공-사팔이삼-칠칠육일 입니다")
     assert re.fullmatch("０１０－[０-９]{4}－[０-９]{4}", full_width)
@@ -144,7 +197,7 @@ def test_digits_keep_their_script() -> None:
 def test_host_of_a_mail_service_and_area_codes_stay() -> None:
     mail, own, landline = replaced("메일 minji@naver.com", "메일 minji@haneul-lab.co.kr", "031-846-4709")
     assert mail.endswith("@naver.com")
-    assert own.endswith(".co.kr")
+    assert own.endswith(".test")
     assert "haneul" not in own
     assert landline.startswith("031-")
 
