@@ -64,6 +64,14 @@ class SentenceSplit:
 
 
 @dataclass(frozen=True)
+class Holes:
+    """Sentences of which a reader left out a part: a template's value (wikipedia), a formula, a masked name (modu)."""
+
+    drop: bool = True
+    """Remove them. False keeps them, closed up as if nothing were missing."""
+
+
+@dataclass(frozen=True)
 class KoreanFilter:
     """Removes sentences that are not Korean, and documents without a Hangul letter."""
 
@@ -153,6 +161,7 @@ class CorpusSteps:
     """Drop documents whose cleaned text another has."""
     near_duplicates: NearDuplicates = field(default_factory=NearDuplicates)
     sentences: SentenceSplit = field(default_factory=SentenceSplit)
+    holes: Holes = field(default_factory=Holes)
     korean: KoreanFilter = field(default_factory=KoreanFilter)
     length: LengthFilter = field(default_factory=LengthFilter)
     decontamination: Decontamination = field(default_factory=Decontamination)
@@ -257,6 +266,14 @@ ROWS = (
         on=lambda recipe: recipe.near_duplicates.enabled,
     ),
     Row("sentences", ("split", "documents: no sentence"), lambda recipe: "sentences split with KSS 1.3.1"),
+    Row(
+        "holes",
+        ("sentences: hole", "documents: hole"),
+        lambda recipe: (
+            f"sentences of which templates, formulae or masks took a part {'dropped' if recipe.holes.drop else 'kept'}"
+        ),
+        step="holes:holes",
+    ),
     Row(
         "korean",
         (

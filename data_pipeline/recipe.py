@@ -12,6 +12,7 @@ from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, AT_LEAST_ZERO, ZE
 from data_pipeline.pipeline import Clean as Clean
 from data_pipeline.pipeline import CorpusSteps
 from data_pipeline.pipeline import Decontamination as Decontamination
+from data_pipeline.pipeline import Holes as Holes
 from data_pipeline.pipeline import KoreanFilter as KoreanFilter
 from data_pipeline.pipeline import LengthFilter as LengthFilter
 from data_pipeline.pipeline import NearDuplicates as NearDuplicates

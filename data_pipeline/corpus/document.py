@@ -4,6 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+HOLE = "\U0010fffd"
+"""Stands in a text for what a reader left out and a sentence is not whole without: a template's value, a formula, a masked name.
+The last character for private use, which no text has; the step `holes` takes it out."""
+
 
 class Sentence(NamedTuple):
     """A sentence and the blanks that followed it in its document; a tuple, for nothing else is made so fast, and so often.

@@ -142,6 +142,7 @@ def test_headings_are_what_the_steps_say() -> None:
         "duplicate",
         "near duplicate",
         "no sentence",
+        "hole",
         "not Korean",
         "Han or Kana",
         "no Korean",

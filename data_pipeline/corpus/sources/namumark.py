@@ -4,19 +4,31 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from data_pipeline.corpus.document import HOLE
+from data_pipeline.corpus.sources.holes import formula, without_lone_holes
 from data_pipeline.corpus.sources.prose import Paragraph, prose
 
 HIDDEN_LINKS = ("파일:", "분류:", "file:", "category:")
-_LONE_MACRO = re.compile(
+VALUES = ("age", "dday", "date", "datetime", "pagecount", "calc")
+"""Macros whose value is part of the sentence, and is not in the dump."""
+_MACRO = re.compile(
     r"\[(목차|tableofcontents|각주|footnote|clearfix|date|datetime|pagecount|br)\]"
-    r"|\[(include|youtube|kakaotv|nicovideo|navertv|vimeo|anchor|age|dday|pagecount|math|calc|html|ruby)\((.*?)\)\]",
+    r"|\[(include|youtube|kakaotv|nicovideo|navertv|vimeo|anchor|age|dday|pagecount|math|calc|html|ruby)\((.*?)\)\]"
+    r"|\[([a-z]{3,})\(([^\n\[\]]*?)\)\]",
     re.IGNORECASE | re.DOTALL,
 )
 _MARK = re.compile(r"\\.|\{\{\{|\}\}\}|\[\[|\]\]|\[\*|\[(?=[a-zA-Z목각])|\]|<math>.*?</math>", re.DOTALL)
-_STYLE = re.compile(r"#!(?:wiki|folding|if)[^\n]*\n?|#[0-9a-zA-Z]+(?:,#?[0-9a-zA-Z]+)? |[+-][1-5] ")
-_NOT_TEXT = re.compile(r"#!(?:syntax|html|latex|ruby)\b")
+_STYLE = re.compile(
+    r"#!(?:wiki|folding|if)(?:[^\n{]|\{(?!\{\{)|\{\{\{[^\n{}]*\}\}\})*\n?|#[0-9a-zA-Z]+(?:,#?[0-9a-zA-Z]+)? |[+-][1-5] "
+)
+_NOT_TEXT = re.compile(r"#!(?:syntax|html|latex|ruby|style)\b")
+_COMMENT = re.compile(r"^##.*\n?", re.MULTILINE)
+IN_ROW = "\x1e"
+"""Stands for a line end that a block brings into a row of a table, for the row does not end there."""
 _HEADING = re.compile(r"(={1,6})(#?) +(.*?) +\2\1 *")
 _LINE_START = re.compile(r"[ \t]*(?:>+ ?)*(?:(?<=[ \t>])(?:\*|[1aAiI]\.(?:#\d+)?(?= )) ?)*")
+_CAPTION = re.compile(r"\|[^|]+\|.*\|\|$|\|[^|]+\|[^|]+\|\|")
+"""A row may begin with the table's caption: `|caption| cell ||`."""
 _INLINE = (
     (re.compile(r"~~(?=\S)(.*?)~~|--(?=[^\s-])(.*?)--"), ""),  # struck out: the sentence is meant without it
     (re.compile(r"'{2,5}"), ""),
@@ -35,25 +47,48 @@ def namumark_to_text(markup: str) -> str:
 
 @dataclass(slots=True)
 class _Open:
-    """A bracket that is still open, and the text since."""
+    """A bracket that is still open, the text since, and whether that text has come to the middle of a table's row."""
 
     mark: str
     pieces: list[str] = field(default_factory=list)
+    line: str = ""
+    in_row: bool = False
+
+    def add(self, text: str) -> None:
+        self.pieces.append(text)
+        first, *lines = text.split("\n")
+        self.line += first
+        for line in lines:
+            before = self.line.strip()
+            if _HEADING.fullmatch(self.line):
+                self.in_row = False
+            elif self.in_row or _begins_row(before):
+                self.in_row = (before == "||" and not self.in_row) or not before.endswith("||")
+            self.line = line
+
+    def add_block(self, text: str) -> None:
+        """What may bring line ends into the middle of a row."""
+        self.add(text.replace("\n", IN_ROW) if self.in_row or _begins_row(self.line.lstrip()) else text)
+
+
+def _begins_row(line: str) -> bool:
+    return line.startswith("||") or bool(_CAPTION.match(line))
 
 
 def _without_brackets(markup: str) -> str:
     """Takes away what stands in brackets of any kind, or shows it; brackets that have no partner are text."""
+    markup = _COMMENT.sub("", markup.replace(IN_ROW, " "))
     stack = [_Open("")]
     position = 0
     while found := _MARK.search(markup, position):
         mark, top = found[0], stack[-1]
-        top.pieces.append(markup[position : found.start()])
+        top.add(markup[position : found.start()])
         position = found.end()
         if mark[0] == "\\":
-            top.pieces.append(mark[1:])
+            top.add(mark[1:])
         elif mark == "[":
-            macro = _LONE_MACRO.match(markup, found.start())
-            top.pieces.append(_macro(macro) if macro else mark)
+            macro = _MACRO.match(markup, found.start())
+            top.add_block(_macro(macro) if macro else mark)
             position = macro.end() if macro else position
         elif mark == "{{{" and _NOT_TEXT.match(markup, position):
             end = markup.find("}}}", position)
@@ -65,19 +100,19 @@ def _without_brackets(markup: str) -> str:
         elif mark == "}}}" and any(each.mark == "{{{" for each in stack):
             _give_up(stack, 1 + max(place for place, each in enumerate(stack) if each.mark == "{{{"))
             block = stack.pop()
-            stack[-1].pieces += block.pieces
+            stack[-1].add_block("".join(block.pieces))
         elif mark[0] == "]" and top.mark == "[*":
             stack.pop()
             position = found.start() + 1
         elif mark == "]]" and top.mark == "[[":
             link = stack.pop()
-            stack[-1].pieces.append(_link("".join(link.pieces)))
+            stack[-1].add_block(_link("".join(link.pieces)))
         elif mark == "]]":
-            top.pieces.append("]")
+            top.add("]")
             position = found.start() + 1
-        elif mark[0] != "<":
-            top.pieces.append(mark)
-    stack[-1].pieces.append(markup[position:])
+        else:
+            top.add(formula(mark[len("<math>") : -len("</math>")]) if mark[0] == "<" else mark)
+    stack[-1].add(markup[position:])
     _give_up(stack, 1)
     return "".join(stack[0].pieces)
 
@@ -85,15 +120,17 @@ def _without_brackets(markup: str) -> str:
 def _give_up(stack: list[_Open], place: int) -> None:
     """The brackets from a place on have no partner: they are text."""
     for bracket in stack[place:]:
-        stack[place - 1].pieces += [bracket.mark, *bracket.pieces]
+        stack[place - 1].add(bracket.mark + "".join(bracket.pieces))
     del stack[place:]
 
 
 def _macro(macro: re.Match[str]) -> str:
-    name = (macro[1] or macro[2]).lower()
+    name = (macro[1] or macro[2] or macro[4]).lower()
     if name == "ruby":
         return macro[3].partition(",")[0]
-    return "\n" if name == "br" else ""
+    if name == "math":
+        return formula(macro[3])
+    return "\n" if name == "br" else HOLE if name in VALUES else ""
 
 
 def _link(link: str) -> str:
@@ -113,26 +150,34 @@ def _paragraphs(text: str) -> Iterator[Paragraph]:
         if heading := _HEADING.fullmatch(line):
             yield len(heading[1]), heading[3].strip()
         elif not line.startswith("##") and line.strip("- "):  # no comment and no rule
-            yield 0, _LINE_START.sub("", line, count=1).strip()
+            yield 0, without_lone_holes(_LINE_START.sub("", line, count=1).strip())
 
 
 def _without_tables(lines: list[str]) -> list[str]:
-    """Leaves out the rows of tables; a row goes from a line that begins with || to one that ends so, in one paragraph."""
+    """Leaves out the rows of tables; where nothing ends a row, it is text."""
     kept: list[str] = []
     number = 0
     while number < len(lines):
         line = lines[number].strip()
-        if not line.startswith("||"):
-            kept.append(lines[number])
+        if not _begins_row(line):
+            kept.append(lines[number].replace(IN_ROW, "\n"))
         elif line == "||" or not line.endswith("||"):
-            end = number + 1
-            while end < len(lines) and lines[end].strip() and not _HEADING.fullmatch(lines[end]):
-                if lines[end].rstrip().endswith("||"):
-                    break
-                end += 1
-            closed = end < len(lines) and lines[end].rstrip().endswith("||")
-            if not closed:
-                kept.append(line.replace("||", " "))
-            number = end if closed else number
+            end = _end_of_row(lines, number + 1)
+            if end is None:
+                kept.append(line.replace("||", " ").replace(IN_ROW, "\n"))
+            number = number if end is None else end
         number += 1
     return kept
+
+
+def _end_of_row(lines: list[str], number: int) -> int | None:
+    """The line that ends a row, with || at its end; over blank lines too, unless a heading or, behind a blank line, another row comes first."""
+    behind_blank = False
+    for end in range(number, len(lines)):
+        line = lines[end].strip()
+        if _HEADING.fullmatch(lines[end]) or (behind_blank and _begins_row(line)):
+            return None
+        if line.endswith("||"):
+            return end
+        behind_blank = behind_blank or not line
+    return None

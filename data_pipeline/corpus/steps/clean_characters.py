@@ -5,8 +5,10 @@ from functools import cache
 
 import numpy as np
 
-_FOREIGN = re.compile(r"[^ .,?!/@$%~％·∼()\x00-\x7Fㄱ-ㅣ가-힣]+")
-"""KcBERT's published class; LMkor, which names no class, also deletes Han characters and emoji."""
+from data_pipeline.corpus.document import HOLE
+
+_FOREIGN = re.compile(rf"[^ .,?!/@$%~％·∼()\x00-\x7Fㄱ-ㅣ가-힣{HOLE}]+")
+"""KcBERT's published class, with our sign of a hole; LMkor, which names no class, also deletes Han characters and emoji."""
 
 
 def without_foreign_characters(text: str) -> str:

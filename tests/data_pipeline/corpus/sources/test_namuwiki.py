@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipeline.corpus.document import Document
+from data_pipeline.contract.storage import open_input
+from data_pipeline.corpus.document import HOLE, Document
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.namumark import namumark_to_text
 from data_pipeline.recipe import Source
 from data_pipeline.source_formats import reader_of
 
+SAMPLES = Path(__file__).parents[5] / "shared/data/corpus_samples"
 DUMP = (Path(__file__).parent / "namuwiki.json").read_bytes()
 PROSE = """개요
 달빛섬(月光島)은 남해에 있는 작은 섬이다. 배로 간다.
@@ -107,6 +109,59 @@ def test_well_formed_markup_goes_and_the_text_around_it_stays(markup: str, befor
 def test_tables_go_and_lines_around_them_stay(cells: list[str], before: str, after: str) -> None:
     table = "".join(f"||<bgcolor=#fff> {cell} || {{{{{{#!folding 펼치기\n{cell}}}}}}} ||\n" for cell in cells)
     assert namumark_to_text(f"{before}\n{table}{after}") == f"{before}\n{after}"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "||가||{{{#!folding 펼치기\n나\n\n다\n\n * 라}}}||",
+        '||{{{#!wiki style="margin:-5px" {{{#!folding [ 펼치기 ]\n나\n\n다}}}}}}||',
+        "||{{{#!folding [ {{{#red 펼치기}}} ]\n||나||\n\n||다||\n}}}||",
+        "|| 가\n|| {{{#!folding\n나\n\n다}}} ||",
+        "||설명||나[br]다 ||",
+        "||설명||나\n\n다[br]\n\n라||",
+        "||설명||나 {{{#red 다\n\n라}}}\n마||{{{#blue\n\n바}}}||\n||사||",
+        "||[[파일:a.png|width=20]]나||{{{#!syntax python\nprint(1)\n\n}}}||",
+        "|표 제목|| 가 || 나 ||",
+        "##주석 {{{\n||가||",
+    ],
+)
+def test_what_stands_in_the_cells_of_a_table_goes_with_it(table: str) -> None:
+    assert namumark_to_text(f"앞이다.\n{table}\n뒤이다.") == "앞이다.\n뒤이다."
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("|| 가\n\n나\n\n|| 다 ||", " 가\n나"),
+        ("|| 가\n== 나 ==\n다||", "가\n나\n다||"),
+        ("{{{#!folding [ 펼치기 ]\n가\n\n|| 나 ||\n다}}}", "가\n다"),
+        ('{{{#!wiki style="a" {{{#!folding [ 펼치기 ]\n가\n\n나}}}}}}', "가\n나"),
+        ("가[ytp(abc)]나", "가나"),
+        ("올해 [age(1990-01-01)]세이다.", f"올해 {HOLE}세이다."),
+        ("함수 [math(\\\\frac{x}{2})]는 <math>x^2</math>이고 [math(n)]은 수다.", f"함수 {HOLE}는 {HOLE}이고 n은 수다."),
+        ("가\n[math(x^2)]\n나", "가\n나"),
+        ("{{{#!style\n.a { color: red }\n}}}가", "가"),
+    ],
+)
+def test_blocks_outside_of_tables_and_rows_without_an_end_are_text(markup: str, text: str) -> None:
+    assert namumark_to_text(markup) == text.strip()
+
+
+def test_a_page_that_is_a_file_of_its_own_is_read() -> None:
+    [found] = read(json.dumps({"namespace": 0, "title": "섬", "text": "글"}).encode())
+    assert found == Document("namu.json:record 1", "source", "글")
+
+
+@pytest.mark.skipif(not SAMPLES.exists(), reason="../shared/data/corpus_samples is not here")
+@pytest.mark.parametrize("name", ["namuwiki-test1.json", "namuwiki-test6.json.gz"])
+def test_of_real_pages_as_much_comes_out_as_people_kept(name: str) -> None:
+    with open_input(str(SAMPLES / name)) as stream:
+        [found] = reader_of("namuwiki")(stream, name, Source("namuwiki", "", name="source"))
+    assert isinstance(found, Document)
+    gold = (SAMPLES / f"{name.partition('.')[0]}.gold.txt").read_text(encoding="utf-8")
+    assert abs(len(found.text.split()) - len(gold.split())) <= 0.02 * len(gold.split())
+    assert not re.search(r"\|\||\{\{\{|\}\}\}|\[\[|\]\]|#!", found.text)
 
 
 @given(st.text(st.sampled_from("[]{}|*'~-=<># \n\\글가"), max_size=40))
