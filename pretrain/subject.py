@@ -1,7 +1,8 @@
 """A trained model, from a run, a run in a bucket or a Hugging Face folder: what export, fill and start_from work on."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from data_pipeline.contract.recipe_file import from_plain
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.checkpoints.facts import exported_models, models_of
+from pretrain.checkpoints.held import held
 from pretrain.checkpoints.provenance import UNKNOWN, licences, trained_token_types
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import Facts, facts_of, fault, list_steps, newest_valid, step_folder
@@ -237,8 +239,9 @@ def config_at(place: str | Path, *, called: str = "") -> ModelConfig:
     called = called or str(place)
     if is_run(place):
         run = _run_at(place, None)
-        facts = _facts_of(run, find_step(run, None, called))
-        return _config_of(models_of(facts, run)[exported_models(facts)[""]])
+        with held_step(run, None, called) as step:
+            facts = _facts_of(run, step)
+            return _config_of(models_of(facts, run)[exported_models(facts)[""]])
     folder = Path(place).expanduser()
     configuration = read_configuration(folder, called)
     return read_config(folder, family_of_hugging_face(configuration, called), configuration, called)
@@ -249,7 +252,8 @@ def parts_at(place: str | Path, *, called: str = "") -> tuple[str, ...]:
     if not is_run(place):
         return ()
     run = _run_at(place, None)
-    return tuple(models_of(_facts_of(run, find_step(run, None, called or str(place))), run))
+    with held_step(run, None, called or str(place)) as step:
+        return tuple(models_of(_facts_of(run, step), run))
 
 
 def size_fields(config: ModelConfig) -> tuple[str, ...]:
@@ -268,17 +272,17 @@ def may_begin_with(config: ModelConfig, theirs: ModelConfig) -> bool:
 
 def subject_of_run(run: RunFolder, step: int | None = None, part: str = "", called: str = "") -> Subject:
     """The model of a run's checkpoint, as an export holds it; arguments and errors as for `load_subject`."""
-    step = find_step(run, step, called or str(run.path))
-    facts = _facts_of(run, step)
-    models = models_of(facts, run)
-    if part and part not in models:
-        raise InputError(f"{called or run.path}: has no model {part}; its models are {', '.join(models)}")
-    part = part or exported_models(facts)[""]
-    described = models[part]
+    with held_step(run, step, called or str(run.path)) as step:
+        facts = _facts_of(run, step)
+        models = models_of(facts, run)
+        if part and part not in models:
+            raise InputError(f"{called or run.path}: has no model {part}; its models are {', '.join(models)}")
+        part = part or exported_models(facts)[""]
+        described = models[part]
+        params = part_of(restore_params(step_folder(run.checkpoints, step)), described)
     config = _config_of(described)
     family, heads = family_of(config), frozenset(described["heads"])
     size = described["config"]["vocab_size"]
-    params = part_of(restore_params(step_folder(run.checkpoints, step)), described)
     rules, used = family.rules(config, heads), trained_token_types(facts, run, part)
     tensors = to_hugging_face(params, rules, size)
     if used is not None:
@@ -327,3 +331,14 @@ def find_step(run: RunFolder, step: int | None, called: str = "") -> int:
     if found is None:
         raise InputError(f"{called or run.checkpoints}: no checkpoint yet; run `python -m pretrain train` first")
     return found[0]
+
+
+@contextmanager
+def held_step(run: RunFolder, step: int | None, called: str = "") -> Iterator[int]:
+    """`find_step`, whose checkpoint training does not remove while the block runs: the next newest where one went meanwhile."""
+    while True:
+        found = find_step(run, step, called)
+        with held(step_folder(run.checkpoints, found)) as there:
+            if there:
+                yield found
+                return

@@ -20,6 +20,8 @@ MACHINE: dict[int, str] = {
     errno.ENFILE: f"too many open files on this machine; close some {AGAIN}",
 }
 """What a machine may refuse although the program is right, and what to do about it. Any other OSError is a bug."""
+MAY_ONLY_READ = (errno.EROFS, errno.EACCES, errno.EPERM)
+"""Of these what a place refuses that one may read and not write."""
 
 
 class InputError(Exception):
@@ -28,6 +30,10 @@ class InputError(Exception):
 
 class WorkError(Exception):
     """The work failed although the input was right (exit code 1): one sentence of what, where, and what to do."""
+
+
+class UnwritableError(WorkError):
+    """A place may be read and not written: what was to be recorded there beside the work itself may be left out."""
 
 
 class UnfinishedError(WorkError):
@@ -47,7 +53,8 @@ def machine_error(error: BaseException, place: str | Path | None = None) -> Work
         number = next((code for code in MACHINE if os.strerror(code) in str(error)), None)
     if number not in MACHINE:
         return None
-    return WorkError(f"{place}: {MACHINE[number]}" if place else MACHINE[number])
+    kind = UnwritableError if number in MAY_ONLY_READ else WorkError
+    return kind(f"{place}: {MACHINE[number]}" if place else MACHINE[number])
 
 
 @contextmanager

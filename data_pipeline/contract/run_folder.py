@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -69,10 +69,35 @@ class RunFolder:
 
     def record(self, section: str, facts: dict[str, Any]) -> None:
         """Replaces one section of the manifest and stamps it with code and package versions."""
-        manifest = self.manifest()
-        facts = {**facts, "software": software_versions()}
-        if manifest.get(section) != facts:
-            write_json(self.manifest_path, {**manifest, section: facts})
+        self.change(section, lambda _: facts)
+
+    def change(self, section: str, facts_of: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """As `record`, with facts that are made of those of the section before, empty where there are none; one process at a time.
+
+        Raises UnwritableError where the run may only be read.
+        """
+        software = software_versions()
+        with self._manifest_lock():
+            manifest = self.manifest()
+            facts = {**facts_of(manifest.get(section, {})), "software": software}
+            if manifest.get(section) != facts:
+                write_json(self.manifest_path, {**manifest, section: facts})
+
+    @contextmanager
+    def _manifest_lock(self) -> Iterator[None]:
+        """Waits for other processes that are about to change the manifest. Freed when the process ends.
+
+        It is not the folder's lock, which training holds for as long as it takes.
+        """
+        with machine_errors_at(self.manifest_path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            # Opened for writing: on NFS no other file can be locked for one process alone.
+            descriptor = os.open(self.path / ".manifest.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -12,7 +12,7 @@ from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import RecordsHeader, header_from_plain, read_header
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import read_json
-from pretrain.checkpoints.verify import Facts, facts_of, fault_of_manifest, list_steps, step_folder
+from pretrain.checkpoints.verify import Facts, believed_facts, list_steps, step_folder
 from pretrain.input.phases import Phases
 from pretrain.input.schedule import stretches
 from pretrain.job import Job
@@ -113,7 +113,7 @@ def has_running_mean(saved: Facts) -> bool:
 def left_out_of(run_folder: RunFolder) -> list[list[int]]:
     """Which batches the run left out (`pretrain.checkpoints.rewind`), as its newest checkpoint says."""
     checkpoints = (step_folder(run_folder.checkpoints, step) for step in reversed(list_steps(run_folder.checkpoints)))
-    newest = next((facts_of(each) for each in checkpoints if fault_of_manifest(each) is None), NOTHING)
+    newest = next((facts for each in checkpoints if (facts := believed_facts(each)) is not None), NOTHING)
     left_out: list[list[int]] = newest.get("left_out", [])
     return left_out
 

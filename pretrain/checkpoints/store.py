@@ -25,6 +25,7 @@ import orbax.checkpoint as ocp
 
 from data_pipeline.contract.errors import MACHINE, InputError, WorkError
 from data_pipeline.contract.storage import read_json, sha256_of_file, sync_file, sync_folder, write_json
+from pretrain.checkpoints.held import free_to_remove
 from pretrain.checkpoints.verify import (
     COMMITTED,
     MANIFEST,
@@ -225,11 +226,16 @@ class CheckpointStore:
         write_json(checkpoint / MANIFEST, {"sha256": content_hash(manifest), **manifest})
 
     def _prune(self, step: int) -> None:
-        """Keeps the newest checkpoints up to `step`, and milestones. Later ones are invalid, or the run would have resumed from them."""
+        """Keeps the newest checkpoints up to `step`, milestones, and what somebody reads, which goes when a later one is saved.
+
+        Later ones than `step` are invalid, or the run would have resumed from them.
+        """
         steps = list_steps(self.folder)
         finished = [old for old in steps if old <= step and (step_folder(self.folder, old) / MANIFEST).exists()]
         milestones = {old for old in finished if self.milestone_every and old % self.milestone_every == 0}
         for old in set(steps) - set(finished[-self.keep :]) - milestones:
-            # The manifest goes first: a removal that is killed leaves a folder that no reader takes for a checkpoint.
-            (step_folder(self.folder, old) / MANIFEST).unlink(missing_ok=True)
-            shutil.rmtree(step_folder(self.folder, old))
+            with free_to_remove(step_folder(self.folder, old)) as free:
+                if free:
+                    # The manifest goes first: a removal that is killed leaves a folder that no reader takes for a checkpoint.
+                    (step_folder(self.folder, old) / MANIFEST).unlink(missing_ok=True)
+                    shutil.rmtree(step_folder(self.folder, old))

@@ -31,30 +31,44 @@ def list_steps(folder: Path) -> list[int]:
 
 def fault(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint's folder, in words; None where every file is as its manifest says."""
-    if problem := fault_of_manifest(checkpoint):
+    manifest, problem = _manifest_of(checkpoint)
+    if problem:
         return problem
-    for name, expected in read_json(checkpoint / MANIFEST)["files"].items():
+    for name, expected in manifest["files"].items():
         path = checkpoint / name
-        if not path.is_file():
+        try:
+            size = path.stat().st_size
+            if size != expected["bytes"]:
+                return f"{name} has {size} bytes, {MANIFEST} says {expected['bytes']}"
+            if sha256_of_file(path) != expected["sha256"]:
+                return f"{name} differs from its hash in {MANIFEST}"
+        except FileNotFoundError:
             return f"{name} is missing"
-        if path.stat().st_size != expected["bytes"]:
-            return f"{name} has {path.stat().st_size} bytes, {MANIFEST} says {expected['bytes']}"
-        if sha256_of_file(path) != expected["sha256"]:
-            return f"{name} differs from its hash in {MANIFEST}"
     return None
 
 
 def fault_of_manifest(checkpoint: Path) -> str | None:
     """What is wrong with a checkpoint's manifest, in words; None where its facts can be believed, whatever the other files are."""
+    return _manifest_of(checkpoint)[1]
+
+
+def believed_facts(checkpoint: Path) -> Facts | None:
+    """The facts of a checkpoint; None where they cannot be believed, or it is not there any more."""
+    manifest, problem = _manifest_of(checkpoint)
+    return None if problem else manifest["facts"]
+
+
+def _manifest_of(checkpoint: Path) -> tuple[dict[str, Any], str | None]:
+    """A checkpoint's manifest, read once, and what is wrong with it: a run that is at work removes old checkpoints meanwhile."""
     try:
         manifest = read_json(checkpoint / MANIFEST)
     except InputError:
-        return f"{MANIFEST} is not readable"
+        return {}, f"{MANIFEST} is not readable"
     if manifest is None:
-        return f"it has no {MANIFEST}, so it was never finished"
+        return {}, f"it has no {MANIFEST}: it was never finished, or is being written or removed at this moment"
     if not isinstance(manifest, dict) or manifest.get("sha256") != content_hash(manifest):
-        return f"{MANIFEST} differs from its own hash"
-    return None
+        return {}, f"{MANIFEST} differs from its own hash"
+    return manifest, None
 
 
 def content_hash(manifest: dict[str, Any]) -> str:
@@ -83,13 +97,16 @@ def newest_valid(folder: Path) -> tuple[int, Facts] | None:
 
     Names every checkpoint that it skips. Raises WorkError where checkpoints were committed and none is valid.
     """
-    steps = list_steps(folder)
-    for step in reversed(steps):
-        checkpoint = step_folder(folder, step)
-        problem = fault(checkpoint)
-        if problem is None:
-            return step, facts_of(checkpoint)
-        log.warning("%s: skipped: %s", checkpoint, problem)
+    steps: list[int] = []
+    while (now := list_steps(folder)) != steps:  # again where training has saved and removed some meanwhile
+        steps = now
+        for step in reversed(steps):
+            checkpoint = step_folder(folder, step)
+            problem = fault(checkpoint)
+            if problem is None and (facts := believed_facts(checkpoint)) is not None:
+                return step, facts
+            if checkpoint.exists():
+                log.warning("%s: skipped: %s", checkpoint, problem)
     if (folder / COMMITTED).exists() or any((step_folder(folder, step) / MANIFEST).exists() for step in steps):
         raise WorkError(
             f"{folder}: checkpoints were written here but none is valid; restore one from a copy, "

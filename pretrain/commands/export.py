@@ -90,7 +90,8 @@ def _is_hugging_face_folder(place: str) -> bool:
 
 def _checkpoints(place: str) -> Iterator[tuple[RunFolder, int]]:
     """The valid checkpoints of a run, ascending; an InputError or a WorkError where there are none."""
-    from pretrain.checkpoints.verify import valid_steps
+    from pretrain.checkpoints.held import held
+    from pretrain.checkpoints.verify import step_folder, valid_steps
     from pretrain.remote.fetched import fetch_each, is_url
     from pretrain.subject import find_step
 
@@ -100,4 +101,6 @@ def _checkpoints(place: str) -> Iterator[tuple[RunFolder, int]]:
     folder = existing_run_folder(place)
     find_step(folder, None)
     for step in valid_steps(folder.checkpoints):
-        yield folder, step
+        with held(step_folder(folder.checkpoints, step)) as there:
+            if there:
+                yield folder, step

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from data_pipeline.contract.errors import InputError, machine_errors_at
+from data_pipeline.contract.errors import InputError, UnwritableError, machine_errors_at
 from data_pipeline.contract.records import HEADER, Records, RecordsHeader, from_bitmap
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import sha256_of_file
@@ -39,7 +39,7 @@ from pretrain.hugging_face.folder import CONFIG, WEIGHTS, write_folder
 from pretrain.input.schedule import stretches
 from pretrain.monitoring.metrics import METRICS_FILE, is_of_probes, read_metrics
 from pretrain.recipe import training_recipe_from_plain
-from pretrain.subject import Subject, find_step, subject_of_run
+from pretrain.subject import Subject, held_step, subject_of_run
 
 logger = logging.getLogger("pretrain")
 FILES = (CARD, CONFIG, GENERATION_CONFIG, WEIGHTS, *TOKENIZER_FILES)
@@ -62,17 +62,21 @@ def export(folder: RunFolder, step: int | None, to: Path, formats: Collection[Fo
     Raises InputError where there is no such checkpoint, the vocabulary is not the records', `to` holds something else, or the model is
     not converted to a format; WorkError where the proof fails or the disk does not take it.
     """
+    with held_step(folder, step) as step:
+        _export(folder, step, to, formats)
+        return step
+
+
+def _export(folder: RunFolder, step: int, to: Path, formats: Collection[FormatName]) -> None:
     place = place_of(to)
-    step = find_step(folder, step)
-    checkpoint = step_folder(folder.checkpoints, step)
-    saved = facts_of(checkpoint)
+    saved = facts_of(step_folder(folder.checkpoints, step))
     header = header_of(saved, folder)
     refuse_other_tokenizer(folder.vocabulary, header.tokenizer_sha256)
     models = exported_models(saved)
     formats = _with_those_there(folder, step, place, formats)
     if _is_there_already(folder, step, place, models, formats):
         logger.info("%s: step %d is there already, proven; nothing to do", to, step)
-        return step
+        return
     _refuse_other_files(to, tuple(models))
     available_devices()
     subjects = {below: subject_of_run(folder, step, part) for below, part in models.items()}
@@ -102,7 +106,10 @@ def export(folder: RunFolder, step: int | None, to: Path, formats: Collection[Fo
         "files": hashes_of(place, models, _trees(formats)),
         "software": software_versions(),
     }
-    folder.record("export", {"folders": {**exports_of(folder), name_of(folder, place): record}})
+    try:
+        folder.change("export", lambda last: {"folders": {**last.get("folders", {}), name_of(folder, place): record}})
+    except UnwritableError as error:
+        logger.warning("%s: the export is whole, but its run does not know of it (%s)", to, error)
     for below, proof in proofs.items():
         logger.info(
             "%s: %s of step %d, %s parameters; %s",
@@ -110,7 +117,6 @@ def export(folder: RunFolder, step: int | None, to: Path, formats: Collection[Fo
         )
     for name, proof in converted.items():
         logger.info("%s: %s; %s", to / FORMATS[name].folder, FORMATS[name].title, proof)
-    return step
 
 
 def evaluation_at(folder: RunFolder, step: int) -> dict[str, Any] | None:

@@ -1,6 +1,8 @@
 """inspect: the batch of a training step as the model sees it, with what it should say and what it says."""
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from textwrap import indent
 
 import jax
@@ -11,6 +13,7 @@ from data_pipeline.contract.records import Records, source_names
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints.facts import left_out_of, recipe_of
+from pretrain.checkpoints.held import held
 from pretrain.checkpoints.restore import restore_params
 from pretrain.checkpoints.verify import list_steps, newest_valid, step_folder
 from pretrain.devices.available import available_devices
@@ -20,7 +23,8 @@ from pretrain.input.phases import records_folder
 from pretrain.input.schedule import rows_left_out, stretch_at, stretches
 from pretrain.input.weighted_rows import WeightedRows, training_rows
 from pretrain.job import objective_of
-from pretrain.recipe import Mesh
+from pretrain.recipe import Mesh, TrainingRecipe
+from pretrain.subject import held_step
 
 
 def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
@@ -34,7 +38,11 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
     recipe = recipe_of(folder)
     if rows < 1:
         raise InputError(f"--rows {rows}: must be 1 or more")
-    step, has_checkpoint = _step(folder, step)
+    with _checkpoint_at(folder, step) as (step, has_checkpoint):
+        _print(folder, recipe, step, has_checkpoint, rows)
+
+
+def _print(folder: RunFolder, recipe: TrainingRecipe, step: int, has_checkpoint: bool, rows: int) -> None:
     stretch = stretch_at(recipe, step)
     records = Records(records_folder(folder.examples, stretch), "train")
     refuse_other_tokenizer(folder.vocabulary, records.header.tokenizer_sha256)
@@ -73,11 +81,15 @@ def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
             print(f"  right: {row.right}")
 
 
-def _step(folder: RunFolder, step: int | None) -> tuple[int, bool]:
-    """The step to show, and whether there is a checkpoint of it."""
-    if step is None:
-        newest = newest_valid(folder.checkpoints)
-        return (newest[0], True) if newest else (0, False)
-    if step < 0:
+@contextmanager
+def _checkpoint_at(folder: RunFolder, step: int | None) -> Iterator[tuple[int, bool]]:
+    """The step to show, and whether there is a checkpoint of it, which training does not remove while the block runs."""
+    if step is not None and step < 0:
         raise InputError(f"--step {step}: must be 0 or more")
-    return step, step in list_steps(folder.checkpoints)
+    if step is None and newest_valid(folder.checkpoints):
+        with held_step(folder, None) as newest:
+            yield newest, True
+        return
+    step = step or 0
+    with held(step_folder(folder.checkpoints, step)):
+        yield step, step in list_steps(folder.checkpoints)

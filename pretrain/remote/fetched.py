@@ -65,7 +65,12 @@ class _Bucket:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 part = place.with_name(f".{place.name}.part")
                 with _network_named(self._url):
-                    self._filesystem.get_file(f"{self._root}/{each}", str(part))
+                    try:
+                        self._filesystem.get_file(f"{self._root}/{each}", str(part))
+                    except FileNotFoundError:
+                        if each.startswith("checkpoints/"):  # training removes old ones
+                            raise
+                        raise WorkError(f"{self._url}/{each}: was removed while it was fetched; run again") from None
                 part.replace(place)
 
     @property
@@ -85,19 +90,25 @@ class _Bucket:
         held_out = [each for each in shards if "-evaluation." in each]
         self.fetch(held_out or shards, again=False)
         if exported:
-            self.folder.record("export", {"folders": {**self._exports(), **exported}})
+            self.folder.change("export", lambda last: {"folders": {**last.get("folders", {}), **exported}})
 
     def _exports(self) -> dict[str, Any]:
         folders: dict[str, Any] = self.folder.manifest().get("export", {}).get("folders", {})
         return folders
 
     def fetch_checkpoint(self, step: int) -> bool:
-        """Fetches a checkpoint and removes all others; False where it is not what its manifest says, which is named."""
+        """Fetches a checkpoint and removes all others; False where it is not what its manifest says, which is named, or where training
+        has removed it since the bucket was listed."""
         checkpoint = step_folder(self.folder.checkpoints, step)
         inside = f"checkpoints/{checkpoint.name}/"
         log.info("%s: fetching the checkpoint of step %d", self._url, step)
-        self.fetch([f"{inside}{MANIFEST}"], again=True)
-        self.fetch([each for each in self.sizes if each.startswith(inside)], again=False)
+        try:
+            self.fetch([f"{inside}{MANIFEST}"], again=True)
+            self.fetch([each for each in self.sizes if each.startswith(inside)], again=False)
+        except FileNotFoundError:
+            log.info("%s: training has removed the checkpoint of step %d meanwhile", self._url, step)
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            return False
         if problem := fault(checkpoint):
             log.warning("%s/%s: skipped: %s", self._url, inside.rstrip("/"), problem)
             shutil.rmtree(checkpoint)  # a copy that went wrong must not be taken for the original
@@ -132,16 +143,17 @@ def fetch_run(url: str, step: int | None) -> RunFolder:
     Of the records come the held-out ones of the main length, which the proof reads, or all of it where a run has none. Raises InputError where the URL
     cannot be opened, is no run or has no such checkpoint; WorkError where it is damaged or the network does not give it.
     """
-    bucket = _Bucket(url)
-    finished = bucket.finished
-    if step is not None and step not in finished:
-        there = ", ".join(map(str, finished)) or "none"
-        raise InputError(f"--step {step}: no such checkpoint in {url}; there are {there}")
-    bucket.fetch_all_but_checkpoints()
-    for candidate in [step] if step is not None else reversed(finished):
-        if bucket.fetch_checkpoint(candidate):
-            return bucket.folder
-    raise _no_checkpoint(url, finished)
+    before: list[int] | None = None
+    while (bucket := _Bucket(url)).finished != before:  # again where training has saved and removed some meanwhile
+        before = bucket.finished
+        if step is not None and step not in before:
+            there = ", ".join(map(str, before)) or "none"
+            raise InputError(f"--step {step}: no such checkpoint in {url}; there are {there}")
+        bucket.fetch_all_but_checkpoints()
+        for candidate in [step] if step is not None else reversed(before):
+            if bucket.fetch_checkpoint(candidate):
+                return bucket.folder
+    raise _no_checkpoint(url, before)
 
 
 def fetch_each(url: str) -> Iterator[tuple[RunFolder, int]]:
@@ -179,7 +191,7 @@ def _is_manifest_of_step(name: str) -> bool:
 def _network_named(url: str) -> Iterator[None]:
     try:
         yield
-    except (InputError, WorkError):
+    except (InputError, WorkError, FileNotFoundError):
         raise
     except Exception as error:  # each file system has its own
         if isinstance(error, OSError) and error.errno is not None:

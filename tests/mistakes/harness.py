@@ -149,7 +149,7 @@ def assert_only_whole(run_dir: Path, *, ran_before: bool = False) -> None:
 
     - `ran_before`: attempts of an earlier run may wait there for the end of their stage.
     """
-    assert [path for path in run_dir.rglob(".*") if path.name != ".lock"] == []
+    assert [path for path in run_dir.rglob(".*") if path.suffix != ".lock" and path.name != ".lock"] == []
     for stage in (run_dir / "corpus").glob("*/"):
         attempts = set()
         for path in (stage / "done").glob("*"):

@@ -20,7 +20,10 @@ DAMAGES = {
     "bit flipped": (lambda: flip_bit(data_files(NEWEST)[0]), r"params/\S+ differs from its hash in manifest.json"),
     "cut": (lambda: cut(data_files(NEWEST)[0]), r"params/\S+ has \d+ bytes, manifest.json says \d+"),
     "file missing": (lambda: data_files(NEWEST)[-1].unlink(), r"params/\S+ is missing"),
-    "without manifest": (lambda: manifest().unlink(), r"it has no manifest.json, so it was never finished"),
+    "without manifest": (
+        lambda: manifest().unlink(),
+        r"it has no manifest.json: it was never finished, or is being written or removed at this moment",
+    ),
     "manifest cut": (lambda: cut(manifest()), r"manifest.json is not readable"),
     "manifest changed": (lambda: change_facts(), r"manifest.json differs from its own hash"),
 }
@@ -252,7 +255,7 @@ def test_an_export_that_was_killed_is_made_anew_and_leaves_nothing(
         (trained / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
     run_command_line(*EXPORT).success()
     assert exported(trained / "export") == exported(never_failed / "run" / "export")
-    assert sorted(path.name for path in trained.glob(".*")) == [".lock"]
+    assert sorted(path.name for path in trained.glob(".*")) == [".lock", ".manifest.lock"]
 
 
 def test_an_export_at_work_is_not_disturbed_by_another(trained: Path, run_command_line: Run) -> None:

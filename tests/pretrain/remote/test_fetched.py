@@ -170,3 +170,28 @@ def test_a_copy_still_knows_what_was_exported_from_it(bucket: fsspec.AbstractFil
     folder = fetch_run(URL, 2)
     folder.record("export", {"folders": {"../export": {"step": 2}}})
     assert fetch_run(URL, 6).manifest()["export"]["folders"] == {"../export": {"step": 2}}
+
+
+def test_a_checkpoint_that_training_removes_meanwhile_is_followed_by_the_newest_there_then(
+    run: RunFolder, bucket: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The push of a run that is at work removes what it has removed, and brings what is new."""
+    get_file, at_work = bucket.get_file, ["/bucket/runs/tiny/checkpoints/00000006/params/array"]
+
+    def get_and_push(source: str, *others: object, **named: object) -> None:
+        if at_work == [source]:
+            at_work.clear()
+            old = step_folder(run.checkpoints, 6)
+            step_folder(run.checkpoints, 8).mkdir()
+            (step_folder(run.checkpoints, 8) / "array").write_bytes(b"8" * 1000)
+            CheckpointStore(run.checkpoints, keep=3)._write_manifest(8, {})
+            bucket.rm("/bucket/runs/tiny/checkpoints", recursive=True)
+            bucket.put(str(step_folder(run.checkpoints, 8)), "/bucket/runs/tiny/checkpoints/00000008", recursive=True)
+            assert old.exists(), "only the bucket's is gone"
+        get_file(source, *others, **named)
+
+    monkeypatch.setattr(bucket, "get_file", get_and_push)
+    assert list_steps(fetch_run(URL, None).checkpoints) == [8]
+    assert "damage" not in caplog.text
+    with pytest.raises(InputError, match=r"--step 6: no such checkpoint in memory://.*; there are 8"):
+        fetch_run(URL, 6)
