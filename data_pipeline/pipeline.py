@@ -57,10 +57,10 @@ class NearDuplicates:
 class SentenceSplit:
     """Sentence splitting."""
 
-    splitter: Literal["kss"] = "kss"
-    """kss is KSS 1.3.1, the C++ release that KLUE used."""
+    splitter: Literal["kss", "kss_repaired"] = "kss"
+    """kss is KSS 1.3.1, the C++ release that KLUE used; kss_repaired finds the ends that it misses, with or without a mark."""
     max_chars: int = number(1000, AT_LEAST_ONE)
-    """A sentence longer than this many characters is split again with its quotes masked."""
+    """A sentence longer than this many characters is split again with its quotes masked (kss_repaired: its brackets, too)."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +198,11 @@ class Row:
         return getattr(recipe, self.field) if own is None else own
 
 
+def _split(recipe: Any) -> str:
+    known = {"kss": "KSS 1.3.1", "kss_repaired": "kss_repaired, a linear model and rules"}
+    return f"sentences split with {known[recipe.sentences.splitter]}"
+
+
 def _cleaned(recipe: Any) -> str:
     removed = [name.replace("_", " ") for name, on in vars(recipe.clean).items() if on is True]
     cut = f"; runs of one letter cut to {recipe.clean.max_repeats}" if recipe.clean.max_repeats else ""
@@ -265,7 +270,7 @@ ROWS = (
         _near_duplicates,
         on=lambda recipe: recipe.near_duplicates.enabled,
     ),
-    Row("sentences", ("split", "documents: no sentence"), lambda recipe: "sentences split with KSS 1.3.1"),
+    Row("sentences", ("split", "documents: no sentence"), _split),
     Row(
         "holes",
         ("sentences: hole", "documents: hole"),

@@ -54,7 +54,11 @@ def index_of(found: Corpora, reviews: int, folder: Path) -> Bm25Index:
         BenchmarkText(json.loads(line)["text"], FILLER, str(number), "sentence") for number, line in enumerate(last)
     )
     build_index(
-        chain(chain.from_iterable(map(read_benchmark, benchmark_paths([found.benchmarks]))), filler), 2, SHORT, folder
+        chain(chain.from_iterable(map(read_benchmark, benchmark_paths([found.benchmarks]))), filler),
+        2,
+        SHORT,
+        folder,
+        SentenceSplit(),
     )
     return Bm25Index.open(folder)
 

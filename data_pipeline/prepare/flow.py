@@ -112,7 +112,9 @@ class Stages:
             return []
         files = tuple(file for path in benchmark_paths(recipe.benchmarks) for file in find_input_files(str(path)))
         self.inputs += files
-        return self._stage("benchmarks", [benchmarks.index_task(self._place, recipe, files)], "texts")
+        return self._stage(
+            "benchmarks", [benchmarks.index_task(self._place, recipe, self.recipe.sentences, files)], "texts"
+        )
 
     def split(self, documents: list[Done], survivors: list[Done]) -> list[Done]:
         """Where the sentences of each part start."""

@@ -22,7 +22,8 @@ def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:
         yield "rensa", "--data.near-duplicates"
     if recipe.near_duplicates.enabled or recipe.drop_duplicates:
         yield "scipy", "the removal of duplicates"
-    yield "kss", "sentence splitting"
+    if recipe.sentences.splitter == "kss":
+        yield "kss", "sentence splitting"
     if recipe.word_unit == "morpheme" or not recipe.vocabulary.given:
         purpose = "the training of a vocabulary" if not recipe.vocabulary.given else "--data.word-unit morpheme"
         yield "MeCab", purpose

@@ -14,7 +14,7 @@ from data_pipeline.contract.benchmark_files import BenchmarkText
 from data_pipeline.corpus.steps.benchmark_matches import matcher
 from data_pipeline.corpus.steps.bm25 import Bm25Index
 from data_pipeline.corpus.steps.bm25_build import build_index
-from data_pipeline.recipe import Decontamination
+from data_pipeline.recipe import Decontamination, SentenceSplit
 
 TEXT = "할머니께서는 마당에 심은 감나무를 무척 아끼셨다."
 CARRIERS = ["어제 저녁에는 친구들과 떡볶이를 먹었다.", "고양이는 창가에서 하루 종일 잠만 잔다."]
@@ -59,7 +59,9 @@ def test_matches_under_any_thresholds_are_those_of_the_step(tmp_path: Path) -> N
         "무척 아끼셨다",
         "고양이는 창가에서 잠만 잔다고 했다.",
     ]
-    build_index([BenchmarkText(text, "b", str(n), "sentence") for n, text in enumerate(texts)], 2, 12, tmp_path)
+    build_index(
+        [BenchmarkText(text, "b", str(n), "sentence") for n, text in enumerate(texts)], 2, 12, tmp_path, SentenceSplit()
+    )
     index = Bm25Index.open(tmp_path)
     queries = [*CARRIERS, "무척 아끼셨다!", *(edited(kind, seed) for kind in EDITS for seed in range(3))]
     scores = Scores(index, queries)

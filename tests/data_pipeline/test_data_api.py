@@ -57,5 +57,10 @@ def test_a_text_is_split() -> None:
         "응 그래",
     ]
     assert split_sentences(" \n") == []
-    with pytest.raises(InputError, match=r"sentences\.splitter must be 'kss', found 'kiwi'"):
+    assert split_sentences("재밌다ㅋㅋ 또 보고 싶다 내일 가자", splitter="kss_repaired") == [
+        "재밌다ㅋㅋ",
+        "또 보고 싶다",
+        "내일 가자",
+    ]
+    with pytest.raises(InputError, match=r"sentences\.splitter must be .*'kss_repaired'.*, found 'kiwi'"):
         split_sentences("가.", splitter="kiwi")

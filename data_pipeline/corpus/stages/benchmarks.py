@@ -16,7 +16,7 @@ from data_pipeline.corpus.steps.bm25 import Bm25Index, letters_of
 from data_pipeline.corpus.steps.bm25_build import build_index
 from data_pipeline.corpus.steps.decontamination import FORMULA_LETTERS, formula_documents
 from data_pipeline.corpus.steps.removal import sentences_of
-from data_pipeline.recipe import Decontamination
+from data_pipeline.recipe import Decontamination, SentenceSplit
 from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 FORMULAE = "formulae.json"
@@ -24,9 +24,11 @@ DOCUMENTS_PER_BATCH = 128
 """Documents whose sentences are compared in one call."""
 
 
-def index_task(place: Place, recipe: Decontamination, files: tuple[InputFile, ...]) -> ShardTask:
-    """One task for all benchmark files."""
-    parameters = {"ngram": recipe.ngram, "min_chars": recipe.min_chars}
+def index_task(
+    place: Place, recipe: Decontamination, splitter: SentenceSplit, files: tuple[InputFile, ...]
+) -> ShardTask:
+    """One task for all benchmark files, which are split as the corpus is."""
+    parameters = {"ngram": recipe.ngram, "min_chars": recipe.min_chars, "sentences": plain_fields(splitter)}
     return place.task("benchmarks", "index", index_benchmarks, {"files": files}, parameters)
 
 
@@ -57,7 +59,8 @@ def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
                 text_bytes += len(text.text.encode(errors="surrogatepass"))
                 yield text
 
-    build_index(counted(), task.parameters["ngram"], task.parameters["min_chars"], folder)
+    splitter = SentenceSplit(**task.parameters["sentences"])
+    build_index(counted(), task.parameters["ngram"], task.parameters["min_chars"], folder, splitter)
     return {"texts": Bm25Index.open(folder).benchmarks, "text_bytes": text_bytes}
 
 

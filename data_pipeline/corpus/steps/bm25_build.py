@@ -32,12 +32,14 @@ B = 0.75
 CHUNK = 8192
 
 
-def build_index(texts: Iterable[BenchmarkText], ngram: int, min_chars: int, folder: Path) -> None:
+def build_index(
+    texts: Iterable[BenchmarkText], ngram: int, min_chars: int, folder: Path, splitter: SentenceSplit
+) -> None:
     """Writes the BM25 index of benchmark texts into a folder: .npy arrays, and last of all index.json.
 
     - `texts`: contexts are indexed as their sentences; other texts whole, and if they hold several sentences (a review,
       a premise) also as those of these that are not short, because the corpus is compared sentence by sentence. The splitter
-      is the corpus' own (KSS 1.3.1). Of texts with the same letters and digits the first counts; texts without any are left out.
+      is the corpus' own. Of texts with the same letters and digits the first counts; texts without any are left out.
     - `ngram`: characters per term, 1 to 4.
     - `min_chars`: texts with fewer letters and digits are found as whole sentences only: 네, 맞아요 stands in any text.
 
@@ -50,7 +52,7 @@ def build_index(texts: Iterable[BenchmarkText], ngram: int, min_chars: int, fold
     records, short, chunks = list[bytes](), list[tuple[int, bytes]](), list[_TermCounts]()
     benchmarks: Counter[str] = Counter()
     least = least_letters(min_chars, ngram)
-    for chunk in _distinct(_sentences(texts, least), ngram, least):
+    for chunk in _distinct(_sentences(texts, least, splitter), ngram, least):
         records += chunk.records
         short += chunk.short
         benchmarks.update(chunk.benchmarks)
@@ -80,12 +82,12 @@ def build_index(texts: Iterable[BenchmarkText], ngram: int, min_chars: int, fold
     write_json(folder / "index.json", facts)
 
 
-def _sentences(texts: Iterable[BenchmarkText], least: int) -> Iterator[BenchmarkText]:
+def _sentences(texts: Iterable[BenchmarkText], least: int, splitter: SentenceSplit) -> Iterator[BenchmarkText]:
     """The texts composed (NFC), and the sentences that the corpus steps would make of those that hold several.
 
     A context is its sentences; of other texts those of `least` letters and digits or more count too.
     """
-    starts_of = start_finder(SentenceSplit())
+    starts_of = start_finder(splitter)
     for text in texts:
         # Lone surrogates, which JSON can hold, stop KSS and UTF-8.
         composed = unicodedata.normalize("NFC", text.text).encode("utf-8", "ignore").decode()

@@ -1,4 +1,5 @@
-"""Sentence splitting with KSS 1.3.1, the C++ release that KLUE used, and the repair of its known faults."""
+"""Sentence splitting: `kss` is KSS 1.3.1, the C++ release that KLUE used, and the repair of its known faults; `kss_repaired` is a scanner of
+our own."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -65,9 +66,38 @@ def cut_at(document: Document, starts: Sequence[int]) -> Document:
 def start_finder(recipe: SentenceSplit) -> Callable[[Document], list[int]]:
     """Makes the function that tells where in a document's stripped text its sentences start; nowhere where that is empty.
 
-    KSS runs paragraph by paragraph (a line break ends one). A sentence longer than `recipe.max_chars` characters is
-    split again with its quotes hidden, which may still leave it long. The text is expected clean: NFC, `\\n` as line
-    break, no lone surrogates.
+    A line break ends a sentence. The text is expected clean: NFC, `\\n` as line break, no lone surrogates.
+
+    Raises an InputError if what the splitter needs is not installed.
+    """
+    return _repaired_starts(recipe.max_chars) if recipe.splitter == "kss_repaired" else _kss_starts(recipe.max_chars)
+
+
+def _repaired_starts(max_chars: int) -> Callable[[Document], list[int]]:
+    """With the scanner; a sentence longer than `max_chars` characters is split again as if it had no quotes and brackets."""
+    needed("numba", "sentence splitting")
+    from data_pipeline.corpus.steps.kss_repaired.scanner import repaired_starts
+
+    def starts_of(document: Document) -> list[int]:
+        text = document.text.strip()
+        starts = repaired_starts(text)
+        if len(text) <= max_chars:
+            return starts
+        split_again: list[int] = []
+        for start, end in pairwise([*starts, len(text)]):
+            piece = text[start:end].rstrip()
+            inner = repaired_starts(piece, use_pairs=False) if len(piece) > max_chars else [0]
+            split_again += [start + each for each in inner]
+        return split_again
+
+    return starts_of
+
+
+def _kss_starts(max_chars: int) -> Callable[[Document], list[int]]:
+    """With KSS.
+
+    KSS runs paragraph by paragraph (a line break ends one). A sentence longer than `max_chars` characters is split again with its
+    quotes hidden, which may still leave it long.
 
     Raises an InputError if KSS 1.3.1 is not installed; the function raises a WorkError that names the document if what KSS
     returns is not the document's text.
@@ -79,9 +109,7 @@ def start_finder(recipe: SentenceSplit) -> Callable[[Document], list[int]]:
         starts: list[int] = []
         for paragraph in _PARAGRAPH.finditer(text):
             offset = paragraph.start()
-            starts += [
-                offset + start for start in _split_paragraph(paragraph[0], kss_split, recipe.max_chars, document.id)
-            ]
+            starts += [offset + start for start in _split_paragraph(paragraph[0], kss_split, max_chars, document.id)]
         return starts
 
     return starts_of

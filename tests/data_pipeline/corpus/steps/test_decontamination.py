@@ -24,7 +24,7 @@ from data_pipeline.corpus.steps.bm25 import Bm25Index, Prefilter
 from data_pipeline.corpus.steps.bm25_build import K1, B, build_index
 from data_pipeline.corpus.steps.decontamination import formula_documents, remove_matches
 from data_pipeline.corpus.steps.removal import sentences_of
-from data_pipeline.recipe import Decontamination
+from data_pipeline.recipe import Decontamination, SentenceSplit
 
 DATA = Path(__file__).resolve().parents[4] / "../shared/data"
 EVERYTHING = Prefilter(rare_terms=10**6, stretch=10**6, frequency_cap=10**9, min_hits=1)
@@ -50,7 +50,7 @@ def make_index(texts: tuple[str, ...] | list[str], folder: Path, ngram: int = 2,
     named = [
         BenchmarkText(text, "bench/dev", f"dev.tsv:{line}", "sentence") for line, text in enumerate(texts, start=1)
     ]
-    build_index(named, ngram, min_chars, folder)
+    build_index(named, ngram, min_chars, folder, SentenceSplit())
     return Bm25Index.open(folder)
 
 
@@ -337,7 +337,7 @@ def test_texts_of_several_sentences_are_found_sentence_by_sentence(tmp_path: Pat
     pytest.importorskip("kss", reason="kss 1.3.1 splits benchmark texts; it is not installed")
     context = BenchmarkText(f"{BENCHMARK[0]} {BENCHMARK[1]}", "bench/dev", "c1", "context")
     review = BenchmarkText(f"{BENCHMARK[2]} {BENCHMARK[3]}", "bench/dev", "r1", "sentence")
-    build_index([context, review], 2, 12, tmp_path)
+    build_index([context, review], 2, 12, tmp_path, SentenceSplit())
     index = Bm25Index.open(tmp_path)
     assert [index.text(number).text for number in range(len(index))] == [*BENCHMARK[:2], review.text, *BENCHMARK[2:4]]
     assert np.allclose(index.closest(BENCHMARK[:4], 0.5, 0.7).symmetric, 1)
@@ -400,7 +400,7 @@ def test_klue_ner_sentences_taken_from_reviews_are_found_in_the_reviews(tmp_path
         text for text in read_benchmark(DATA / "tasks/klue-ner/klue-ner-v1.1_dev.tsv") if text.location.endswith("nsmc")
     ]
     assert len(texts) == 2466
-    build_index(texts, 2, 12, tmp_path)
+    build_index(texts, 2, 12, tmp_path, SentenceSplit())
     step = decontaminator(RECIPE, Bm25Index.open(tmp_path))
 
     def key(text: str) -> str:
