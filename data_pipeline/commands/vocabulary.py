@@ -33,7 +33,7 @@ class Extend:
     words: int | None = None
     """Words to add; None means as many as there are [unusedN] rows."""
     min_count: int = 10
-    """Morphemes counted less often are left out."""
+    """Morphemes that the tokenizer would use less often are left out."""
     run_dir: Path = Path("runs/extend")
     """Folder for the work."""
     workers: int | None = None

@@ -72,9 +72,12 @@ def test_a_word_piece_is_cut_as_the_other_tokenizer_cuts_it_where_it_is(
 
 
 def test_a_word_in_the_place_of_an_unused_row_is_a_mean_as_any_other(word_piece: Make) -> None:
-    theirs, ours = word_piece(THEIRS), word_piece([*SPECIAL_TOKENS, "에서", "가", *THEIRS[7:]])
+    theirs = word_piece([*SPECIAL_TOKENS, "[unused0]", "[unused1]", "[unused2]", "[unused3]", *THEIRS[5:]])
+    ours = word_piece([*SPECIAL_TOKENS, "에서", "가", "##에서", "[unused3]", *THEIRS[5:]])
     of = found(row_origins(theirs, ours), theirs, ours)
     assert of["에서"] == ["에", "##서"]
+    assert of["##에서"] == ["##에", "##서"]
+    assert of["[unused3]"] == ["[unused3]"]
     assert of["가"] == []
 
 
