@@ -7,19 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data_pipeline.contract.packages import needed
+from data_pipeline.corpus.sources.holes import formula, without_lone_holes
 from data_pipeline.corpus.sources.prose import Paragraph, prose
+from data_pipeline.corpus.sources.wiki_templates import LEFT_OUT, template_value, with_holes
 
 HIDDEN_LINKS = re.compile("파일|그림|file|image|미디어|media|분류|category|틀|template")
 """Name spaces whose links show no text (a colon before them makes a link to them an ordinary one)."""
 HIDDEN_TAGS = re.compile(
-    "ref|references|gallery|table|math|chem|ce|score|timeline|graph|hiero|imagemap|inputbox|categorytree|section|"
+    "ref|references|gallery|table|score|timeline|graph|hiero|imagemap|inputbox|categorytree|section|"
     "templatedata|templatestyles|syntaxhighlight|source|pre|maplink|mapframe|indicator"
 )
-SHOWN_FIRST = re.compile(
-    "(ll?ang-.*|한자|한글|nowrap|small|big|작게|크게|인용문2?|인용문단|quote|blockquote|abbr|도움말풍선)"
-)
-SHOWN_SECOND = re.compile("ll?ang|color|색|글자색")
-"""Templates that stand for their first or second unnamed argument; every other template is left out."""
+FORMULA_TAGS = re.compile("math|chem|ce")
 LANGUAGE_LINK = re.compile(r"[a-z]{2,3}(-[a-z]+)*:")
 OPENING = frozenset({"TemplateOpen", "ArgumentOpen", "WikilinkOpen", "ExternalLinkOpen"}) | frozenset(
     {"HTMLEntityStart", "CommentStart", "HeadingStart", "TagOpenOpen"}
@@ -39,7 +37,7 @@ class _Construct:
 
     token: Any
     parts: list[list[str]] = field(default_factory=lambda: [[]])
-    named: set[int] = field(default_factory=set)
+    named: dict[int, str] = field(default_factory=dict)
     contents: int = 0
 
     def text(self, part: int) -> str:
@@ -89,8 +87,9 @@ def _paragraphs(tokens: Iterable[Any]) -> list[Paragraph]:
             if kind == "TagCloseOpen":
                 stack[-1].contents = len(stack[-1].parts) - 1
         elif kind == "TemplateParamEquals":
+            name = "".join(stack[-1].parts[-1]).strip()
             stack[-1].parts[-1].clear()
-            stack[-1].named.add(len(stack[-1].parts) - 1)
+            stack[-1].named[len(stack[-1].parts) - 1] = name
         elif kind == "HTMLEntityNumeric":
             stack[-1].parts[-1].append("#")
         elif kind == "HTMLEntityHex":
@@ -100,7 +99,7 @@ def _paragraphs(tokens: Iterable[Any]) -> list[Paragraph]:
 
 
 def _lines(text: str) -> list[Paragraph]:
-    lines = map(str.strip, _tidy(text).split("\n"))
+    lines = (without_lone_holes(line.strip()) for line in _tidy(text).split("\n"))
     return [(0, line) for line in lines if line and not line.startswith(("|", "{|"))]  # cells of a broken table
 
 
@@ -118,18 +117,21 @@ def _tag(tag: _Construct) -> str:
     name = tag.text(0).strip().lower()
     if HIDDEN_TAGS.fullmatch(name):
         return ""
+    if FORMULA_TAGS.fullmatch(name):
+        return formula(tag.text(tag.contents)) if tag.contents else ""
     if name in ("br", "hr"):
         return "\n"
     return tag.text(tag.contents) if tag.contents else ""
 
 
 def _template(template: _Construct) -> str:
-    name = template.text(0).strip().lower()
-    index = 0 if SHOWN_FIRST.fullmatch(name) else 1 if SHOWN_SECOND.fullmatch(name) else None
-    if index is None:
-        return ""
-    arguments = [part for part in range(1, len(template.parts)) if part not in template.named]
-    return template.text(arguments[index]).strip() if index < len(arguments) else ""
+    parts = range(1, len(template.parts))
+    named = {template.named[part]: template.text(part) for part in parts if part in template.named}
+    unnamed = [template.text(part) for part in parts if part not in template.named]
+    while (following := str(len(unnamed) + 1)) in named:  # {{lang|en|2=a=b}}
+        unnamed.append(named.pop(following))
+    value = template_value(template.text(0), unnamed, named)
+    return LEFT_OUT if value is None else value
 
 
 def _external_link(link: _Construct) -> str:
@@ -148,8 +150,8 @@ _SHOWN: dict[str, Callable[[_Construct], str]] = {
     "HeadingEnd": lambda heading: f"\n{heading.text(0)}\n",
 }
 """How a construct ends -> its text; comments and template arguments show nothing."""
+_BOLD = re.compile(r"'{2,5}")
 _TIDY = (
-    (re.compile(r"'{2,5}"), ""),  # bold and italics
     (re.compile(r"\[\[|\]\]|\{\{|\}\}|__[A-Z가-힣]{2,}__|-\{|\}-"), ""),  # what is left of broken markup; magic words
     (re.compile(r"[ \t\xa0]{2,}|[\t\xa0]"), " "),
 )
@@ -163,6 +165,7 @@ _TIDY_BRACKETS = (
 
 def _tidy(text: str) -> str:
     """Takes away what removed markup leaves behind: doubled blanks, brackets with commas or nothing inside."""
+    text = with_holes(_BOLD.sub("", text))
     for pattern, replacement in _TIDY:
         text = pattern.sub(replacement, text)
     if _DEBRIS.search(text):

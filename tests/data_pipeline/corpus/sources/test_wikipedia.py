@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.document import HOLE, Document
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.wikitext import wikitext_converter
 from data_pipeline.recipe import Source
@@ -109,4 +109,70 @@ def test_well_formed_markup_goes_and_the_text_around_it_stays(markup: str, befor
     ],
 )
 def test_what_markup_leaves_behind_is_tidied(wikitext: str, text: str) -> None:
+    assert wikitext_converter()(wikitext) == text
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("높이는 {{convert|1950|m|ft}}이며,", "높이는 1950 m이며,"),
+        ("면적은 {{단위변환|153|km2}}이다.", "면적은 153 km2이다."),
+        ("거리는 {{Cvt|10|to|20|km|mi|0}}이다.", "거리는 10~20 km이다."),
+        ("키는 {{convert|5|ft|10|in|cm}}이다.", "키는 5 ft 10 in이다."),
+        ("인구는 {{formatnum:123456}}명이다.", "인구는 123456명이다."),
+        ("그는 {{출생일|1970|3|1}}에 태어났다.", "그는 1970년 3월 1일에 태어났다."),
+        ("그는 {{사망일과 나이|2000|1|2|1930|3|4}}에 갔다.", "그는 2000년 1월 2일에 갔다."),
+        ("{{임시링크|하이델베르크 성|de|Heidelberger Schloss}}은 성이다.", "하이델베르크 성은 성이다."),
+        ("{{ill|성|de|Schloss|lt=큰 성}}은 성이다.", "큰 성은 성이다."),
+        ("{{일본어|도쿄 타워|東京タワー}}는 탑이다.", "도쿄 타워는 탑이다."),
+        ("{{Nihongo|도쿄 타워|東京タワー|Tōkyō}}는 탑이다.", "도쿄 타워는 탑이다."),
+        ("{{틀:lang|en|Island}}는 섬이다.", "Island는 섬이다."),
+        ("{{lang|en|2=A=B}}는 식이다.", "A=B는 식이다."),
+        ("{{한자|月光島}}는 섬이다.", "月光島는 섬이다."),
+        ("그때 {{나이|1970|3|1|2020|2|28}}세였다.", "그때 49세였다."),
+        ("값은 {{US$|100}}이다.", "값은 US$100이다."),
+        ("{{분수|1|2}}을 더한다.", "1/2을 더한다."),
+        ("{{nowrap|{{convert|3|km}}}}를 갔다.", "3 km를 갔다."),
+        ("수 <math>n</math>은 크다.", "수 n은 크다."),
+    ],
+)
+def test_templates_whose_value_is_part_of_a_sentence_show_it(wikitext: str, text: str) -> None:
+    assert wikitext_converter()(wikitext) == text
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("산의 높이는 {{모름|1950}}이며, 넓다.", f"산의 높이는 {HOLE}이며, 넓다."),
+        ("산의 높이는 {{모름}} 이다.", f"산의 높이는 {HOLE} 이다."),
+        ("{{모름}}은 탑이다.", f"{HOLE}은 탑이다."),
+        ("'''{{모름}}'''은 탑이다.", f"{HOLE}은 탑이다."),
+        ("탑이다. {{모름}}은 산이다.", f"탑이다. {HOLE}은 산이다."),
+        ("올해 {{나이|1970|3|1}}세이다.", f"올해 {HOLE}세이다."),
+        ("높이는 {{convert|{{모름}}|m}}이다.", f"높이는 {HOLE}이다."),
+        ("높이는 {{convert}}이다.", f"높이는 {HOLE}이다."),
+        (r"값은 <math>\frac{1}{2}</math>이다.", f"값은 {HOLE}이다."),
+    ],
+)
+def test_what_a_template_leaves_open_in_a_sentence_is_a_hole(wikitext: str, text: str) -> None:
+    assert wikitext_converter()(wikitext) == text
+
+
+@pytest.mark.parametrize(
+    ("wikitext", "text"),
+    [
+        ("그는 갔다.{{출처 필요|날짜=2020}} 또 왔다.", "그는 갔다. 또 왔다."),
+        ("그는 홍길동{{모름}}은 아니다.", "그는 홍길동은 아니다."),
+        ("{{국기그림|KOR}}김연아", "김연아"),
+        ("{{모름}}김연아", "김연아"),
+        ("{{모름}} 홍길동은 갔다.", "홍길동은 갔다."),
+        ("갔다. {{모름}} 또 갔다.", "갔다. 또 갔다."),
+        ("섬({{모름}}, {{모름}})은 작다.", "섬은 작다."),
+        ("섬(Island {{모름}})은 작다 {{모름}}.", "섬(Island)은 작다."),
+        ("섬({{모름}} Island)은 작다.", "섬(Island)은 작다."),
+        ("{{섬 정보|이름=섬}}\n섬은 작다.\n{{토막글}}", "섬은 작다."),
+        (r"셈은 이렇다." + "\n" + r"<math>\frac{1}{2}</math>", "셈은 이렇다."),
+    ],
+)
+def test_templates_beside_a_sentence_leave_none(wikitext: str, text: str) -> None:
     assert wikitext_converter()(wikitext) == text
