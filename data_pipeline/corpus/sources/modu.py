@@ -1,4 +1,4 @@
-"""MODU (NIKL) corpora: newspaper, written, web, spoken and messenger, each file a JSON object with a list of documents."""
+"""MODU (NIKL) corpora: newspaper, written, web, spoken, messenger and parliament minutes, each file a JSON object with its documents."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -7,15 +7,20 @@ from typing import IO, Any
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.json_arrays import array_members
 from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.modu_marks import written
 from data_pipeline.corpus.sources.records import BadRecordError, documents, text_member
 from data_pipeline.recipe import Source
 
+TYPED = "M"
+"""What the ids of corpora begin with whose utterances were typed (MDRW, MMRW); others with utterances are transcripts (SDRW, SBRW, ...)."""
+
 
 def read_modu(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
-    """One document for each member of `document`.
+    """One document for each member of `document`, or for `document` itself where it is one object (parliament minutes).
 
-    `paragraph[].form` are its paragraphs (newspaper, written, web). Of `utterance[]` (spoken, messenger), what one
-    speaker says in a row is a paragraph; `form` is taken, or `original_form` of utterances that have no `form`.
+    `paragraph[].form` are its paragraphs (newspaper, written, web). Of `utterance[]` (spoken, messenger, minutes), what one speaker says
+    in a row is a paragraph; `form` is taken, or `original_form` of utterances that have no `form`. Marks of the transcript go, and a
+    masked name or what nobody understood leaves a hole.
     """
     return documents(array_members(stream, file, "document"), source, _text)
 
@@ -24,11 +29,13 @@ def _text(document: Any) -> str:
     if not isinstance(document, dict):
         raise BadRecordError(f"not a JSON object but {type(document).__name__}")
     if "paragraph" in document:
-        return "\n".join(text_member(paragraph, "form") for paragraph in _list(document, "paragraph"))
+        paragraphs = _list(document, "paragraph")
+        return "\n".join(written(text_member(paragraph, "form"), spoken=False) for paragraph in paragraphs)
     if "utterance" in document:
-        utterances = _list(document, "utterance")
-        turns = groupby(utterances, key=_speaker)
-        return "\n".join(" ".join(filter(None, map(_form, turn))) for _, turn in turns)
+        spoken = not str(document.get("id", "")).startswith(TYPED)
+        turns = groupby(_list(document, "utterance"), key=_speaker)
+        texts = (" ".join(filter(None, (written(_form(each), spoken=spoken) for each in turn))) for _, turn in turns)
+        return "\n".join(filter(None, texts))
     raise BadRecordError(f'neither "paragraph" nor "utterance" (found: {", ".join(document)})')
 
 
