@@ -31,7 +31,7 @@ class Format:
     packages: tuple[str, ...] = ()
 
 
-LINE, BLANK_LINE = rb"\n", rb"\n[ \t\r]*\n"
+LINE, BLANK_LINE, TITLE = rb"\n", rb"\n[ \t\r]*\n", rb"\n(?= ?= [^=\s])"
 FORMATS = {
     "text": Format("plain_text:read_blocks", fields=False, separator=BLANK_LINE),
     "lines": Format("plain_text:read_lines", fields=False, separator=LINE),
@@ -45,6 +45,8 @@ FORMATS = {
     "petitions_csv": Format("petitions:read_petitions_csv"),
     "lm_dataformat": Format("lm_dataformat:read_lm_dataformat", text_field=True, separator=LINE),
     "modu": Format("modu:read_modu", packages=("ijson",)),
+    "kowikitext": Format("wikitext_articles:read_wikitext", fields=False, separator=TITLE),
+    "namuwikitext": Format("wikitext_articles:read_wikitext", fields=False, separator=TITLE),
     "wikipedia": Format("wikipedia:read_wikipedia", packages=("mwparserfromhell",)),
     "namuwiki": Format("namuwiki:read_namuwiki", packages=("ijson",)),
     "parquet": Format("arrow:read_parquet", text_field=True, in_order=False, packages=("pyarrow",)),

@@ -60,6 +60,8 @@ CONTENT = {
         ensure_ascii=False,
     ),
     "namuwiki": '[{"namespace": "0", "title": "섬", "text": "[[섬|작은 섬]]이다.", "contributors": []}]',
+    "kowikitext": " = 세종 = \n\n 임금이다.\n\n = = 생애 = = \n\n 태어났다.\n\n = 이순신 = \n\n 장군이다.\n",
+    "namuwikitext": " = 섬 =\n\n = = 개요 = =\n\n작은 ''''섬''''이다.\n",
     "wikipedia": "<mediawiki>\n<page>\n<ns>0</ns>\n<revision>\n<text>'''글'''이다.\n</text></revision></page></mediawiki>\n",
 }
 EXPECTED = {
@@ -78,6 +80,8 @@ EXPECTED = {
         ("corpus:record 2", "안녕하세요. 오랜만이에요.\n네.\n그럼요."),
     ],
     "namuwiki": [("corpus:record 1", "작은 섬이다.")],
+    "kowikitext": [("corpus:1-7", "세종\n임금이다.\n생애\n태어났다."), ("corpus:9-11", "이순신\n장군이다.")],
+    "namuwikitext": [("corpus:1-5", "섬\n개요\n작은 섬이다.")],
     "wikipedia": [("corpus:record 1", "글이다.")],
 }
 ENDLESS = {
