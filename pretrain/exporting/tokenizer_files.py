@@ -4,7 +4,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken
+import tokenizers
+from tokenizers import AddedToken, normalizers
 
 from data_pipeline.contract.storage import read_json, write_json
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
@@ -36,6 +37,7 @@ def write_tokenizer(vocabulary: Path, folder: Path, family: Family, config: Mode
     if family.generation_config:
         changes |= _write_generation(Tokenizer(vocabulary), folder, family)
     write_json(path, changes)
+    _compose(folder / "tokenizer.json")
 
 
 def copy_tokenizer(subject: Subject, folder: Path, max_length: int) -> None:
@@ -65,6 +67,20 @@ def _write_sentinels(tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
     tokenizer.backend.encode_special_tokens = False
     tokenizer.backend.save(str(folder / "tokenizer.json"))
     return {"tokenizer_class": "PreTrainedTokenizerFast"}
+
+
+def _compose(path: Path) -> None:
+    """Has a WordPiece tokenizer join letters to syllables (NFC), which the vocabulary has alone; a Unigram has its own normaliser.
+
+    transformers 4 and the tokenizers library do as the file says. A `BertTokenizer` of transformers 5 makes its own normaliser, so it
+    takes a text as it comes; another class would take its token types away.
+    """
+    if not path.exists():
+        return
+    backend = tokenizers.Tokenizer.from_file(str(path))
+    if isinstance(backend.normalizer, normalizers.BertNormalizer):
+        backend.normalizer = normalizers.Sequence([normalizers.NFC(), backend.normalizer])
+        backend.save(str(path))
 
 
 def _write_generation(tokenizer: Tokenizer, folder: Path, family: Family) -> dict[str, Any]:
