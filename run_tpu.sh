@@ -12,7 +12,8 @@
 #   ./run_tpu.sh --status NAME | --attach NAME | --stop NAME | --fetch NAME | --delete NAME [--discard] | --list
 #
 # RECIPE is configs/NAME.py or NAME. --source, --benchmark, --workers and --data.X go to the data side, every other flag
-# to training. Run it again after a stop: it goes on where it was, and does nothing twice. docs/tpu.md walks through slices.
+# to training; both are checked before any work. Run it again after a stop: it resumes, and does nothing twice. docs/tpu.md
+# walks through slices.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 venv=$root/.venv
@@ -30,7 +31,7 @@ source "$root/pretrain/launch/command_line.sh"
 
 case ${1:-} in
   -h | --help) sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" ;;
-  --install-only) shift; install data "$@" ;;
+  --install-only) shift; refuse_unknown_extras "$@"; install data "$@" ;;
   --create | --hosts | --status | --attach | --stop | --fetch | --delete | --list) launch "$@" ;;
   *) split_arguments "$@"; main_job ;;
 esac

@@ -1,5 +1,7 @@
 """What is wrong with a training recipe is said before anything is compiled: its numbers, then how they fit the devices."""
 
+from collections.abc import Mapping
+
 import jax
 
 from data_pipeline.contract.errors import InputError
@@ -8,6 +10,9 @@ from pretrain.devices.sharding import ROWS
 from pretrain.input.schedule import stretches
 from pretrain.models.core.attention import refuse_large_scores
 from pretrain.recipe import TrainingRecipe
+
+ANY_DEVICE = ""
+"""In place of a device's kind, where it is not known."""
 
 
 def check(recipe: TrainingRecipe) -> None:
@@ -28,9 +33,17 @@ def _check_limits(recipe: TrainingRecipe, where: str = "") -> None:
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
     """The step at which to stop. Raises InputError for steps, heads, batch sizes and attention that this mesh cannot have."""
-    check_attention(recipe, mesh.devices.flat[0].device_kind)
-    tensor = mesh.shape["tensor"]
-    splits = mesh.shape["data"] * mesh.shape["fsdp"]
+    return check_shape(recipe, mesh.shape, mesh.devices.flat[0].device_kind)
+
+
+def check_shape(recipe: TrainingRecipe, shape: Mapping[str, int], device_kind: str) -> int:
+    """As `check_sizes`, of devices that need not be there.
+
+    - `shape`: axis -> devices along it. - `device_kind`: JAX's name of one.
+    """
+    check_attention(recipe, device_kind)
+    tensor = shape["tensor"]
+    splits = shape["data"] * shape["fsdp"]
     for number, stretch in enumerate(stretches(recipe)):
         rows, accumulation = stretch.recipe.global_batch_size, stretch.recipe.accumulation
         where = f" in phases.{number}" if recipe.phases else ""
@@ -44,7 +57,7 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
         if rows % (accumulation * splits):
             raise InputError(
                 f"global_batch_size {rows} cannot be divided by accumulation {accumulation} x {splits} devices that split "
-                f"rows ({' x '.join(f'mesh.{axis} {mesh.shape[axis]}' for axis in ROWS)}){where}; "
+                f"rows ({' x '.join(f'mesh.{axis} {shape[axis]}' for axis in ROWS)}){where}; "
                 f"make it a multiple of {accumulation * splits}"
             )
     if recipe.stop_at_step is None:
@@ -55,7 +68,10 @@ def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
 
 
 def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
-    """Raises InputError for a kernel that is not known, or not made for this device, and for rows of a phase that are too long for it."""
+    """Raises InputError for a kernel that is not known, or not made for this device, and for rows of a phase that are too long for it.
+
+    - `device_kind`: JAX's name of a device, or ANY_DEVICE.
+    """
     made_for = {
         "auto": ("every device", True),
         "xla": ("every device", True),
@@ -70,6 +86,8 @@ def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
     if recipe.attention not in made_for:
         raise InputError(f"attention {recipe.attention}: must be {', '.join(made_for)}")
     devices, fits = made_for[recipe.attention]
+    if device_kind == ANY_DEVICE:
+        return
     if not fits:
         raise InputError(f"attention {recipe.attention}: is made for {devices}, and this is {device_kind}; use xla")
     # A later phase would be told only when its turn comes. Where mesh.tensor takes what is left, it is.

@@ -1,5 +1,6 @@
 """python -m data_pipeline prepare RECIPE."""
 
+import logging
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,8 @@ from data_pipeline.contract.packages import needed
 from data_pipeline.contract.recipe_file import load_recipe
 from data_pipeline.prepare.packages import require_packages
 from data_pipeline.recipe import DataRecipe
+
+log = logging.getLogger("data_pipeline")
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Prepare:
     dry_run: int | None = None
     """Only try about so many documents, drawn from all sources, in a temporary folder: what every step does to them, and
     the survival and hours to expect of the whole. The run folder stays as it is."""
+    check: bool = False
+    """Only check the command, without any work: exit code 0, or 2 and what is wrong with a flag, the recipe or its files."""
 
 
 def parsed(arguments: list[str]) -> tuple[str, Prepare]:
@@ -63,16 +68,19 @@ def run(arguments: list[str]) -> None:
         if () in values:
             raise InputError(f"{flag}: its value is missing; leave the flag out to take what the recipe says")
     data = with_sources(command.data, [*chain(*command.source)], [*chain(*command.benchmark)])
+    if command.bucket and not is_bucket(command.bucket):
+        raise InputError(f"--bucket {command.bucket}: must be a folder on Cloud Storage, gs://BUCKET/FOLDER")
+    if command.engine == "ray":
+        needed("ray", "--engine ray", "ray")
+    if command.check:
+        _check(name, data)
+        return
     if command.dry_run is not None:
         require_packages(data)
         from data_pipeline.dry_run.run import dry_run
 
         dry_run(data, command.dry_run, workers_of(command.workers))
         return
-    if command.bucket and not is_bucket(command.bucket):
-        raise InputError(f"--bucket {command.bucket}: must be a folder on Cloud Storage, gs://BUCKET/FOLDER")
-    if command.engine == "ray":
-        needed("ray", "--engine ray", "ray")
     prepare(
         data,
         command.run_dir or Path("runs") / name,
@@ -82,6 +90,18 @@ def run(arguments: list[str]) -> None:
         bucket=command.bucket,
         retrain_vocabulary=command.retrain_vocabulary,
     )
+
+
+def _check(name: str, data: DataRecipe) -> None:
+    """--check: raises InputError for what `prepare` would refuse before its first task."""
+    require_packages(data)
+    from data_pipeline.contract.storage import find_input_files
+    from data_pipeline.recipe_checks import check
+
+    check(data)
+    for source in data.sources:
+        find_input_files(source.glob)
+    log.info("%s: nothing is wrong with the command", name)
 
 
 def _recipe(arguments: list[str]) -> tuple[str, DataRecipe]:

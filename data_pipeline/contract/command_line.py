@@ -52,8 +52,11 @@ def parse_command_line(command: Command | type[Command], arguments: Sequence[str
 
 def _unknown(argument: str, arguments: list[str], kind: type, default: Any) -> str:
     if not argument.startswith("-"):
-        before = arguments[max(0, arguments.index(argument) - 1)]
-        return f"{argument}: a flag should stand here, after {before}"
+        last = (
+            len(arguments) - 1 - arguments[::-1].index(argument)
+        )  # where a word is there twice, the first has its place
+        before = arguments[max(0, last - 1)]
+        return f"{argument}: is neither a flag nor the value of one, after {before}"
     name = argument.partition("=")[0]
     names = name.lstrip("-").replace("-", "_").split(".")
     found = _of_other_member(names, default) or _near(name, list(_flags(kind, default)))

@@ -1,11 +1,16 @@
-"""python -m pretrain.commands.needs RECIPE [overrides]: for the launcher, the extras that this training needs, one a line; checks the command."""
+"""python -m pretrain.commands.needs RECIPE [overrides]: for the launcher, the extras that this training needs, one a line; checks the command.
 
+--on TYPE checks it against the devices of a slice, too; of a type that `plan` does not know it says nothing.
+"""
+
+import os
 import sys
 
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import run_command
 from pretrain.commands.recipe_argument import recipe_argument
-from pretrain.commands.train import Train
+from pretrain.commands.train import PROGRAM, Train
+from pretrain.planning.machines import MACHINES
 from pretrain.recipe import TrainingRecipe
 
 
@@ -20,7 +25,11 @@ def extras_needed(recipe: TrainingRecipe) -> list[str]:
 
 def run(arguments: list[str]) -> None:
     name, recipe = recipe_argument(arguments, "train")
-    command = parse_command_line(Train(name, recipe), arguments, "python -m pretrain train")
+    command = parse_command_line(Train(name, recipe), arguments, PROGRAM)
+    os.environ["JAX_PLATFORMS"] = "cpu"  # before jax is imported: nothing is asked of devices
+    from pretrain.planning.command_check import check_sizes_on
+
+    check_sizes_on(command.training, MACHINES.get(command.on or ""))
     print("\n".join(extras_needed(command.training)))
 
 

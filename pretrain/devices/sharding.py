@@ -28,6 +28,12 @@ def make_mesh(sizes: Mesh, devices: Sequence[jax.Device] | None = None) -> jax.s
     Raises InputError where the sizes do not make up the number of devices, and what `available_devices` raises.
     """
     devices = available_devices() if devices is None else devices
+    shape = tuple(mesh_shape(sizes, len(devices)).values())
+    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+
+
+def mesh_shape(sizes: Mesh, devices: int) -> dict[str, int]:
+    """Axis -> devices along it; arguments and errors as of `make_mesh`, of so many devices."""
     wanted = {axis: getattr(sizes, axis) for axis in AXES}
     wrong = [axis for axis, size in wanted.items() if size < 1 and size != -1]
     if wrong:
@@ -38,12 +44,11 @@ def make_mesh(sizes: Mesh, devices: Sequence[jax.Device] | None = None) -> jax.s
     fixed = [axis for axis in AXES if axis not in open_axes]
     product = math.prod(wanted[axis] for axis in fixed)
     named = " x ".join(f"mesh.{axis} {wanted[axis]}" for axis in fixed)
-    if open_axes and len(devices) % product:
-        raise InputError(f"{named}: {len(devices)} devices cannot be divided by {product}; change one of them")
-    if not open_axes and len(devices) != product:
-        raise InputError(f"{named} is {product}, but there are {len(devices)} devices; set one of them to -1")
-    shape = tuple(len(devices) // product if axis in open_axes else wanted[axis] for axis in AXES)
-    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
+    if open_axes and devices % product:
+        raise InputError(f"{named}: {devices} devices cannot be divided by {product}; change one of them")
+    if not open_axes and devices != product:
+        raise InputError(f"{named} is {product}, but there are {devices} devices; set one of them to -1")
+    return {axis: devices // product if axis in open_axes else wanted[axis] for axis in AXES}
 
 
 def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:

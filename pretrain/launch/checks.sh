@@ -63,7 +63,8 @@ check_before_booking() {
 check_job() { # the recipe and its overrides, as the hosts will read them
   extras=""
   if [ ! -x "$python" ]; then note "recipe: not read here, for there is no .venv/ (./run_tpu.sh --install-only makes it)"; return; fi
-  extras=$(cd "$root" && "$python" -m pretrain.commands.needs "$recipe" ${training[@]+"${training[@]}"}) || exit $?
+  extras=$(cd "$root" && "$python" -m pretrain.commands.needs "$recipe" ${training[@]+"${training[@]}"} ${type:+--on "${type/v5litepod-/v5e-}"}) || exit $?
+  (cd "$root" && "$python" -m data_pipeline.commands.sources "$recipe" ${data[@]+"${data[@]}"}) >/dev/null || exit $?
   if grep -x wandb <<<"$extras" >/dev/null && [ -z "${WANDB_API_KEY:-}${WANDB_MODE:-}" ]; then
     wrong "training.wandb_project is set, but WANDB_API_KEY is not: set it in this shell, from which it goes to the hosts over ssh (or WANDB_MODE=offline)"
   fi

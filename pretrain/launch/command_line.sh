@@ -19,7 +19,12 @@ zone="" zones=() job=() create_flags=() ssh_flags=() changed_job=no
 
 launch() { # launch VERB NAME FLAGS... RECIPE...
   local verb=$1
-  if [ "$verb" = --list ]; then choose_provider; list_slices; return; fi
+  if [ "$verb" = --list ]; then
+    [ $# = 1 ] || wrong "$2: --list takes nothing more"
+    choose_provider
+    list_slices
+    return
+  fi
   case $verb in
     --create) name=${2:-} ;;
     --hosts) hosts_file=${2:-} ;;
@@ -71,6 +76,7 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       supervise
       ;;
     *)
+      [ ${#job[@]} = 0 ] || wrong "${job[0]}: $verb takes a name and flags, nothing more"
       recall
       choose_provider
       split_arguments ${job[@]+"${job[@]}"}

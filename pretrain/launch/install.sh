@@ -20,6 +20,14 @@ make_venv() {
   "$uv" venv --seed --python 3.11 "$venv" || fail "uv found no Python 3.11; install Python 3.11 (with venv) and run again"
 }
 
+refuse_unknown_extras() { # pip only warns of one, and the command ends well without it
+  local extra known
+  known=$(sed -n '/^\[options.extras_require\]/,/^\[/s/^\([a-z]*\) *=.*/\1/p' "$root/setup.cfg")
+  for extra in "$@"; do
+    grep -xF -e "$extra" >/dev/null <<<"$known" || wrong "--install-only $extra: no such extra; there are ${known//$'\n'/, }"
+  done
+}
+
 # Installs the package with the extras named, unless .venv/ holds them already for these very files.
 install() {
   local stamp installed extra accelerator list gone="" wanted=("$@") missing=()

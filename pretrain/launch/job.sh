@@ -1,23 +1,46 @@
 # shellcheck shell=bash
 # The main job on one machine: raw text -> records -> training -> export. Reads the globals root, python and venv.
 
-split_arguments() { # RECIPE, flags of the data side and of training -> recipe, run_dir, data, training
+split_arguments() { # RECIPE, flags of the data side and of training -> recipe, run_dir, data (shaping: those of its recipe), training
   recipe=quickstart
-  case ${1:---} in --*) ;; *) recipe=$1; shift ;; esac
+  case ${1:---} in
+    --*) local word; for word in "$@"; do refuse_late_recipe "$word"; done ;;
+    *) recipe=$1; shift ;;
+  esac
   run_dir=runs/$(basename "$recipe" .py)
   case $recipe in mini/* | */mini/*) run_dir=runs/mini-$(basename "$recipe" .py) ;; esac
-  data=() training=()
+  data=() shaping=() training=()
   local target=training
   while [ $# -gt 0 ]; do
     case $1 in
       --run-dir) run_dir=${2:?--run-dir needs a folder}; shift 2; continue ;;
       --run-dir=*) run_dir=${1#*=}; shift; continue ;;
-      --source* | --benchmark* | --workers* | --engine* | --ray-address* | --bucket* | --retrain-vocabulary | --data.*) target=data ;;
+      --data.*) target=shaping ;;
+      --source* | --benchmark* | --workers* | --engine* | --ray-address* | --bucket* | --retrain-vocabulary) target=data ;;
       --*) target=training ;;
     esac
-    if [ $target = data ]; then data+=("$1"); else training+=("$1"); fi
+    case $target in
+      shaping) shaping+=("$1"); data+=("$1") ;;
+      data) data+=("$1") ;;
+      training) training+=("$1") ;;
+    esac
     shift
   done
+}
+
+refuse_late_recipe() { # refuse_late_recipe WORD
+  case $1 in -* | "" | *[!A-Za-z0-9_./]*) return ;; esac
+  local path=${1#configs/}
+  [ ! -f "$root/configs/${path%.py}.py" ] || wrong "$1: RECIPE must be the first argument: ./run_tpu.sh $1 ..."
+}
+
+check_flags() { # of both sides, before any work
+  "$python" -m data_pipeline prepare "$recipe" --run-dir "$run_dir" ${data[@]+"${data[@]}"} --check
+  check_training
+}
+
+check_training() { # check_training [--on MACHINE]
+  "$python" -m pretrain train "$recipe" ${training[@]+"${training[@]}"} ${shaping[@]+"${shaping[@]}"} --check "$@"
 }
 
 records_ready() { [ -f "$run_dir/examples/header.json" ] && grep -q '"prepare"' "$run_dir/manifest.json" 2>/dev/null; }
@@ -39,9 +62,12 @@ export_model() {
 
 main_job() {
   install data
+  say "command"
+  check_flags
   say "devices"
   tell_slice
   check_devices
+  check_training --on here # which the devices' number decides
   prepare_records
   train
   export_model

@@ -66,6 +66,31 @@ def test_the_module_runs_and_exits_with_the_right_code(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ((), ""),
+        (("--data.vocabulary.sise", 8000), "--data.vocabulary.sise: no such flag"),
+        (("--source", "lines:absent/*.txt"), "absent/*.txt: no such file"),
+        (("--benchmark", "absent"), "absent: "),
+        (
+            ("--data.vocabulary.model", "unigram"),
+            "--data.vocabulary.scheme klue: a unigram model is trained on eojeols",
+        ),
+        (("--data.evaluation-fraction", 2), "--data.evaluation-fraction 2.0: must be "),
+        (("--bucket", "s3://x"), "--bucket s3://x: must be a folder on Cloud Storage"),
+    ],
+)
+def test_a_command_is_checked_without_any_work(
+    main: RunMain, flags: tuple[object, ...], sentence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, error = main("prepare", "quickstart", *flags, "--check")
+    assert code == (2 if sentence else 0), error
+    assert error.startswith(f"error: {sentence}") or not sentence
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
     "arguments", [["vocabulary", "--help"], ["vocabulary", "-h"], ["vocabulary", "extend", "--help"]]
 )
 def test_vocabulary_explains_itself_with_or_without_extend(main: RunMain, arguments: list[str]) -> None:

@@ -120,9 +120,9 @@ FLAGS: list[tuple[tuple[object, ...], str]] = [
     (("--data.examples.length=128.5",), r"--data\.examples\.length 128\.5: must be INT"),
     (("--data.evaluation_fraction", "0,5"), r"--data\.evaluation-fraction 0,5: must be FLOAT"),
     (("--data.word-unit", "wort"), r"--data\.word-unit wort: must be one of 'token', 'bert_word', 'eojeol', 'morpheme'"),
-    (("--data.drop-duplicates", "no"), r"no: a flag should stand here, after --data\.drop-duplicates"),
+    (("--data.drop-duplicates", "no"), r"no: is neither a flag nor the value of one, after --data\.drop-duplicates"),
     (("--data.seed",), r"--data\.seed: its value is missing"),
-    (("corpus/*.jsonl",), r"corpus/\*\.jsonl: a flag should stand here, after 1"),
+    (("corpus/*.jsonl",), r"corpus/\*\.jsonl: is neither a flag nor the value of one, after 1"),
 ]  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """What run_tpu.sh refuses before it books anything, each with one sentence."""
 
+import subprocess
+
 import pytest
 from launch_world import STORE, World
 
@@ -29,6 +31,11 @@ CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
         ((*CREATE,), "RECIPE is missing"),
         ((*CREATE, "--project", "p", "klue_bert_base"), "--project: no flag of --create"),
         (("--attach", "kobert"), "kobert: nothing was launched under this name"),
+        (("--status", "kobert", "quickstart"), "quickstart: --status takes a name and flags, nothing more"),
+        (("--list", "kobert"), "kobert: --list takes nothing more"),
+        (("--install-only", "export", "exprot"), "--install-only exprot: no such extra; there are data, "),
+        (("--training.max-steps", "5", "quickstart"), "quickstart: RECIPE must be the first argument"),
+        (("--training.max-steps", "5", "configs/mini/bert.py"), "configs/mini/bert.py: RECIPE must be the first"),
     ],
 )
 def test_a_wrong_command_is_one_sentence(world: World, arguments: tuple[str, ...], sentence: str) -> None:
@@ -72,6 +79,25 @@ def test_overrides_are_read_and_the_plan_asked_before_anything_is_booked(world: 
         "-m pretrain plan quickstart --training.global-batch-size 8 --on v3-8"
         in (world.fake / "python_calls").read_text()
     )
+
+
+def test_both_sides_flags_are_read_before_anything_is_booked_and_before_any_work_here(world: World) -> None:
+    world.venv()
+    hosts = world.hosts(1)
+    said = world.run("--hosts", hosts, "quickstart", "--data.nonsense", "1")
+    assert said.sentence(2) == "--data.nonsense: no such flag"
+    stamp = subprocess.run(
+        f"cat {world.checkout}/setup.cfg {world.checkout}/constraints.txt | cksum | tr ' ' -",
+        shell=True, capture_output=True, text=True,
+    ).stdout.strip()  # fmt: skip
+    (world.checkout / ".venv" / ".installed").write_text(f"{stamp} base data\n")
+    said = world.run("quickstart", "--data.seed", "3", "--workers", "2", "--training.nonsense", "1")
+    assert said.sentence(2) == "--training.nonsense: no such flag"
+    calls = (world.fake / "python_calls").read_text()
+    assert "prepare quickstart --run-dir runs/quickstart --data.seed 3 --workers 2 --check\n" in calls
+    assert "train quickstart --training.nonsense 1 --data.seed 3 --check\n" in calls
+    assert "smoke_test" not in calls
+    assert not (world.home / "runs").exists()
 
 
 def test_a_bucket_in_another_region_is_refused_with_both_named(world: World) -> None:
