@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from data_pipeline.contract.named_functions import named_function
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.lines import Unreadable
-from data_pipeline.corpus.sources.reading import Reader, read_file, reader
+from data_pipeline.corpus.sources.reading import READERS, Reader, read_file
 from data_pipeline.recipe import Source
 
 
@@ -59,7 +60,7 @@ WITH_TEXT_FIELD = tuple(name for name, of in FORMATS.items() if of.text_field)
 
 def reader_of(format_name: str) -> Reader:
     """The reader of a format whose files are opened for it."""
-    found: Reader = reader(FORMATS[format_name].reader)
+    found: Reader = named_function(FORMATS[format_name].reader, READERS)
     return found
 
 

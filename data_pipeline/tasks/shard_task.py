@@ -6,7 +6,6 @@ trust done-records only, so a kill, a retry or two attempts at once neither lose
 """
 
 import hashlib
-import importlib
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.errors import machine_error
+from data_pipeline.contract.named_functions import module_of, name_of, named_function
 from data_pipeline.contract.storage import InputFile, read_json, sha256_of_file, sync_file, sync_folder, write_json
 from data_pipeline.tasks.cost import Cost, Meter
 from data_pipeline.tasks.fingerprint import code_fingerprint
@@ -74,7 +74,7 @@ class ShardTask:
             role: [[Path(file.path).name, file.sha256] if isinstance(file, Output) else asdict(file) for file in files]
             for role, files in self.inputs.items()
         }
-        code = code_fingerprint((self.operation.partition(":")[0], *self.code))
+        code = code_fingerprint((module_of(self.operation), *self.code))
         return _sha256([self.stage, self.name, self.operation, inputs, self.parameters, code])
 
     def request(self) -> str:
@@ -117,8 +117,9 @@ class Place:
         code: tuple[str, ...] = (),
     ) -> ShardTask:
         """A task of this run."""
-        known = f"{operation.__module__}:{operation.__name__}"
-        return ShardTask(stage, name, known, self.root, inputs, parameters, limits or {}, self.bucket, code)
+        return ShardTask(
+            stage, name, name_of(operation), self.root, inputs, parameters, limits or {}, self.bucket, code
+        )
 
 
 def outputs_of(done: Sequence[Done], ending: str = "") -> tuple[Output, ...]:
@@ -198,7 +199,8 @@ def run_task(task: ShardTask) -> Done:
     try:
         folder.mkdir(parents=True)
         fetch(task, (file for files in task.inputs.values() for file in files if isinstance(file, Output)))
-        counts = _operation(task.operation)(task, folder)
+        operation: Operation = named_function(task.operation)
+        counts = operation(task, folder)
         return _commit(task, folder, counts, meter)
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,12 +208,6 @@ def run_task(task: ShardTask) -> Done:
         if known is None:
             raise
         raise known from None
-
-
-def _operation(name: str) -> Operation:
-    module, function = name.split(":")
-    operation: Operation = getattr(importlib.import_module(module), function)
-    return operation
 
 
 def _commit(task: ShardTask, folder: Path, counts: dict[str, Any], meter: Meter) -> Done:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.named_functions import module_of
 from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import InputFile, name_of, path_in_glob, write_array
 from data_pipeline.corpus.corpus_files import PartWriter
@@ -50,7 +51,7 @@ def document_tasks(place: Place, recipe: DataRecipe, files: Sequence[tuple[Sourc
             **({"targets": True} if recipe.targets_are_summaries else {}),
         }
         limits = {"bad_records": recipe.max_bad_records, "mend": _mend(source.format, form)}
-        code = (f"{READERS}.{form.reader.partition(':')[0]}",)
+        code = (module_of(form.reader, READERS),)
         inputs = {"file": (file,)}
         name = _task_name(source, file)
         tasks.append(place.task("documents", name, make_documents, inputs, parameters, limits=limits, code=code))

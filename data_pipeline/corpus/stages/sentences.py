@@ -1,12 +1,12 @@
 """Stage 4: documents without duplicates become filtered, decontaminated, pseudonymised sentences."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from data_pipeline import pipeline
+from data_pipeline.contract.named_functions import module_of, named_function
 from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus.corpus_files import MATCHES, PartWriter, Split, SplitDocument, read_matches
@@ -49,7 +49,7 @@ def sentence_tasks(
             "formulae": outputs_of(formulae),
         }
         parameters = sentence_parameters(recipe, source)
-        code = tuple(f"{STEPS}.{step['step'].partition(':')[0]}" for step in parameters["steps"])
+        code = tuple(module_of(step["step"], STEPS) for step in parameters["steps"])
         tasks.append(place.task("sentences", name, make_sentences, inputs, parameters, code=code))
     return tasks
 
@@ -142,9 +142,8 @@ def steps_of(task: ShardTask) -> list[Step]:
     given = {"seed": task.parameters["seed"], "matches": _contaminated(task)}
     steps = []
     for named in task.parameters["steps"]:
-        module, function = named["step"].split(":")
         settings = getattr(pipeline, named["settings"])(**named["fields"])
-        make = getattr(import_module(f"{STEPS}.{module}"), function)
+        make = named_function(named["step"], STEPS)
         steps.append(make(settings, **{name: given[name] for name in named["takes"]}))
     return steps
 
