@@ -11,6 +11,10 @@ from threading import Lock
 PACKAGE = "data_pipeline"
 SHAPING = (f"{PACKAGE}.corpus", f"{PACKAGE}.contract")
 """Whose code counts. Recipes do not: their values are a task's parameters."""
+ENDS = f"{PACKAGE}.contract.errors"
+ENDING = ("InputError", "WorkError")
+"""What ends a task leaves no bytes: neither the module of these errors counts, nor what is said where one is raised. The texts of other
+errors do, for a report may hold them: those of unreadable records."""
 LIBRARIES = {
     "MeCab": "mecab-python3",
     "array_record": "array-record",
@@ -34,7 +38,7 @@ _ONE_AT_A_TIME = Lock()
 def code_fingerprint(modules: tuple[str, ...]) -> str:
     """Hash of all that these modules import, themselves included, below SHAPING, and of the versions of LIBRARIES among it.
 
-    Comments, docstrings and layout do not count, and it is the same on every version of Python. For several threads at once.
+    Comments, docstrings, layout and the sentences of errors that end a task do not count, and it is the same on every version of Python. For several threads at once.
     """
     with _ONE_AT_A_TIME:
         return _fingerprint(modules)
@@ -67,7 +71,8 @@ def all_code() -> str:
 
 
 def without_words(source: str) -> str:
-    """A module's code as text that comments, docstrings and layout do not change, nor the version of Python that reads it."""
+    """A module's code as text that comments, docstrings, layout and the sentences of ENDING do not change, nor the version of Python that
+    reads it."""
     return _text_of(ast.parse(source))
 
 
@@ -109,8 +114,8 @@ def _imports(tree: ast.Module) -> Iterator[str]:
 
 
 def _path(module: str) -> Path | None:
-    """The file of a module below SHAPING; None for every other name."""
-    if not any(module == package or module.startswith(f"{package}.") for package in SHAPING):
+    """The file of a module below SHAPING that counts; None for every other name."""
+    if module == ENDS or not any(module == package or module.startswith(f"{package}.") for package in SHAPING):
         return None
     place = Path(__file__).parents[2] / module.replace(".", "/")
     return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
@@ -118,7 +123,9 @@ def _path(module: str) -> Path | None:
 
 def _dumped(node: object) -> Iterator[str]:
     """Not ast.dump, whose output differs between versions: fields without a value are left out, as newer ones bring more of them."""
-    if isinstance(node, ast.AST):
+    if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and _name(node.exc.func) in ENDING:
+        yield f"Raise({_name(node.exc.func)})"
+    elif isinstance(node, ast.AST):
         yield f"{type(node).__name__}("
         for name in sorted(node._fields):
             value = getattr(node, name, None)
@@ -135,6 +142,10 @@ def _dumped(node: object) -> Iterator[str]:
         yield "]"
     else:
         yield f"{type(node).__name__}:{node!a},"  # a text of any Unicode version
+
+
+def _name(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_words(node: ast.AST) -> bool:

@@ -43,6 +43,19 @@ def test_words_and_layout_do_not_count() -> None:
     assert without_words("if a:\n    b()\nc()") != without_words("if a:\n    b()\n    c()")
 
 
+def test_sentences_of_errors_that_end_a_task_do_not_count() -> None:
+    plain = "def f(x):\n    if x > 1:\n        raise InputError(f'{x}: too much') from None\n"
+    assert without_words(plain) == without_words(plain.replace("too much", "more than 1"))
+    for old, new in (
+        ("> 1", "> 2"),
+        ("InputError", "WorkError"),
+        ("raise InputError(f'{x}: too much') from None", "return InputError(x)"),
+    ):
+        assert without_words(plain) != without_words(plain.replace(old, new))
+    in_reports = plain.replace("InputError", "BadRecordError")
+    assert without_words(in_reports) != without_words(in_reports.replace("too much", "more than 1"))
+
+
 def test_it_is_the_same_on_every_version_of_python() -> None:
     # As 3.11 and 3.12 write it; type_params, which 3.12 has, is left out where empty.
     assert without_words("def f(x, /, *, y=1.5):\n    return x or None") == (
@@ -85,6 +98,7 @@ def test_what_an_operation_does_not_run_does_not_count(copy: Path) -> None:
         "pipeline.py",
         "source_formats.py",
         "prepare/flow.py",
+        "contract/errors.py",
         "tasks/shard_task.py",
         "report/console.py",
         "corpus/sources/petitions.py",
