@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[depth] / below) for depth, below in ((2, ""), (1, ""), (1, "pretrain"))]
+    sys.path[:0] = [str(Path(__file__).parents[depth] / below) for depth, below in ((2, ""), (1, ""), (1, "support"))]
     import conftest  # noqa: F401  eight devices
 
 import jax

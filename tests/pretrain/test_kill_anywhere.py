@@ -84,7 +84,7 @@ Train = Callable[..., int]
 @pytest.fixture(scope="module")
 def train(shared_programs: None, tmp_path_factory: pytest.TempPathFactory) -> Train:  # type: ignore[misc]
     """Trains 12 steps in a process of its own, checkpoints after every second; returns its exit code."""
-    command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parents[1] / "support")]
     # A cache of its own: whoever is killed may leave half a program there.
     environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(tmp_path_factory.mktemp("compiled"))}
     pipe = subprocess.PIPE

@@ -72,7 +72,7 @@ Train = Callable[..., list[int]]
 @pytest.fixture(scope="module")
 def train(shared_programs: None) -> Iterator[Train]:
     """Trains 6 steps with two processes, each in its folder, a checkpoint after every second; returns their exit codes."""
-    command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", textwrap.dedent(SERVER), str(Path(__file__).parents[1] / "support")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None

@@ -184,7 +184,7 @@ def test_the_public_commands_take_the_family_of_a_recipe_file(tmp_path: Path) ->
     )
 
     def command(*words: object) -> subprocess.CompletedProcess[str]:
-        paths = os.pathsep.join([str(Path(__file__).parent), str(ROOT)])
+        paths = os.pathsep.join([str(ROOT / "tests" / "support"), str(ROOT)])
         return subprocess.run(
             [sys.executable, "-m", "pretrain", *map(str, words)], capture_output=True, text=True, timeout=300,
             env={**os.environ, "PYTHONPATH": paths, "JAX_PLATFORMS": "cpu"},

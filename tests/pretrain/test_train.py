@@ -93,7 +93,7 @@ CHILD = """
 
 def killed(run: RunFolder, point: str) -> None:
     """Trains in a process of its own that kills itself with SIGKILL at a point."""
-    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(Path(__file__).parent), str(run.path), point]
+    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(Path(__file__).parents[1] / "support"), str(run.path), point]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == -signal.SIGKILL, done.stderr
 

@@ -93,7 +93,7 @@ def test_sigterm_to_one_of_two_processes_saves_one_step_and_ends_both_with_the_c
     new_run: Callable[..., RunFolder],
 ) -> None:
     run = new_run()
-    arguments = [str(free_port()), str(Path(__file__).parents[1]), str(run.path)]
+    arguments = [str(free_port()), str(Path(__file__).parents[2] / "support"), str(run.path)]
     command = [sys.executable, "-c", textwrap.dedent(CHILD)]
     processes = [
         subprocess.Popen([*command, str(number), *arguments], stderr=subprocess.PIPE, text=True) for number in range(2)

@@ -67,7 +67,7 @@ def train_together(run: RunFolder, count: int, devices: int, *overrides: str) ->
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[3])])
+    paths = os.pathsep.join([str(Path(__file__).parents[2] / "support"), str(Path(__file__).parents[3])])
     command = [sys.executable, "-m", "pretrain", "train", str(recipe), "--run-dir", str(run.path), *overrides]
     started = []
     for number in range(count):

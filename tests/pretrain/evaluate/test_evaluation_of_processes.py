@@ -34,7 +34,7 @@ def evaluate(folder: Path, name: str, count: int) -> Path:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[3])])
+    paths = os.pathsep.join([str(Path(__file__).parents[2] / "support"), str(Path(__file__).parents[3])])
     started = []
     for number in range(count):
         command = [

@@ -151,7 +151,7 @@ def test_killed_in_the_second_phase_a_run_gives_the_same_losses(
     finished: RunFolder, new_run: Callable[[], RunFolder]
 ) -> None:
     run = new_run()
-    folders = [str(folder) for folder in Path(__file__).parents[:2]]
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[2] / "support")]
     command = [sys.executable, "-c", textwrap.dedent(CHILD), str(run.path), *folders]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=600, env={**os.environ, "JAX_PLATFORMS": "cpu"}

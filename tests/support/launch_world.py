@@ -12,8 +12,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
-FAKES = Path(__file__).parent / "launch" / "fakes"
+ROOT = Path(__file__).parents[2]
+FAKES = ROOT / "tests" / "pretrain" / "launch" / "fakes"
 QUICK = {
     "POLL_SECONDS": "0.2",
     "OTHERS_SECONDS": "1",

@@ -3,7 +3,7 @@
 import lzma
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "planning" / "programs"
+FOLDER = Path(__file__).parents[1] / "pretrain" / "planning" / "programs"
 
 
 def stored(name: str) -> str:
