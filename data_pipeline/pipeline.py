@@ -82,6 +82,14 @@ class KoreanFilter:
 
 
 @dataclass(frozen=True)
+class LongWords:
+    """Drops sentences with a word that BERT's tokenizers take for one [UNK], whatever the vocabulary; WordPiece only."""
+
+    max_chars: int = number(100, AT_LEAST_ZERO)
+    """Longest word kept, in characters between blanks and marks: transformers' `max_input_chars_per_word`. 0 keeps all."""
+
+
+@dataclass(frozen=True)
 class LengthFilter:
     """Drops text that is too short. Set per source where one corpus needs another rule than the rest."""
 
@@ -163,6 +171,7 @@ class CorpusSteps:
     sentences: SentenceSplit = field(default_factory=SentenceSplit)
     holes: Holes = field(default_factory=Holes)
     korean: KoreanFilter = field(default_factory=KoreanFilter)
+    long_words: LongWords = field(default_factory=LongWords)
     length: LengthFilter = field(default_factory=LengthFilter)
     decontamination: Decontamination = field(default_factory=Decontamination)
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
@@ -222,6 +231,18 @@ def _near_duplicates(recipe: Any) -> str:
 
 def _short(rule: LengthFilter) -> str:
     return f"{rule.unit}s shorter than {rule.min_chars} characters"
+
+
+def _cuts_long_words(recipe: Any) -> bool:
+    """Whether a long word is a loss: WordPiece has a limit, Unigram none."""
+    unigram = recipe.vocabulary.model == "unigram" or recipe.vocabulary.given.endswith((".model", ".spiece"))
+    return bool(recipe.long_words.max_chars) and not unigram
+
+
+def _long_words(recipe: Any) -> str:
+    if not _cuts_long_words(recipe):
+        return "sentences kept whatever the length of their words"
+    return f"sentences with a word of more than {recipe.long_words.max_chars} characters dropped"
 
 
 def _length(recipe: Any) -> str:
@@ -293,6 +314,13 @@ ROWS = (
             f"{recipe.korean.max_han_kana} Han and Kana characters dropped"
         ),
         step="korean_filter:korean_filter",
+    ),
+    Row(
+        "long_words",
+        ("sentences: long word", "documents: long word"),
+        _long_words,
+        step="long_words:long_word_filter",
+        on=_cuts_long_words,
     ),
     Row("length", ("sentences: too short", "documents: too short"), _length, step="length_filter:length_filter"),
     Row(

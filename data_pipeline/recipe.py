@@ -15,6 +15,7 @@ from data_pipeline.pipeline import Decontamination as Decontamination
 from data_pipeline.pipeline import Holes as Holes
 from data_pipeline.pipeline import KoreanFilter as KoreanFilter
 from data_pipeline.pipeline import LengthFilter as LengthFilter
+from data_pipeline.pipeline import LongWords as LongWords
 from data_pipeline.pipeline import NearDuplicates as NearDuplicates
 from data_pipeline.pipeline import Pseudonyms as Pseudonyms
 from data_pipeline.pipeline import SentenceSplit as SentenceSplit

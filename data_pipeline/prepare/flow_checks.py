@@ -59,7 +59,7 @@ def check_training_documents(counts: dict[str, Any]) -> None:
     if not counts.get("train_documents"):
         raise InputError(
             f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}; give Korean "
-            "text, or loosen the rules under --data.korean, --data.length and --data.evaluation-fraction"
+            "text, or loosen the rules under --data.korean, --data.long-words, --data.length and --data.evaluation-fraction"
         )
 
 
