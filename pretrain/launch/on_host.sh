@@ -31,9 +31,21 @@ end() {
     kill "$watcher" 2>/dev/null || true
     wait "$watcher" || true # two pushes at a time would undo each other
   fi
-  if [ $pulled = yes ] && [ "$WORKER" = 0 ]; then push || note "warning: the store was not brought up to date"; fi
+  if [ $pulled = yes ] && [ "$WORKER" = 0 ] && ! push_at_last; then
+    note "error: $(in_store) was not brought up to date; what it lacks is on this disk"
+    if [ $code = 0 ]; then code=1; fi # a slice is deleted when done
+  fi
   if [ -e $state/stopped ]; then code=stopped; fi
   echo "$code" >$state/exit
+}
+
+push_at_last() {
+  local try
+  for try in 1 2 3; do
+    if push; then return; fi
+    [ "$try" = 3 ] || sleep "${WATCH_SECONDS:-30}"
+  done
+  return 1
 }
 
 enough_disk() {

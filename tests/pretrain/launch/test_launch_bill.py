@@ -227,3 +227,12 @@ def test_without_a_network_nothing_is_claimed(world: World) -> None:
     assert "nothing is deleted" in world.run("--delete", "kobert").sentence(1)
     assert world.run("--list").sentence(1) == "what is booked cannot be listed (above)"
     assert world.booked() == [A]
+
+
+def test_a_run_that_does_not_reach_the_store_is_not_deleted_when_done(world: World) -> None:
+    world.script()
+    (world.fake / "on_train").write_text("""echo '{"no_rsync": true}' >"$FAKE/script.json\"""")
+    said = world.run(*CREATE, "--store", STORE, "--delete-when-done", "quickstart")
+    assert "exit code 1 in done; fix it and run the same command again" in said.sentence(1)
+    assert f"error: {STORE}/quickstart was not brought up to date" in said.out
+    assert world.booked() == [A], "its disk has what the store lacks"
