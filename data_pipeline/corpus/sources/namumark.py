@@ -13,13 +13,13 @@ VALUES = ("age", "dday", "date", "datetime", "pagecount", "calc")
 """Macros whose value is part of the sentence, and is not in the dump."""
 _MACRO = re.compile(
     r"\[(목차|tableofcontents|각주|footnote|clearfix|date|datetime|pagecount|br)\]"
-    r"|\[(include|youtube|kakaotv|nicovideo|navertv|vimeo|anchor|age|dday|pagecount|math|calc|html|ruby)\((.*?)\)\]"
+    r"|\[(include|youtube|kakaotv|nicovideo|navertv|vimeo|anchor|age|dday|pagecount|math|calc|html|ruby)\(((?>\[\[[^\[\]\n]*\]\]|.){0,5000}?)\)\]"
     r"|\[([a-z]{3,})\(([^\n\[\]]*?)\)\]",
     re.IGNORECASE | re.DOTALL,
 )
 _MARK = re.compile(r"\\.|\{\{\{|\}\}\}|\[\[|\]\]|\[\*|\[(?=[a-zA-Z목각])|\]|<math>.*?</math>", re.DOTALL)
 _STYLE = re.compile(
-    r"#!(?:wiki|folding|if)(?:[^\n{]|\{(?!\{\{)|\{\{\{[^\n{}]*\}\}\})*\n?|#[0-9a-zA-Z]+(?:,#?[0-9a-zA-Z]+)? |[+-][1-5] "
+    r"#!(?:wiki|folding|if)(?:[^\n{}]|\{(?!\{\{)|\}(?!\}\})|\{\{\{[^\n{}]*\}\}\})*\n?|#[0-9a-zA-Z]+(?:,#?[0-9a-zA-Z]+)? |[+-][1-5] "
 )
 _NOT_TEXT = re.compile(r"#!(?:syntax|html|latex|ruby|style)\b")
 _COMMENT = re.compile(r"^##.*\n?", re.MULTILINE)
@@ -157,12 +157,13 @@ def _without_tables(lines: list[str]) -> list[str]:
     """Leaves out the rows of tables; where nothing ends a row, it is text."""
     kept: list[str] = []
     number = 0
+    ends = _ends_of_rows(lines)
     while number < len(lines):
         line = lines[number].strip()
         if not _begins_row(line):
             kept.append(lines[number].replace(IN_ROW, "\n"))
         elif line == "||" or not line.endswith("||"):
-            end = _end_of_row(lines, number + 1)
+            end = ends[number]
             if end is None:
                 kept.append(line.replace("||", " ").replace(IN_ROW, "\n"))
             number = number if end is None else end
@@ -170,14 +171,21 @@ def _without_tables(lines: list[str]) -> list[str]:
     return kept
 
 
-def _end_of_row(lines: list[str], number: int) -> int | None:
-    """The line that ends a row, with || at its end; over blank lines too, unless a heading or, behind a blank line, another row comes first."""
-    behind_blank = False
-    for end in range(number, len(lines)):
-        line = lines[end].strip()
-        if _HEADING.fullmatch(lines[end]) or (behind_blank and _begins_row(line)):
-            return None
+def _ends_of_rows(lines: list[str]) -> list[int | None]:
+    """For each line the one behind it that ends a row begun there, with || at its end: over blank lines too, unless a heading or, behind
+    a blank line, another row comes first."""
+    none = len(lines)
+    ends: list[int | None] = []
+    closing = heading = row = row_behind_blank = none
+    for number in range(none - 1, -1, -1):  # each the first behind `number`
+        ends.append(closing if closing < min(heading, row_behind_blank) else None)
+        line = lines[number].strip()
+        if not line:
+            row_behind_blank = row
+        elif _begins_row(line):
+            row = number
         if line.endswith("||"):
-            return end
-        behind_blank = behind_blank or not line
-    return None
+            closing = number
+        if _HEADING.fullmatch(lines[number]):
+            heading = number
+    return ends[::-1]

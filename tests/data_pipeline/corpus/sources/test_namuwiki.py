@@ -138,6 +138,9 @@ def test_what_stands_in_the_cells_of_a_table_goes_with_it(table: str) -> None:
         ("{{{#!folding [ 펼치기 ]\n가\n\n|| 나 ||\n다}}}", "가\n다"),
         ('{{{#!wiki style="a" {{{#!folding [ 펼치기 ]\n가\n\n나}}}}}}', "가\n나"),
         ("가[ytp(abc)]나", "가나"),
+        ("[include(틀:섬, 이름=[[섬(지리)]], 설명=[[파일:a.png]])]가", "가"),
+        ("{{{#!folding 펼치기}}} 가 {{{나 } 다}}}", "가 나 } 다"),
+        ('{{{#!wiki style="a"\n{{{#!folding [펼치기]\n가}}}{{{+1 나}}}\n}}}다', "가나\n다"),
         ("올해 [age(1990-01-01)]세이다.", f"올해 {HOLE}세이다."),
         ("함수 [math(\\\\frac{x}{2})]는 <math>x^2</math>이고 [math(n)]은 수다.", f"함수 {HOLE}는 {HOLE}이고 n은 수다."),
         ("가\n[math(x^2)]\n나", "가\n나"),
@@ -185,3 +188,8 @@ def test_broken_markup_never_fails_and_loses_no_letter_outside_brackets(text: st
 )
 def test_markup_is_shown_as_a_reader_sees_it(markup: str, text: str) -> None:
     assert namumark_to_text(markup) == text
+
+
+def test_a_page_of_rows_without_an_end_takes_no_longer_than_another() -> None:
+    """It was quadratic: 200 seconds for this one."""
+    assert namumark_to_text("|| 가\n" * 20_000).split() == ["가"] * 20_000
