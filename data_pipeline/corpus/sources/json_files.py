@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.json_arrays import chosen_members
+from data_pipeline.corpus.sources.json_places import chosen_members
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.records import Record, documents, text_of_fields
 from data_pipeline.recipe import Source

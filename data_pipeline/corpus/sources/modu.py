@@ -5,7 +5,7 @@ from itertools import groupby
 from typing import IO, Any
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.json_arrays import array_members
+from data_pipeline.corpus.sources.json_places import members_at
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.modu_marks import written
 from data_pipeline.corpus.sources.records import BadRecordError, documents, text_member
@@ -22,7 +22,7 @@ def read_modu(stream: IO[bytes], file: str, source: Source) -> Iterator[Document
     in a row is a paragraph; `form` is taken, or `original_form` of utterances that have no `form`. Marks of the transcript go, and a
     masked name or what nobody understood leaves a hole.
     """
-    return documents(array_members(stream, file, "document"), source, _text)
+    return documents(members_at(stream, file, "document"), source, _text)
 
 
 def _text(document: Any) -> str:

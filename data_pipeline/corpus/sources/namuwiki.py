@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.json_arrays import array_members
+from data_pipeline.corpus.sources.json_places import members_at
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.namumark import namumark_to_text
 from data_pipeline.corpus.sources.records import documents, member, text_member
@@ -17,7 +17,7 @@ REDIRECTS = ("#redirect", "#넘겨주기")
 
 def read_namuwiki(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
     """One document for each article that is no redirect. A record's number is the page's place in the dump."""
-    return documents(array_members(stream, file, ""), source, _text)
+    return documents(members_at(stream, file, ""), source, _text)
 
 
 def _text(page: object) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources import json_arrays
+from data_pipeline.corpus.sources import json_places
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import check
@@ -120,7 +120,7 @@ def test_json_lines_given_as_one_json_file_say_so() -> None:
 
 
 def test_a_path_is_looked_for_in_a_part_of_a_file_that_has_it_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_arrays, "SEARCHED_BYTES", 100_000)
+    monkeypatch.setattr(json_places, "SEARCHED_BYTES", 100_000)
     content = io.BytesIO(b'{"data": [' + b'{"text": "a"},' * 500_000)
     [found] = reader_of("json")(content, "corpus", Source("json.b.text", ""))
     assert found == Unreadable("corpus:record 1", 'field "b.text" is missing (found: data)')
