@@ -1,13 +1,18 @@
 """JSON files of one value, such as AI-Hub's: a path leads to the documents and to their text."""
 
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.document import HOLE, Document
+from data_pipeline.corpus.sources.holes import without_lone_holes
 from data_pipeline.corpus.sources.json_places import chosen_members
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.sources.records import Record, documents, text_of_fields
 from data_pipeline.recipe import Source
+
+_EVENT = re.compile("#@이모티콘#|#@시스템#(?:[가-힣A-Za-z]+#)?")
+_MASKED = re.compile("#@[가-힣A-Za-z ]{1,12}@? ?#")
 
 
 def read_json(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
@@ -15,8 +20,17 @@ def read_json(stream: IO[bytes], file: str, source: Source) -> Iterator[Document
 
     A list at the path's end is a list of paragraphs, not of documents; a file without another list on the path is one document.
     `source.category_field` is a path from the top of the file too, through the same list.
+    AI-Hub's masks (`#@이름#`) leave holes, its events (`#@시스템#사진#`) nothing.
     """
-    return documents(_records(stream, file, source.text_field), source, text_of_fields(source.text_field))
+    read = text_of_fields(source.text_field)
+    return documents(_records(stream, file, source.text_field), source, lambda value: _without_marks(read(value)))
+
+
+def _without_marks(text: str) -> str:
+    if "#@" not in text:
+        return text
+    text = _MASKED.sub(HOLE, _EVENT.sub("", text))
+    return "\n".join(without_lone_holes(line.strip()) for line in text.split("\n"))
 
 
 def _records(stream: IO[bytes], file: str, path: str) -> Iterator[Record | Unreadable]:

@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.document import HOLE, Document
 from data_pipeline.corpus.sources import json_places
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.recipe import DataRecipe, Source
@@ -84,6 +84,16 @@ def test_paths_hold_for_every_format_that_names_its_field() -> None:
             {"documents": [{"text": [[{"sentence": "가"}], [{"sentence": "나"}]]}]},
             ["가\n나"],
         ),
+        (
+            "named_entity.content.sentence",
+            {
+                "header": {},
+                "named_entity": [
+                    {"title": [{"sentence": "제목"}], "content": [{"sentence": "가"}, {"sentence": "나"}]}
+                ],
+            },
+            ["가\n나"],
+        ),
         ("facts.form", {"info": {}, "facts": {"form": ["가", "나"]}}, ["가\n나"]),
         ("a.text", {"a": {"text": "가"}}, ["가"]),
         ("data.text", {"data": []}, []),
@@ -110,6 +120,21 @@ def test_the_category_is_a_path_from_the_top_as_well() -> None:
 )
 def test_a_json_file_without_its_path_is_named(path: str, content: str, problem: str) -> None:
     assert read(f"json.{path}", content.encode()) == [Unreadable("corpus:record 1", problem)]
+
+
+def test_masks_of_ai_hub_are_holes_and_its_events_nothing() -> None:
+    said = [
+        "#@이름#아 뭐해?",
+        "#@시스템#사진#",
+        "이거 봐 #@이모티콘#",
+        "#@URL#",
+        "#@시스템#",
+        "주소는 #@주소@ #야",
+        "#태그 C#@a",
+    ]
+    dialogue = {"data": [{"body": {"dialogue": [{"utterance": each} for each in said]}}]}
+    [found] = texts("json.data.body.dialogue.utterance", dialogue)
+    assert found.split("\n") == [f"{HOLE}아 뭐해?", "", "이거 봐", "", "", f"주소는 {HOLE}야", "#태그 C#@a"]
 
 
 def test_json_lines_given_as_one_json_file_say_so() -> None:
