@@ -17,7 +17,7 @@ COLOURS = {"#010203": "currentColor", "#010204": "var(--kept)", "#010205": "var(
 INK, KEPT, DROPPED, LINE = COLOURS
 SETTINGS: Any = {
     "svg.fonttype": "none",
-    "font.size": 9,
+    "font.size": 10,
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.labelcolor": INK,
@@ -73,7 +73,7 @@ def _flow(axes: Axes, flow: Sequence[dict[str, Any]]) -> None:
     before = axes.barh(names, [megabytes[0], *megabytes[:-1]], color=DROPPED)
     axes.barh(names, megabytes, color=KEPT)
     axes.bar_label(before, [f" {each:,.2f} MB" for each in megabytes], padding=2)
-    axes.set_xlim(0, max(megabytes) * 1.25 or 1)
+    axes.set_xlim(0, max(megabytes) * 1.4 or 1)
     axes.invert_yaxis()
     axes.set_xlabel("MB of text (UTF-8)")
 
@@ -99,7 +99,7 @@ def _shares(axes: Axes, moments: dict[str, list[int]], histograms: dict[str, Any
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.axvline(histograms["min_hangul_share"], color=INK, linestyle="--", linewidth=1)
-    axes.set_xlabel("Hangul among the letters of a sentence; dashed: the least that is kept")
+    axes.set_xlabel("Hangul among the letters of a sentence")
     axes.set_ylabel("sentences (log)")
 
 

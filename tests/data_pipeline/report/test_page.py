@@ -1,6 +1,8 @@
 """The page of a report: it needs nothing else, its numbers are the run's, and nothing of the corpus becomes markup."""
 
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -191,3 +193,36 @@ def test_a_run_of_an_earlier_version_is_named(reported: RunFolder, tmp_path: Pat
     write_json(old.corpus / "report.json", counts)
     with pytest.raises(InputError, match=r"prepared by an earlier version.*run the same prepare command again"):
         write_report(old)
+
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+MEASURE = """<script>addEventListener("load", () => {
+  const wide = document.documentElement.scrollWidth > innerWidth;
+  const clipped = [...document.querySelectorAll("figure svg text")].filter((text) => {
+    const [of, by] = [text.getBoundingClientRect(), text.closest("svg").getBoundingClientRect()];
+    return of.left < by.left - 1 || of.right > Math.max(by.right + 1, innerWidth - 1);
+  });
+  const scrolling = [...document.querySelectorAll("table")].filter((table) => table.scrollWidth > table.parentElement.clientWidth + 1);
+  const silent = scrolling.filter((table) => !getComputedStyle(table.parentElement).backgroundImage.includes("gradient"));
+  parent.postMessage([innerWidth, wide, clipped.map((text) => text.textContent).join(";"), scrolling.length, silent.length].join("|"), "*");
+})</script>"""
+PHONE = """<body><script>addEventListener("message", (said) => { document.body.dataset.measured = said.data; })</script>
+<iframe src="page.html" style="width: 390px; height: 2000px; border: 0"></iframe>"""
+"""In a frame: a window of chromium is no narrower than 500 pixels."""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
+def test_on_a_phone_no_label_is_clipped_and_tables_show_that_they_scroll(reported: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(page_of(reported).replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
+    (tmp_path / "phone.html").write_text(PHONE, encoding="utf-8")
+    command = [
+        str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}",
+        "--virtual-time-budget=5000", "--dump-dom", (tmp_path / "phone.html").as_uri(),
+    ]  # fmt: skip
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120).stdout
+    found = re.search(r'data-measured="([^"]*)"', shown)
+    assert found, shown[-500:]
+    width, wide, clipped, scrolling, silent = found[1].split("|")
+    assert (width, wide, clipped, silent) == ("390", "false", "", "0")
+    assert int(scrolling) > 0, "nothing scrolls: the test shows nothing"
