@@ -6,7 +6,7 @@
 #   ./run_tpu.sh --install-only [EXTRA ...]             only set up .venv/
 #
 #   ./run_tpu.sh --create NAME --type v3-8 --zone ZONE [--zone ZONE ...] [--spot] [--store gs://BUCKET/FOLDER]
-#                [--wait MINUTES] [--delete-when-done] [--delete-on-failure] [--no-plan] [--dry-run]
+#                [--wait MINUTES] [--unattended] [--delete-when-done] [--delete-on-failure] [--no-plan] [--dry-run]
 #                [--create-flag=FLAG ...] [--ssh-flag=FLAG ...] RECIPE [...]
 #   ./run_tpu.sh --hosts FILE [--name NAME] [--store FOLDER] [--ssh-flag=FLAG ...] [--dry-run] RECIPE [...]
 #   ./run_tpu.sh --status NAME | --attach NAME | --stop NAME | --fetch NAME | --delete NAME [--discard] | --list

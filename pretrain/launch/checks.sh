@@ -34,6 +34,7 @@ check_command() {
   [[ ${wait_minutes:-0} =~ ^[0-9]+$ ]] || wrong "--wait $wait_minutes: give minutes, as in --wait 30"
   case $run_dir in /* | *://* | *..*) wrong "--run-dir $run_dir: on the hosts it is a folder below the checkout; name the lasting place with --store" ;; esac
   [ ${#job[@]} -gt 0 ] || wrong "RECIPE is missing: configs/NAME.py or NAME, and its overrides after it"
+  check_unattended
   local path=configs/${recipe#configs/}
   code_files | grep -xF -e "$recipe" -e "${path%.py}.py" >/dev/null ||
     wrong "$recipe: no such recipe below $root; a recipe travels with the checkout, so it lies in configs/"
@@ -65,7 +66,9 @@ check_job() { # the recipe and its overrides, as the hosts will read them
   if [ ! -x "$python" ]; then note "recipe: not read here, for there is no .venv/ (./run_tpu.sh --install-only makes it)"; return; fi
   extras=$(cd "$root" && "$python" -m pretrain.commands.needs "$recipe" ${training[@]+"${training[@]}"} ${type:+--on "${type/v5litepod-/v5e-}"}) || exit $?
   (cd "$root" && "$python" -m data_pipeline.commands.sources "$recipe" ${data[@]+"${data[@]}"}) >/dev/null || exit $?
-  if grep -x wandb <<<"$extras" >/dev/null && [ -z "${WANDB_API_KEY:-}${WANDB_MODE:-}" ]; then
+  if [ "$unattended" = yes ]; then
+    check_no_keys
+  elif grep -x wandb <<<"$extras" >/dev/null && [ -z "${WANDB_API_KEY:-}${WANDB_MODE:-}" ]; then
     wrong "training.wandb_project is set, but WANDB_API_KEY is not: set it in this shell, from which it goes to the hosts over ssh (or WANDB_MODE=offline)"
   fi
   note "recipe: $recipe is read${extras:+, and wants the extras $(in_one_line "$extras")}"
@@ -162,16 +165,18 @@ check_bucket() { # region, and that it can be written; an unreachable bucket mus
 }
 
 check_service_account() { # check_service_account BUCKET: as which the hosts write; a warning alone, for a right may come by other ways
-  local flag account="" project
+  local flag account="" project roles
   for flag in ${create_flags[@]+"${create_flags[@]}"}; do case $flag in --service-account=*) account=${flag#*=} ;; esac; done
   project=$(ask_gcloud config get-value project) || return 0
   if [ -z "$account" ]; then
     account=$(ask_gcloud projects describe "$project" --format='value(projectNumber)') || return 0
     account+=-compute@developer.gserviceaccount.com
   fi
-  if ask_gcloud storage buckets get-iam-policy "$1" | grep -F "$account" >/dev/null; then return; fi
-  if ask_gcloud projects get-iam-policy "$project" --flatten=bindings --filter="bindings.members:$account" --format='value(bindings.role)' |
-    grep -E 'roles/(owner|editor|storage\.)' >/dev/null; then return; fi
+  roles=$(ask_gcloud projects get-iam-policy "$project" --flatten=bindings --filter="bindings.members:$account" --format='value(bindings.role)') || roles=""
+  if [ "$unattended" = yes ] && [ "$delete_when_done$delete_on_failure" != nono ] && ! grep -E 'roles/(owner|editor|tpu\.admin)' <<<"$roles" >/dev/null; then
+    note "warning: nothing seen allows $account to delete its own slice; if it may not, the bill goes on: gcloud projects add-iam-policy-binding $project --member=serviceAccount:$account --role=roles/tpu.admin"
+  fi
+  if grep -E 'roles/(owner|editor|storage\.)' <<<"$roles" >/dev/null || ask_gcloud storage buckets get-iam-policy "$1" | grep -F "$account" >/dev/null; then return; fi
   note "warning: nothing seen allows $account, as which the hosts write, to use $1; if it may not, the run ends there: gcloud storage buckets add-iam-policy-binding $1 --member=serviceAccount:$account --role=roles/storage.objectAdmin"
 }
 

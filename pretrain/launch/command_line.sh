@@ -11,10 +11,13 @@ source "$root/pretrain/launch/code.sh"
 source "$root/pretrain/launch/slice.sh"
 # shellcheck source=pretrain/launch/hosts.sh
 source "$root/pretrain/launch/hosts.sh"
+# shellcheck source=pretrain/launch/start_up.sh
+source "$root/pretrain/launch/start_up.sh"
 # shellcheck source=pretrain/launch/supervise.sh
 source "$root/pretrain/launch/supervise.sh"
 
 name="" type="" spot=no store="" wait_minutes="" hosts_file="" created=no delete_when_done=no delete_on_failure=no discard=no plan=yes
+unattended=no leaving=no start_flag=""
 zone="" zones=() job=() create_flags=() ssh_flags=() changed_job=no
 
 launch() { # launch VERB NAME FLAGS... RECIPE...
@@ -49,6 +52,7 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       --delete-when-done) delete_when_done=yes ;;
       --delete-on-failure) delete_on_failure=yes ;;
       --discard) discard=yes ;;
+      --unattended) unattended=yes ;;
       --dry-run) dry_run=yes ;;
       --no-plan) plan=no ;;
       --*)
@@ -71,6 +75,10 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
       check_before_booking
       rejoin
       if another_job; then changed_job=yes; fi
+      if [ "$unattended" = yes ]; then
+        [ "$changed_job$seen" != yesyes ] || wrong "$name is at another job; --delete $name first, or take another name"
+        leaving=yes
+      fi
       claim
       remember
       supervise
@@ -104,4 +112,5 @@ choose_provider() {
     source "$root/pretrain/launch/gcloud.sh"
   fi
   if [ -z "$zone" ]; then zone=${zones[0]:-}; fi
+  if [ "$unattended" = yes ]; then REMOTE=$UNATTENDED_FOLDER; fi
 }

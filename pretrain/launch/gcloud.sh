@@ -41,7 +41,7 @@ slice_create() { # asks for the slice in `zone`; 1 with `reason` where that is r
     if [ "$flag" = --reserved ]; then price=reserved; fi
   done
   flags=(--async --node-id="$name" --accelerator-type="$(accelerator_type "$type")" --runtime-version="$(runtime_version "$type")"
-    --valid-until-duration="$(wait_in_queue)m" --labels="$labels,korean_pretrain_price=$price" ${flags[@]+"${flags[@]}"})
+    --valid-until-duration="$(wait_in_queue)m" --labels="$labels,korean_pretrain_price=$price" ${start_flag:+"$start_flag"} ${flags[@]+"${flags[@]}"})
   if [ "$dry_run" = yes ]; then request create "$zone" "${flags[@]}"; return; fi
   answer=$(request create "$zone" "${flags[@]}" 2>&1) || code=$?
   if [ $code = 0 ] || [ $code = 124 ] || no_network "$answer"; then return 0; fi # without an answer it may be booked: its state will tell

@@ -108,6 +108,10 @@ on_all() { # on_all FUNCTION ARGUMENTS...: FUNCTION WORKER ARGUMENTS..., side by
 
 start_one() { # detached, so that a closed laptop does not end it
   local line
+  if [ "$unattended" = yes ]; then
+    host_run "$1" "cd $REMOTE && { sudo setsid nohup env $(start_line) >/dev/null 2>&1 </dev/null & }"
+    return
+  fi
   line="WORKER=$1 WORKERS=${#addresses[@]} COORDINATOR=$(quoted "${addresses[0]#*@}:${COORDINATOR_PORT:-8476}") STORE=$(quoted "$store")"
   line="cd $REMOTE && rm -rf runs/.host && mkdir -p runs/.host && { $line"
   line+=" setsid nohup bash pretrain/launch/on_host.sh $(quoted ${job[@]+"${job[@]}"}) >runs/.host/log 2>&1 </dev/null & }" # in braces, or the shell around it would keep ssh waiting
@@ -120,7 +124,7 @@ start_all() {
   on_all start_one
 }
 
-stop_one() { host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && bash pretrain/launch/stop_on_host.sh; fi"; }
+stop_one() { host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && $([ "$unattended" = no ] || echo "sudo ")bash pretrain/launch/stop_on_host.sh; fi"; }
 
 status_of() { # status_of WORKER BYTES: a line of fields, then the log from that byte on
   host_run "$1" "if cd $REMOTE/pretrain 2>/dev/null; then cd .. && bash pretrain/launch/host_status.sh $2 $(quoted "$run_dir"); else echo phase=nothing; fi"
@@ -132,11 +136,15 @@ field() { # field NAME LINE
 }
 
 tell_status() {
-  local worker line
+  local worker line code
   look
   printf '%s: %s %s %s\n' "$name" "${type:-hosts}" "$zone" "$state"
   if [ "$state" = UNKNOWN ]; then fail "gcloud does not tell the state of $name ($reason)"; fi
-  if [ "$state" != ACTIVE ]; then return; fi
+  if [ "$state" != ACTIVE ]; then
+    code=$(ended)
+    if [ -n "$code" ]; then printf 'its run ended with exit code %s: gcloud storage cat %s/log-0\n' "$code" "$(launch_folder)"; fi
+    return
+  fi
   list_hosts || fail "$name: its workers cannot be listed"
   for worker in "${!addresses[@]}"; do
     if line=$(status_of "$worker" 999999999999); then describe "$worker" "$line"; else printf '%s: does not answer\n' "$(who "$worker")"; fi

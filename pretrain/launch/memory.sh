@@ -5,7 +5,7 @@
 #   booked  the zones in which a request of this name may be; the bill
 #   id      of the shell that watches; one whose id is not there any more ends: --delete removes it first
 
-FIELDS=(zone type spot store wait_minutes hosts_file created delete_when_done delete_on_failure seen)
+FIELDS=(zone type spot store wait_minutes hosts_file created delete_when_done delete_on_failure seen unattended)
 LISTS=(zones job create_flags ssh_flags)
 id=""
 

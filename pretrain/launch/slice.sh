@@ -25,6 +25,8 @@ rejoin() { # --create of a name that is booked from here: that slice is taken, a
       *)
         [ "$(remembered type) $(remembered spot)" = "$type $spot" ] ||
           wrong "$name is booked already: a $(remembered type)$([ "$(remembered spot)" = no ] || echo ", spot") in $each; --delete $name first, or take another name"
+        [ "$(remembered unattended)" = "$unattended" ] ||
+          wrong "$name is booked already, $([ "$unattended" = yes ] && echo without || echo with) --unattended; --attach $name watches it, or --delete it first"
         zone=$each seen=yes
         case " ${zones[*]} " in *" $each "*) ;; *) zones+=("$each") ;; esac
         ;;
@@ -35,7 +37,12 @@ rejoin() { # --create of a name that is booked from here: that slice is taken, a
 ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made again as often as it takes
   local before="" asked=$SECONDS unknown=0
   if [ "$created" = no ]; then return; fi
-  if [ "$dry_run" = yes ]; then slice_create; look; return; fi
+  if [ "$dry_run" = yes ]; then
+    if [ "$unattended" = yes ]; then bring_start; fi
+    slice_create
+    look
+    return
+  fi
   while :; do
     end_if_deleted
     let_go_of_the_rest
@@ -69,6 +76,9 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
             next_zone "failed (above)"
             ;;
           *) # in the queue
+            if [ $leaving = yes ]; then
+              case $state in ACCEPTED | CREATING) [ $((SECONDS - asked)) -lt "$LEAVE_SECONDS" ] || return 0 ;; *) return ;; esac
+            fi
             if [ $((SECONDS - asked)) -ge $((60 * ${wait_minutes:-$(wait_in_queue)})) ]; then
               release "$zone" || true
               next_zone "gave nothing within ${wait_minutes:-$(wait_in_queue)} minutes"
@@ -84,6 +94,7 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
 ask() { # 1 with `reason` where it is refused
   local refusal
   remember
+  if [ "$unattended" = yes ]; then bring_start; fi
   book "$zone"
   if ! slice_create; then
     refusal=$reason
@@ -158,7 +169,14 @@ end_if_deleted() {
 }
 
 deleted_elsewhere() {
+  local code
   unbook "$zone"
+  code=$(ended)
+  case $code in
+    "") ;;
+    0) say "$name is done, and has deleted itself"; note "export: $store/$(basename "$run_dir")/export"; exit 0 ;;
+    *) fail "$name: its run ended with exit code $code, and the slice has deleted itself; fix it and run the same command again: gcloud storage cat $(launch_folder)/log-0" ;;
+  esac
   fail "$name in $zone was deleted, not preempted: nothing is asked for again; the same --create does"
 }
 

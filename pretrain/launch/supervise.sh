@@ -7,7 +7,7 @@ OTHERS_SECONDS=${OTHERS_SECONDS:-30}  # between two looks at the other workers
 LATE_SECONDS=${LATE_SECONDS:-600}     # without a line before all workers are named with what they do
 MAX_RESTARTS=${MAX_RESTARTS:-5}       # without a new checkpoint in between
 shown=0 refused_commands=0 outcome="" reason=""
-stage=waiting # then reaching, shipping, training, ended: what is said when this shell ends
+stage=waiting # then reaching, shipping, training, ended; unattended where nobody is to watch: what is said when this shell ends
 run_failed=no
 
 supervise() {
@@ -17,6 +17,7 @@ supervise() {
   while :; do
     stage=waiting
     ensure_slice
+    if [ $leaving = yes ]; then stage=unattended; return; fi
     stage=reaching # whatever runs there already
     find_hosts || { gone; continue; }
     note "$name: ${#addresses[@]} worker(s): ${addresses[*]}"
@@ -28,7 +29,9 @@ supervise() {
       if [ "$delete_when_done" = yes ]; then fetch_run; slice_delete "$zone"; fi
       return
     fi
-    if ! under_way; then
+    if [ "$unattended" = yes ]; then
+      await_start || { gone; continue; }
+    elif ! under_way; then
       stage=shipping
       on_all stop_one || { gone; continue; }
       ship || { gone; continue; }
@@ -52,7 +55,7 @@ supervise() {
         if [ "$step" != "$best" ]; then restarts=0 best=$step; fi
         restarts=$((restarts + 1))
         [ $restarts -le "$MAX_RESTARTS" ] || give_up "$name: $reason, $MAX_RESTARTS times without a new checkpoint; see --status $name"
-        say "$reason: starting again on all workers"
+        say "$reason: $([ "$unattended" = yes ] && echo "it starts again by itself" || echo "starting again on all workers")"
         ;;
     esac
   done
@@ -98,7 +101,12 @@ leave() { # on every way out: what is still booked, what it does, and how to end
   if [ "$stage" = training ]; then note "the run goes on without you: ./run_tpu.sh --attach $name"; fi
   if [ -n "$left" ]; then
     what="$name ($type$([ "$spot" = no ] || echo ", spot")) in ${left//$'\n'/, }"
+    if [ "$unattended" = yes ] && [ "$stage" = waiting ]; then stage=unattended; fi
     case $stage in
+      unattended)
+        note "the request for $what is billed from when it is granted, and lapses $(wait_in_queue) minutes after it was made if it is not"
+        tell_unattended
+        ;;
       waiting) note "nothing trains yet: the request for $what stays, is billed from when it is granted, and lapses $(wait_in_queue) minutes after it was made if it is not" ;;
       shipping) note "nothing trains yet: $what stays booked and is billed" ;;
       *) note "$what stays booked and is billed" ;;

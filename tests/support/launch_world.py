@@ -23,6 +23,9 @@ QUICK = {
     "RECORDS_SECONDS": "0.2",
     "NEEDED_GB": "0",
     "STOP_SECONDS": "20",
+    "UNATTENDED_FOLDER": "korean-pretrain",  # below a worker's home
+    "RESTART_SECONDS": "0.2",
+    "LOG_SECONDS": "0.2",
 }
 STORE = "gs://bucket/runs"
 CHECKOUT = (
@@ -160,6 +163,10 @@ class World:
 
     def close(self) -> None:
         """Ends what still runs on the workers."""
+        boots = self.fake / "boots"
+        for pid in boots.read_text().split() if boots.exists() else ():
+            with suppress(ProcessLookupError):
+                os.killpg(int(pid), signal.SIGKILL)
         for path in self.fake.glob("hosts/*/korean-pretrain/runs/.host/pid"):
             with suppress(ProcessLookupError, ValueError):
                 os.killpg(int(path.read_text()), signal.SIGKILL)

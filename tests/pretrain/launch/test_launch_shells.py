@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from launch_world import FAKES, ROOT, World
 
-ON_HOSTS = ("on_host.sh", "host_status.sh", "stop_on_host.sh", "store.sh", "sync.sh")  # Linux, with GNU's tools
+ON_HOSTS = (
+    "on_host.sh",
+    "unattended.sh",
+    "host_status.sh",
+    "stop_on_host.sh",
+    "store.sh",
+    "sync.sh",
+)  # Linux, with GNU's tools
 NEWER_THAN_3_2 = {
     "4.0: case inside $()": r"\$\([^()]*\bcase\b",
     "4.0: associative arrays": r"(declare|local|typeset) -\w*A",
