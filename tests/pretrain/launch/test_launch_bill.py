@@ -120,6 +120,17 @@ def test_ctrl_c_while_training_says_that_the_run_goes_on_and_is_billed(world: Wo
     assert "to end the bill: ./run_tpu.sh --delete kobert, after --fetch kobert or with --discard" in said
 
 
+def test_ctrl_c_while_shipping_says_that_nothing_trains_yet(world: World) -> None:
+    world.script(hang_scp=True)
+    with world.running(*CREATE, "quickstart") as watcher:
+        world.wait_for(world.fake / "scp")
+        os.killpg(watcher.pid, signal.SIGINT)
+        said, _ = watcher.communicate(timeout=20)
+    assert watcher.returncode == 130
+    assert f"nothing trains yet: kobert (v3-8) in {A} stays booked and is billed" in said
+    assert "to end the bill: ./run_tpu.sh --delete kobert" in said
+
+
 def test_a_zone_that_gives_nothing_in_time_ends_the_wait_and_the_request(world: World) -> None:
     world.script(**WAITING)
     said = world.run(*CREATE, "--wait", "0", "quickstart")

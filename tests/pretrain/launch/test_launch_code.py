@@ -1,9 +1,10 @@
 """What of a checkout travels to the hosts: code, by an allow-list, and never what lies beside it."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
-from launch_world import World
+from launch_world import ROOT, World
 
 CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
 BESIDE = (
@@ -86,3 +87,16 @@ def test_no_archive_stays_behind(world: World, tmp_path: Path) -> None:
     assert said.sentence(1) == "the records could not be packed (above)"
     assert "nothing trains yet: kobert (v3-8) in us-central1-a stays booked and is billed" in said.error
     assert list(temporary.iterdir()) == []
+
+
+def test_git_ignores_what_people_put_beside_the_code() -> None:
+    beside = [
+        "corpora/news.txt",
+        "vocabularies/vocab.txt",
+        "wandb/run/log",
+        ".env",
+        "compare.png",
+        "runs/a/manifest.json",
+    ]
+    ignored = subprocess.run(["git", "-C", ROOT, "check-ignore", *beside, "README.md"], capture_output=True, text=True)
+    assert ignored.stdout.splitlines() == beside
