@@ -93,7 +93,7 @@ class LongWords:
 class LengthFilter:
     """Drops text that is too short. Set per source where one corpus needs another rule than the rest."""
 
-    min_chars: int = 10
+    min_chars: int = number(10, AT_LEAST_ZERO)
     """Shortest text kept, in characters (blanks count)."""
     unit: Unit = "document"
     """What is measured and dropped: sentence, paragraph (between line breaks) or document."""
@@ -109,9 +109,9 @@ class Decontamination:
     """Remove a sentence whose symmetric score 2 s(q,d) / (s(q,q) + s(d,d)) with any benchmark sentence reaches this, 0 to 1."""
     embedded_threshold: float = number(0.8, ABOVE_ZERO)
     """Remove a sentence that holds a benchmark sentence: s(q,d) / s(d,d) reaches this, 0 to 1."""
-    ngram: int = number(2, AT_LEAST_ONE)
-    """Characters per term, counted over letters and digits only (blanks do not matter)."""
-    min_chars: int = 12
+    ngram: int = number(2, between(1, 4))
+    """Characters per term, 1 to 4 (so many fit into 63 bits), counted over letters and digits only (blanks do not matter)."""
+    min_chars: int = number(12, AT_LEAST_ZERO)
     """Benchmark texts that are shorter, in letters and digits, remove only sentences that are the same."""
     formula_share: float = number(0.001, ZERO_TO_ONE)
     """Benchmark texts that more than this share of all documents hold (감사합니다) stay, and the report lists them; 0: none stays."""

@@ -6,7 +6,15 @@ from typing import ClassVar, Literal
 from tyro.conf import Suppress
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_ONE, Limit, between, number
+from data_pipeline.contract.recipe_fields import (
+    AT_LEAST_ONE,
+    AT_LEAST_ZERO,
+    ROW_LENGTH,
+    ZERO_TO_ONE,
+    Limit,
+    between,
+    number,
+)
 
 # Recipe files take these from here.
 from data_pipeline.pipeline import Clean as Clean
@@ -76,7 +84,7 @@ class Packed:
     """Rows filled with segments `[CLS] ... [SEP]` of several documents; attention stays inside a segment."""
 
     layout: ClassVar[Literal["packed"]] = "packed"
-    length: int = 512
+    length: int = number(512, ROW_LENGTH)
     """Tokens a row; a multiple of 8."""
 
 
@@ -85,7 +93,7 @@ class FullSentences:
     """Rows of whole sentences in their order, `[CLS] text [SEP] text [SEP]`; attention spans the row (RoBERTa)."""
 
     layout: ClassVar[Literal["full_sentences"]] = "full_sentences"
-    length: int = 512
+    length: int = number(512, ROW_LENGTH)
     """Tokens a row; a multiple of 8."""
     cross_documents: bool = True
     """Go on with the next document in the same row (RoBERTa's FULL-SENTENCES) instead of opening a row (DOC-SENTENCES)."""
@@ -96,7 +104,7 @@ class SentencePairs:
     """Rows `[CLS] A [SEP] B [SEP]` for next-sentence prediction; label 0 means that B follows A, 1 that B is from elsewhere."""
 
     layout: ClassVar[Literal["sentence_pairs"]] = "sentence_pairs"
-    length: int = 512
+    length: int = number(512, ROW_LENGTH)
     """Tokens a row; a multiple of 8."""
     random_next: float = number(0.5, ZERO_TO_ONE)
     """Share of rows whose B comes from another document, 0 to 1."""
@@ -109,7 +117,7 @@ class SentenceOrder:
     """Rows `[CLS] A [SEP] B [SEP]` for sentence-order prediction (ALBERT); label 0 means that B follows A, 1 that A follows B."""
 
     layout: ClassVar[Literal["sentence_order"]] = "sentence_order"
-    length: int = 512
+    length: int = number(512, ROW_LENGTH)
     """Tokens a row; a multiple of 8."""
     swapped: float = number(0.5, ZERO_TO_ONE)
     """Share of rows in which A and B have changed places, 0 to 1."""
@@ -122,7 +130,7 @@ class Causal:
     """Rows cut from one stream in which [SEP] ends each text, for language modelling from left to right (GPT-3); no padding."""
 
     layout: ClassVar[Literal["causal"]] = "causal"
-    length: int = 1024
+    length: int = number(1024, ROW_LENGTH)
     """Tokens a row; a multiple of 8."""
 
 
@@ -131,9 +139,9 @@ class SourceTarget:
     """Pairs `[CLS] source [SEP]` and `[CLS] target [SEP]` for an encoder and a decoder."""
 
     layout: ClassVar[Literal["source_target"]] = "source_target"
-    length: int = 512
+    length: int = number(512, ROW_LENGTH)
     """Tokens of a source; a multiple of 8."""
-    target_length: int = 128
+    target_length: int = number(128, ROW_LENGTH)
     """Tokens of a target; a multiple of 8."""
     target: Literal["continuation", "first_paragraph"] = "continuation"
     """continuation: whole sentences, beginning where the source ends. first_paragraph: that of the document, from all that follows it:

@@ -1,12 +1,12 @@
 """What is wrong with a data recipe is said before the work starts, not hours into it."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_fields import flag, limits
-from data_pipeline.contract.records import features
+from data_pipeline.contract.recipe_fields import ROW_LENGTH, check_limits, flag
 from data_pipeline.contract.special_tokens import ROLES
 from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
@@ -22,9 +22,7 @@ def check(recipe: DataRecipe) -> None:
     """Raises an InputError for the first field that cannot work, and for an analyser that is needed and not installed."""
     _check_sources(recipe)
     _check_category_weights(recipe)
-    for name, value, limit in limits(recipe):
-        if not limit.holds(value):
-            raise InputError(f"{_named(recipe, name)} {value}: must be {limit.words}")
+    check_limits(recipe, partial(_named, recipe))
     if recipe.near_duplicates.enabled and not recipe.drop_duplicates:
         raise InputError(
             "--data.drop-duplicates is off, but near duplicates, which exact ones are too, are dropped; "
@@ -133,18 +131,17 @@ def _check_category_weights(recipe: DataRecipe) -> None:
     names = [name for name, _ in recipe.category_weights]
     for name, weight in recipe.category_weights:
         if names.count(name) > 1:
-            raise InputError(f"category_weights: {name!r} stands there twice")
+            raise InputError(f"category_weights: {name!r} is listed twice")
         if not WEIGHT.holds(weight):
             raise InputError(f"category_weights: {name!r} {weight}: must be {WEIGHT.words}")
 
 
 def _check_lengths(recipe: DataRecipe) -> None:
     examples, others = recipe.examples, recipe.other_lengths
-    features(examples.layout, examples.length, "uint16", getattr(examples, "target_length", 0))
     for length in others:
-        if length % 8 or length < 16:
-            raise InputError(f"--data.other-lengths {length}: must be a multiple of 8 and at least 16")
+        if not ROW_LENGTH.holds(length):
+            raise InputError(f"--data.other-lengths {length}: must be {ROW_LENGTH.words}")
         if [examples.length, *others].count(length) > 1:
             raise InputError(
-                f"--data.other-lengths {length}: stands there twice, or is examples.length; name each once"
+                f"--data.other-lengths {length}: is listed twice, or is --data.examples.length; name each once"
             )

@@ -42,7 +42,7 @@ class Agenda:
         log = due(done, recipe.log_every_steps, phase_stop)
         save_wish = longer_ago(self._last_save, recipe.checkpoints.every_minutes or None)
         save_wish, out_of_time = any_process(save_wish, longer_ago(self._began, recipe.stop_after_minutes), ask=log)
-        stop = f"after stop_after_minutes {recipe.stop_after_minutes:g}" if out_of_time else ""
+        stop = f"after --training.stop-after-minutes {recipe.stop_after_minutes:g}" if out_of_time else ""
         if self._notice.stops_after(done):
             stop = "by SIGTERM"
         evaluate = held_out and due(done, recipe.evaluation.every_steps, phase_stop) and not stop

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import jax
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag
 from data_pipeline.contract.records import RecordsHeader
 from pretrain.input.schedule import stretches
 from pretrain.models.config import with_padding, with_vocabulary
@@ -104,20 +105,20 @@ def objective_of(recipe: TrainingRecipe, header: RecordsHeader, steps: range | N
     config = recipe.model
     if config.vocab_size not in (None, header.vocabulary_size):
         raise InputError(
-            f"model.vocab_size {config.vocab_size}: the records have {header.vocabulary_size}; leave model.vocab_size unset"
+            f"--training.model.vocab-size {config.vocab_size}: the records have {header.vocabulary_size}; leave it unset"
         )
     config = with_padding(config, header.pad_id)
     longest = config.longest_row()
     tokens = max(header.length, header.target_length)
     if longest and tokens > longest.tokens:
         room = f", which has room for {longest.tokens} tokens" if longest.tokens != longest.value else ""
-        many = "or more, if the model of start_from has as many" if recipe.start_from else "or more"
+        many = "or more, if the model of --training.start-from has as many" if recipe.start_from else "or more"
         raise InputError(
-            f"model.{longest.field} {longest.value}{room}: the records' rows have {tokens} tokens; "
+            f"{flag('training', f'model.{longest.field}')} {longest.value}{room}: the records' rows have {tokens} tokens; "
             f"set it to {tokens + longest.value - longest.tokens} {many}, or prepare shorter examples"
         )
     if recipe.dropout_rng not in DROPOUT_RNGS:
-        raise InputError(f"dropout_rng {recipe.dropout_rng!r}: must be {' or '.join(DROPOUT_RNGS)}")
+        raise InputError(f"--training.dropout-rng {recipe.dropout_rng!r}: must be {' or '.join(DROPOUT_RNGS)}")
     keys = Keys(recipe.seed, recipe.dropout_rng)
     steps = range(recipe.max_steps) if steps is None else steps
     objective = make_objective(recipe.objective, config, header, compute_of(recipe), keys, steps)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import jax
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_fields import flag, limits
+from data_pipeline.contract.recipe_fields import check_limits, flag
 from pretrain.devices.sharding import ROWS
 from pretrain.input.schedule import stretches
 from pretrain.models.core.attention import refuse_large_scores
@@ -25,10 +25,7 @@ def check(recipe: TrainingRecipe) -> None:
 
 
 def _check_limits(recipe: TrainingRecipe, where: str = "") -> None:
-    for name, value, limit in limits(recipe):
-        if not limit.holds(value):
-            named = f"{where}{name}" if where else flag("training", name)
-            raise InputError(f"{named} {value}: must be {limit.words}")
+    check_limits(recipe, lambda name: f"{where}{name}" if where else flag("training", name))
 
 
 def check_sizes(recipe: TrainingRecipe, mesh: jax.sharding.Mesh) -> int:
@@ -48,22 +45,25 @@ def check_shape(recipe: TrainingRecipe, shape: Mapping[str, int], device_kind: s
         rows, accumulation = stretch.recipe.global_batch_size, stretch.recipe.accumulation
         where = f" in phases.{number}" if recipe.phases else ""
         for part, model in stretch.recipe.objective.models(stretch.recipe.model).items():
-            of_part = "model." if model == stretch.recipe.model else f"the {part}'s "
             for field, value in model.tensor_divides().items():
                 if value % tensor:
+                    own = model == stretch.recipe.model
+                    named = flag("training", f"model.{field}") if own else f"the {part}'s {field}"
                     raise InputError(
-                        f"{of_part}{field} {value} cannot be divided over mesh.tensor {tensor}{where}; choose one that divides it"
+                        f"{named} {value}: cannot be divided over --training.mesh.tensor {tensor}{where}; choose one that divides it"
                     )
         if rows % (accumulation * splits):
             raise InputError(
-                f"global_batch_size {rows} cannot be divided by accumulation {accumulation} x {splits} devices that split "
-                f"rows ({' x '.join(f'mesh.{axis} {shape[axis]}' for axis in ROWS)}){where}; "
+                f"--training.global-batch-size {rows}: cannot be divided by --training.accumulation {accumulation} x {splits} devices "
+                f"that split rows ({' x '.join(f'--training.mesh.{axis} {shape[axis]}' for axis in ROWS)}){where}; "
                 f"make it a multiple of {accumulation * splits}"
             )
     if recipe.stop_at_step is None:
         return recipe.max_steps
     if not 1 <= recipe.stop_at_step <= recipe.max_steps:
-        raise InputError(f"stop_at_step {recipe.stop_at_step}: must be 1 to max_steps {recipe.max_steps}")
+        raise InputError(
+            f"--training.stop-at-step {recipe.stop_at_step}: must be 1 to --training.max-steps {recipe.max_steps}"
+        )
     return recipe.stop_at_step
 
 
@@ -84,12 +84,14 @@ def check_attention(recipe: TrainingRecipe, device_kind: str) -> None:
         ),
     }
     if recipe.attention not in made_for:
-        raise InputError(f"attention {recipe.attention}: must be {', '.join(made_for)}")
+        raise InputError(f"--training.attention {recipe.attention}: must be {', '.join(made_for)}")
     devices, fits = made_for[recipe.attention]
     if device_kind == ANY_DEVICE:
         return
     if not fits:
-        raise InputError(f"attention {recipe.attention}: is made for {devices}, and this is {device_kind}; use xla")
+        raise InputError(
+            f"--training.attention {recipe.attention}: is made for {devices}, and this is {device_kind}; use xla"
+        )
     # A later phase would be told only when its turn comes. Where mesh.tensor takes what is left, it is.
     for stretch in stretches(recipe) if recipe.mesh.tensor > 0 else ():
         for model in stretch.recipe.objective.models(stretch.recipe.model).values():

@@ -202,7 +202,7 @@ def load_subject(place: str | Path, *, step: int | None = None, part: str = "", 
     - `place`: a run folder, its URL, or a Hugging Face folder.
     - `step`: of a run's checkpoint; None means the newest valid one.
     - `part`: of a run whose objective has several models; empty means the one that `export/` holds.
-    - `called`: what an error calls the place, as "start_from PLACE"; empty means the place itself.
+    - `called`: what an error calls the place, as "--training.start-from PLACE"; empty means the place itself.
 
     Raises InputError where nothing can be read there, WorkError where it is damaged.
     """

@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from data_pipeline.contract.errors import InputError
+
 Number = TypeVar("Number", bound=float | None)
 
 FREE = {"resume": "free"}
@@ -32,6 +34,8 @@ ABOVE_ONE = Limit("above 1", lambda value: 1 < value < INFINITY)
 ABOVE_ZERO_TO_ONE = Limit("above 0 and at most 1", lambda value: 0 < value <= 1)
 ZERO_TO_ONE = Limit("0 to 1", lambda value: 0 <= value <= 1)
 ZERO_TO_BELOW_ONE = Limit("0 or more and below 1", lambda value: 0 <= value < 1)
+ROW_LENGTH = Limit("a multiple of 8 and at least 16", lambda value: 16 <= value < INFINITY and value % 8 == 0)
+"""Tokens of a training row: its bitmaps have whole bytes."""
 UINT32 = Limit(f"0 to {2**32 - 1}", lambda value: 0 <= value < 2**32)
 
 
@@ -77,6 +81,19 @@ def limits(recipe: Any, above: str = "") -> Iterator[tuple[str, Any, Limit]]:
 def flag(part: str, field: str) -> str:
     """The flag of a recipe's field: `--training.optimizer.learning-rate`; the field itself where it is one of several, `phases.0.length`.
 
-    - `part`: data or training. `field`: its dotted name.
+    - `part`: data or training; another where a command's flags begin with that; empty where they begin with the field.
+    - `field`: its dotted name.
     """
-    return field if ".0." in re.sub(r"\d+", "0", field) else f"--{part}.{field.replace('_', '-')}"
+    if ".0." in re.sub(r"\d+", "0", field):
+        return field
+    return f"--{f'{part}.' if part else ''}{field.replace('_', '-')}"
+
+
+def check_limits(recipe: Any, named: Callable[[str], str]) -> None:
+    """Raises InputError for the first number of a recipe that is beyond its limit.
+
+    - `named`: what the user calls a field, given its dotted name: its flag.
+    """
+    for name, value, limit in limits(recipe):
+        if not limit.holds(value):
+            raise InputError(f"{named(name)} {value}: must be {limit.words}")

@@ -24,6 +24,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from numpy.typing import ArrayLike
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_error
+from data_pipeline.contract.recipe_fields import ROW_LENGTH
 from data_pipeline.contract.record_bytes import RecordBytes
 from data_pipeline.contract.storage import read_json
 from data_pipeline.contract.tokenizer import SpecialIds
@@ -145,11 +146,10 @@ def _row_fields(layout: Layout, length: int, token_dtype: str, target_length: in
 
 
 def features(layout: Layout, length: int, token_dtype: str, target_length: int = 0) -> tfds.features.FeaturesDict:
-    """The TFDS features of a record. Raises InputError where a length is not a multiple of 8."""
-    sides = {"length": length, **({"target_length": target_length} if layout == "source_target" else {})}
-    for name, value in sides.items():
-        if value % 8 or value < 16:
-            raise InputError(f"examples.{name} {value}: must be a multiple of 8 and at least 16")
+    """The TFDS features of a record. ValueError for a length that is not within ROW_LENGTH, which a recipe's are."""
+    for tokens in (length, target_length) if layout == "source_target" else (length,):
+        if not ROW_LENGTH.holds(tokens):
+            raise ValueError(f"rows of {tokens} tokens: must be {ROW_LENGTH.words}")
 
     def feature(field: np.ndarray) -> tfds.features.Tensor:
         if field.ndim:

@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import check_limits, flag
 from data_pipeline.contract.recipe_file import plain, plain_fields
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
@@ -36,6 +38,7 @@ def certify(
     """
     if not settings.benchmarks:
         raise InputError("--benchmark PATH is missing; name the benchmark files or folders to look for")
+    check_limits(settings, partial(flag, "decontamination"))
     recipe = DataRecipe(
         sources=tuple(sources),
         drop_duplicates=False,  # of equal documents each is counted

@@ -29,9 +29,9 @@ def go_back(checkpoints: CheckpointStore, step: int, saved: Facts, spike: int, g
     left_out = saved["left_out"]
     if len(left_out) >= guard.max_rewinds:
         raise WorkError(
-            f"step {spike} is a spike, and the run has gone back {len(left_out)} times already; spikes.max_rewinds allows "
-            f"{guard.max_rewinds}: raise it, or start a new run with a lower optimizer.learning_rate or a longer "
-            "optimizer.warmup_steps"
+            f"step {spike} is a spike, and the run has gone back {len(left_out)} times already; "
+            f"--training.spikes.max-rewinds allows {guard.max_rewinds}: raise it, or start a new run with a lower "
+            "--training.optimizer.learning-rate or a longer --training.optimizer.warmup-steps"
         )
     checkpoints.amend(step, {"left_out": [*left_out, [step, spike]]})
     log.warning(

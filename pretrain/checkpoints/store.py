@@ -82,7 +82,7 @@ class CheckpointStore:
 
     def __init__(self, folder: Path, keep: int, milestone_every: int = 0) -> None:
         if keep < 1:
-            raise InputError(f"checkpoints.keep {keep}: must be 1 or more")
+            raise InputError(f"--training.checkpoints.keep {keep}: must be 1 or more")
         self.folder = folder.absolute()
         self.keep = keep
         self.milestone_every = milestone_every

@@ -48,8 +48,8 @@ def bfloat16_warning(device: jax.Device) -> str | None:
     if not re.fullmatch(r"\d+\.\d+", capability) or float(capability) >= AMPERE:
         return None
     return (
-        f"compute_dtype bfloat16: {device.device_kind} has compute capability {capability}, and bfloat16 came with {AMPERE} "
-        "(Ampere): XLA imitates it, which is slow; set compute_dtype float32 (--training.compute-dtype float32)"
+        f"--training.compute-dtype bfloat16: {device.device_kind} has compute capability {capability}, and bfloat16 came with {AMPERE} "
+        "(Ampere): XLA imitates it, which is slow; give --training.compute-dtype float32"
     )
 
 

@@ -10,7 +10,9 @@ import optax
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag
 from pretrain.devices.available import available_devices
+from pretrain.models.flags import flags_of
 from pretrain.models.parameter_rules import Rules, checked_rule
 from pretrain.recipe import Mesh
 
@@ -19,31 +21,33 @@ ROWS = ("data", "fsdp")
 """The axes that split the rows of a batch."""
 
 
-def make_mesh(sizes: Mesh, devices: Sequence[jax.Device] | None = None) -> jax.sharding.Mesh:
+def make_mesh(sizes: Mesh, devices: Sequence[jax.Device] | None = None, of: str = "training") -> jax.sharding.Mesh:
     """Arranges devices along the axes data, fsdp and tensor.
 
     - `sizes`: devices along each axis; one may be -1 and takes what is left.
     - `devices`: None means all devices of all processes.
+    - `of`: what the flags of the sizes begin with: training, or hardware where a trained model is run.
 
     Raises InputError where the sizes do not make up the number of devices, and what `available_devices` raises.
     """
     devices = available_devices() if devices is None else devices
-    shape = tuple(mesh_shape(sizes, len(devices)).values())
+    shape = tuple(mesh_shape(sizes, len(devices), of).values())
     return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * len(AXES), devices=devices)
 
 
-def mesh_shape(sizes: Mesh, devices: int) -> dict[str, int]:
+def mesh_shape(sizes: Mesh, devices: int, of: str = "training") -> dict[str, int]:
     """Axis -> devices along it; arguments and errors as of `make_mesh`, of so many devices."""
     wanted = {axis: getattr(sizes, axis) for axis in AXES}
+    flags = {axis: flag(of, f"mesh.{axis}") for axis in AXES}
     wrong = [axis for axis, size in wanted.items() if size < 1 and size != -1]
     if wrong:
-        raise InputError(f"mesh.{wrong[0]} {wanted[wrong[0]]}: must be 1 or more, or -1 for what is left")
+        raise InputError(f"{flags[wrong[0]]} {wanted[wrong[0]]}: must be 1 or more, or -1 for what is left")
     open_axes = [axis for axis, size in wanted.items() if size == -1]
     if len(open_axes) > 1:
-        raise InputError(f"mesh.{open_axes[0]} and mesh.{open_axes[1]} are both -1; only one can take what is left")
+        raise InputError(f"{flags[open_axes[0]]} and {flags[open_axes[1]]} are both -1; only one can take what is left")
     fixed = [axis for axis in AXES if axis not in open_axes]
     product = math.prod(wanted[axis] for axis in fixed)
-    named = " x ".join(f"mesh.{axis} {wanted[axis]}" for axis in fixed)
+    named = " x ".join(f"{flags[axis]} {wanted[axis]}" for axis in fixed)
     if open_axes and devices % product:
         raise InputError(f"{named}: {devices} devices cannot be divided by {product}; change one of them")
     if not open_axes and devices != product:
@@ -109,9 +113,8 @@ def _sharding(name: str, shape: tuple[int, ...], rules: Rules, mesh: jax.shardin
         split = (along,) if isinstance(along, str) else along or ()
         devices = math.prod(mesh.shape[axis] for axis in split)
         if shape[dimension] % devices:
-            fields = " x ".join(f"mesh.{axis}" for axis in split)
+            named = " x ".join(flags_of(f"mesh.{axis}") for axis in split)
             raise InputError(
-                f"{name}: dimension {dimension} of {shape[dimension]} cannot be divided over {fields} = {devices}; "
-                f"choose a mesh that divides it"
+                f"{name}: dimension {dimension} of {shape[dimension]} cannot be divided over {devices} devices; choose another {named}"
             )
     return NamedSharding(mesh, PartitionSpec(*axes))

@@ -37,7 +37,9 @@ def xla_options(device_kind: str, given: Iterable[str]) -> Options:
 def _parsed(option: str) -> tuple[str, bool | int | float | str]:
     name, equals, value = option.partition("=")
     if not name or not equals:
-        raise InputError(f"xla_options {option}: must be NAME=VALUE, as in xla_tpu_scoped_vmem_limit_kib=65536")
+        raise InputError(
+            f"--training.xla-options {option}: must be NAME=VALUE, as in xla_tpu_scoped_vmem_limit_kib=65536"
+        )
     if value in ("true", "false"):
         return name, value == "true"
     for number in (int, float):

@@ -1,9 +1,10 @@
 """How a task is evaluated, and what cannot be."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_fields import limits
+from data_pipeline.contract.recipe_fields import check_limits, flag
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.tasks.task import Settings, Task
@@ -37,16 +38,15 @@ class Trials:
 
     def check(self, task: Task) -> None:
         """Raises InputError for a number out of its range, and for what the task has not."""
-        for name, value, limit in limits(self.settings):
-            if not limit.holds(value):
-                raise InputError(f"--settings.{name.replace('_', '-')} {value}: must be {limit.words}")
+        check_limits(self.settings, partial(flag, "settings"))
+        check_limits(self.hardware, partial(flag, "hardware"))
         for name in ("seeds", "train_rows"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"--{name.replace('_', '-')} {value}: must be 1 or more")
         if self.settings.select_by not in (None, *task.metrics):
             raise InputError(
-                f"settings.select_by {self.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"
+                f"--settings.select-by {self.settings.select_by}: {task.title} has the metrics {', '.join(task.metrics)}"
             )
         if self.noises and not KINDS[task.kind].of_texts:
             raise InputError(

@@ -88,7 +88,7 @@ class Tuner:
     ) -> None:
         hardware = hardware or Hardware()
         self.subject, self.head, self.splits, self.settings = subject, head, splits, settings
-        self.mesh = make_mesh(hardware.mesh, devices)
+        self.mesh = make_mesh(hardware.mesh, devices, "hardware")
         if self.mesh.devices.flat[0].platform == "cpu":
             keep_freed_memory()
         use_compilation_cache()

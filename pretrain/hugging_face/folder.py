@@ -63,7 +63,7 @@ class Stored(NamedTuple):
 def read_configuration(folder: Path, called: str) -> dict[str, Any]:
     """The content of config.json.
 
-    - `called`: what an error calls the folder, as "start_from PLACE".
+    - `called`: what an error calls the folder, as "--training.start-from PLACE".
 
     Raises InputError where there is none.
     """
@@ -87,6 +87,8 @@ def read_config(folder: Path, family: Family, configuration: Mapping[str, Any], 
     try:
         config = family.config_from_json(configuration)
         _refuse_bad_values(config)
+        if misfit := config.misfit(str):
+            raise InputError(f"config.json: {misfit}")
         if config.vocab_size is not None:
             family.make(config, config.vocab_size, family.heads, Compute())
     except InputError as error:

@@ -45,7 +45,7 @@ def outputs_of(
 
     Raises InputError where settings and model do not go together; the function WorkError where an output is not finite.
     """
-    mesh = make_mesh(running.hardware.mesh)
+    mesh = make_mesh(running.hardware.mesh, of="hardware")
     hardware, dtype = running.hardware, running.hardware.dtype_on(mesh.devices.flat[0].platform)
     model = make(Compute(dtype, "float32", "none", hardware.scan_unroll, hardware.attention))
     params = _parameters(subject, model, mesh)

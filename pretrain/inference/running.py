@@ -1,9 +1,9 @@
 """How a model is run over texts. No JAX here: the command lines import this file."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
-from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, limits, number
+from data_pipeline.contract.recipe_fields import AT_LEAST_ONE, check_limits, flag, number
 from pretrain.evaluate.hardware import Hardware
 
 
@@ -19,6 +19,4 @@ class Running:
 
     def check(self) -> None:
         """Raises InputError for a number out of its range."""
-        for name, value, limit in limits(self):
-            if not limit.holds(value):
-                raise InputError(f"--{name.replace('_', '-')} {value}: must be {limit.words}")
+        check_limits(self, partial(flag, ""))

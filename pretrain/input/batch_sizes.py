@@ -18,9 +18,13 @@ class BatchSizes:
     def __init__(self, full: int, warmup: BatchWarmup | None = None) -> None:
         first, steps = (warmup.first_rows, warmup.steps) if warmup and warmup.first_rows else (full, 0)
         if full % first:
-            raise InputError(f"batch_warmup.first_rows {first}: must divide global_batch_size {full}")
+            raise InputError(
+                f"--training.batch-warmup.first-rows {first}: must divide --training.global-batch-size {full}"
+            )
         if first < full and steps < 1:
-            raise InputError(f"batch_warmup.steps {steps}: must be 1 or more with batch_warmup.first_rows {first}")
+            raise InputError(
+                f"--training.batch-warmup.steps {steps}: must be 1 or more with --training.batch-warmup.first-rows {first}"
+            )
         self.full = full
         growing = first * (1 + np.arange(steps, dtype=np.int64) * (full // first - 1) // max(1, steps))
         self._ends = np.cumsum(growing)  # rows until the end of each step of the warmup

@@ -44,7 +44,7 @@ class Stretch:
             return None
         if warmup.steps > self.stop:
             raise InputError(
-                f"batch_warmup.steps {warmup.steps}: must end within the {self.stop} steps of the run, or of its first phase"
+                f"--training.batch-warmup.steps {warmup.steps}: must end within the {self.stop} steps of the run, or of its first phase"
             )
         return warmup
 

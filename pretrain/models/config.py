@@ -1,11 +1,12 @@
 """What every family's config tells. No JAX here: recipes import the configs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import ClassVar, NamedTuple
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag
 from pretrain.open_union import members
 
 DEFAULT_CONFIG = "BertConfig"
@@ -68,6 +69,13 @@ class ModelConfig(ABC):
     def longest_row(self) -> LongestRow | None:
         """What limits a row's tokens; None where nothing does."""
 
+    def misfit(self, named: Callable[[str], str]) -> str | None:
+        """A sentence on fields that do not go together; None where all do.
+
+        - `named`: what the user calls a field: its flag, or its name in config.json.
+        """
+        return None
+
     @abstractmethod
     def token_types(self) -> tuple[str, int] | None:
         """The field that counts token types, and its value; None where the family has none."""
@@ -110,6 +118,16 @@ class ModelConfig(ABC):
         """
 
 
+def check_config(config: ModelConfig, vocabulary_size: int) -> None:
+    """Raises InputError for fields that do not go together, and where `vocab_size` is not the vocabulary's."""
+    if misfit := config.misfit(lambda field: flag("training", f"model.{field}")):
+        raise InputError(misfit)
+    if config.vocab_size not in (None, vocabulary_size):
+        raise InputError(
+            f"--training.model.vocab-size {config.vocab_size}: the vocabulary has {vocabulary_size} entries; leave it unset"
+        )
+
+
 def with_vocabulary(config: ModelConfig, size: int) -> ModelConfig:
     """The config with its vocabulary's size filled in."""
     return replace(config, vocab_size=size)  # type: ignore[call-arg]  # the property is a field of each
@@ -124,7 +142,7 @@ def with_padding(config: ModelConfig, pad_id: int) -> ModelConfig:
         return config
     told = getattr(config, PADDING)
     if told not in (None, pad_id):
-        raise InputError(f"model.{PADDING} {told}: the records have {pad_id}; leave model.{PADDING} unset")
+        raise InputError(f"{flag('training', f'model.{PADDING}')} {told}: the records have {pad_id}; leave it unset")
     return replace(config, **{PADDING: pad_id})
 
 

@@ -25,15 +25,15 @@ def learning_rate(recipe: TrainingRecipe) -> optax.Schedule:
     warmup = optimizer.warmup_steps
     if not 0 <= warmup < steps:
         raise InputError(
-            f"optimizer.warmup_steps {warmup} must be below max_steps {steps}; "
-            "change one of them, or use stop_at_step to stop a run early"
+            f"--training.optimizer.warmup-steps {warmup}: must be below --training.max-steps {steps}; "
+            "change one of them, or use --training.stop-at-step to stop a run early"
         )
     rise = optax.linear_schedule(0.0, optimizer.learning_rate, warmup)
     if optimizer.decay_from == "start":
         if optimizer.schedule not in COUNTED_FROM_START:
             raise InputError(
-                f"optimizer.decay_from start: goes with the schedules {' and '.join(COUNTED_FROM_START)}, not with "
-                f"{optimizer.schedule}; set optimizer.decay_from to warmup"
+                f"--training.optimizer.decay-from start: goes with the schedules {' and '.join(COUNTED_FROM_START)}, not with "
+                f"{optimizer.schedule}; set it to warmup"
             )
         down = DOWN[optimizer.schedule](optimizer, steps)
         return lambda step: jnp.where(step < warmup, rise(step), down(step))
@@ -56,7 +56,8 @@ def _warmup_stable_decay(optimizer: Optimizer, steps: int) -> optax.Schedule:
     decay = max(1, steps // DECAY_SHARE) if optimizer.decay_steps is None else optimizer.decay_steps
     if not 1 <= decay <= steps:
         raise InputError(
-            f"optimizer.decay_steps {decay} must be 1 or more and fit between warmup_steps and max_steps ({steps} steps)"
+            f"--training.optimizer.decay-steps {decay}: must be 1 or more and fit between --training.optimizer.warmup-steps and "
+            f"--training.max-steps ({steps} steps)"
         )
     peak, last = optimizer.learning_rate, optimizer.final_share
 

@@ -136,7 +136,7 @@ def compile_train_step(
     except jax.errors.JaxRuntimeError as error:
         reason = str(error).partition("\n")[0]
         if "compile option" in reason or "setting option" in reason:
-            raise InputError(f"xla_options: {reason.removeprefix('INVALID_ARGUMENT: ')}") from None
+            raise InputError(f"--training.xla-options: {reason.removeprefix('INVALID_ARGUMENT: ')}") from None
         raise
 
 

@@ -126,13 +126,16 @@ def estimate_step(recipe: TrainingRecipe, header: RecordsHeader, devices: int) -
     for a batch that the devices cannot share.
     """
     split = [
-        f"mesh.{axis} {size}" for axis in ("fsdp", "tensor") if (size := getattr(recipe.mesh, axis)) not in (1, -1)
+        f"--training.mesh.{axis} {size}"
+        for axis in ("fsdp", "tensor")
+        if (size := getattr(recipe.mesh, axis)) not in (1, -1)
     ]
     if split:
         raise InputError(f"{split[0]}: only machines with TPUs are planned with split parameters; leave it at 1 here")
     if recipe.global_batch_size % (recipe.accumulation * devices):
         raise InputError(
-            f"global_batch_size {recipe.global_batch_size}: must be a multiple of accumulation {recipe.accumulation} x {devices} devices"
+            f"--training.global-batch-size {recipe.global_batch_size}: must be a multiple of --training.accumulation "
+            f"{recipe.accumulation} x {devices} devices"
         )
     if recipe.attention not in ("auto", "xla"):
         # Fused kernels keep what remains without scores, and cannot be traced where their device is not.

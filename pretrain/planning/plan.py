@@ -48,7 +48,7 @@ def planned_header(data: Any) -> RecordsHeader:
         path = Path(given).expanduser()
         if not path.exists():
             raise InputError(
-                f"data.vocabulary.given {given}: not found; bring it here, it says how many rows there are"
+                f"--data.vocabulary.given {given}: not found; bring it here, it says how many rows there are"
             )
         tokenizer = Tokenizer(path.parent if path.name == "vocab.txt" else path)
         size, reserved, special = tokenizer.size, tokenizer.reserved_ids, tokenizer.special
@@ -168,8 +168,8 @@ def _fitted(
         if footprint.peak <= _limit(footprint, machine):
             return changed, footprint
     raise WorkError(
-        f"nothing tried makes the step fit in {limit / GIB:.1f} GiB a device; lower global_batch_size or the model, or take a "
-        "larger machine"
+        f"nothing tried makes the step fit in {limit / GIB:.1f} GiB a device; lower --training.global-batch-size or the "
+        "model, or take a larger machine"
     )
 
 

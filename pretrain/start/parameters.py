@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.checkpoints.verify import Facts
 from pretrain.hugging_face.folder import hub_id_of
@@ -72,7 +73,7 @@ def starting_parameters(places: tuple[str, ...], objective: Objective, tokenizer
 
 def _started(place: str, subject: Subject, model: Model, fresh: Parameters, tokenizer: Tokenizer) -> Parameters:
     """The parameters of one part."""
-    called = f"start_from {place}"
+    called = f"--training.start-from {place}"
     family, given = subject.under_names_of(model.config)
     rules = family.rules(model.config, model.heads)
     drawn, names = to_hugging_face(fresh, rules, model.vocab_size), tensor_names(fresh, rules, copies=False)
@@ -125,8 +126,8 @@ def _position_rows(
         return given
     before, theirs_before = wanted.value - wanted.tokens, there.value - there.tokens
     if there.tokens < wanted.tokens:
-        flag = f"--training.model.{wanted.field.replace('_', '-')} {before + there.tokens}"
-        raise InputError(f"{called}: has {there.tokens} positions, and the model {wanted.tokens}; set {flag}")
+        fitting = f"{flag('training', f'model.{wanted.field}')} {before + there.tokens}"
+        raise InputError(f"{called}: has {there.tokens} positions, and the model {wanted.tokens}; set {fitting}")
     first = given[:before] if before == theirs_before else own[:before]
     return np.concatenate([first, given[theirs_before:][: wanted.tokens]])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag
 from data_pipeline.contract.recipe_types import with_article
 from pretrain.checkpoints.verify import Facts
 from pretrain.models.config import ModelConfig
@@ -41,7 +42,7 @@ def with_sizes_of_start(recipe: TrainingRecipe) -> TrainingRecipe:
     if other:
         other.sort(key=names.index)
         found = ", ".join(f"{name} is {wanted[name]}, not {getattr(ours, name)}" for name in other)
-        flags = " ".join(f"--training.model.{name.replace('_', '-')} {wanted[name]}" for name in other)
+        flags = " ".join(f"{flag('training', f'model.{name}')} {wanted[name]}" for name in other)
         raise InputError(f"{called}: its {found}; set the recipe's model to its sizes: {flags}")
     if taken:
         log.info("%s: the recipe leaves these to it: %s", called, ", ".join(f"{name} {taken[name]}" for name in taken))
@@ -70,7 +71,7 @@ def starts_of(places: Sequence[str], objective: Objective) -> dict[str, tuple[st
     parts = objective.parts.models
     if len(places) > len(parts):
         raise InputError(
-            f"start_from {' '.join(places)}: names {len(places)} models, and the objective trains {len(parts)} "
+            f"--training.start-from {' '.join(places)}: names {len(places)} models, and the objective trains {len(parts)} "
             f"({', '.join(parts)}); name as many at most"
         )
     found = {}
@@ -135,4 +136,4 @@ def _refuse_other_sizes(theirs: ModelConfig, ours: ModelConfig, part: str, calle
 
 
 def _called(place: str) -> str:
-    return f"start_from {place}"
+    return f"--training.start-from {place}"

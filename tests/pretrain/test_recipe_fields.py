@@ -78,6 +78,7 @@ def test_no_limit_holds_for_nan_and_infinity(limit: Limit) -> None:
         ("above 0 and at most 1", (1e-12, 1), (0, 1.01)),
         ("0 to 1", (0, 1), (-0.01, 1.01)),
         ("0 or more and below 1", (0, 0.999), (-0.01, 1)),
+        ("a multiple of 8 and at least 16", (16, 512), (8, 0, 20)),
         ("0 to 4294967295", (0, 2**32 - 1), (-1, 2**32)),
     ],
 )

@@ -165,7 +165,9 @@ def test_a_run_stopped_while_it_goes_back_is_the_run_that_was_not(
 
 def test_a_run_goes_back_so_often_and_no_more(spiking: Callable[..., RunFolder]) -> None:
     run = spiking("run", 4, 7)
-    with pytest.raises(WorkError, match=r"step 5 is a spike.* gone back 1 times already; spikes.max_rewinds allows 1"):
+    with pytest.raises(
+        WorkError, match=r"step 5 is a spike.* gone back 1 times already; --training.spikes.max-rewinds allows 1"
+    ):
         train(run, "tiny", changed(REWIND, spikes={"max_rewinds": 1}))
 
 

@@ -93,7 +93,14 @@ CHILD = """
 
 def killed(run: RunFolder, point: str) -> None:
     """Trains in a process of its own that kills itself with SIGKILL at a point."""
-    command = [sys.executable, "-c", textwrap.dedent(CHILD), str(Path(__file__).parents[1] / "support"), str(run.path), point]
+    command = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(CHILD),
+        str(Path(__file__).parents[1] / "support"),
+        str(run.path),
+        point,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
@@ -334,7 +341,8 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_is_never_saved(
     train(run, "tiny", changed(RECIPE, stop_at_step=2))
     monkeypatch.setattr(CheckpointStore, "restore", restore_broken)
     with pytest.raises(
-        WorkError, match=r"2 updates were rejected, the last at step 4 \(loss nan.*max_rejected_updates allows 1"
+        WorkError,
+        match=r"2 updates were rejected, the last at step 4 \(loss nan.*--training.max-rejected-updates allows 1",
     ):
         train(run, "tiny", changed(RECIPE, max_rejected_updates=1, log_every_steps=100))
     assert list_steps(run.checkpoints) == [2]
@@ -401,7 +409,9 @@ def test_a_run_out_of_time_saves_and_goes_on_and_its_milestones_stay(
     finished: RunFolder, new_run: Callable[..., RunFolder]
 ) -> None:
     run = new_run()
-    with pytest.raises(UnfinishedError, match="stopped after stop_after_minutes 1e-06 at step 1, which is saved"):
+    with pytest.raises(
+        UnfinishedError, match=r"stopped after --training.stop-after-minutes 1e-06 at step 1, which is saved"
+    ):
         train(run, "tiny", changed(RECIPE, stop_after_minutes=1e-6))
     assert list_steps(run.checkpoints) == [1]
     milestones = {"every_steps": 2, "keep": 1, "milestone_every_steps": 3}
@@ -413,13 +423,16 @@ def test_a_run_out_of_time_saves_and_goes_on_and_its_milestones_stay(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"global_batch_size": 12}, "global_batch_size 12 .* accumulation 1 x 8 devices"),
-        ({"accumulation": 4}, "global_batch_size 16 .* accumulation 4 x 8 devices .* multiple of 32"),
-        ({"stop_at_step": 7}, "stop_at_step 7: must be 1 to max_steps 6"),
+        ({"global_batch_size": 12}, "--training.global-batch-size 12: .*accumulation 1 x 8 devices"),
+        ({"accumulation": 4}, "--training.global-batch-size 16: .*accumulation 4 x 8 devices .* multiple of 32"),
+        ({"stop_at_step": 7}, "--training.stop-at-step 7: must be 1 to --training.max-steps 6"),
         ({"log_every_steps": 0}, "--training.log-every-steps 0"),
-        ({"optimizer": {"warmup_steps": 6}}, "optimizer.warmup_steps 6 must be below max_steps 6"),
-        ({"mesh": {"fsdp": 3}}, "mesh.fsdp 3"),
-        ({"checkpoints": {"keep": 0}}, "checkpoints.keep 0"),
+        (
+            {"optimizer": {"warmup_steps": 6}},
+            "--training.optimizer.warmup-steps 6: must be below --training.max-steps 6",
+        ),
+        ({"mesh": {"fsdp": 3}}, "--training.mesh.fsdp 3"),
+        ({"checkpoints": {"keep": 0}}, "--training.checkpoints.keep 0"),
     ],
 )
 def test_sizes_that_cannot_be_are_refused_before_anything_is_compiled(

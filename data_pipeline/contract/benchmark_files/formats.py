@@ -18,7 +18,7 @@ from data_pipeline.contract.errors import InputError
 
 logger = logging.getLogger("data_pipeline")
 
-WHERE = "--benchmark or decontamination.benchmarks"
+WHERE = "--benchmark or --data.decontamination.benchmarks"
 HEAD_LINES = 100
 """Lines that tell the format: KLUE's tagged files begin with five lines of notes, CoNLL-U with comments."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from data_pipeline.contract.errors import InputError, WorkError
+from data_pipeline.contract.errors import WorkError
 from data_pipeline.corpus.document import Match
 from data_pipeline.corpus.steps.bm25 import Bm25Index
 from data_pipeline.recipe import Decontamination
@@ -19,11 +19,8 @@ def matcher(recipe: Decontamination, index: Bm25Index) -> Matcher:
     `recipe.min_chars` contaminates the sentences that have exactly these. A match carries the score that is further above its
     threshold. Answers depend on the sentence and the index alone, not on the sentences around it.
 
-    InputError: a threshold that is not above 0. WorkError: the index was built with another `ngram` or `min_chars`.
+    WorkError: the index was built with another `ngram` or `min_chars`.
     """
-    for name in ("threshold", "embedded_threshold"):
-        if getattr(recipe, name) <= 0:
-            raise InputError(f"decontamination.{name} is {getattr(recipe, name)}; it must be above 0")
     for name in ("ngram", "min_chars"):
         if getattr(recipe, name) != getattr(index, name):
             raise WorkError(

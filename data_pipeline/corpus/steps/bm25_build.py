@@ -18,7 +18,6 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import write_array, write_json
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.steps.bm25 import ARRAYS, FORMAT, OTHER_ARRAYS, cut, least_letters, letters_of
-from data_pipeline.corpus.steps.bm25_kernels import MAX_NGRAM
 from data_pipeline.corpus.steps.removal import sentences_of
 from data_pipeline.corpus.steps.split_sentences import cut_at, start_finder
 from data_pipeline.recipe import SentenceSplit
@@ -45,8 +44,6 @@ def build_index(
 
     An InputError where no longer text is among them: the wrong files were named.
     """
-    if not 1 <= ngram <= MAX_NGRAM:
-        raise InputError(f"decontamination.ngram is {ngram}; it must be 1 to {MAX_NGRAM}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.json").unlink(missing_ok=True)
     records, short, chunks = list[bytes](), list[tuple[int, bytes]](), list[_TermCounts]()
@@ -60,7 +57,7 @@ def build_index(
             chunks.append(chunk.terms)
     if not records:
         raise InputError(
-            f"the benchmarks hold no text of {min_chars} letters and digits or more; check --benchmark or decontamination.benchmarks"
+            f"the benchmarks hold no text of {min_chars} letters and digits or more; check --benchmark or --data.decontamination.benchmarks"
         )
     arrays = _arrays(chunks)
     short.sort()

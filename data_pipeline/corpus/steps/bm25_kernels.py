@@ -10,13 +10,10 @@ from data_pipeline.corpus.compiled import compiled
 
 SYMBOLS = 11_208
 """Kept characters: 10 digits, 26 letters (both cases, and both widths, are one), 11,172 Hangul syllables, counted from 0; the base of
-n-grams."""
+n-grams. SYMBOLS ** 4 is below 2 ** 63."""
 
 WIDER = 0xFEE0
 """Full-width digits and letters (０, Ａ) stand so far behind the usual ones."""
-
-MAX_NGRAM = 4
-"""SYMBOLS ** 4 is below 2 ** 63."""
 
 FNV_BASIS, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 """Of the 64-bit FNV-1a hash (http://www.isthe.com/chongo/tech/comp/fnv/)."""
@@ -102,7 +99,7 @@ def ngrams(code_points, text_ends, n):  # type: ignore[no-untyped-def]
 
     - `code_points`: uint32, all texts one behind the other.
     - `text_ends`: int64 [texts], where each text ends in it.
-    - `n`: 1 to MAX_NGRAM.
+    - `n`: 1 to 4.
 
     Returns `codes` int64, the n-grams of all texts; `ends` int64 [texts], where each text ends in it; `letters` int64
     [texts], letters and digits of each; `keys` uint64 [texts], a hash of these (FNV-1a, over symbols instead of bytes).

@@ -55,7 +55,9 @@ def encode_dialogues(
     Raises InputError where no room is left for text.
     """
     if max_length < 3:
-        raise InputError(f"settings.max_length {max_length}: leaves no room for text beside 2 special tokens; raise it")
+        raise InputError(
+            f"--settings.max-length {max_length}: leaves no room for text beside 2 special tokens; raise it"
+        )
     special = tokenizer.special
     states = [_values(example, slots) for example in examples]
     texts = {

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
 
+MAX_LENGTH = "--settings.max-length (--max-length where a model is asked)"
+"""The flags of the most tokens of a row."""
+
 Ids = NDArray[np.int32]
 Places = NDArray[np.int64]
 
@@ -83,7 +86,7 @@ class Frame:
         """Tokens of text in a row of `max_length`. Raises InputError where there are none."""
         if max_length <= self.added:
             raise InputError(
-                f"settings.max_length {max_length}: leaves no room for text beside {self.added} special tokens; raise it"
+                f"{MAX_LENGTH} {max_length}: leaves no room for text beside {self.added} special tokens; raise it"
             )
         return max_length - self.added
 

@@ -88,9 +88,9 @@ def encode_spans(
         room, count = max_length - frame.added - len(question), len(passage.tokens)
         if room < 1 or (count > room and document_stride > room):
             raise InputError(
-                f"settings.max_length {max_length}: leaves {max(room, 0)} tokens for the passage beside a question of "
-                f"{len(question)}, less than settings.document_stride {document_stride}; raise it, or lower "
-                "settings.document_stride or settings.max_query_length"
+                f"--settings.max-length {max_length}: leaves {max(room, 0)} tokens for the passage beside a question of "
+                f"{len(question)}, less than --settings.document-stride {document_stride}; raise it, or lower "
+                "--settings.document-stride or --settings.max-query-length"
             )
         begins = np.arange(0, max(count - room, 0) + document_stride, document_stride)
         lengths = np.minimum(count - begins, room)

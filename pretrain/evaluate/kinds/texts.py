@@ -9,7 +9,7 @@ import numpy as np
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.evaluate.kinds.kind import EncodedExamples, Inputs, Kind
-from pretrain.evaluate.kinds.pieces import Ids
+from pretrain.evaluate.kinds.pieces import MAX_LENGTH, Ids
 from pretrain.evaluate.tasks.examples import RelationExample, TextExample
 from pretrain.evaluate.tasks.task import Settings, Task
 
@@ -36,7 +36,7 @@ def rows_of(tokenizer: Tokenizer, texts: Sequence[Text], max_length: int) -> lis
     backend = tokenizer.backend
     if max_length <= backend.num_special_tokens_to_add(any(isinstance(text, tuple) for text in texts)):
         raise InputError(
-            f"max_length {max_length}: leaves no room for text beside the special tokens; set it to 8 or more"
+            f"{MAX_LENGTH} {max_length}: leaves no room for text beside the special tokens; set it to 8 or more"
         )
     backend.enable_truncation(max_length, strategy="longest_first")
     try:

@@ -59,7 +59,8 @@ class Prober:
             self._add_pseudo_perplexity()
         if not self._sweeps:
             raise InputError(
-                f"probes.every_steps {self._recipe.every_steps}: there is nothing to probe; name probes.tasks, or set probes.every_steps to 0"
+                f"--training.probes.every-steps {self._recipe.every_steps}: there is nothing to probe; name --training.probes.tasks, or "
+                "set it to 0"
             )
 
     def _add_tasks(self, run_folder: RunFolder) -> None:
@@ -69,7 +70,9 @@ class Prober:
         self._tasks = [read_rows(name, recipe) for name in dict.fromkeys(recipe.tasks)]
         names = [rows.task.name for rows in self._tasks]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise InputError(f"probes.tasks: two tasks are called {twice[0]}; rename the file of a description")
+            raise InputError(
+                f"--training.probes.tasks: two tasks are called {twice[0]}; rename the file of a description"
+            )
         for rows in self._tasks:
             log.info(
                 "probe/%s: %s, %d rows fitted and %d scored, drawn from %s; without features %.4f",
@@ -144,7 +147,7 @@ class Prober:
             found: bool = told(share <= recipe.time_share)
         if not found and not self._waited:
             log.info(
-                "step %d: no probes yet: they would have taken %.1f%% of the time, more than probes.time_share %g; they wait for a later "
+                "step %d: no probes yet: they would have taken %.1f%% of the time, more than --training.probes.time-share %g; they wait for a later "
                 "multiple of %d steps",
                 *(done, 100 * share, recipe.time_share, recipe.every_steps),
             )

@@ -45,12 +45,16 @@ def read_rows(name: str, recipe: Probes) -> ProbeRows:
     """
     data = Path(recipe.data)
     own = is_description(name)
-    task = user_task(Path(name), data, "probes.tasks", "probes.data") if own else task_named(name, "probes.tasks")
+    task = (
+        user_task(Path(name), data, "--training.probes.tasks", "--training.probes.data")
+        if own
+        else task_named(name, "--training.probes.tasks")
+    )
     if not KINDS[task.kind].of_texts:
         raise InputError(
-            f"probes.tasks {name}: {task.title} is a task of the kind {task.kind}; choose tasks of the kinds {' or '.join(OF_TEXTS)}"
+            f"--training.probes.tasks {name}: {task.title} is a task of the kind {task.kind}; choose tasks of the kinds {' or '.join(OF_TEXTS)}"
         )
-    found = read_split(task, data, "train", "probes.data")
+    found = read_split(task, data, "train", "--training.probes.data")
     wanted = recipe.train_rows + recipe.test_rows
     order = np.random.default_rng(DRAWING).permutation(len(found.examples))[:wanted]
     drawn = [found.examples[place] for place in order]
@@ -59,8 +63,8 @@ def read_rows(name: str, recipe: Probes) -> ProbeRows:
     labels = np.array([task.labels.index(str(each.label)) if task.labels else float(each.label) for each in examples])
     if not scored or len(np.unique(labels[: len(fitted)])) < 2:
         raise InputError(
-            f"probes.train_rows {recipe.train_rows} and probes.test_rows {recipe.test_rows}: {len(fitted)} and {len(scored)} rows of "
-            f"{found.path} are drawn, which is too few to tell labels apart; set them higher"
+            f"--training.probes.train-rows {recipe.train_rows} and --training.probes.test-rows {recipe.test_rows}: {len(fitted)} and "
+            f"{len(scored)} rows of {found.path} are drawn, which is too few to tell labels apart; set them higher"
         )
     texts = [text for each in examples for text in (each.first, each.second) if text is not None]
     return ProbeRows(task, texts, labels, len(fitted), found.part)
@@ -75,7 +79,9 @@ def encode(texts: Sequence[str], tokenizer: Tokenizer, length: int) -> list[np.n
     """
     backend = tokenizer.backend
     if length <= backend.num_special_tokens_to_add(False):
-        raise InputError(f"probes.length {length}: leaves no room for text beside the special tokens; set it higher")
+        raise InputError(
+            f"--training.probes.length {length}: leaves no room for text beside the special tokens; set it higher"
+        )
     backend.enable_truncation(length)
     try:
         return [np.array(row.ids, np.int32) for row in backend.encode_batch(list(texts))]

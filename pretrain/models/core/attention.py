@@ -12,6 +12,7 @@ from data_pipeline.contract.errors import InputError
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.fused_attention import (
     SPLASH_BLOCK,
+    XLA_INSTEAD,
     cudnn_attention,
     splash_attention,
     tensor_devices,
@@ -19,6 +20,7 @@ from pretrain.models.core.fused_attention import (
 from pretrain.models.core.layers import wide_einsum
 from pretrain.models.core.pallas_attention import LENGTHS, pallas_attention, refusal
 from pretrain.models.core.windows import in_blocks, out_of_blocks
+from pretrain.models.flags import flags_of
 
 IMPLEMENTATIONS = ("auto", "xla", "cudnn", "splash", "pallas")
 """Names that `attention` takes: xla is plain matrix products, which every device compiles; cudnn and splash are in
@@ -64,7 +66,7 @@ def attention(
     """
     if implementation not in IMPLEMENTATIONS:
         known = ", ".join(IMPLEMENTATIONS)
-        raise InputError(f'attention "{implementation}" is not known; use one of: {known}')
+        raise InputError(f"attention kernel {implementation}: must be one of {known}")
     if k.shape[1] != q.shape[1] and (causal or window is not None):
         raise InputError(
             f"attention: causal and window compare positions, which {q.shape[1]} queries and {k.shape[1]} keys do not share; "
@@ -76,7 +78,7 @@ def attention(
     if implementation == "auto":
         implementation = _automatic(q.shape[1], absent)
     if reason := absent.get(implementation):
-        raise InputError(f"attention {implementation}: {reason}; do without, or set attention to xla")
+        raise InputError(f"attention kernel {implementation}: {reason}; do without, or {XLA_INSTEAD}")
     if implementation == "pallas":
         return pallas_attention(q, k, v, segments, dropout_rate=dropout_rate, dropout_key=dropout_key)
     if implementation == "splash":
@@ -119,7 +121,7 @@ def _absent(
 ) -> dict[str, str]:
     """By the name of a fused kernel, what it lacks of what is asked; empty where it lacks nothing."""
     has_no = {
-        "no dropout on attention probabilities (model.attention_probs_dropout_prob)": (
+        "no dropout on attention probabilities": (
             dropout_rate,
             ("cudnn", "splash"),
         ),
@@ -144,8 +146,9 @@ def refuse_large_scores(pairs: int, heads: int, device_kind: str, devices: int =
     most = next((most for kind, most in MOST_SCORES.items() if device_kind.startswith(kind)), size)
     if size > most:
         raise InputError(
-            f"attention xla: rows of {math.isqrt(pairs):,} tokens have {size / 1e9:.1f} GB of scores each in every layer that sees all "
-            f"positions, and a {device_kind} takes {most / 1e9:.1f} GB; use shorter rows, a larger mesh.tensor, or a TPU from v4 on"
+            f"attention kernel xla: rows of {math.isqrt(pairs):,} tokens have {size / 1e9:.1f} GB of scores each in every layer that sees all "
+            f"positions, and a {device_kind} takes {most / 1e9:.1f} GB; use shorter rows, a larger "
+            f"{flags_of('mesh.tensor')}, or a TPU from v4 on"
         )
 
 

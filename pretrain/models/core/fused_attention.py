@@ -9,7 +9,10 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from data_pipeline.contract.errors import InputError
+from pretrain.models.flags import flags_of
 
+XLA_INSTEAD = f"give {flags_of('attention', 'xla')}"
+"""What to do where a fused kernel does not take a call."""
 SPLASH_MULTIPLE = 128
 """Splash attention takes lengths that are multiples of a TPU's lanes."""
 SPLASH_BLOCK = 512
@@ -34,7 +37,7 @@ def cudnn_attention(
     """
     if q.dtype != jnp.bfloat16:
         raise InputError(
-            "attention cudnn: computes in bfloat16 alone; set compute_dtype to bfloat16, or attention to xla"
+            f"attention kernel cudnn: computes in bfloat16 alone; give {flags_of('compute_dtype', 'bfloat16')}, or {XLA_INSTEAD}"
         )
 
     def kernel(q: jax.Array, k: jax.Array, v: jax.Array, visible: jax.Array) -> jax.Array:
@@ -69,8 +72,8 @@ def splash_attention(
     for length in lengths:
         if length % SPLASH_MULTIPLE or length % min(length, SPLASH_BLOCK):
             raise InputError(
-                f"attention splash: rows have {length} tokens, which must be a multiple of {SPLASH_MULTIPLE}, above "
-                f"{SPLASH_BLOCK} of {SPLASH_BLOCK}; set attention to xla"
+                f"attention kernel splash: rows have {length} tokens, which must be a multiple of {SPLASH_MULTIPLE}, above "
+                f"{SPLASH_BLOCK} of {SPLASH_BLOCK}; {XLA_INSTEAD}"
             )
     block_q, block_kv = (min(length, SPLASH_BLOCK) for length in lengths)
     blocks = splash.BlockSizes(

@@ -12,12 +12,10 @@ REMAT: tuple[Literal["none", "attention", "dots", "full"], ...] = ("none", "atte
 5); its products with weights; its input only."""
 
 
-def check_remat(remat: str, scan_unroll: int) -> None:
-    """Raises InputError for values that no model can have."""
+def check_remat(remat: str) -> None:
+    """Raises InputError for a name that is not of REMAT."""
     if remat not in REMAT:
-        raise InputError(f'remat "{remat}" is not known; use one of: {", ".join(REMAT)}')
-    if scan_unroll < 1:
-        raise InputError(f"scan_unroll is {scan_unroll}; it must be 1 or more")
+        raise InputError(f"--training.remat {remat}: must be one of {', '.join(REMAT)}")
 
 
 def rematerialised_layer(run_layer: Callable[..., Any], remat: str, *, unrolled: bool) -> Callable[..., Any]:

@@ -29,7 +29,7 @@ class ElectraConfig(EncoderConfig):
         heads = max(1, hidden * self.num_attention_heads // self.hidden_size)
         if hidden % heads or not hidden:
             raise InputError(
-                f"objective.generator.hidden_share {hidden_share:g}: makes the generator {hidden} wide with {heads} attention "
+                f"--training.objective.generator.hidden-share {hidden_share:g}: makes the generator {hidden} wide with {heads} attention "
                 f"heads; choose a share that gives a multiple of the head size {self.hidden_size // self.num_attention_heads}"
             )
         return replace(

@@ -1,6 +1,6 @@
 """Sizes of a post-norm encoder and its arithmetic. No JAX here: recipes import this file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -63,6 +63,12 @@ class EncoderConfig(ModelConfig):
     def first_position(self) -> int:
         """The row of the position table that position 0 takes."""
         return 0
+
+    def misfit(self, named: Callable[[str], str]) -> str | None:
+        if self.hidden_size % self.num_attention_heads:
+            heads = f"{named('num_attention_heads')} {self.num_attention_heads}"
+            return f"{named('hidden_size')} {self.hidden_size}: must be a multiple of {heads}; change one of them"
+        return None
 
     def longest_row(self) -> LongestRow:
         rows = self.max_position_embeddings

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from data_pipeline.contract.errors import InputError
+from pretrain.models.config import check_config
 from pretrain.models.core.attention import attention
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
@@ -170,18 +170,8 @@ class EncoderModel(ABC):
         return cls(config, vocab_size, frozenset({task.kind}), compute, task)
 
     def __post_init__(self) -> None:
-        config = self.config
-        if config.hidden_size % config.num_attention_heads:
-            raise InputError(
-                f"model.hidden_size {config.hidden_size} is not a multiple of "
-                f"model.num_attention_heads {config.num_attention_heads}; change one of them"
-            )
-        if config.vocab_size not in (None, self.vocab_size):
-            raise InputError(
-                f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
-                "leave model.vocab_size unset"
-            )
-        check_remat(self.compute.remat, self.compute.scan_unroll)
+        check_config(self.config, self.vocab_size)
+        check_remat(self.compute.remat)
 
     @abstractmethod
     def _tree(self, rngs: nnx.Rngs) -> nnx.Module:

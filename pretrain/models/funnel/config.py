@@ -92,8 +92,8 @@ class FunnelConfig(ModelConfig):
         width = self.d_model if shares_tables else round(hidden_share * self.d_model)
         if width % 2 or not width:
             raise InputError(
-                f"objective.generator.hidden_share {hidden_share:g}: makes the generator {width} wide; choose a share of model.d_model "
-                f"{self.d_model} that gives an even width"
+                f"--training.objective.generator.hidden-share {hidden_share:g}: makes the generator {width} wide; choose a share of "
+                f"--training.model.d-model {self.d_model} that gives an even width"
             )
 
         def of_layers(count: int) -> int:

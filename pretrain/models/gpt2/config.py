@@ -1,6 +1,6 @@
 """Sizes of a GPT-2. No JAX here: recipes import this file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from data_pipeline.contract.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_BELOW_ONE, number
@@ -45,6 +45,11 @@ class GPT2Config(ModelConfig):
     def inner_width(self) -> int:
         """Width of the feed-forward layer."""
         return self.n_inner or 4 * self.n_embd
+
+    def misfit(self, named: Callable[[str], str]) -> str | None:
+        if self.n_embd % self.n_head:
+            return f"{named('n_embd')} {self.n_embd}: must be a multiple of {named('n_head')} {self.n_head}; change one of them"
+        return None
 
     def longest_row(self) -> LongestRow:
         return LongestRow("n_positions", self.n_positions, self.n_positions)

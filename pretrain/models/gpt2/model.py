@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from data_pipeline.contract.errors import InputError
+from pretrain.models.config import check_config
 from pretrain.models.core.attention import attention
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
@@ -127,17 +127,8 @@ class GPT2:
         return cls(config, vocab_size, frozenset({task.kind}), compute, task)
 
     def __post_init__(self) -> None:
-        config = self.config
-        if config.n_embd % config.n_head:
-            raise InputError(
-                f"model.n_embd {config.n_embd} is not a multiple of model.n_head {config.n_head}; change one of them"
-            )
-        if config.vocab_size not in (None, self.vocab_size):
-            raise InputError(
-                f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
-                "leave model.vocab_size unset"
-            )
-        check_remat(self.compute.remat, self.compute.scan_unroll)
+        check_config(self.config, self.vocab_size)
+        check_remat(self.compute.remat)
 
     def init(self, key: jax.Array) -> Parameters:
         """Draws the parameters as transformers' GPT2PreTrainedModel does: normal, biases 0, scales 1."""

@@ -1,6 +1,6 @@
 """Sizes of a ModernBERT. No JAX here: recipes import this file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -95,6 +95,19 @@ class ModernBertConfig(ModelConfig):
     def is_global(self, layer: int) -> bool:
         """Whether a layer, counted from 0, sees all positions."""
         return layer % self.global_attn_every_n_layers == 0
+
+    def misfit(self, named: Callable[[str], str]) -> str | None:
+        if self.hidden_size % (2 * self.num_attention_heads):
+            return (
+                f"{named('hidden_size')} {self.hidden_size}: must be a multiple of 2 x {named('num_attention_heads')} "
+                f"{self.num_attention_heads}, because rotary positions turn pairs of a head's values; change one of them"
+            )
+        if self.relative_buckets and self.relative_buckets // 2 >= self.max_position_embeddings - 1:
+            return (
+                f"{named('relative_buckets')} {self.relative_buckets}: half of them must be fewer than the distances in rows of "
+                f"{named('max_position_embeddings')} {self.max_position_embeddings}; set fewer"
+            )
+        return None
 
     def longest_row(self) -> LongestRow:
         return LongestRow("max_position_embeddings", self.max_position_embeddings, self.max_position_embeddings)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag
 from data_pipeline.contract.tokenizer import SpecialIds
 from pretrain.models.core.task_scores import label_rules, token_rules
 from pretrain.models.encoder.hugging_face import head_rule, masked_lm_logits, rule
@@ -113,7 +114,7 @@ def config_to_json(
     for field in NOT_OF_TRANSFORMERS:
         if value := getattr(config, field):
             raise InputError(
-                f"model.{field} {value}: no class of transformers has it; such a model is trained, resumed and inspected here, and "
+                f"{flag('training', f'model.{field}')} {value}: no class of transformers has it; such a model is trained, resumed and inspected here, and "
                 "neither exported nor fine-tuned"
             )
     dropout = CUSTOMARY_DROPOUT if config.exported_dropout is None else config.exported_dropout

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from data_pipeline.contract.errors import InputError
+from pretrain.models.config import check_config
 from pretrain.models.core.attention import attention
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
@@ -65,23 +65,8 @@ class ModernBert:
         return cls(config, vocab_size, frozenset({task.kind}), compute, task)
 
     def __post_init__(self) -> None:
-        config = self.config
-        if config.hidden_size % (2 * config.num_attention_heads):
-            raise InputError(
-                f"model.hidden_size {config.hidden_size} is not a multiple of 2 x model.num_attention_heads "
-                f"{config.num_attention_heads}; change one of them: rotary positions turn pairs of a head's values"
-            )
-        if config.relative_buckets and config.relative_buckets // 2 >= config.max_position_embeddings - 1:
-            raise InputError(
-                f"model.relative_buckets {config.relative_buckets}: half of them must be fewer than the distances in rows of "
-                f"model.max_position_embeddings {config.max_position_embeddings}; set fewer"
-            )
-        if config.vocab_size not in (None, self.vocab_size):
-            raise InputError(
-                f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
-                "leave model.vocab_size unset"
-            )
-        check_remat(self.compute.remat, self.compute.scan_unroll)
+        check_config(self.config, self.vocab_size)
+        check_remat(self.compute.remat)
 
     def init(self, key: jax.Array) -> Parameters:
         """Draws the parameters as transformers' ModernBertPreTrainedModel does: truncated normal, biases 0, scales 1."""

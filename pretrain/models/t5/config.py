@@ -1,6 +1,6 @@
 """Sizes of a T5. No JAX here: recipes import this file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,6 +69,15 @@ class T5Config(ModelConfig):
     def is_gated(self) -> bool:
         """Whether the feed-forward layer is a product of two maps."""
         return self.feed_forward_proj == "gated-gelu"
+
+    def misfit(self, named: Callable[[str], str]) -> str | None:
+        exact = self.relative_attention_num_buckets // 2
+        if self.relative_attention_max_distance <= exact:
+            return (
+                f"{named('relative_attention_max_distance')} {self.relative_attention_max_distance}: must be above {exact}, half of "
+                f"{named('relative_attention_num_buckets')}"
+            )
+        return None
 
     def longest_row(self) -> None:
         return None

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from data_pipeline.contract.errors import InputError
+from pretrain.models.config import check_config
 from pretrain.models.core.attention import attention
 from pretrain.models.core.dropout import dropout
 from pretrain.models.core.layers import (
@@ -112,19 +112,8 @@ class T5:
     compute: Compute
 
     def __post_init__(self) -> None:
-        config = self.config
-        if config.vocab_size not in (None, self.vocab_size):
-            raise InputError(
-                f"model.vocab_size is {config.vocab_size} but the vocabulary has {self.vocab_size} rows; "
-                "leave model.vocab_size unset"
-            )
-        exact = config.relative_attention_num_buckets // 2
-        if config.relative_attention_max_distance <= exact:
-            raise InputError(
-                f"model.relative_attention_max_distance {config.relative_attention_max_distance}: must be above {exact}, half of "
-                "model.relative_attention_num_buckets"
-            )
-        check_remat(self.compute.remat, self.compute.scan_unroll)
+        check_config(self.config, self.vocab_size)
+        check_remat(self.compute.remat)
 
     def init(self, key: jax.Array) -> Parameters:
         """Draws the parameters as mesh_tensorflow does, and but for a head of its own transformers' T5PreTrainedModel: normal, scales

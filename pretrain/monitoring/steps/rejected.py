@@ -70,8 +70,8 @@ class RejectedUpdates:
             if self.count > self.most:
                 raise WorkError(
                     f"{self.count} updates were rejected, the last at step {each.step} (loss {each.loss}, gradient norm "
-                    f"{each.grad_norm}); max_rejected_updates allows {self.most}; their batches are in {self.folder}: start "
-                    "a new run with a lower optimizer.learning_rate or a longer optimizer.warmup_steps"
+                    f"{each.grad_norm}); --training.max-rejected-updates allows {self.most}; their batches are in {self.folder}: start "
+                    "a new run with a lower --training.optimizer.learning-rate or a longer --training.optimizer.warmup-steps"
                 )
         return None
 

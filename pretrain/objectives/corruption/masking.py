@@ -82,20 +82,20 @@ def mask_rows(
     length = tokens.shape[-1]
     if not 1 <= max_predictions <= length:
         raise InputError(
-            f"objective.masking.max_predictions {max_predictions}: must be 1 to {length}, the tokens of a row"
+            f"--training.objective.masking.max-predictions {max_predictions}: must be 1 to {length}, the tokens of a row"
         )
     if not isinstance(rate, jax.Array) and not 0 < rate <= 1:
-        raise InputError(f"objective.masking.rate {rate}: must be above 0 and at most 1")
+        raise InputError(f"--training.objective.masking.rate {rate}: must be above 0 and at most 1")
     if min(mask_share, random_share) < 0 or mask_share + random_share > 1:
         raise InputError(
-            f"objective.masking.mask_share {mask_share} and objective.masking.random_share {random_share}: must be at least 0 and sum to at most 1"
+            f"--training.objective.masking.mask-share {mask_share} and --training.objective.masking.random-share {random_share}: must be at least 0 and sum to at most 1"
         )
     if replace_unit not in REPLACE_UNITS:
         raise InputError(
-            f"objective.masking.replace_unit {replace_unit}: must be {', '.join(REPLACE_UNITS[:-1])} or {REPLACE_UNITS[-1]}"
+            f"--training.objective.masking.replace-unit {replace_unit}: must be {', '.join(REPLACE_UNITS[:-1])} or {REPLACE_UNITS[-1]}"
         )
     if not WEIGHTS.holds(tuple(ngrams)):
-        raise InputError(f"objective.masking.ngrams {tuple(ngrams)}: must be {WEIGHTS.words}")
+        raise InputError(f"--training.objective.masking.ngrams {tuple(ngrams)}: must be {WEIGHTS.words}")
     if str(jax.random.key_impl(row_keys)) != "threefry2x32":
         raise ValueError(f"masks need threefry2x32 keys, not {jax.random.key_impl(row_keys)}")
     mask_row = partial(

@@ -5,7 +5,15 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal, Self
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.contract.recipe_fields import ABOVE_ZERO_TO_ONE, AT_LEAST_ONE, ZERO_TO_ONE, Limit, limited, number
+from data_pipeline.contract.recipe_fields import (
+    ABOVE_ZERO_TO_ONE,
+    AT_LEAST_ONE,
+    ZERO_TO_ONE,
+    Limit,
+    flag,
+    limited,
+    number,
+)
 
 
 def _are_weights(value: object) -> bool:
@@ -74,14 +82,14 @@ class Masking:
         """
         if not 1 <= (self.max_predictions or 1) <= length:
             raise InputError(
-                f"objective.masking.max_predictions {self.max_predictions}: must be 1 to {length}, the tokens of a row"
+                f"--training.objective.masking.max-predictions {self.max_predictions}: must be 1 to {length}, the tokens of a row"
             )
         scheduled = {"rate": self.rate, "final_rate": self.final_rate} if self.final_rate else {}
         for name, rate in {**scheduled, "evaluation_rate": self.evaluation_rate}.items():
             if rate and math.ceil(rate * length) > self.predictions(length, name == "evaluation_rate"):
                 raise InputError(
-                    f"objective.masking.max_predictions {self.max_predictions}: objective.masking.{name} {rate} of {length} "
-                    f"tokens needs {math.ceil(rate * length)}; make it as many, or leave it unset"
+                    f"--training.objective.masking.max-predictions {self.max_predictions}: "
+                    f"{flag('training', f'objective.masking.{name}')} {rate} of {length} tokens needs {math.ceil(rate * length)}; make it as many, or leave it unset"
                 )
 
     def evaluated_as(self, last: "Masking") -> "Masking":
@@ -90,7 +98,7 @@ class Masking:
             return self
         if self.evaluation_rate is not None:
             raise InputError(
-                f"objective.masking.evaluation_rate {self.evaluation_rate}: the last phase has {last.held_out_rate}, and held-out "
+                f"--training.objective.masking.evaluation-rate {self.evaluation_rate}: the last phase has {last.held_out_rate}, and held-out "
                 "rows are masked alike in all phases; set it in the recipe itself, not in a phase's settings"
             )
         return replace(self, evaluation_rate=last.held_out_rate)

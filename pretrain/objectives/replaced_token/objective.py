@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.recipe_fields import flag
 from data_pipeline.contract.records import PAIRS, Layout, RecordsHeader
 from data_pipeline.contract.tokenizer import Tokenizer
 from pretrain.models.config import ModelConfig, RowShape
@@ -229,7 +230,7 @@ def make(
     recipe.masking.check(header.length)
     types = config.token_types()
     if header.has_pairs and types and types[1] < 2:
-        raise InputError(f"model.{types[0]} {types[1]}: sentence pairs need 2 token types")
+        raise InputError(f"{flag('training', f'model.{types[0]}')} {types[1]}: sentence pairs need 2 token types")
     heads = {DISCRIMINATOR: frozenset({"replaced"}), GENERATOR: frozenset({"vocabulary"})}
     models = {
         part: make_model(each, header.vocabulary_size, heads[part], compute)

@@ -78,8 +78,8 @@ class SpanCorruption(WritesTargets, ObjectiveRecipe):
         count = self.lengths(header.length).sentinels
         if len(unused) < self.first_sentinel + count:
             raise InputError(
-                f"objective.first_sentinel {self.first_sentinel}: rows of {header.length} tokens have up to {count} spans, whose sentinels "
+                f"--training.objective.first-sentinel {self.first_sentinel}: rows of {header.length} tokens have up to {count} spans, whose sentinels "
                 f"are [unusedN] rows of the vocabulary, and it has {len(unused)}; take a vocabulary with {self.first_sentinel + count} "
-                "or more (data.vocabulary.unused), shorter rows, or a larger objective.mean_span"
+                "or more (--data.vocabulary.unused), shorter rows, or a larger --training.objective.mean-span"
             )
         return tuple(unused[self.first_sentinel : self.first_sentinel + count])

@@ -374,7 +374,7 @@ def test_wrong_folders_and_splits_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("length", [0, 8, 20])
 def test_lengths_that_no_bitmap_fits_are_refused(tmp_path: Path, length: int) -> None:
-    with pytest.raises(InputError, match=rf"examples\.length {length}: must be a multiple of 8 and at least 16"):
+    with pytest.raises(ValueError, match=rf"rows of {length} tokens: must be a multiple of 8 and at least 16"):
         write_shard(tmp_path / "a", "packed", length, "uint16", 0, [])
 
 

@@ -32,16 +32,18 @@ def test_minus_one_takes_the_devices_that_are_left(sizes: Mesh, expected: tuple[
 @pytest.mark.parametrize(
     ("sizes", "words"),
     [
-        (Mesh(data=-1, fsdp=3), ["mesh.fsdp 3", "8 devices"]),
-        (Mesh(data=4, fsdp=1), ["mesh.data 4", "there are 8 devices"]),
-        (Mesh(data=-1, fsdp=-1), ["mesh.data", "mesh.fsdp", "-1"]),
-        (Mesh(tensor=0), ["mesh.tensor 0"]),
+        (Mesh(data=-1, fsdp=3), ["--training.mesh.fsdp 3", "8 devices"]),
+        (Mesh(data=4, fsdp=1), ["--training.mesh.data 4", "there are 8 devices"]),
+        (Mesh(data=-1, fsdp=-1), ["--training.mesh.data", "--training.mesh.fsdp", "-1"]),
+        (Mesh(tensor=0), ["--training.mesh.tensor 0"]),
     ],
 )
-def test_a_mesh_that_does_not_fit_the_devices_names_the_field(sizes: Mesh, words: list[str]) -> None:
+def test_a_mesh_that_does_not_fit_the_devices_names_the_flag(sizes: Mesh, words: list[str]) -> None:
     with pytest.raises(InputError) as error:
         make_mesh(sizes)
     assert all(word in str(error.value) for word in words)
+    with pytest.raises(InputError, match=r"^--hardware\.mesh\.data"):
+        make_mesh(Mesh(data=4), of="hardware")
 
 
 def test_optimizer_state_lies_where_its_parameter_lies() -> None:
@@ -70,5 +72,8 @@ def test_a_parameter_without_a_rule_is_named() -> None:
 
 
 def test_a_dimension_that_the_axis_does_not_divide_is_named() -> None:
-    with pytest.raises(InputError, match=r"a/dense/kernel: dimension 1 of 5 .*mesh\.tensor = 2"):
+    with pytest.raises(
+        InputError,
+        match=r"a/dense/kernel: dimension 1 of 5 cannot be divided over 2 devices; choose another --training\.mesh\.tensor",
+    ):
         parameter_shardings({"a": {"dense": {"kernel": shape(4, 5)}}}, RULES, make_mesh(Mesh(2, 2, 2)))

@@ -16,5 +16,5 @@ def test_a_recipes_options_stand_over_those_of_the_machine() -> None:
 
 @pytest.mark.parametrize("option", ["xla_a", "=3"])
 def test_an_option_without_name_or_value_is_refused(option: str) -> None:
-    with pytest.raises(InputError, match=f"xla_options {option}: must be NAME=VALUE"):
+    with pytest.raises(InputError, match=f"--training.xla-options {option}: must be NAME=VALUE"):
         xla_options("cpu", (option,))

@@ -54,7 +54,7 @@ def read(folder: Path) -> Any:
         ({"layer_norm_eps": 0}, "layer_norm_eps 0; must be above 0"),
         ({"num_hidden_layers": -1}, "num_hidden_layers -1; must be 1 or more"),
         ({"num_attention_heads": 0}, "num_attention_heads 0; must be 1 or more"),
-        ({"num_attention_heads": 3}, "hidden_size 4 is not a multiple of model.num_attention_heads 3"),
+        ({"num_attention_heads": 3}, "config.json: hidden_size 4: must be a multiple of num_attention_heads 3"),
         ({"hidden_dropout_prob": 2}, "hidden_dropout_prob 2; must be 0 or more and below 1"),
         ({"is_decoder": True}, "is_decoder true: a token sees those before it only"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type relative_key"),

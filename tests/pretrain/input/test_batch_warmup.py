@@ -35,8 +35,8 @@ def test_without_a_warmup_all_steps_are_full() -> None:
 @pytest.mark.parametrize(
     ("warmup", "message"),
     [
-        (BatchWarmup(first_rows=5, steps=4), "first_rows 5: must divide global_batch_size 16"),
-        (BatchWarmup(first_rows=4), r"batch_warmup\.steps 0: must be 1 or more"),
+        (BatchWarmup(first_rows=5, steps=4), "first-rows 5: must divide --training.global-batch-size 16"),
+        (BatchWarmup(first_rows=4), r"--training\.batch-warmup\.steps 0: must be 1 or more"),
     ],
 )
 def test_a_warmup_that_does_not_fit_the_batch_is_refused(warmup: BatchWarmup, message: str) -> None:
@@ -102,5 +102,5 @@ def test_losses_do_not_depend_on_accumulation_and_a_stopped_run_resumes(
 
 
 def test_a_warmup_beyond_the_run_is_refused(tiny: TrainingRecipe, new_run: Callable[..., RunFolder]) -> None:
-    with pytest.raises(InputError, match=r"batch_warmup\.steps 7: must end within the 6 steps"):
+    with pytest.raises(InputError, match=r"--training\.batch-warmup\.steps 7: must end within the 6 steps"):
         train(new_run(), "tiny", changed(tiny, batch_warmup={"first_rows": 8, "steps": 7}))

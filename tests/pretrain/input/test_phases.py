@@ -250,7 +250,7 @@ def test_resumed_where_the_rate_falls_a_run_gives_the_same_losses(tmp_path: Path
         ("objective.masking.rat=0.3", r"phases\.1\.settings: --objective\.masking\.rat: no such flag; did you mean"),
         (
             "model.num_attention_heads=1",
-            r"model\.num_attention_heads 1 cannot be divided over mesh\.tensor 2 in phases\.1",
+            r"--training\.model\.num-attention-heads 1: cannot be divided over --training\.mesh\.tensor 2 in phases\.1",
         ),
         (
             "objective.masking.final_rate=1.5",

@@ -22,7 +22,7 @@ def test_without_warmup_the_first_step_has_the_peak(tiny: TrainingRecipe) -> Non
 
 
 def test_a_warmup_longer_than_the_run_is_refused(tiny: TrainingRecipe) -> None:
-    with pytest.raises(InputError, match="warmup_steps 6 must be below max_steps 6"):
+    with pytest.raises(InputError, match=r"--training.optimizer.warmup-steps 6: must be below --training.max-steps 6"):
         learning_rate(changed(tiny, optimizer={"warmup_steps": 6}))
 
 
@@ -49,7 +49,9 @@ def test_the_decay_is_a_tenth_of_the_run_unless_said(tiny: TrainingRecipe) -> No
 @pytest.mark.parametrize("decay_steps", [0, 91])
 def test_a_decay_that_does_not_fit_is_refused(decay_steps: int, tiny: TrainingRecipe) -> None:
     settings = {"warmup_steps": 10, "schedule": "warmup_stable_decay", "decay_steps": decay_steps}
-    with pytest.raises(InputError, match=f"decay_steps {decay_steps} must be 1 or more and fit between"):
+    with pytest.raises(
+        InputError, match=f"--training.optimizer.decay-steps {decay_steps}: must be 1 or more and fit between"
+    ):
         learning_rate(changed(tiny, max_steps=100, optimizer=settings))
 
 
@@ -71,5 +73,7 @@ def test_a_cosine_may_count_from_the_start_as_well(tiny: TrainingRecipe) -> None
 
 def test_a_schedule_that_counts_back_from_the_end_has_no_decay_from_the_start(tiny: TrainingRecipe) -> None:
     settings = {"schedule": "warmup_stable_decay", "decay_from": "start"}
-    with pytest.raises(InputError, match="decay_from start: goes with the schedules linear and cosine"):
+    with pytest.raises(
+        InputError, match=r"--training.optimizer.decay-from start: goes with the schedules linear and cosine"
+    ):
         learning_rate(changed(tiny, optimizer=settings))

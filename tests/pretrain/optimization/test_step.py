@@ -120,7 +120,7 @@ def test_parameters_kept_in_bfloat16_train(records_folder: Path) -> None:
 
 def test_an_option_that_xla_does_not_know_is_named(records_folder: Path) -> None:
     steps, _, batches = steps_on(records_folder, changed(TINY, xla_options=("xla_no_such=true",)), 1)
-    with pytest.raises(InputError, match="xla_options: No such compile option: 'xla_no_such'"):
+    with pytest.raises(InputError, match=r"--training.xla-options: No such compile option: 'xla_no_such'"):
         compiled(steps, batches)
 
 

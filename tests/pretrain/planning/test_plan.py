@@ -118,8 +118,11 @@ def test_several_gpus_share_rows_and_nothing_else(capsys: pytest.CaptureFixture[
     sent = 2 * 7 / 8 * 4 * sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(objective_of(recipe, header).init)))
     assert any(f"links {sent / 450e9:.3g} s, by arithmetic" in line for line in lines)
     for fields, message in (
-        ({"mesh": Mesh(data=1, fsdp=8)}, "mesh.fsdp 8: only machines with TPUs"),
-        ({"global_batch_size": 20}, "global_batch_size 20: must be a multiple of accumulation 1 x 8 devices"),
+        ({"mesh": Mesh(data=1, fsdp=8)}, "--training.mesh.fsdp 8: only machines with TPUs"),
+        (
+            {"global_batch_size": 20},
+            "--training.global-batch-size 20: must be a multiple of --training.accumulation 1 x 8 devices",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             plan.print_plan("small", dataclasses.replace(recipe, **fields), header, "h100-8", machine, 0.45)

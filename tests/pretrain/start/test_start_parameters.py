@@ -126,7 +126,7 @@ def test_a_table_that_does_not_fit_is_told(
 ) -> None:
     tensors = load_file(other / "model.safetensors")
     save_file({**tensors, ROWS: np.ascontiguousarray(changed_tensor(tensors[ROWS]))}, other / "model.safetensors")
-    with pytest.raises(InputError, match=f"start_from {other}: its {ROWS} {told}"):
+    with pytest.raises(InputError, match=f"--training.start-from {other}: its {ROWS} {told}"):
         start(other, objective)
 
 

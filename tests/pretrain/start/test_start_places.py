@@ -125,7 +125,7 @@ def test_rows_that_are_longer_than_its_position_table_are_refused(
     save_file({**tensors, table: tensors[table][:20]}, folder / "model.safetensors")
     place = with_config(folder, max_position_embeddings=20)
     with pytest.raises(
-        InputError, match=r"embeddings 20: .* set it to 32 or more, if the model of start_from has as many"
+        InputError, match=r"embeddings 20: .* set it to 32 or more, if the model of --training.start-from has as many"
     ):
         train(new_run(), "left", changed(LEFT, start_from=(place,)))
 

@@ -42,7 +42,7 @@ def test_the_first_turn_has_nothing_before_it(small: Tokenizer) -> None:
 def test_the_oldest_turns_are_cut_off(small: Tokenizer) -> None:
     [row] = encode_dialogues(small, [DialogueExample("one", "d", TURNS, STATE)], OWN, 6)
     assert spelt(small, row.tokens) == "[CLS] [UNK] [SEP] 서울 라 [SEP]"
-    with pytest.raises(InputError, match=r"settings.max_length 2: leaves no room"):
+    with pytest.raises(InputError, match=r"--settings.max-length 2: leaves no room"):
         encode_dialogues(small, [DialogueExample("one", "d", TURNS, STATE)], OWN, 2)
 
 

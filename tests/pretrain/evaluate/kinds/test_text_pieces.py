@@ -72,5 +72,7 @@ def test_a_template_may_have_a_token_in_front_only(small: Tokenizer) -> None:
 
 def test_a_row_without_room_is_refused(small: Tokenizer) -> None:
     assert frame_of(small).room(3) == 1
-    with pytest.raises(InputError, match=r"settings.max_length 2: leaves no room for text beside 2 special tokens"):
+    with pytest.raises(
+        InputError, match=r"--settings.max-length .* 2: leaves no room for text beside 2 special tokens"
+    ):
         frame_of(small).room(2)

@@ -112,7 +112,9 @@ def test_probes_wait_while_they_would_take_more_than_their_share(
     with caplog.at_level(logging.INFO):
         train(run, "tiny", changed(probed, probes={"every_steps": 1, "time_share": 1e-6}))
     assert split(run)[1] == {}
-    assert len(re.findall(r"no probes yet: .* more than probes.time_share 1e-06", caplog.text)) == 1, "said once"
+    assert len(re.findall(r"no probes yet: .* more than --training.probes.time-share 1e-06", caplog.text)) == 1, (
+        "said once"
+    )
     (start,) = json.loads((run.metrics / "goodput.json").read_text())
     assert start["probes"] < 0.5 * start["seconds"], "nothing was compiled"
 

@@ -320,10 +320,9 @@ def test_devices_change_nothing_and_rows_stay_split() -> None:
 @pytest.mark.parametrize(
     ("config", "choices", "named"),
     [
-        (BertConfig(hidden_size=100, num_attention_heads=12), {}, "num_attention_heads"),
-        (BertConfig(vocab_size=99), {}, "vocab_size"),
+        (BertConfig(hidden_size=100, num_attention_heads=12), {}, "num-attention-heads"),
+        (BertConfig(vocab_size=99), {}, "vocab-size"),
         (TINY, {"remat": "some"}, "remat"),
-        (TINY, {"scan_unroll": 0}, "scan_unroll"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(config: BertConfig, choices: dict[str, Any], named: str) -> None:

@@ -245,7 +245,7 @@ def test_lengths_and_types_that_a_kernel_does_not_take_are_refused() -> None:
         attention(*arrays(96), segments=SEGMENTS[:, :96], implementation="pallas")
     with pytest.raises(InputError, match="not 3 of 64 over 1"):
         attention(*(array[:, :, :3] for array in arrays()), segments=SEGMENTS, implementation="pallas")
-    with pytest.raises(InputError, match="compute_dtype to bfloat16"):
+    with pytest.raises(InputError, match=r"--training.compute-dtype bfloat16"):
         cudnn_attention(*(array.astype(jnp.float32) for array in arrays()), VISIBLE)
 
 

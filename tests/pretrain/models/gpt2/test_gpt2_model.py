@@ -131,7 +131,11 @@ def test_devices_change_nothing_and_rows_stay_split() -> None:
 @pytest.mark.parametrize(
     ("config", "choices", "named"),
     [
-        (GPT2Config(n_embd=100, n_head=12), {}, "model.n_embd 100 is not a multiple of model.n_head 12"),
+        (
+            GPT2Config(n_embd=100, n_head=12),
+            {},
+            "--training.model.n-embd 100: must be a multiple of --training.model.n-head 12",
+        ),
         (GPT2Config(vocab_size=99), {}, "model.vocab_size is 99"),
         (TINY, {"remat": "some"}, "remat"),
     ],
@@ -142,5 +146,5 @@ def test_what_does_not_fit_is_refused_by_name(config: GPT2Config, choices: dict[
 
 
 def test_a_kernel_that_is_not_causal_is_refused() -> None:
-    with pytest.raises(InputError, match="attention pallas: has no causal attention"):
+    with pytest.raises(InputError, match="attention kernel pallas: has no causal attention"):
         tiny(attention="pallas").encode(drawn(), batch())

@@ -149,5 +149,8 @@ def test_a_classifier_reads_the_first_token_or_the_mean_of_all() -> None:
 
 
 def test_heads_of_an_odd_width_are_refused() -> None:
-    with pytest.raises(InputError, match=r"hidden_size 18 is not a multiple of 2 x model\.num_attention_heads 2"):
+    with pytest.raises(
+        InputError,
+        match=r"--training\.model\.hidden-size 18: must be a multiple of 2 x --training\.model\.num-attention-heads 2",
+    ):
         ModernBert(replace(FOUR_LAYERS, hidden_size=18), VOCAB, BARE, Compute())

@@ -116,5 +116,5 @@ def test_kernels_are_drawn_as_ltg_bert_draws_them() -> None:
 
 
 def test_more_buckets_than_rows_have_distances_are_refused() -> None:
-    with pytest.raises(InputError, match=r"model\.relative_buckets 32: half of them must be fewer"):
+    with pytest.raises(InputError, match=r"--training\.model\.relative-buckets 32: half of them must be fewer"):
         ModernBert(replace(TINY, relative_buckets=32, max_position_embeddings=16), VOCAB, HEADS, Compute())

@@ -99,7 +99,7 @@ def test_a_fused_kernel_refuses_scores_without_a_scale() -> None:
     model = T5(TINY.config, VOCAB, HEADS, Compute(attention="splash"))
     _, params = drawn(TINY.config, HEADS)
     rows = np.ones((1, 8), np.int32)
-    with pytest.raises(InputError, match=r"attention splash: has no .*set attention to xla"):
+    with pytest.raises(InputError, match=r"attention kernel splash: has no .*give --training.attention xla"):
         FAMILY.logits(model, params, Inputs(rows, rows, rows, rows))
 
 

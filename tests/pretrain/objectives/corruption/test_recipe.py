@@ -38,13 +38,19 @@ def test_slots_are_for_the_larger_rate_of_training_and_for_that_of_held_out_rows
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"max_predictions": 129}, "max_predictions 129: must be 1 to 128, the tokens of a row"),
+        ({"max_predictions": 129}, "max-predictions 129: must be 1 to 128, the tokens of a row"),
         (
             {"rate": 0.3, "final_rate": 0.05, "max_predictions": 20},
-            "max_predictions 20: objective.masking.rate 0.3 of 128 tokens needs 39; make it as many, or leave it unset",
+            "max-predictions 20: --training.objective.masking.rate 0.3 of 128 tokens needs 39; make it as many, or leave it unset",
         ),
-        ({"final_rate": 0.3, "max_predictions": 20}, "max_predictions 20: objective.masking.final_rate 0.3 of 128"),
-        ({"evaluation_rate": 0.3, "max_predictions": 20}, "max_predictions 20: objective.masking.evaluation_rate 0.3"),
+        (
+            {"final_rate": 0.3, "max_predictions": 20},
+            "max-predictions 20: --training.objective.masking.final-rate 0.3 of 128",
+        ),
+        (
+            {"evaluation_rate": 0.3, "max_predictions": 20},
+            "max-predictions 20: --training.objective.masking.evaluation-rate 0.3",
+        ),
     ],
 )
 def test_slots_that_do_not_suffice_are_named(fields: dict[str, Any], words: str) -> None:

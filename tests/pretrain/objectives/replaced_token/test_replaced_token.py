@@ -271,6 +271,6 @@ def test_recipes_that_cannot_be_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match=r"objective\.masking\.max_predictions 33: must be 1 to 32"):
         made(folder, objective={"masking": Masking(max_predictions=33)})
     pairs = replace(header_of(folder), layout="sentence_pairs")
-    with pytest.raises(InputError, match=r"model\.type_vocab_size 1: sentence pairs need 2 token types"):
+    with pytest.raises(InputError, match=r"--training\.model\.type-vocab-size 1: sentence pairs need 2 token types"):
         objective_of(changed(RECIPE, model={"type_vocab_size": 1}), pairs)
     assert objective_of(RECIPE, pairs).layouts == ("packed", "full_sentences", "sentence_pairs", "sentence_order")
