@@ -47,7 +47,12 @@ def _examples(
 ) -> Iterator[Example]:
     clean = cleaner(recipe.clean, targets=recipe.targets_are_summaries)
     cleaned = [(document, clean(document)) for document in documents[:LOOKED_AT]]
-    changed = [(one, other) for one, other in cleaned if isinstance(other, Document) and one.whole != other.text]
+    # Blanks alone, as at the end of a line, are nothing to see.
+    changed = [
+        (one, other)
+        for one, other in cleaned
+        if isinstance(other, Document) and one.whole.split() != other.text.split()
+    ]
     for before, after in changed[:number]:
         yield Example("clean", before.id, *_excerpts(before.whole, after.text))
     for stage in ("documents", "survivors"):

@@ -65,8 +65,9 @@ def _figures(headings: tuple[str, ...], report: dict[str, Any]) -> str:
         for stage in ("documents", "sentences"):
             for reasons in report[stage]["dropped"].get(kind, {}).values():
                 lost[kind] += reasons.get(reason, 0)
-    told = " and ".join(f"{number:,} {kind}" for kind, number in sorted(lost.items()) if number)
-    return f" ({told})" if told else ""
+    told = [f"{number:,} {kind if number > 1 else kind[:-1]}" for kind, number in sorted(lost.items()) if number]
+    # Documents end with their sentences, which are counted under the same reason.
+    return f" ({'; '.join(told)}{', theirs among them' if len(told) > 1 else ''})" if told else ""
 
 
 def _vocabulary(recipe: Vocabulary, counts: dict[str, Any]) -> str:
@@ -76,4 +77,5 @@ def _vocabulary(recipe: Vocabulary, counts: dict[str, Any]) -> str:
     of = "eojeols" if recipe.scheme == "plain" else f"Mecab-ko morphemes (scheme {recipe.scheme})"
     now = counts.get("corpus_morphemes", counts["morphemes"])
     kept = "" if now == counts["morphemes"] else f"; made before text was added, which has {now:,}"
-    return f"{recipe.unused:,} of them [unusedN], learnt by {learnt} from {counts['morphemes']:,} counts of {of}{kept}"
+    unused = f"{recipe.unused:,} of them [unusedN], " if recipe.unused else ""
+    return f"{unused}learnt by {learnt} from {counts['morphemes']:,} {of}{kept}"

@@ -11,6 +11,7 @@ from data_pipeline.contract.records import RecordsHeader, read_header, records_f
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.prepare.formulae import formulae_table
+from data_pipeline.report.facts import examples_shown
 from data_pipeline.tasks.cost import Cost, rate, total
 from data_pipeline.tasks.shard_task import stage_costs
 
@@ -169,10 +170,8 @@ def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) ->
 def _examples(console: Console, stages: dict[str, Any], number: int) -> None:
     if number == 0:
         return
-    for stage in ("documents", "survivors", "sentences"):
-        for reason, found in stages.get(stage, {}).get("examples", {}).items():
-            if found:
-                console.print(f"\n{reason}")
-            for example in found[:number]:
-                detail = f"\n      {example['detail']}" if example.get("detail") else ""
-                console.print(f"  - {example['id']}: {example['text']}{detail}", markup=False)
+    for shown in examples_shown(stages):
+        console.print(f"\n{shown['heading']}")
+        for example in shown["examples"][:number]:
+            detail = f"\n      {example['detail']}" if example.get("detail") else ""
+            console.print(f"  - {example['id']}: {example['text']}{detail}", markup=False)

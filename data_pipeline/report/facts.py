@@ -79,7 +79,7 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
         "vocabulary": read_json(folder.vocabulary / REPORT),
         "records": records,
         "costs": _costs(folder, stages),
-        "examples": _examples(stages),
+        "examples": examples_shown(stages),
     }
 
 
@@ -191,8 +191,8 @@ def _costs(folder: RunFolder, stages: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def _examples(stages: dict[str, Any]) -> list[dict[str, Any]]:
-    """A few of what was dropped or replaced, by heading."""
+def examples_shown(stages: dict[str, Any]) -> list[dict[str, Any]]:
+    """A few of what was dropped or replaced, by heading; personal data are masked."""
     found = []
     for stage in ("documents", "survivors", "sentences"):
         for heading, examples in stages.get(stage, {}).get("examples", {}).items():

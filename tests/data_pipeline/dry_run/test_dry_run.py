@@ -34,6 +34,7 @@ def recipe(
     folder = tmp_path_factory.mktemp("corpus")
     first, second = ([document(1000 * file + row) for row in range(150)] for file in range(2))
     first[3] += f" 담당자 번호는 {MOBILE} 입니다."
+    first[2] += "  "  # which cleaning takes away, and nobody sees
     first[7] = "<b>굵은</b> 글자는 " + first[7]
     second[5] = "Not Korean [b] at all, not a word of it."
     second[9] = second[8]
@@ -67,6 +68,7 @@ def test_steps_stand_side_by_side_without_personal_data(recipe: DataRecipe, caps
     assert MOBILE not in printed
     assert re.search(r"a\.jsonl:8 +│ 굵은 글자는", printed)
     assert "<b>굵은</b> 글자는" in printed
+    assert "a.jsonl:3" not in printed[printed.index("\nclean\n") : printed.index("\nsplit\n")]
     assert "담당자 번호는 010-••••-••••" in printed
     assert re.search(r"담당자 번호는 010-\d{4}-\d{4}", printed)
     assert "Not Korean [b] at all" in printed

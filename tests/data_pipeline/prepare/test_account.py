@@ -44,7 +44,9 @@ def test_every_step_tells_what_it_took() -> None:
     assert told["near_duplicates"].endswith("from 0.65) dropped (7 documents)")
     assert told["sentences"] == "sentences split with KSS 1.3.1"
     assert told["korean"].endswith("more than 10 Han and Kana characters dropped (21 sentences)")
-    assert told["length"] == "documents shorter than 10 characters dropped (40 documents and 60 sentences)"
+    assert (
+        told["length"] == "documents shorter than 10 characters dropped (40 documents; 60 sentences, theirs among them)"
+    )
     assert told["decontamination"] == "not decontaminated against any benchmark"
     assert told["pseudonyms"].endswith("plate, address. Replaced: email (1,006), ip address (2)")
 
@@ -109,12 +111,12 @@ def test_categories_that_alone_were_used_are_told() -> None:
     [
         (
             Vocabulary(),
-            "500 of them [unusedN], learnt by BPE from 123,456 counts of Mecab-ko morphemes (scheme continuation)",
+            "500 of them [unusedN], learnt by BPE from 123,456 Mecab-ko morphemes (scheme continuation)",
         ),
-        (Vocabulary(scheme="plain"), "500 of them [unusedN], learnt by BPE from 123,456 counts of eojeols"),
+        (Vocabulary(scheme="plain"), "500 of them [unusedN], learnt by BPE from 123,456 eojeols"),
         (
             Vocabulary(model="unigram", scheme="plain", unused=0),
-            "0 of them [unusedN], learnt by SentencePiece from 123,456 counts of eojeols",
+            "learnt by SentencePiece from 123,456 eojeols",
         ),
         (Vocabulary(given="some/where/their-bert/"), "given (their-bert)"),
     ],

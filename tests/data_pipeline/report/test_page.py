@@ -180,7 +180,11 @@ def test_the_command_writes_the_page_beside_the_text(reported: RunFolder, capsys
     report = COMMANDS["report"][0]
     report([str(reported.path), "--no-page"])
     assert not (reported.path / "report.html").exists()
-    assert "report.html" not in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "report.html" not in printed
+    assert MOBILE not in printed
+    assert MAIL not in printed
+    assert "write to ••" in printed
     report([str(reported.path)])
     assert (reported.path / "report.html").exists()
     assert f"{reported.path}/report.html: this with plots" in capsys.readouterr().out
