@@ -101,7 +101,7 @@ class Stages:
         priorities = [self.sources.index(source) for source in self.source_of]
         task = survivors_task(self._place, list(parts), priorities, documents, duplicates, signed, near)
         [done] = self._stage("survivors", [task], "near_duplicates")
-        self._stage("shown", [shown_task(self._place, self.recipe.near_duplicates, done, parts)], "near_duplicates")
+        self._stage("shown", [shown_task(self._place, self.recipe.near_duplicates, done, parts)], "examples")
         del self.report["survivors"]["shown"]
         self.report["survivors"] |= self.report.pop("shown")
         return [done]

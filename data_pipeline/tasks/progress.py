@@ -78,7 +78,8 @@ class StageProgress(AbstractContextManager["StageProgress"]):
 
     def _note(self, done: Done) -> None:
         amount = done.counts.get(self.unit, 0)
-        self._amount += sum(amount.values()) if isinstance(amount, dict) else amount
+        amounts = amount.values() if isinstance(amount, dict) else [amount]
+        self._amount += sum(len(each) if isinstance(each, list) else each for each in amounts)
         self._text_bytes += done.counts.get("text_bytes", 0)
         self._costs.append(done.cost)
         self._finished += 1
@@ -102,8 +103,8 @@ class StageProgress(AbstractContextManager["StageProgress"]):
             self._bar.stop()
         if error is None:
             seconds = time.monotonic() - self._start
-            amount = f"{self._amount:,} {self.unit}"
-            logger.info("%-10s %s in %.1f s (%s)", self.stage, amount, seconds, self._paid())
+            amount = f"{self._amount:,} {self.unit.replace('_', ' ')}"
+            logger.info("%-15s %s in %.1f s (%s)", self.stage, amount, seconds, self._paid())
 
     def _paid(self) -> str:
         """What the tasks cost, each in the run that did it."""

@@ -48,7 +48,19 @@ def test_elsewhere_there_is_one_line(capfd: pytest.CaptureFixture[str], caplog: 
     with caplog.at_level(logging.INFO, "data_pipeline"), StageProgress("documents", [task], "documents") as progress:
         progress.task_done(done(task))
     assert re.fullmatch(
-        r"documents  5 documents in 0\.0 s \(1\.0 CPU s, 3\.0 MB of text, 3\.00 MB/s per core, peak 50 MB a worker\)",
+        r"documents       5 documents in 0\.0 s \(1\.0 CPU s, 3\.0 MB of text, 3\.00 MB/s per core, peak 50 MB a worker\)",
         caplog.messages[0],
     )
     assert capfd.readouterr().out == ""
+
+
+def test_amounts_are_counted_whatever_holds_them_and_units_have_blanks(caplog: pytest.LogCaptureFixture) -> None:
+    [task] = tasks([100])
+    for counts, told in (
+        ({"near_duplicates": 3}, "survivors       3 near duplicates in"),
+        ({"examples": {"near duplicates, and what stays": [{}, {}]}}, "survivors       2 examples in"),
+    ):
+        [unit] = counts
+        with caplog.at_level(logging.INFO, "data_pipeline"), StageProgress("survivors", [task], unit) as progress:
+            progress.task_done(Done(task, {}, counts, Cost(1.0, 1.0, 50.0)))
+        assert caplog.messages[-1].startswith(told)
