@@ -67,7 +67,7 @@ class Job:
         if self.recipe.start_from or longest is None or reached >= longest.tokens:
             return ""
         return (
-            f"model.{longest.field} {longest.value}: the longest rows have {reached} tokens, so that positions {reached + 1} to "
+            f"{flag('training', f'model.{longest.field}')} {longest.value}: the longest rows have {reached} tokens, so that positions {reached + 1} to "
             f"{longest.tokens} are never trained, and the export's tokenizer does not offer them; prepare longer rows, or set it to "
             f"{reached + longest.value - longest.tokens}"
         )

@@ -69,7 +69,7 @@ check_job() { # the recipe and its overrides, as the hosts will read them
   if [ "$unattended" = yes ]; then
     check_no_keys
   elif grep -x wandb <<<"$extras" >/dev/null && [ -z "${WANDB_API_KEY:-}${WANDB_MODE:-}" ]; then
-    wrong "training.wandb_project is set, but WANDB_API_KEY is not: set it in this shell, from which it goes to the hosts over ssh (or WANDB_MODE=offline)"
+    wrong "--training.wandb-project is set, but WANDB_API_KEY is not: set it in this shell, from which it goes to the hosts over ssh (or WANDB_MODE=offline)"
   fi
   note "recipe: $recipe is read${extras:+, and wants the extras $(in_one_line "$extras")}"
 }

@@ -26,7 +26,7 @@ class WandbRun:
     """
 
     def __init__(self, project: str, folder: Path, name: str, recipe: dict[str, Any]) -> None:
-        wandb = needed("wandb", "wandb_project", extra="wandb")
+        wandb = needed("wandb", "--training.wandb-project", extra="wandb")
         known = read_json(folder / ID_FILE)
         if known is None:
             known = {"id": uuid.uuid4().hex[:12]}

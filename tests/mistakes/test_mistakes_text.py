@@ -187,7 +187,7 @@ def benchmark(content: bytes, name: str = "tests/a.txt") -> Callable[[], object]
 
 
 GOOD_BENCHMARK = benchmark("평가용 자료에만 나오는 보라색 코끼리가 피아노를 연주한다.\n".encode())
-WHERE = r"--benchmark or decontamination\.benchmarks"
+WHERE = r"--benchmark or --data\.decontamination\.benchmarks"
 BENCHMARKS = [
     ("a benchmark that is missing", rf"tests: no such benchmark file or folder; check {WHERE}", lambda: None),
     ("a benchmark folder without files", rf"tests: no benchmark file in this folder; check {WHERE}", lambda: Path("tests").mkdir()),

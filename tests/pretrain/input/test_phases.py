@@ -170,7 +170,7 @@ def test_a_length_that_was_not_prepared_is_named(prepared: RunFolder) -> None:
 
 def test_what_does_not_fit_a_later_phase_is_said_before_the_first_step(prepared: RunFolder) -> None:
     phases = RECIPE.phases[::-1]
-    with pytest.raises(InputError, match=r"objective\.masking\.max_predictions 30: must be 1 to 24"):
+    with pytest.raises(InputError, match=r"--training\.objective\.masking\.max-predictions 30: must be 1 to 24"):
         train(prepared, "tiny", changed(RECIPE, phases=phases, objective={"masking": {"max_predictions": 30}}))
 
 

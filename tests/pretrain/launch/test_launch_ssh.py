@@ -55,7 +55,9 @@ def test_keys_go_over_stdin_into_a_file_of_their_owner(refusing: World) -> None:
     refusing.venv()
     (refusing.fake / "needs").write_text("wandb\n")
     asked = refusing.run(*CREATE, "--no-plan", "quickstart", WANDB_API_KEY="")
-    assert asked.sentence(2).startswith("training.wandb_project is set, but WANDB_API_KEY is not: set it in this shell")
+    assert asked.sentence(2).startswith(
+        "--training.wandb-project is set, but WANDB_API_KEY is not: set it in this shell"
+    )
     (refusing.fake / "on_train").write_text('echo "has $WANDB_API_KEY" >"$FAKE/seen"; echo "error: no" >&2; exit 1')
     said = refusing.run(*CREATE, "--no-plan", "quickstart", WANDB_API_KEY="se'cret")
     assert said.code == 1

@@ -63,5 +63,5 @@ def test_two_starts_of_a_run_are_one_run_that_gets_each_step_once(tmp_path: Path
 
 def test_a_missing_package_is_named_with_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(InputError, match=r"wandb_project needs the package wandb.*install-only wandb"):
+    with pytest.raises(InputError, match=r"--training.wandb-project needs the package wandb.*install-only wandb"):
         WandbRun("korean", tmp_path, "run", {})

@@ -174,7 +174,7 @@ def test_evaluation_does_not_depend_on_the_batch_it_is_done_in(pairs_folder: Pat
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"model": {"vocab_size": 300}}, "model.vocab_size 300: the records have 200"),
+        ({"model": {"vocab_size": 300}}, "--training.model.vocab-size 300: the records have 200"),
         ({"model": {"max_position_embeddings": 16}}, "max_position_embeddings 16: the records' rows have 32"),
     ],
 )

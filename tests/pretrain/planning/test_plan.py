@@ -88,7 +88,7 @@ def test_the_planned_header_is_what_the_data_recipe_says() -> None:
     assert (HEADER.layout, HEADER.length, HEADER.vocabulary_size) == ("sentence_pairs", 512, 32_000)
     assert plan.planned_header(mini_bert.data).layout == "packed"
     given = dataclasses.replace(data.vocabulary, given="no/such/vocab.txt")
-    with pytest.raises(InputError, match=r"data\.vocabulary\.given no/such/vocab\.txt: not found"):
+    with pytest.raises(InputError, match=r"--data\.vocabulary\.given no/such/vocab\.txt: not found"):
         plan.planned_header(dataclasses.replace(data, vocabulary=given))
 
 

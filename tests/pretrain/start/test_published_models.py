@@ -242,7 +242,7 @@ def test_an_encoder_with_a_tensor_too_many_or_too_few_is_refused(
         tensors[name] = np.zeros(3, np.float32)
     save_file(tensors, folder / "model.safetensors")
     with pytest.raises(InputError, match=message):
-        load_subject(folder, called="start_from their-model")
+        load_subject(folder, called="--training.start-from their-model")
 
 
 def test_an_output_table_of_its_own_is_refused(saved: Callable[..., tuple[Path, Any]]) -> None:

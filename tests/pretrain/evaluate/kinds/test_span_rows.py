@@ -89,8 +89,8 @@ def test_a_passage_of_which_nothing_is_left_has_no_answer(small: Tokenizer) -> N
 
 def test_a_window_without_room_for_the_stride_is_refused(small: Tokenizer) -> None:
     message = (
-        r"settings.max_length 9: leaves 4 tokens for the passage beside a question of 2, less than "
-        r"settings.document_stride 5; raise it"
+        r"--settings.max-length 9: leaves 4 tokens for the passage beside a question of 2, less than "
+        r"--settings.document-stride 5; raise it"
     )
     with pytest.raises(InputError, match=message):
         windows(small, question("가 나 다 라 마", None), max_length=9, stride=5)

@@ -43,14 +43,18 @@ def test_rows_are_drawn_once_and_a_text_is_fitted_to_or_scored(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("task", "fields", "words"),
     [
-        ("nsmx", {}, r"probes\.tasks nsmx: unknown \(did you mean nsmc\?\); must be one of .*korquad, or the path"),
-        ("klue_ner", {}, r"probes\.tasks klue_ner: KLUE-NER is a task of the kind tags; choose"),
-        ("korsts", {}, r"probes\.data .*: sts-train\.tsv of KorSTS is missing .* get it from https://"),
-        ("nsmc", {"data": "nowhere"}, r"probes\.data nowhere: no such folder"),
+        (
+            "nsmx",
+            {},
+            r"--training\.probes\.tasks nsmx: unknown \(did you mean nsmc\?\); must be one of .*korquad, or the path",
+        ),
+        ("klue_ner", {}, r"--training\.probes\.tasks klue_ner: KLUE-NER is a task of the kind tags; choose"),
+        ("korsts", {}, r"--training\.probes\.data .*: sts-train\.tsv of KorSTS is missing .* get it from https://"),
+        ("nsmc", {"data": "nowhere"}, r"--training\.probes\.data nowhere: no such folder"),
         (
             "nsmc",
             {"train_rows": 1, "test_rows": 1},
-            r"probes\.train_rows 1 and probes\.test_rows 1: .* set them higher",
+            r"--training\.probes\.train-rows 1 and --training\.probes\.test-rows 1: .* set them higher",
         ),
     ],
 )
@@ -72,9 +76,9 @@ def test_a_task_of_ones_own_is_drawn_from(tmp_path: Path) -> None:
     assert (found.task.name, found.task.labels, len(found.texts)) == ("own", ("no", "yes"), 15)
     assert [text[0] == "나" for text in found.texts] == found.labels.tolist()
     assert "of 40 rows of train.csv" in found.part, "the held-out half stays unseen"
-    with pytest.raises(InputError, match=r"probes\.tasks nowhere\.py: no such file"):
+    with pytest.raises(InputError, match=r"--training\.probes\.tasks nowhere\.py: no such file"):
         read_rows("nowhere.py", recipe)
-    with pytest.raises(InputError, match=r"probes\.data .*: no such folder"):
+    with pytest.raises(InputError, match=r"--training\.probes\.data .*: no such folder"):
         read_rows(str(tmp_path / "own.py"), Probes(data=str(tmp_path / "nowhere")))
 
 
@@ -87,7 +91,7 @@ def test_texts_are_cut_and_the_tokenizer_stays_as_it_was(tmp_path: Path) -> None
     assert [long[0], long[-1]] == specials
     assert empty.tolist() == specials
     assert len(tokenizer.backend.encode("가 각 갂 갃 간").ids) == 7
-    with pytest.raises(InputError, match=r"probes\.length 2: leaves no room"):
+    with pytest.raises(InputError, match=r"--training\.probes\.length 2: leaves no room"):
         encode(["가"], tokenizer, 2)
 
 

@@ -193,9 +193,9 @@ def test_without_scikit_learn_or_files_a_run_does_not_begin(
     new_run: Callable[..., RunFolder], probed: TrainingRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = new_run()
-    with pytest.raises(InputError, match=r"probes\.data .*nowhere: no such folder"):
+    with pytest.raises(InputError, match=r"--training\.probes\.data .*nowhere: no such folder"):
         train(run, "tiny", changed(probed, probes={"data": "nowhere"}))
-    with pytest.raises(InputError, match=r"probes\.every_steps 3: there is nothing to probe"):
+    with pytest.raises(InputError, match=r"--training\.probes\.every-steps 3: there is nothing to probe"):
         train(run, "tiny", changed(probed, probes={"tasks": (), "held_out_rows": 0}))
     monkeypatch.setitem(sys.modules, "sklearn", None)
     with pytest.raises(InputError, match=r"a probe needs the package scikit-learn.*--install-only evaluate"):

@@ -190,7 +190,8 @@ def test_the_generator_has_the_sizes_of_googles_rule(
 
 def test_a_generator_that_cannot_be_is_refused_by_its_flag() -> None:
     with pytest.raises(
-        InputError, match=r"objective\.generator\.hidden_share 0\.3: .* 230 wide with 3 .* of the head size 64"
+        InputError,
+        match=r"--training\.objective\.generator\.hidden-share 0\.3: .* 230 wide with 3 .* of the head size 64",
     ):
         ElectraConfig().generator(0.3, 1.0)
     with pytest.raises(InputError, match="model is a BertConfig, which has no generator"):

@@ -242,7 +242,9 @@ def test_the_generator_keeps_the_width_of_shared_tables() -> None:
     assert shared == replace(config, block_sizes=(3, 3, 3), num_decoder_layers=1, n_head=3, d_inner=768)
     assert config.generator(0.25, 0.5, shares_tables=False) == replace(shared, d_model=192)
     assert config.generator(0.01, 0.01).n_head == 1
-    with pytest.raises(InputError, match=r"objective\.generator\.hidden_share 0\.251: .* 193 wide; .* an even width"):
+    with pytest.raises(
+        InputError, match=r"--training\.objective\.generator\.hidden-share 0\.251: .* 193 wide; .* an even width"
+    ):
         config.generator(0.251, 1.0, shares_tables=False)
 
 

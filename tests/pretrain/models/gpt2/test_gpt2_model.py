@@ -136,7 +136,7 @@ def test_devices_change_nothing_and_rows_stay_split() -> None:
             {},
             "--training.model.n-embd 100: must be a multiple of --training.model.n-head 12",
         ),
-        (GPT2Config(vocab_size=99), {}, "model.vocab_size is 99"),
+        (GPT2Config(vocab_size=99), {}, "--training.model.vocab-size 99: the vocabulary has"),
         (TINY, {"remat": "some"}, "remat"),
     ],
 )

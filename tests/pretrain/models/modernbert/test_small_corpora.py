@@ -99,7 +99,7 @@ def test_a_switch_changes_what_is_computed_and_is_not_exported(field: str) -> No
 def test_a_run_is_warned_at_its_start_that_it_is_not_exported() -> None:
     header = planned_header(mini.data)
     (*_, warning) = make_job(changed(RUN, model=SMALL_CORPORA), [header]).warnings
-    assert warning.startswith("an export of this run will be refused: model.attention_gate True: no class")
+    assert warning.startswith("an export of this run will be refused: --training.model.attention-gate True: no class")
     assert not any("refused" in each for each in make_job(changed(RUN, model=TINY), [header]).warnings)
 
 

@@ -56,7 +56,7 @@ def test_rows_that_the_table_has_no_room_for_are_refused(records_folder: Path) -
 
 @pytest.mark.parametrize(
     ("types", "words"),
-    [(1, "model.type_vocab_size 1: sentence pairs need 2"), (2, "RobertaConfig, which has no head pair")],
+    [(1, "--training.model.type-vocab-size 1: sentence pairs need 2"), (2, "RobertaConfig, which has no head pair")],
 )
 def test_sentence_pairs_are_refused(types: int, words: str, pairs_folder: Path) -> None:
     with pytest.raises(InputError, match=words):

@@ -192,7 +192,7 @@ def test_what_is_written_ends_with_the_text(causal_folder: Path, new_run: Any) -
         ({"model": TINY.model}, "causal", "BertConfig, which has no head next_token"),
         ({"objective": MaskedLM()}, "causal", "GPT2Config, which has no head vocabulary"),
         ({}, "packed", "layout packed, which causal-LM of this model does not take; prepare others: causal"),
-        ({"model": {"n_positions": 16}}, "causal", "model.n_positions 16: the records' rows have 32 tokens"),
+        ({"model": {"n_positions": 16}}, "causal", "--training.model.n-positions 16: the records' rows have 32 tokens"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

@@ -121,7 +121,7 @@ def test_held_out_rows_are_those_of_the_last_phase() -> None:
     first, last = Masking(rate=0.3), Masking(rate=0.15, final_rate=0.05)
     assert first.evaluated_as(last) == Masking(rate=0.3, evaluation_rate=0.05)
     assert last.evaluated_as(last) is last
-    with pytest.raises(InputError, match=r"evaluation_rate 0\.2: the last phase has 0\.05, .* in all phases; set it"):
+    with pytest.raises(InputError, match=r"evaluation-rate 0\.2: the last phase has 0\.05, .* in all phases; set it"):
         Masking(rate=0.3, evaluation_rate=0.2).evaluated_as(last)
 
 

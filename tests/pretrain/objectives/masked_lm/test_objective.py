@@ -129,7 +129,7 @@ def test_positions_that_no_row_reaches_are_told_unless_a_start_may_have_trained_
     longer = changed(TINY, model={"max_position_embeddings": 64})
     (told,) = make_job(longer, [header]).warnings
     assert told.startswith(
-        "model.max_position_embeddings 64: the longest rows have 32 tokens, so that positions 33 to 64 are"
+        "--training.model.max-position-embeddings 64: the longest rows have 32 tokens, so that positions 33 to 64 are"
     )
     assert told.endswith("or set it to 32")
     assert make_job(TINY, [header]).warnings == ()

@@ -131,6 +131,7 @@ def test_another_mesh_is_said_to_draw_other_tokens_now_and_then() -> None:
 def test_heads_of_the_generator_must_divide_over_the_mesh_too(new_run: Callable[..., RunFolder]) -> None:
     recipe = changed(RECIPE, mesh={"data": 2, "tensor": 4}, objective={"generator": {"hidden_share": 0.25}})
     with pytest.raises(
-        InputError, match=r"the generator's num_attention_heads 1 cannot be divided over mesh\.tensor 4; choose one"
+        InputError,
+        match=r"the generator's num_attention_heads 1: cannot be divided over --training\.mesh\.tensor 4; choose one",
     ):
         train(new_run(), "electra", recipe)

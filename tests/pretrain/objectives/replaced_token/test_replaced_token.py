@@ -268,7 +268,7 @@ def test_a_row_in_words_tells_what_was_replaced_and_what_is_suspected(folder: Pa
 def test_recipes_that_cannot_be_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="model is a BertConfig, which has no generator"):
         objective_of(changed(RECIPE, model=TINY.model), header_of(folder))
-    with pytest.raises(InputError, match=r"objective\.masking\.max_predictions 33: must be 1 to 32"):
+    with pytest.raises(InputError, match=r"--training\.objective\.masking\.max-predictions 33: must be 1 to 32"):
         made(folder, objective={"masking": Masking(max_predictions=33)})
     pairs = replace(header_of(folder), layout="sentence_pairs")
     with pytest.raises(InputError, match=r"--training\.model\.type-vocab-size 1: sentence pairs need 2 token types"):

@@ -83,7 +83,7 @@ def test_a_vocabulary_with_too_few_rows_and_other_models_and_rows_are_refused(
 ) -> None:
     several = changed(RECIPE, objective={"rate": 0.4, "mean_span": 1.0})
     objective_of(several, replace(header, reserved_ids=(*range(5), *range(180, 200))))
-    message = r"objective\.first_sentinel 1: rows of 32 tokens have up to 12 spans, .* and it has 10; take a vocabulary with 13 or more"
+    message = r"--training\.objective\.first-sentinel 1: rows of 32 tokens have up to 12 spans, .* and it has 10; take a vocabulary with 13 or more"
     with pytest.raises(InputError, match=message):
         objective_of(several, header)
     with pytest.raises(InputError, match="is a GPT2Config, which has no head target"):
