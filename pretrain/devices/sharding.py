@@ -51,7 +51,8 @@ def mesh_shape(sizes: Mesh, devices: int, of: str = "training") -> dict[str, int
     if open_axes and devices % product:
         raise InputError(f"{named}: {devices} devices cannot be divided by {product}; change one of them")
     if not open_axes and devices != product:
-        raise InputError(f"{named} is {product}, but there are {devices} devices; set one of them to -1")
+        there = "there is 1 device" if devices == 1 else f"there are {devices} devices"
+        raise InputError(f"{named} is {product}, but {there}; set one of them to -1")
     return {axis: devices // product if axis in open_axes else wanted[axis] for axis in AXES}
 
 

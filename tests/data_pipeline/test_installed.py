@@ -51,7 +51,7 @@ def said(installed: Path, folder: Path, *arguments: str) -> str:
 
 @pytest.mark.slow
 def test_an_installed_package_prepares_and_reports_anywhere(installed: Path, tmp_path: Path) -> None:
-    assert "records    350 documents" in said(
+    assert "records         350 documents" in said(
         installed, tmp_path, "data_pipeline", "prepare", "quickstart", "--workers", "1"
     )
     said(installed, tmp_path, "data_pipeline", "report", "runs/quickstart")
