@@ -80,6 +80,6 @@ next:
   $shown -m data_pipeline report $run_dir
   $shown -m data_pipeline inspect $run_dir
   $shown -m pretrain inspect $run_dir
-  ./run_tpu.sh configs/mini/bert.py --source FORMAT:GLOB     your own text (docs/data.md lists the formats)
+  ./run_tpu.sh mini/bert --source 'text:mine/*.txt'     # your own text (docs/data.md lists the formats)
 TEXT
 }
