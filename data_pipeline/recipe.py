@@ -55,6 +55,8 @@ class Source:
     """pairs: the field that holds what is to be written from the text; the document begins with it, on a line of its own."""
     licence: str = "unknown"
     """Licence of the text, as the model card will print it."""
+    encoding: str = "utf-8"
+    """Encoding of its files, as Python names it: cp949 (which holds EUC-KR), utf-16, johab. Wikipedia's XML, Parquet, Arrow and TFDS have their own."""
     category: str = ""
     """What kind of text it is (news, cosmetics, ...), for the report, DataRecipe.categories and category_weights."""
     category_field: str = ""
@@ -178,6 +180,8 @@ class DataRecipe(CorpusSteps):
     """Megabytes of clean text in one unit of parallel work."""
     max_bad_records: int = number(0, AT_LEAST_ZERO)
     """Unreadable records (file and line are reported) after which the work fails."""
+    read_up_to_damage: bool = False
+    """Keep what stands before a place from which a file cannot be read on, instead of stopping; prepare tells the bytes unread."""
 
     @property
     def targets_are_summaries(self) -> bool:

@@ -12,9 +12,10 @@ from data_pipeline.contract.storage import InputFile, find_input_files
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer
 from data_pipeline.contract.unigram import MODEL_ENDINGS, sentencepiece_in
 from data_pipeline.contract.word_piece import build_word_piece, read_vocabulary_file
+from data_pipeline.corpus.sources.encodings import UTF8, standard_encoding
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.corpus.vocabulary.morphemes import surface_parser
-from data_pipeline.recipe import WEIGHT, DataRecipe, Vocabulary
+from data_pipeline.recipe import WEIGHT, DataRecipe, Source, Vocabulary
 from data_pipeline.source_formats import FORMATS, WITH_TEXT_FIELD
 
 
@@ -125,6 +126,20 @@ def _check_sources(recipe: DataRecipe) -> None:
         if source.category_field and (source.category or not FORMATS[source.format].fields):
             rule = "stands beside category; keep one" if source.category else f"format {source.format} has no fields"
             raise InputError(f"source {name}: category_field {source.category_field!r}: {rule}")
+        _check_encoding(name, source)
+
+
+def _check_encoding(name: str, source: Source) -> None:
+    try:
+        encoding = standard_encoding(source.encoding)
+    except LookupError:
+        raise InputError(
+            f"source {name}: encoding {source.encoding!r}: no encoding of text that Python knows; utf-8, cp949, utf-16 and johab are"
+        ) from None
+    if encoding != UTF8 and FORMATS[source.format].binary:
+        raise InputError(
+            f"source {name}: encoding {source.encoding!r}: files of the format {source.format} name their own; leave it out"
+        )
 
 
 def _check_category_weights(recipe: DataRecipe) -> None:

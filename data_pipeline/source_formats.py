@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from data_pipeline.contract.named_functions import named_function
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.reading import READERS, Reader, read_file
 from data_pipeline.recipe import Source
 
@@ -20,6 +20,7 @@ class Format:
     - `fields`: whether its records have fields, one of which may tell the category.
     - `separator`: regular expression between two documents, where a file can be read from its middle.
     - `in_order`: its reader goes through a file from front to back, so that the position tells how much is read.
+    - `binary`: its files hold no text in an encoding that a source may name; tables, and XML, which names its own.
     - `packages`: what it needs beyond the standard library.
     """
 
@@ -29,6 +30,7 @@ class Format:
     fields: bool = True
     separator: bytes | None = None
     in_order: bool = True
+    binary: bool = False
     packages: tuple[str, ...] = ()
 
 
@@ -48,11 +50,11 @@ FORMATS = {
     "modu": Format("modu:read_modu", packages=("ijson",)),
     "kowikitext": Format("wikitext_articles:read_wikitext", fields=False, separator=TITLE),
     "namuwikitext": Format("wikitext_articles:read_wikitext", fields=False, separator=TITLE),
-    "wikipedia": Format("wikipedia:read_wikipedia", packages=("mwparserfromhell",)),
+    "wikipedia": Format("wikipedia:read_wikipedia", binary=True, packages=("mwparserfromhell",)),
     "namuwiki": Format("namuwiki:read_namuwiki", packages=("ijson",)),
-    "parquet": Format("arrow:read_parquet", text_field=True, in_order=False, packages=("pyarrow",)),
-    "arrow": Format("arrow:read_arrow", text_field=True, in_order=False, packages=("pyarrow",)),
-    "tfds": Format("tfds:read_tfds", opens=True, text_field=True),
+    "parquet": Format("arrow:read_parquet", text_field=True, in_order=False, binary=True, packages=("pyarrow",)),
+    "arrow": Format("arrow:read_arrow", text_field=True, in_order=False, binary=True, packages=("pyarrow",)),
+    "tfds": Format("tfds:read_tfds", opens=True, text_field=True, binary=True),
 }
 """Name of a format on the command line and in recipes -> how it is read."""
 WITH_TEXT_FIELD = tuple(name for name, of in FORMATS.items() if of.text_field)
@@ -64,6 +66,7 @@ def reader_of(format_name: str) -> Reader:
     return found
 
 
-def read_source_file(path: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_source_file(path: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """The records of one file of a source, in order. What is wrong with the file as a whole is an InputError or WorkError."""
-    return read_file(path, source, FORMATS[source.format].reader, FORMATS[source.format].opens)
+    of = FORMATS[source.format]
+    return read_file(path, source, of.reader, of.opens, of.binary)

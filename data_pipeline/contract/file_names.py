@@ -1,4 +1,4 @@
-"""Names of files and folders as people type them: whatever their Unicode form, with brackets in them, and beside hidden ones."""
+"""Names as people type them, of files in folders, of fields and of categories: in any Unicode form, with brackets, beside hidden ones."""
 
 import fnmatch
 import os
@@ -6,6 +6,8 @@ import re
 import unicodedata
 
 _MAGIC = re.compile(r"[*?\[]")
+# Controls, soft hyphen, zero-width and bidi characters, byte order mark: nobody sees them in a name.
+_UNSEEN = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -89,3 +91,10 @@ def printable(text: str) -> str:
         return os.fsencode(text).decode("cp949")
     except UnicodeError:
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def tidy_name(name: str) -> str:
+    """A name as it is compared and written down: NFC, without unseen characters, one blank between words, no lone surrogates."""
+    if name.isascii() and name.isalnum():
+        return name
+    return printable(" ".join(_UNSEEN.sub("", unicodedata.normalize("NFC", name)).split()))

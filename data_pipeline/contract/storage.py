@@ -174,8 +174,14 @@ def damage_named(path: str | Path) -> Iterator[None]:
         ) from None
 
 
+class DamagedFileError(InputError):
+    """A compressed file that is cut off or damaged; `mend` is what its message says to do."""
+
+    mend = "fetch it again"
+
+
 def _damaged(path: str | Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be decompressed ({error}); fetch it again")
+    return DamagedFileError(f"{path}: cannot be decompressed ({error}); {DamagedFileError.mend}")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from data_pipeline.contract.file_names import tidy_name
 from data_pipeline.corpus.corpus_files import SplitDocument
 from data_pipeline.recipe import DataRecipe
 
@@ -43,4 +44,8 @@ class Mixture:
 
 def mixture_of(recipe: DataRecipe, weight: float) -> dict[str, Any]:
     """The fields of the Mixture of a source with this weight, JSON-ready."""
-    return {"weight": weight, "categories": dict(recipe.category_weights), "seed": recipe.seed}
+    return {
+        "weight": weight,
+        "categories": {tidy_name(name): factor for name, factor in recipe.category_weights},
+        "seed": recipe.seed,
+    }

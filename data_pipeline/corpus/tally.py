@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.steps.pseudonyms.masked import replacements
 
 EXAMPLES_PER_REASON = 5
@@ -25,19 +26,33 @@ class Tally:
         self._replaced: Counter[tuple[str, str]] = Counter()
         self._matched: Counter[tuple[str, str]] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = {}
+        self._first_bad: list[dict[str, str]] = []
+        self._damage: list[dict[str, str]] = []
 
     def add(self, name: str, number: int = 1) -> None:
         """Adds to a plain count."""
         self._counts[name] += number
 
+    def number(self, name: str) -> int:
+        """What a plain count has come to."""
+        return self._counts[name]
+
     def count_category(self, source: str, category: str, **numbers: int) -> None:
         """Adds to counts that are kept by source and category."""
         self._categories.setdefault(source, {}).setdefault(category, Counter()).update(numbers)
 
-    def add_bad(self, location: str, problem: str) -> None:
+    def add_bad(self, record: Unreadable) -> None:
         """Books a record that could not be read."""
         self.add("bad")
-        self._add_example("records: unreadable", location, problem, "")
+        self._add_example("records: unreadable", record.location, record.problem, "")
+        if not self._first_bad:
+            self._first_bad.append({"place": record.location, "problem": record.problem})
+
+    def add_damage(self, record: Unreadable) -> None:
+        """Books a place from which a file cannot be read on."""
+        self.add("damaged_files")
+        self.add("unread_bytes", record.unread)
+        self._damage.append({"place": record.location, "problem": record.problem, "mend": record.mend})
 
     def drop_document(self, dropped: Dropped) -> None:
         """Books a document that ended; its sentences that stood until then ended with it, for the same reason."""
@@ -84,6 +99,8 @@ class Tally:
         by_source = {"replaced": _by_source(self._replaced), "matched": _by_source(self._matched)}
         return {
             **self._counts,
+            **({"first_bad": self._first_bad} if self._first_bad else {}),
+            **({"damage": self._damage} if self._damage else {}),
             "categories": self._categories,
             "dropped": _by_reason(self._dropped),
             "dropped_bytes": _by_reason(self._dropped_bytes),

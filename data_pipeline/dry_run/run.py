@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.file_names import tidy_name
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.dry_run import console
 from data_pipeline.dry_run.projection import project
@@ -83,7 +84,7 @@ def _of_sample(recipe: DataRecipe, samples: Sequence[Sample], folder: Path) -> D
         return replace(source, format=read_as, glob=glob, text_field="text", category="", category_field="category")
 
     found = {document.category for sample in samples for document in sample.documents}
-    categories = tuple(category for category in recipe.categories if category in found)
+    categories = tuple(category for category in recipe.categories if tidy_name(category) in found)
     if recipe.categories and not categories:
         raise InputError(f"--data.categories: no document of the sample has one of them (found: {sorted(found)[:20]})")
     sources = tuple(sampled(number, sample.source) for number, sample in enumerate(samples))

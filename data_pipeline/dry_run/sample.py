@@ -5,7 +5,7 @@ import re
 import time
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
@@ -14,9 +14,11 @@ from typing import IO
 from data_pipeline.contract.compression import decompressed
 from data_pipeline.contract.storage import InputFile, damage_named, find_input_files, name_of, open_stored
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.encodings import UTF8, standard_encoding
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
+from data_pipeline.corpus.sources.reading import read_stream
 from data_pipeline.recipe import Source
-from data_pipeline.source_formats import FORMATS, read_source_file, reader_of
+from data_pipeline.source_formats import FORMATS, read_source_file
 
 PLACES, MOST_PLACES = 64, 1000
 """Stretches a source, or as many as it has files, and how many at most."""
@@ -80,6 +82,8 @@ def _draw(sample: Sample, files: Sequence[InputFile], wanted: int) -> None:
     before = 0
     for number, in_file in sorted(places_of_file.items()):
         file, separator = files[number], FORMATS[sample.source.format].separator
+        if standard_encoding(sample.source.encoding) != UTF8:
+            separator = None  # a file of another encoding can be read from its start only
         first, before = before, before + in_file
         documents = wanted * before // places - wanted * first // places
         with damage_named(file.path):
@@ -127,7 +131,7 @@ def _stretch(
         content = stream.read(stop - start)
         name = name_of(path) if start == 0 else f"{name_of(path)}@{start}"
         before = time.process_time()
-        items = list(reader_of(sample.source.format)(io.BytesIO(content), name, sample.source))
+        items = list(_records(io.BytesIO(content), path, name, sample.source))
         seconds = time.process_time() - before
         if len(items) >= wanted or stop == end:
             share = min(1.0, wanted / max(1, len(items)))
@@ -155,18 +159,27 @@ def _first_documents(sample: Sample, file: InputFile, wanted: int) -> None:
     read = FORMATS[sample.source.format]
     if not read.opens:
         with open_stored(file.path) as raw, decompressed(raw, file.path) as stream:
-            reader = reader_of(sample.source.format)(stream, name_of(file.path), sample.source)
+            reader = _records(stream, file.path, name_of(file.path), sample.source)
             items = list(islice(reader, wanted + 1))
             if read.in_order:
                 position = raw.tell()
     else:
-        items = list(islice(read_source_file(file.path, sample.source), wanted + 1))
+        items = list(islice(_but_remarks(read_source_file(file.path, sample.source)), wanted + 1))
     if len(items) <= wanted:
         position = file.size
     elif position is None:  # no reader tells; the text's own size is the best guess
         texts = (item.whole for item in items if isinstance(item, Document))
         position = sum(len(text.encode(errors="surrogatepass")) for text in texts)
     _take(sample, items[:wanted], min(file.size, position), time.process_time() - before)
+
+
+def _records(stream: IO[bytes], path: str, called: str, source: Source) -> Iterator[Document | Unreadable]:
+    of = FORMATS[source.format]
+    return _but_remarks(read_stream(stream, path, called, source, of.reader, of.binary))
+
+
+def _but_remarks(items: Iterable[Document | Unreadable | Remark]) -> Iterator[Document | Unreadable]:
+    return (item for item in items if not isinstance(item, Remark))
 
 
 def _take(sample: Sample, items: Sequence[Document | Unreadable], drawn_bytes: float, seconds: float) -> None:

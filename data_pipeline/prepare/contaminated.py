@@ -16,6 +16,7 @@ from data_pipeline.contract.storage import write_json
 from data_pipeline.corpus.corpus_files import MATCHES, FoundMatch, read_matches
 from data_pipeline.prepare.flow import Stages
 from data_pipeline.prepare.formulae import formulae_table
+from data_pipeline.prepare.losses import tell
 from data_pipeline.recipe import DataRecipe, Decontamination, NearDuplicates, Source
 from data_pipeline.recipe_checks import check
 from data_pipeline.tasks.engines.local import LocalEngine
@@ -52,6 +53,7 @@ def certify(
         index = stages.benchmark_index()
         matches = stages.matches(stages.split(stages.documents(), []), index)
         stages.formulae(matches)
+        tell(stages.losses)
         return _certificate(stages, recipe, matches)
 
     with folder.locked():

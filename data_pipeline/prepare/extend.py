@@ -16,6 +16,7 @@ from data_pipeline.corpus.vocabulary.counts import CountTable, write_sum
 from data_pipeline.corpus.vocabulary.extension import UNUSED, NewWord, Tokens, extended, new_words, tokens_of
 from data_pipeline.corpus.vocabulary.morphemes import surface_parser
 from data_pipeline.prepare.flow import Stages
+from data_pipeline.prepare.losses import tell
 from data_pipeline.recipe import DataRecipe, Pseudonyms, Vocabulary
 from data_pipeline.recipe_checks import check
 from data_pipeline.tasks.engines.local import LocalEngine
@@ -93,7 +94,7 @@ def extend(
         return stages
 
     with work.locked():
-        mending(counted)
+        tell(mending(counted).losses)
 
 
 def _print(words: Sequence[NewWord], free: int, before: Tokens, after: Tokens, to: Path) -> None:

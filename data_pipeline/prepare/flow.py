@@ -23,6 +23,7 @@ from data_pipeline.prepare.flow_checks import (
     check_training_documents,
     tell_of_empty_files,
 )
+from data_pipeline.prepare.losses import check_damage, losses
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import given_files
 from data_pipeline.recipe_vocabulary import as_prepared
@@ -57,6 +58,7 @@ class Stages:
         self.inputs = [file for _, file in self._files]
         self.report: dict[str, Any] = {}
         self.source_of: list[Source] = []  # of each part
+        self.losses: list[str] = []  # what is not in the records, said once they are there
 
     def _stage(self, stage: str, tasks: list[ShardTask], unit: str = "documents") -> list[Done]:
         with StageProgress(stage, tasks, unit) as progress:
@@ -69,7 +71,10 @@ class Stages:
         done = self._stage("documents", document_tasks(self._place, self.recipe, self._files))
         records = [each.counts.get("records", 0) for each in done]
         tell_of_empty_files([file.path for _, file in self._files], records)
+        read = [file for _, file in self._files]
+        check_damage(done, read, self.recipe)
         check_documents(self.report["documents"], self.recipe)
+        self.losses = losses(done, read, self.recipe)
         files = zip(done, self._files, strict=True)
         self.source_of = [source for each, (source, _) in files for _ in parts_of([each])]
         return done

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.file_names import tidy_name
 from data_pipeline.corpus.tally import reconcile, total_dropped
 from data_pipeline.recipe import DataRecipe
 
@@ -34,7 +35,7 @@ def check_documents(counts: dict[str, Any], recipe: DataRecipe) -> None:
         )
     reconcile("documents", records, counts.get("documents", 0), total_dropped(counts, "documents"), bad)
     found = sorted({category for of_source in counts.get("categories", {}).values() for category in of_source})
-    if records and (absent := set(recipe.categories).difference(found)):
+    if records and (absent := set(map(tidy_name, recipe.categories)).difference(found)):
         more = ", ..." if len(found) > MOST_CATEGORIES_NAMED else ""
         raise InputError(
             f"--data.categories: no document has the category {sorted(absent)[0]!r} "

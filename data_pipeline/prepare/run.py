@@ -8,6 +8,7 @@ from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.prepare.account import account
 from data_pipeline.prepare.flow import Stages
+from data_pipeline.prepare.losses import tell
 from data_pipeline.prepare.publish import publish_run
 from data_pipeline.recipe import DataRecipe
 from data_pipeline.recipe_checks import check
@@ -61,6 +62,7 @@ def _prepare(recipe_name: str, run: Stages) -> None:
     records = run.records(sentences, vocabulary)
     headers = publish_run(run.folder, run.recipe, run.report, vocabulary, records, run.source_of)
     run.folder.record("prepare", _facts(recipe_name, run, headers))
+    tell(run.losses)
 
 
 def _facts(recipe_name: str, run: Stages, headers: list[RecordsHeader]) -> dict[str, Any]:

@@ -146,7 +146,7 @@ MISTAKES = [
     *(
         Mistake(
             f"a .{ending} file that is cut",
-            rf"{HERE}/all\.jsonl\.{ending}: cannot be decompressed \(.+\); fetch it again",
+            rf"{HERE}/all\.jsonl\.{ending}: cannot be decompressed \(.+\); fetch it again(, or keep what stands before it with --data\.read-up-to-damage)?",
             flags=("--source", "jsonl:corpus/*"),
             make=write_compressed(ending, lambda text, compress=compress: compress(text)[:-9]),
             mend=write_compressed(ending, compress),
@@ -156,7 +156,7 @@ MISTAKES = [
     *(
         Mistake(
             f"plain text that is called .{ending}",
-            rf"{HERE}/all\.jsonl\.{ending}: cannot be decompressed \(.+\); fetch it again",
+            rf"{HERE}/all\.jsonl\.{ending}: cannot be decompressed \(.+\); fetch it again(, or keep what stands before it with --data\.read-up-to-damage)?",
             flags=("--source", "jsonl:corpus/*"),
             make=write_compressed(ending, lambda text: text),
             mend=write_compressed(ending, compress),

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO, Any
 
 from data_pipeline.corpus.document import HOLE, Document
 from data_pipeline.corpus.sources.holes import without_lone_holes
 from data_pipeline.corpus.sources.json_places import chosen_members
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.records import Record, documents, text_of_fields
 from data_pipeline.recipe import Source
 
@@ -15,7 +16,7 @@ _EVENT = re.compile("#@이모티콘#|#@시스템#(?:[가-힣A-Za-z]+#)?")
 _MASKED = re.compile("#@[가-힣A-Za-z ]{1,12}@? ?#")
 
 
-def read_json(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_json(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each member of the first list on the path `source.text_field`, with the texts at its end as paragraphs.
 
     A list at the path's end is a list of paragraphs, not of documents; a file without another list on the path is one document.
@@ -55,9 +56,8 @@ def _records(stream: IO[bytes], file: str, path: str) -> Iterator[Record | Unrea
 
     for record in chosen_members(stream, file, chosen, nowhere):
         if isinstance(record, Unreadable):
-            several = "trailing garbage" in record.problem
-            advice = "; a file of one object a line is read as jsonl.FIELD:GLOB" if several else ""
-            yield Unreadable(record.location, record.problem + advice)
+            lines = "trailing garbage" in record.problem
+            yield replace(record, mend="read a file of one object a line as jsonl.FIELD:GLOB") if lines else record
             continue
         location, value = record
         for name in reversed(list_at):

@@ -5,12 +5,12 @@ from typing import IO
 
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.json_lines import json_lines
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.records import BadRecordError, documents, value_at
 from data_pipeline.recipe import Source
 
 
-def read_lm_dataformat(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_lm_dataformat(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each line, from its field `source.text_field`: text, a list of sentences, or a list of such
     lists, one for each paragraph. Sentences are joined by blanks, paragraphs by line ends; the sentence splitter cuts
     them again, as it cuts every other source."""

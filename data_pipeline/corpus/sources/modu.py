@@ -6,7 +6,7 @@ from typing import IO, Any
 
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.json_places import members_at
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.modu_marks import written
 from data_pipeline.corpus.sources.records import BadRecordError, documents, text_member
 from data_pipeline.recipe import Source
@@ -15,7 +15,7 @@ TYPED = "M"
 """What the ids of corpora begin with whose utterances were typed (MDRW, MMRW); others with utterances are transcripts (SDRW, SBRW, ...)."""
 
 
-def read_modu(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_modu(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each member of `document`, or for `document` itself where it is one object (parliament minutes).
 
     `paragraph[].form` are its paragraphs (newspaper, written, web). Of `utterance[]` (spoken, messenger, minutes), what one speaker says

@@ -5,7 +5,7 @@ from typing import IO
 
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.json_places import members_at
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.namumark import namumark_to_text
 from data_pipeline.corpus.sources.records import documents, member, text_member
 from data_pipeline.recipe import Source
@@ -15,7 +15,7 @@ ARTICLES = ("0", "", "문서")
 REDIRECTS = ("#redirect", "#넘겨주기")
 
 
-def read_namuwiki(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_namuwiki(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each article that is no redirect. A record's number is the page's place in the dump."""
     return documents(members_at(stream, file, ""), source, _text)
 

@@ -5,7 +5,7 @@ from typing import IO
 
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.json_lines import json_lines
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.records import documents, text_member
 from data_pipeline.corpus.sources.tables import table_rows
 from data_pipeline.recipe import Source
@@ -13,7 +13,7 @@ from data_pipeline.recipe import Source
 EDITED_NOTICE = "[본 게시물의 일부 내용이 국민 청원 요건에 위배되어 관리자에 의해 수정되었습니다]"
 
 
-def read_petitions(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_petitions(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each petition: its content, with the title as its summary.
 
     The board's own notice that it edited a petition, which stands under nearly a third of them, is left out.
@@ -21,7 +21,7 @@ def read_petitions(stream: IO[bytes], file: str, source: Source) -> Iterator[Doc
     return documents(json_lines(stream, file), source, _without_notice("content"), _without_notice("title"))
 
 
-def read_petitions_csv(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_petitions_csv(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """The same from a table with the columns title and content, where `\\n` and `\\t` stand for line ends and tabs."""
     rows = table_rows(stream, file, delimiter=",", quoted=True)
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from typing import IO
 
+from data_pipeline.contract.file_names import tidy_name
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Unreadable, decoded_lines
+from data_pipeline.corpus.sources.lines import Remark, Unreadable, decoded_lines
 from data_pipeline.recipe import Source
 
 
-def read_blocks(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_blocks(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each run of non-blank lines; its lines are its paragraphs. An unreadable line ends one too."""
     block: list[str] = []
     first = 0
@@ -28,13 +29,15 @@ def read_blocks(stream: IO[bytes], file: str, source: Source) -> Iterator[Docume
 
 
 def _block(file: str, first: int, source: Source, lines: list[str]) -> Document:
-    return Document(f"{file}:{first}-{first + len(lines) - 1}", source.name, "\n".join(lines), category=source.category)
+    return Document(
+        f"{file}:{first}-{first + len(lines) - 1}", source.name, "\n".join(lines), category=tidy_name(source.category)
+    )
 
 
-def read_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_lines(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each non-blank line."""
     for item in decoded_lines(stream, file):
         if isinstance(item, Unreadable):
             yield item
         elif item[1].strip():
-            yield Document(f"{file}:{item[0]}", source.name, item[1], category=source.category)
+            yield Document(f"{file}:{item[0]}", source.name, item[1], category=tidy_name(source.category))

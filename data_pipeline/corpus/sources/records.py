@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from data_pipeline.contract.file_names import printable, tidy_name
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.recipe import Source
 
 Record = tuple[str, Any]
@@ -16,11 +17,11 @@ class BadRecordError(Exception):
 
 
 def documents(
-    records: Iterable[Record | Unreadable],
+    records: Iterable[Record | Unreadable | Remark],
     source: Source,
     text_of: Callable[[Any], str | None],
     summary_of: Callable[[Any], str | None] = lambda value: None,
-) -> Iterator[Document | Unreadable]:
+) -> Iterator[Document | Unreadable | Remark]:
     """One document for each record.
 
     - `text_of`: the text of what a record holds; None where it is no document by design (a redirect). It raises
@@ -28,7 +29,7 @@ def documents(
     - `summary_of`: what is to be written from that text, likewise.
     """
     for record in records:
-        if isinstance(record, Unreadable):
+        if isinstance(record, Unreadable | Remark):
             yield record
             continue
         location, value = record
@@ -45,13 +46,13 @@ def documents(
 def category_of(value: object, source: Source) -> str:
     """The category of a record: its source's, or what the field `source.category_field` holds (numbers as text, null as none)."""
     if not source.category_field:
-        return source.category
+        return tidy_name(source.category)
     value = value_at(value, source.category_field)
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int):
         raise BadRecordError(f'field "{source.category_field}" is no category but {type(value).__name__}')
-    return str(value)
+    return tidy_name(str(value))
 
 
 def value_at(value: object, path: str) -> Any:
@@ -69,13 +70,17 @@ def _below(value: object, path: str, above: str, whole: str) -> Any:
     if not isinstance(value, Mapping):
         where = f'field "{whole}": {above} is' if above else ""
         raise BadRecordError(f"{where} not a JSON object but {type(value).__name__}".lstrip())
+    stored = stored_name(path, value)
+    if stored is not None:
+        return value[stored]
     first, _, rest = path.partition(".")
-    if path in value:
-        return value[path]
-    if first not in value:
+    stored = stored_name(first, value) if rest else None
+    if stored is None:
         below = f" below {above}" if above else ""
-        raise BadRecordError(f'field "{whole}" is missing (found{below}: {", ".join(map(str, value))})')
-    return _below(value[first], rest, f"{above}.{first}" if above else first, whole)
+        raise BadRecordError(
+            f'field "{printable(whole)}" is missing (found{below}: {printable(", ".join(map(str, value)))})'
+        )
+    return _below(value[stored], rest, f"{above}.{first}" if above else first, whole)
 
 
 def text_at(value: object, path: str) -> str:
@@ -97,12 +102,21 @@ def _texts(found: object, path: str) -> Iterator[str]:
 
 
 def member(value: object, name: str) -> Any:
-    """A field of a record; BadRecordError where the record is no object or lacks it."""
+    """A field of a record, its name in any Unicode form; BadRecordError where the record is no object or lacks it."""
     if not isinstance(value, Mapping):
         raise BadRecordError(f"not a JSON object but {type(value).__name__}")
-    if name not in value:
-        raise BadRecordError(f'field "{name}" is missing (found: {", ".join(map(str, value))})')
-    return value[name]
+    stored = stored_name(name, value)
+    if stored is None:
+        raise BadRecordError(f'field "{printable(name)}" is missing (found: {printable(", ".join(map(str, value)))})')
+    return value[stored]
+
+
+def stored_name(name: str, names: Iterable[str]) -> str | None:
+    """How a field or column of this name is called among these: macOS and careless tables write NFD, blanks and byte order marks."""
+    if isinstance(names, Mapping) and name in names:
+        return name
+    listed = list(names)
+    return name if name in listed else next((each for each in listed if tidy_name(str(each)) == tidy_name(name)), None)
 
 
 def text_member(value: object, name: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.prose import Paragraph, prose
 from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_at
 from data_pipeline.recipe import Source
@@ -15,7 +15,7 @@ RECORDS_PER_READ = 256
 WIKI40B = "_START_ARTICLE_"
 
 
-def read_tfds(path: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_tfds(path: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each example of a shard, from its feature `source.text_field`; wiki40b's marks become paragraphs.
 
     The shard lies beside the dataset's metadata (dataset_info.json, features.json), as `tfds` leaves them. Raises InputError where it does

@@ -5,7 +5,7 @@ from typing import IO
 from xml.etree import ElementTree
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Unreadable, left_in
 from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_member
 from data_pipeline.corpus.sources.wikitext import wikitext_converter
 from data_pipeline.recipe import Source
@@ -13,7 +13,7 @@ from data_pipeline.recipe import Source
 REDIRECTS = ("#redirect", "#넘겨주기")
 
 
-def read_wikipedia(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable]:
+def read_wikipedia(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """One document for each article (name space 0, no redirect). A record's number is the page's place in the dump."""
     convert = wikitext_converter()
 
@@ -27,9 +27,9 @@ def read_wikipedia(stream: IO[bytes], file: str, source: Source) -> Iterator[Doc
 
 
 def _articles(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
-    number = 0
+    number, taken = 0, _Taken(stream)
     try:
-        events = ElementTree.iterparse(stream, events=("start", "end"))
+        events = ElementTree.iterparse(taken, events=("start", "end"))
         root = None
         for event, element in events:
             root = element if root is None else root
@@ -44,6 +44,31 @@ def _articles(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
                 yield f"{file}:record {number}", fields
     except ElementTree.ParseError as error:
         if error.position != (1, 0):  # an empty file holds nothing
-            yield Unreadable(
-                f"{file}:record {number + 1}", f"not XML, and the file cannot be read on from here ({error})"
-            )
+            location = f"{file}:record {number + 1}"
+            if taken.ended:
+                problem = "cut off in this record, and the file cannot be read on from here"
+                yield Unreadable(location, problem, "fetch it again", ends=True)
+            else:
+                problem = f"not XML, and the file cannot be read on from here ({error})"
+                yield Unreadable(location, problem, ends=True, unread=taken.left_from(error.position[0]))
+
+
+class _Taken:
+    """A stream as the parser reads it, with the last piece that it took."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream, self._last, self._lines_before = stream, b"", 0
+        self.ended = False
+
+    def read(self, size: int = -1) -> bytes:
+        self._lines_before += self._last.count(b"\n")
+        self._last = self._stream.read(size)
+        self.ended = not self._last
+        return self._last
+
+    def left_from(self, line: int) -> int:
+        """Bytes from the start of a line of the file on; those from the start of the last piece, where the line began before it."""
+        position = 0
+        for _ in range(line - 1 - self._lines_before):
+            position = self._last.index(b"\n", position) + 1
+        return len(self._last) - position + left_in(self._stream)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.file_names import printable, tidy_name
 from data_pipeline.contract.named_functions import module_of
 from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import InputFile, name_of, path_in_glob, write_array
 from data_pipeline.corpus.corpus_files import PartWriter
 from data_pipeline.corpus.document import Document, Dropped
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.encodings import UTF8
+from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.reading import READERS, read_file
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.tally import Tally
@@ -26,6 +28,7 @@ from data_pipeline.tasks.shard_task import Done, Output, Place, ShardTask
 
 SHAPING_FIELDS = ("format", "name", "text_field", "category", "category_field")
 """The fields of a source that its documents depend on: another licence or share of evaluation must not read all again."""
+KEEP = ", or keep what stands before it with --data.read-up-to-damage"
 KEY_BYTES = 16
 KEY_TABLE = np.dtype([("key", f"S{KEY_BYTES}"), ("index", "<u4")])
 
@@ -40,17 +43,24 @@ def document_tasks(place: Place, recipe: DataRecipe, files: Sequence[tuple[Sourc
     tasks = []
     for source, file in files:
         form = FORMATS[source.format]
-        shaping = (*SHAPING_FIELDS, "summary_field") if source.format == "pairs" else SHAPING_FIELDS
+        shaping = (*SHAPING_FIELDS, *(["summary_field"] if source.format == "pairs" else []))
+        if source.encoding != UTF8:
+            shaping = (*shaping, "encoding")
         parameters = {
             "source": {"glob": "", **{name: getattr(source, name) for name in shaping}},
             "reader": form.reader,
             "opens": form.opens,
+            "binary": form.binary,
             "categories": recipe.categories,
             "clean": plain_fields(recipe.clean),
             "part_bytes": recipe.part_megabytes * 1_000_000,
             **({"targets": True} if recipe.targets_are_summaries else {}),
         }
-        limits = {"bad_records": recipe.max_bad_records, "mend": _mend(source.format, form)}
+        limits = {
+            "bad_records": recipe.max_bad_records,
+            "up_to_damage": recipe.read_up_to_damage,
+            "mend": _mend(source.format, form),
+        }
         code = (module_of(form.reader, READERS),)
         inputs = {"file": (file,)}
         name = _task_name(source, file)
@@ -76,6 +86,18 @@ def _task_name(source: Source, file: InputFile) -> str:
     return f"{readable}-{digest}"
 
 
+def place_of(file: InputFile | Output, location: str) -> str:
+    """Where in the file a record stands, with the path of the file."""
+    name = name_of(file.path)
+    folder = printable(file.path).removesuffix(name)
+    return folder + location if location.startswith(name) else f"{printable(file.path)}: {location}"
+
+
+def damage(place: str, problem: str, mend: str) -> str:
+    """What is said of a file that cannot be read on from a place, and what to do."""
+    return f"{place}: {problem}; {mend or 'mend the file'}{KEEP}"
+
+
 def _mend(name: str, form: Format) -> str:
     """What to do about a bad record, before the flag that allows some."""
     return f"mend the file, read another field with --source {name}.FIELD:GLOB" if form.text_field else "mend the file"
@@ -84,24 +106,34 @@ def _mend(name: str, form: Format) -> str:
 def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Reads one source file; writes `part-NNNNN.zst` and `part-NNNNN.keys.npy` (key and position, sorted by key).
 
-    Raises InputError where the file is damaged, or holds more bad records than `task.limits["bad_records"]`.
+    Raises InputError where the file is damaged, unless `task.limits["up_to_damage"]`, or holds more bad records than
+    `task.limits["bad_records"]`.
     """
     source, clean = Source(**task.parameters["source"]), Clean(**task.parameters["clean"])
     [file] = task.inputs["file"]
-    categories = frozenset(task.parameters["categories"])
+    categories = frozenset(map(tidy_name, task.parameters["categories"]))
     step, tally, bad = cleaner(clean, targets=task.parameters.get("targets", False)), Tally(), 0
     with _Parts(folder, task.parameters["part_bytes"]) as parts:
-        for item in read_file(file.path, source, task.parameters["reader"], task.parameters["opens"]):
+        how = (task.parameters[name] for name in ("reader", "opens", "binary"))
+        for item in read_file(file.path, source, *how):
+            if isinstance(item, Remark):
+                tally.add(item.count, item.number)
+                continue
+            if isinstance(item, Unreadable) and item.ends:
+                if not task.limits["up_to_damage"]:
+                    told = damage(place_of(file, item.location), item.problem, item.mend)
+                    raise InputError(told if tally.number("records") else told.removesuffix(KEEP))
+                tally.add_damage(item)
+                continue
             tally.add("records")
             if isinstance(item, Unreadable):
                 bad += 1
-                tally.add_bad(item.location, item.problem)
+                tally.add_bad(item)
                 if bad > task.limits["bad_records"]:
-                    place = file.path.removesuffix(name_of(file.path)) + item.location
-                    raise InputError(
-                        f"{place}: {item.problem}; {task.limits['mend']}, or allow more than {bad - 1} bad records with "
-                        "--data.max-bad-records"
+                    budget = (
+                        f"{task.limits['mend']}, or allow more than {bad - 1} bad records with --data.max-bad-records"
                     )
+                    raise InputError(f"{place_of(file, item.location)}: {item.problem}; {item.mend or budget}")
                 continue
             tally.add("characters", len(item.whole))
             text_bytes = len(item.whole.encode(errors="surrogatepass"))

@@ -37,14 +37,22 @@ def test_a_damaged_document_is_named_and_the_next_is_read(document: Any, problem
     assert found == [Unreadable("a.json:record 1", problem), Document("a.json:record 2", "source", "글")]
 
 
-@pytest.mark.parametrize("rest", [b', {"paragraph": [', b", oops]}", b', {"paragraph": [{"form": "\xff"}]}]}'])
-def test_a_file_that_is_no_json_from_somewhere_on_says_where(rest: bytes) -> None:
+@pytest.mark.parametrize(
+    ("rest", "problem"),
+    [
+        (b', {"paragraph": [', "cut off in this record, and the file cannot be read on from here"),
+        (b", oops]}", "not JSON, and the file cannot be read on from here (invalid char in json text)"),
+        (b', {"paragraph": [{"form": "\xff"}]}]}', "not UTF-8, and the file cannot be read on from here"),
+    ],
+)
+def test_a_file_that_is_no_json_from_somewhere_on_says_where(rest: bytes, problem: str) -> None:
     found = read(b'{"document": [' + json.dumps(GOOD).encode() + rest)
     assert found[0] == Document("a.json:record 1", "source", "글")
     [bad] = found[1:]
     assert isinstance(bad, Unreadable)
     assert bad.location == "a.json:record 2"
-    assert bad.problem.startswith("not JSON, and the file cannot be read on from here (")
+    assert bad.problem == problem
+    assert bad.ends
 
 
 def test_a_file_of_another_shape_is_named() -> None:

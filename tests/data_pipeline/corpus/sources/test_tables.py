@@ -47,7 +47,12 @@ def test_a_bad_byte_costs_its_row_and_no_other() -> None:
 def test_an_unclosed_quotation_mark_is_named_where_it_opens() -> None:
     assert read("csv", 'text\n하나\n"둘\n셋\n'.encode()) == [
         Document("corpus:2", "source", "하나"),
-        Unreadable("corpus:3", "not a row of a table (unexpected end of data)"),
+        Unreadable(
+            "corpus:3",
+            "a quotation mark opens here and is never closed, and the file cannot be read on from here",
+            ends=True,
+            unread=len('"둘\n셋\n'.encode()),
+        ),
     ]
 
 

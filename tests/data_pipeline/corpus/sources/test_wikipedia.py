@@ -53,7 +53,8 @@ def test_a_dump_that_breaks_off_says_where() -> None:
     [bad] = found[1:]
     assert isinstance(bad, Unreadable)
     assert bad.location == "kowiki.xml:record 3"
-    assert bad.problem.startswith("not XML, and the file cannot be read on from here (")
+    assert bad.problem == "cut off in this record, and the file cannot be read on from here"
+    assert bad.ends
 
 
 def test_a_page_without_text_is_named() -> None:

@@ -19,7 +19,9 @@ from data_pipeline.corpus.tally import EXAMPLES_PER_REASON, total_dropped
 from data_pipeline.tasks.shard_task import Done, Output, ShardTask, run_task
 
 
-def documents_task(path: Path, root: Path, budget: int = 0, part_bytes: int = 1_000_000, **source: str) -> ShardTask:
+def documents_task(
+    path: Path, root: Path, budget: int = 0, part_bytes: int = 1_000_000, up_to_damage: bool = False, **source: str
+) -> ShardTask:
     [file] = find_input_files(str(path))
     return ShardTask(
         "documents",
@@ -31,11 +33,16 @@ def documents_task(path: Path, root: Path, budget: int = 0, part_bytes: int = 1_
             "source": {"format": "jsonl", "glob": "", "name": "s", **source},
             "reader": "json_lines:read_json_lines",
             "opens": False,
+            "binary": False,
             "clean": {},
             "categories": [],
             "part_bytes": part_bytes,
         },
-        {"bad_records": budget, "mend": "mend the file, read another field with --source jsonl.FIELD:GLOB"},
+        {
+            "bad_records": budget,
+            "up_to_damage": up_to_damage,
+            "mend": "mend the file, read another field with --source jsonl.FIELD:GLOB",
+        },
     )
 
 

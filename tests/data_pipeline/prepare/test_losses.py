@@ -1,0 +1,118 @@
+"""What was not read is said at the end of every command, and a damaged file is no bad record."""
+
+import json
+import logging
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from prepared_runs import results, run
+
+from data_pipeline.contract.errors import InputError
+from data_pipeline.recipe import DataRecipe, Source
+
+
+@pytest.fixture
+def articles(tmp_path: Path, document: Callable[..., str]) -> Path:
+    """A dump of 60 articles, and how it looks from the 50th on when it is damaged there."""
+    pages = [{"namespace": "0", "title": str(number), "text": document(number)} for number in range(60)]
+    content = json.dumps(pages, ensure_ascii=False, indent=0)
+    place = content.index('"title": "50"')
+    (tmp_path / "a.json").write_text(content[:place] + "\x01" + content[place:], encoding="utf-8")
+    return tmp_path / "a.json"
+
+
+def of(recipe: DataRecipe, source: Source, **fields: object) -> DataRecipe:
+    return replace(recipe, sources=(source,), evaluation_fraction=0.0, **fields)  # type: ignore[arg-type]
+
+
+def test_damage_stops_the_work_whatever_the_budget(
+    articles: Path, tiny_recipe: Callable[..., DataRecipe], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    strict = of(tiny_recipe(""), Source("namuwiki", str(articles)), max_bad_records=1000)
+    problem = rf"{articles}:record 51: not JSON, and the file cannot be read on from here \(.+\); mend the file, or keep what .*--data\.read-up-to"
+    with pytest.raises(InputError, match=problem):
+        run(tmp_path / "run", strict)
+    run(tmp_path / "run", replace(strict, read_up_to_damage=True))
+    content = articles.read_bytes()
+    unread = len(content) - content.index(b"\x01")
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING][-1]
+    assert said.startswith(f"{articles}:record 51: not JSON")
+    assert any(f"; {number:,} bytes from there on are unread" in said for number in range(unread - 2, unread + 3)), said
+    with pytest.raises(InputError, match=problem):  # also where the work is done already
+        run(tmp_path / "run", strict)
+
+
+def test_bad_records_within_the_budget_are_said_last_in_every_run(
+    tiny_recipe: Callable[..., DataRecipe],
+    document: Callable[..., str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "data_pipeline")
+    for number in range(3):
+        lines = [json.dumps({"text": document(100 * number + row)}, ensure_ascii=False) for row in range(30)]
+        lines[7 : 7 + number] = ["not json"] * number
+        (tmp_path / f"{number}.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    recipe = of(tiny_recipe(""), Source("jsonl", str(tmp_path / "*.jsonl")), max_bad_records=5)
+    sentence = (
+        "3 bad records are left out (--data.max-bad-records 5 allows that); "
+        f"the first is {tmp_path / '1.jsonl'}:8: not JSON (Expecting value: line 1 column 1 (char 0))"
+    )
+    for workers in (1, 2):
+        for _ in range(2):  # the second time nothing is left to do
+            caplog.clear()
+            run(tmp_path / f"run-{workers}", recipe, workers)
+            assert caplog.records[-1].getMessage() == sentence
+    assert results(tmp_path / "run-1") == results(tmp_path / "run-2")
+
+
+def test_names_in_the_records_are_as_dirty_as_the_text(
+    tiny_recipe: Callable[..., DataRecipe], document: Callable[..., str], tmp_path: Path
+) -> None:
+    nfd = unicodedata.normalize("NFD", "본문")
+    names = [unicodedata.normalize("NFD", "경제"), " 경제\u200b", "\ufeff경제", "half \ud83d", "\udcbd"]
+    with open(tmp_path / "a.jsonl", "w", encoding="utf-8") as file:
+        for number in range(60):
+            record = {nfd: document(number) + "\ud83d", "분야": names[number % len(names)], "\udcbd": 1}
+            file.write(json.dumps(record) + "\n")
+    source = Source("jsonl", str(tmp_path / "a.jsonl"), text_field="본문", category_field="분야")
+    recipe = of(tiny_recipe(""), source, category_weights=(("경제", 2.0),), rows_by_category=True)
+    folder = run(tmp_path / "run", recipe)
+    report = json.loads((tmp_path / "run/corpus/report.json").read_bytes())
+    categories = report["documents"]["categories"]["jsonl"]
+    assert {name: counts["records"] for name, counts in categories.items()} == {
+        "경제": 36,
+        r"half \ud83d": 12,
+        r"\udcbd": 12,
+    }
+    assert folder.manifest()["prepare"]["records"]["rows"]["train"] > 0
+
+
+def test_a_category_is_asked_for_in_any_unicode_form(
+    tiny_recipe: Callable[..., DataRecipe], document: Callable[..., str], tmp_path: Path
+) -> None:
+    records = [{"text": document(number), "kind": "경제" if number % 6 else "문화"} for number in range(90)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    source = Source("jsonl", str(tmp_path / "a.jsonl"), category_field="kind")
+    run(tmp_path / "run", of(tiny_recipe(""), source, categories=(unicodedata.normalize("NFD", "경제"),)))
+    report = json.loads((tmp_path / "run/corpus/report.json").read_bytes())
+    assert report["documents"]["documents"] == 75
+
+
+def test_columns_are_found_in_any_unicode_form(tmp_path: Path) -> None:
+    from data_pipeline.corpus.document import Document
+    from data_pipeline.source_formats import read_source_file
+
+    name = unicodedata.normalize("NFD", "본문")
+    for format_name, content in (
+        ("csv", f"\ufeff{name},id\n글이다.,1\n"),
+        ("csv", f"id, {name} \n1,글이다.\n"),
+        ("tsv", f"id\t{name}\n1\t글이다.\n"),
+    ):
+        (tmp_path / "a").write_text(content, encoding="utf-8")
+        [found] = read_source_file(str(tmp_path / "a"), Source(format_name, "", name="s", text_field="본문"))
+        assert isinstance(found, Document), found
+        assert found.text == "글이다."
