@@ -82,11 +82,16 @@ class Subject:
     def with_task(self, task: TaskHead, compute: Compute) -> TaskModel:
         """A model of these sizes with the head of a task and the dropouts of fine-tuning. Raises InputError where its family has no
         such heads."""
+        return self.head_maker(self.fine_tuning_config, self.vocab_size, task, compute)
+
+    @property
+    def head_maker(self) -> Callable[[Any, int, TaskHead, Compute], TaskModel]:
+        """What makes a model of its family with the head of a task. Raises InputError where the family has no such heads."""
         if self.family.for_task is None:
             raise InputError(
                 f"{self.origin}: is a {self.family.title}, which is not fine-tuned here; give another model"
             )
-        return self.family.for_task(self.fine_tuning_config, self.vocab_size, task, compute)
+        return self.family.for_task
 
     @cached_property
     def fine_tuning_config(self) -> ModelConfig:

@@ -76,6 +76,7 @@ def evaluate(subject: Subject, task: Task, data: Path | None, trials: Trials, to
     if trials.export and head.kind not in CLASSES:
         raise InputError(f"--export: transformers has no class with a head for {task.title}; leave --export out")
     _check_folder(to / task.name)
+    _ = subject.head_maker  # raises before files are read
     found = _read(subject, task, data, trials)
     splits, noised = ({split: each.rows for split, each in all_.items()} for all_ in (found.splits, found.noised))
     tuner = Tuner(subject, head, splits, trials.settings, trials.hardware, frozen=trials.frozen)

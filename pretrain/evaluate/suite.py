@@ -25,7 +25,12 @@ def evaluate_models(
 
     - `models`: place of a model -> the folder that gets evaluation/.
     - `step`: of the runs' checkpoints; None means the newest valid one.
+
+    Raises InputError where one of them cannot be read or is not fine-tuned here, before anything is evaluated.
     """
+    if len(models) > 1:  # a wrong one is found before hours of work on those before it
+        for place in models:
+            _ = load_subject(place, step=step).head_maker
     for place, to in models.items():
         subject = load_subject(place, step=step)
         for task, trials in tasks:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from families import FAMILIES
+from families import FAMILIES, drawn, stored
 from tuned_models import HEADS, subject_of, written
 
 from data_pipeline.contract.errors import InputError
@@ -65,6 +65,16 @@ def run(model: Path, data: Path, tmp_path: Path) -> Callable[..., dict[str, Any]
         return told
 
     return evaluate
+
+
+def test_a_model_that_is_not_fine_tuned_is_refused_before_work_on_those_before_it(
+    model: Path, data: Path, tmp_path: Path
+) -> None:
+    other = stored(tmp_path / "other", *drawn(FAMILIES["t5"].config, frozenset({"target"})))
+    given = ["--task", str(data / "letters.py"), "--data", str(data), "--to", str(tmp_path / "to")]
+    with pytest.raises(InputError, match="other: is a T5, which is not fine-tuned here; give another model"):
+        command.run([str(model), str(other), *given])
+    assert not (tmp_path / "to").exists()
 
 
 def without_times(told: dict[str, Any]) -> dict[str, Any]:
