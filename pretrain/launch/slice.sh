@@ -94,7 +94,10 @@ ensure_slice() { # returns when the slice is ACTIVE; made by us, it is made agai
 ask() { # 1 with `reason` where it is refused
   local refusal
   remember
-  if [ "$unattended" = yes ]; then bring_start; fi
+  if [ "$unattended" = yes ]; then
+    bring_start
+    shown=0 # a new slice has a new log
+  fi
   book "$zone"
   if ! slice_create; then
     refusal=$reason
@@ -172,6 +175,7 @@ deleted_elsewhere() {
   local code
   unbook "$zone"
   code=$(ended)
+  if [ -n "$code" ]; then show_rest; fi
   case $code in
     "") ;;
     0) say "$name is done, and has deleted itself"; note "export: $store/$(basename "$run_dir")/export"; exit 0 ;;

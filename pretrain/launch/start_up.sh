@@ -98,6 +98,10 @@ ended() { # the exit code with which an unattended run ended, nothing before
   case $code in [0-9]*) printf '%s' "$code" ;; esac
 }
 
+show_rest() { # of the log of a slice that has deleted itself
+  gcloud storage cat "$(launch_folder)/log-0" </dev/null | tail -c "+$((shown + 1))" || note "warning: the end of its log could not be read (above)"
+}
+
 tell_unattended() { # what goes on by itself, and who ends the bill
   note "$name needs this machine no more: once it is granted, its start-up script takes code and records from $store, installs, trains and exports, and again after a reboot"
   note "its log: gcloud storage cat $(launch_folder)/log-0; also --status $name, --attach $name"
