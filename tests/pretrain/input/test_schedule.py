@@ -50,7 +50,7 @@ def test_held_out_rows_are_masked_at_one_rate_in_all_phases() -> None:
     assert "(5% of held-out rows throughout)" in objective_in_words(recipe)
     alone = ("objective.masking.evaluation_rate=0.2",)
     with pytest.raises(
-        InputError, match=r"evaluation_rate 0\.2: the last phase has 0\.15, .* not in a phase's settings"
+        InputError, match=r"evaluation-rate 0\.2: the last phase has 0\.15, .* not in a phase's settings"
     ):
         stretches(changed(LONG, phases=(changed(LONG.phases[0], settings=alone), LONG.phases[1])))
 

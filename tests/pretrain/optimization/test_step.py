@@ -175,7 +175,7 @@ def test_evaluation_does_not_depend_on_the_batch_it_is_done_in(pairs_folder: Pat
     ("fields", "words"),
     [
         ({"model": {"vocab_size": 300}}, "--training.model.vocab-size 300: the records have 200"),
-        ({"model": {"max_position_embeddings": 16}}, "max_position_embeddings 16: the records' rows have 32"),
+        ({"model": {"max_position_embeddings": 16}}, "max-position-embeddings 16: the records' rows have 32"),
     ],
 )
 def test_a_recipe_that_contradicts_the_records_is_refused(

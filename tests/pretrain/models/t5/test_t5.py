@@ -85,7 +85,7 @@ def test_what_is_not_computed_here_is_refused(tmp_path: Path) -> None:
     told = config_to_json(TINY.config, VOCAB, SPECIAL, HEADS)
     with pytest.raises(InputError, match=r"feed_forward_proj gated-silu; .* relu or gated-gelu only"):
         config_from_json({**told, "feed_forward_proj": "gated-silu"})
-    with pytest.raises(InputError, match="relative_attention_max_distance 16: must be above 16"):
+    with pytest.raises(InputError, match="relative-attention-max-distance 16: must be above 16"):
         T5(T5Config(relative_attention_max_distance=16), VOCAB, HEADS, Compute())
     folder = stored(tmp_path / "model", *drawn(TINY.config, HEADS))
     with pytest.raises(InputError, match="is a T5, which is not fine-tuned here"):

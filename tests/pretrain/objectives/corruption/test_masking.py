@@ -256,16 +256,16 @@ def test_steps_seeds_and_rows_give_different_masks() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"max_predictions": 9}, "max_predictions 9: must be 1 to 8"),
-        ({"max_predictions": 0}, "max_predictions 0"),
+        ({"max_predictions": 9}, "max-predictions 9: must be 1 to 8"),
+        ({"max_predictions": 0}, "max-predictions 0"),
         ({"rate": 0.0}, "rate 0.0"),
         ({"rate": 15}, "rate 15"),
-        ({"mask_share": 0.95}, "mask_share 0.95"),
-        ({"random_share": -0.1}, "random_share -0.1"),
+        ({"mask_share": 0.95}, "mask-share 0.95"),
+        ({"random_share": -0.1}, "random-share -0.1"),
         ({"ngrams": ()}, r"ngrams \(\): must be one weight or more"),
         ({"ngrams": (0.0, 0.0)}, r"ngrams \(0.0, 0.0\)"),
         ({"ngrams": (1.0, -0.5)}, r"ngrams \(1.0, -0.5\)"),
-        ({"replace_unit": "eojeol"}, "replace_unit eojeol: must be token, word or ngram"),
+        ({"replace_unit": "eojeol"}, "replace-unit eojeol: must be token, word or ngram"),
     ],
 )
 def test_settings_out_of_range_are_named(change: dict[str, Any], words: str) -> None:

@@ -126,5 +126,5 @@ def test_records_without_targets_and_targets_beyond_the_positions_are_refused(ma
     with pytest.raises(InputError, match=r"layout packed, which sequence-to-sequence .* prepare others: source_target"):
         objective_of(RECIPE, write_records(tmp_path / "packed" / "examples"))
     header = replace(made[0].header, length=16)
-    with pytest.raises(InputError, match=f"max_position_embeddings 16: the records' rows have {TARGET_LENGTH} tokens"):
+    with pytest.raises(InputError, match=f"max-position-embeddings 16: the records' rows have {TARGET_LENGTH} tokens"):
         objective_of(changed(RECIPE, model={"max_position_embeddings": 16}), header)
