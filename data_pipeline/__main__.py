@@ -4,9 +4,11 @@ import logging
 import sys
 from collections.abc import Callable
 
-from data_pipeline.contract.errors import end_for_missing_package, run_command
+from data_pipeline.contract.errors import end_for_missing_package, end_quietly_while_importing, run_command
 
 try:
+    if __name__ == "__main__":
+        end_quietly_while_importing()
     from data_pipeline.commands import contaminated, diff, inspect, prepare, report, vocabulary
 except ModuleNotFoundError as error:
     end_for_missing_package(error)
@@ -46,7 +48,10 @@ def main() -> None:
     """The command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow Datasets tells of every file it opens
-    arguments = sys.argv[1:]
+    run_command(lambda: _run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         sys.exit(0 if arguments else 2)
@@ -54,7 +59,7 @@ def main() -> None:
         print(f"error: {arguments[0]}: no such command\n{usage()}", file=sys.stderr)
         sys.exit(2)
     command = COMMANDS[arguments[0]][0]
-    run_command(lambda: command(arguments[1:]))
+    command(arguments[1:])
 
 
 if __name__ == "__main__":

@@ -4,9 +4,16 @@ import logging
 import sys
 from collections.abc import Callable
 
-from data_pipeline.contract.errors import WorkError, end_for_missing_package, run_command
+from data_pipeline.contract.errors import (
+    WorkError,
+    end_for_missing_package,
+    end_quietly_while_importing,
+    run_command,
+)
 
 try:
+    if __name__ == "__main__":
+        end_quietly_while_importing()
     from pretrain.commands import bench_input, compare, evaluate, export, inspect, leaderboard, plan, reference, train
     from pretrain.commands.asking import embed, fill, playground, predict
 except ModuleNotFoundError as error:
@@ -62,7 +69,10 @@ def main() -> None:
     logging.getLogger("absl").setLevel(logging.WARNING)  # of every file opened
     for name in ("onnx_ir", "onnxscript", "tensorflow"):
         logging.getLogger(name).setLevel(logging.WARNING)  # of every constant of a model that is written
-    arguments = sys.argv[1:]
+    run_command(lambda: _run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         sys.exit(0 if arguments else 2)
@@ -70,7 +80,7 @@ def main() -> None:
         print(f"error: {arguments[0]}: no such command\n{usage()}", file=sys.stderr)
         sys.exit(2)
     command = COMMANDS[arguments[0]][0]
-    run_command(lambda: within_memory(command, arguments[1:]))
+    within_memory(command, arguments[1:])
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Agenda:
         save_wish, out_of_time = any_process(save_wish, longer_ago(self._began, recipe.stop_after_minutes), ask=log)
         stop = f"after --training.stop-after-minutes {recipe.stop_after_minutes:g}" if out_of_time else ""
         if self._notice.stops_after(done):
-            stop = "by SIGTERM"
+            stop = f"by {self._notice.name}"
         evaluate = held_out and due(done, recipe.evaluation.every_steps, phase_stop) and not stop
         every = recipe.probes.every_steps
         probe = every > 0 and due(done, every, self._stop) and not stop

@@ -32,8 +32,8 @@ def train(recipe: str | TrainingRecipe, run_dir: str | Path, *, name: str = "", 
     - `run_dir`: folder of the run, prepared before, or its URL (gs://BUCKET/FOLDER/NAME).
     - `profile`: FIRST:LAST, steps to trace for TensorBoard's profiler.
 
-    Raises InputError for what is wrong with the recipe or the run, WorkError where the machine fails, and SystemExit with code 75 after
-    SIGTERM, when all is saved.
+    Raises InputError for what is wrong with the recipe or the run, WorkError where the machine fails, and UnfinishedError (the command's
+    exit code 75) after SIGTERM, Ctrl-C, a closed terminal or stop_after_minutes, when all is saved.
     """
     name, training = load_recipe(recipe, "training", TrainingRecipe) if isinstance(recipe, str) else (name, recipe)
     # Here, not above: these import JAX, and recipes need none.

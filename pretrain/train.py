@@ -23,7 +23,7 @@ from pretrain.checkpoints.facts import (
 from pretrain.checkpoints.resume import refuse_other_run
 from pretrain.checkpoints.rewind import go_back
 from pretrain.checkpoints.store import CheckpointStore
-from pretrain.checkpoints.verify import Facts
+from pretrain.checkpoints.verify import Facts, committed_step
 from pretrain.devices.available import bfloat16_warning, use_compilation_cache
 from pretrain.devices.broadcast import placed
 from pretrain.devices.host_memory import keep_freed_memory
@@ -61,13 +61,17 @@ def train(run_folder: RunFolder, recipe_name: str, recipe: TrainingRecipe, profi
 
     Raises InputError where recipe, records, devices and an earlier part of this run do not go together; WorkError where
     too many updates are rejected or too many spikes met, a checkpoint cannot be written or none is valid; UnfinishedError, after
-    saving, where SIGTERM came or stop_after_minutes are over.
+    saving, where SIGTERM, Ctrl-C or SIGHUP came or stop_after_minutes are over.
     """
     check(recipe)
     began = time.perf_counter()
     mesh = make_mesh(recipe.mesh)
     lock = run_folder.locked() if jax.process_index() == 0 else contextlib.nullcontext()
-    with lock, Notice() as notice, jax.set_mesh(mesh):
+
+    def saved_step() -> int | None:
+        return (committed_step(run_folder.checkpoints) or 0) if jax.process_index() == 0 else None
+
+    with lock, Notice(saved_step) as notice, jax.set_mesh(mesh):
         # To go back before a spike is to start again from a checkpoint, with the time that this start may take running on.
         while not _train(run_folder, recipe_name, recipe, profile, mesh, notice, began):
             pass

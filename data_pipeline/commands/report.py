@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from data_pipeline.contract.command_line import parse_command_line
+from data_pipeline.contract.errors import UnwritableError
 from data_pipeline.contract.run_folder import existing_run_folder
 
 
@@ -34,5 +35,9 @@ def run(arguments: list[str]) -> None:
     if missing := missing_package():
         print(f"\n{folder.path / PAGE}: not written; {missing}")
         return
-    write_report(folder)
+    try:
+        write_report(folder)
+    except UnwritableError as error:
+        print(f"\n{folder.path / PAGE}: not written ({error})")
+        return
     print(f"\n{folder.path / PAGE}: this with plots, for a browser; {folder.path / FACTS}: the same as JSON")

@@ -1,8 +1,11 @@
 """The errors that a user sees. Everything else is a bug and keeps its traceback."""
 
 import errno
+import io
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,10 +72,24 @@ def machine_errors_at(place: str | Path) -> Iterator[None]:
         raise known from None
 
 
+def end_quietly_while_importing() -> None:
+    """Has Ctrl-C end the process without a word from here to `run_command`: what is imported meanwhile would show a traceback."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def run_command(command: Callable[[], None]) -> None:
     """Runs a command line's body and turns the errors that are no bug into one line on stderr and the exit code."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or a pipe that takes no Hangul gets \\uXXXX
     try:
         command()
+        _flush()
+    except SystemExit:
+        _flush()
+        raise
     except InputError as error:
         _end(error, 2)
     except UnfinishedError as error:
@@ -80,8 +97,7 @@ def run_command(command: Callable[[], None]) -> None:
     except WorkError as error:
         _end(error, 1)
     except BrokenPipeError:
-        # The reader (head, less) has seen enough. Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _flush()
     except KeyboardInterrupt:
         print("interrupted: run the same command again to go on from here", file=sys.stderr)
         sys.exit(1)
@@ -108,6 +124,15 @@ def end_for_missing_package(error: ModuleNotFoundError) -> NoReturn:
     )
 
 
+def _flush() -> None:
+    """Writes what was printed, or nothing where the reader (head, less) has seen enough; Python would complain of that at its exit."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _end(error: Exception, code: int) -> NoReturn:
+    _flush()
     print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
     sys.exit(code)

@@ -1,5 +1,6 @@
 """Python packages that only a part of the work needs, and the sentence for one that is missing."""
 
+import importlib.util
 from importlib import import_module
 from typing import Any
 
@@ -37,3 +38,26 @@ def needed(module: str, purpose: str, extra: str = "") -> Any:
             f"{purpose} needs the package {PIP_NAMES.get(module, module)}, which is not installed ({error}); install it "
             f"with `{f'{INSTALL_ALL} {extra}'.strip()}` or `{install_command(module)}`, then run the same command again"
         ) from None
+    except Exception as error:  # a broken package fails in its own way: a library that is not found, another version
+        raise InputError(
+            f"{purpose} needs the package {PIP_NAMES.get(module, module)}, which cannot be imported ({in_words(error)}); install it "
+            f"again with `{f'{INSTALL_ALL} {extra}'.strip()}` or `{install_command(module)}`, then run the same command again"
+        ) from None
+
+
+def cannot_import(*modules: str) -> str:
+    """Why one of some modules cannot be used, as it follows "because"; empty where all are imported."""
+    for module in modules:
+        if importlib.util.find_spec(module) is None:
+            return f"{module} is not installed"
+    for module in modules:
+        try:
+            import_module(module)
+        except Exception as error:  # as in `needed`
+            return f"{module} cannot be imported ({in_words(error)})"
+    return ""
+
+
+def in_words(error: Exception) -> str:
+    """An error on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import read_json
-from pretrain.checkpoints.verify import MANIFEST
+from pretrain.checkpoints.verify import MANIFEST, newest_valid, step_folder
 
 WITHOUT_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """How file systems without locks answer. Nothing trains there: training locks its folder."""
@@ -36,6 +36,17 @@ def held(checkpoint: Path) -> Iterator[bool]:
         yield (checkpoint / MANIFEST).exists()
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def held_newest(folder: Path) -> Iterator[int | None]:
+    """Keeps the newest valid checkpoint of a folder from being removed while the block runs; its step, None where nothing was saved."""
+    while found := newest_valid(folder):
+        with held(step_folder(folder, found[0])) as there:
+            if there:
+                yield found[0]
+                return
+    yield None
 
 
 @contextmanager

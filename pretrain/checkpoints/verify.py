@@ -83,6 +83,12 @@ def facts_of(checkpoint: Path) -> Facts:
     return facts
 
 
+def committed_step(folder: Path) -> int | None:
+    """The step that was saved last; None where nothing was ever committed."""
+    committed = read_json(folder / COMMITTED)
+    return committed["newest_step"] if committed else None
+
+
 def valid_steps(folder: Path) -> Iterator[int]:
     """The steps whose checkpoint is what its manifest says, ascending. Names every checkpoint that it skips."""
     for step in list_steps(folder):

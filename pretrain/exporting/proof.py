@@ -1,6 +1,5 @@
 """The proof of an exported folder: read back, and compared with transformers where that is installed."""
 
-import importlib.util
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from data_pipeline.contract.errors import WorkError
+from data_pipeline.contract.packages import cannot_import, in_words
 from pretrain.subject import Subject, load_subject
 
 TOLERANCE = 1e-4
@@ -31,19 +31,22 @@ def prove(folder: Path, texts: Sequence[str], longest: int) -> str:
     logits = subject.logits(token_ids, token_types, attends)
     if not np.isfinite(logits).all():
         raise WorkError("the exported model gives numbers that are not finite; export an earlier --step")
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("transformers") is None:
-        return "read back; not compared with transformers, because it or torch is not installed (pip install .[export])"
     auto_class = subject.auto_class
     if not auto_class:
         return f"read back; not compared with transformers, which has no {subject.family.title}"
+    if missing := cannot_import("torch", "transformers"):
+        return f"read back; not compared with transformers, because {missing} (pip install .[export])"
     import torch
     import transformers
 
-    with quiet_transformers():
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        kind = getattr(transformers, WITH_PAIRS if "pair" in subject.heads else auto_class)
-        model = kind.from_pretrained(folder).eval()
-        theirs_ids = tokenizer(list(texts))["input_ids"]
+    try:
+        with quiet_transformers():
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+            kind = getattr(transformers, WITH_PAIRS if "pair" in subject.heads else auto_class)
+            model = kind.from_pretrained(folder).eval()
+            theirs_ids = tokenizer(list(texts))["input_ids"]
+    except ImportError as error:  # transformers imports what it needs when it is used
+        return f"read back; not compared with transformers, which cannot be used here ({in_words(error)})"
     ours_ids = [encoding.ids for encoding in subject.tokenizer.backend.encode_batch(list(texts))]
     for text, theirs_row, ours_row in zip(texts, theirs_ids, ours_ids, strict=True):
         if list(theirs_row) != ours_row:

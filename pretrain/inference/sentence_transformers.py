@@ -3,7 +3,6 @@
 The files are those of its releases 2 to 6 (`modules.json`, a folder with `config.json` for each module).
 """
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
+from data_pipeline.contract.packages import cannot_import
 from data_pipeline.contract.storage import write_json
 from pretrain.exporting.card import REPOSITORY_NAME, hub_licence, place_name
 from pretrain.exporting.card_of_use import PLACE
@@ -104,8 +104,8 @@ def _prove(folder: Path, subject: Subject, pooling: Pooling, max_length: int) ->
     ours = embed(load_subject(folder), PROOF_TEXTS, pooling, running)
     if not np.array_equal(ours, embed(subject, PROOF_TEXTS, pooling, running)):
         raise WorkError("the folder gives other vectors than the model; not exported")
-    if importlib.util.find_spec("sentence_transformers") is None:
-        return "read back; not compared with sentence-transformers, which is not installed (pip install .[export])"
+    if missing := cannot_import("sentence_transformers"):
+        return f"read back; not compared with sentence-transformers, because {missing} (pip install .[export])"
     import sentence_transformers
 
     model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")

@@ -13,9 +13,9 @@ from data_pipeline.contract.records import Records, source_names
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.tokenizer import Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints.facts import left_out_of, recipe_of
-from pretrain.checkpoints.held import held
+from pretrain.checkpoints.held import held, held_newest
 from pretrain.checkpoints.restore import restore_params
-from pretrain.checkpoints.verify import list_steps, newest_valid, step_folder
+from pretrain.checkpoints.verify import list_steps, step_folder
 from pretrain.devices.available import available_devices
 from pretrain.devices.sharding import batch_sharding, make_mesh
 from pretrain.input.batches import TrainingBatches
@@ -24,7 +24,6 @@ from pretrain.input.schedule import rows_left_out, stretch_at, stretches
 from pretrain.input.weighted_rows import WeightedRows, training_rows
 from pretrain.job import objective_of
 from pretrain.recipe import Mesh, TrainingRecipe
-from pretrain.subject import held_step
 
 
 def print_batch(folder: RunFolder, step: int | None, rows: int) -> None:
@@ -86,10 +85,9 @@ def _checkpoint_at(folder: RunFolder, step: int | None) -> Iterator[tuple[int, b
     """The step to show, and whether there is a checkpoint of it, which training does not remove while the block runs."""
     if step is not None and step < 0:
         raise InputError(f"--step {step}: must be 0 or more")
-    if step is None and newest_valid(folder.checkpoints):
-        with held_step(folder, None) as newest:
-            yield newest, True
+    if step is None:
+        with held_newest(folder.checkpoints) as newest:
+            yield (0, False) if newest is None else (newest, True)
         return
-    step = step or 0
     with held(step_folder(folder.checkpoints, step)):
         yield step, step in list_steps(folder.checkpoints)

@@ -15,8 +15,7 @@ import jax
 
 from data_pipeline.contract.errors import InputError, WorkError
 from data_pipeline.contract.run_folder import RunFolder
-from data_pipeline.contract.storage import read_json
-from pretrain.checkpoints.verify import COMMITTED
+from pretrain.checkpoints.verify import committed_step
 from pretrain.recipe import TrainingRecipe
 from pretrain.remote.fetched import local_copy
 from pretrain.remote.staging import folders_to_stage
@@ -77,7 +76,7 @@ def run_in_bucket(url: str, recipe: TrainingRecipe) -> Iterator[RunFolder]:
 def _bring_saves(url: str, run_folder: RunFolder, over: threading.Event) -> None:
     brought = None  # what a killed run saved last may not be there
     while not over.wait(LOOK_SECONDS):
-        committed = _newest(run_folder)
+        committed = committed_step(run_folder.checkpoints)
         if committed == brought:
             continue
         try:
@@ -85,11 +84,6 @@ def _bring_saves(url: str, run_folder: RunFolder, over: threading.Event) -> None
             brought = committed
         except WorkError as failure:
             log.warning("%s; trying again", failure)
-
-
-def _newest(run_folder: RunFolder) -> int | None:
-    committed = read_json(run_folder.checkpoints / COMMITTED)
-    return committed["newest_step"] if committed else None
 
 
 def _sync(verb: Literal["pull", "step", "records", "push"], url: str, run_folder: RunFolder, *folders: str) -> str:
