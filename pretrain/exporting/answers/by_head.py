@@ -185,4 +185,5 @@ def checked_export(run_or_export: Path) -> tuple[Path, list[str]]:
             raise InputError(f"{folder / name}: not as it was exported; run `python -m pretrain export` again")
     if not (folder / CONFIG).exists():
         raise InputError(f"{folder}: holds no {CONFIG} and {WEIGHTS}; run `python -m pretrain export` first")
-    return folder, [below for below in models if below]
+    # Formats of the model have folders of their own there, which hold no model of the run.
+    return folder, [below for below in models if below and f"{below}/{CONFIG}" in written]

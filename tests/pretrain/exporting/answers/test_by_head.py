@@ -1,5 +1,6 @@
 """fill asks each model what its head answers, whatever its family, and refuses in one sentence what it does not take."""
 
+import hashlib
 import shutil
 import unicodedata
 from collections.abc import Callable
@@ -231,8 +232,14 @@ def test_every_model_of_a_run_answers_and_the_run_names_them(
     run = new_run()
     train(run, "tandem", changed(tiny, model=ToyConfig(), objective=Tandem(), max_steps=3, stop_at_step=1))
     export(run, None, run.export)
+    # A format has a folder there too, and is no further model.
+    (run.export / "onnx").mkdir()
+    (run.export / "onnx" / "model.onnx").write_bytes(b"onnx")
+    exports = run.manifest()["export"]
+    exports["folders"]["export"]["files"]["onnx/model.onnx"] = hashlib.sha256(b"onnx").hexdigest()
+    run.record("export", exports)
     lines = printed(capsys, run.path, "--text", "가 [MASK]", "--top", 1)
-    assert lines[-1] == f"the helper of this run: python -m pretrain fill {run.export / 'helper'}"
+    assert lines[2:] == [f"the helper of this run: python -m pretrain fill {run.export / 'helper'}"]
     assert len(printed(capsys, run.export / "helper", "--text", "가 [MASK]", "--top", 1)) == 2
     shutil.copytree(run.export, run.path.parent / "away")
     assert len(printed(capsys, run.path.parent / "away", "--text", "가 [MASK]")) == 6
