@@ -11,6 +11,7 @@ from data_pipeline.contract.records import RecordsHeader
 from pretrain.devices.sharding import AXES, mesh_shape
 from pretrain.input.schedule import stretches
 from pretrain.job import make_job
+from pretrain.optimization.learning_rate import learning_rate
 from pretrain.planning.machines import Machine
 from pretrain.planning.plan import planned_header
 from pretrain.recipe import Mesh, TrainingRecipe
@@ -42,7 +43,7 @@ def check_command(
             raise InputError(
                 f"phases.{number}.category_weights: the records do not know categories; set rows_by_category in the data recipe"
             )
-    make_job(recipe, headers)
+    learning_rate(make_job(recipe, headers).recipe)
     if recipe.wandb_project is not None:
         needed("wandb", "wandb_project", extra="wandb")
 

@@ -30,6 +30,7 @@ WRONG = [
     ),
     (["--data.examples.length", "256"], "model.max_position_embeddings 128: the records' rows have 256 tokens"),
     (["--training.start-from", "absent"], "start_from absent: "),
+    (["--training.max-steps", "3"], "optimizer.warmup_steps 30 must be below max_steps 3"),
     (["--training.stop-at-step", "900"], "stop_at_step 900: must be 1 to max_steps 300"),
     (["--profile", "5"], "--profile 5: must be FIRST:LAST"),
     (["--on", "v9-8"], "--on v9-8: no such machine"),
@@ -53,7 +54,7 @@ def test_a_wrong_command_is_told_and_nothing_is_written(flags: list[str], senten
 
 
 @pytest.mark.parametrize(
-    "flags", [[], ["--on", "v3-8"], ["--on", "here"], ["--data.examples.length", "64", "--training.max-steps", "5"]]
+    "flags", [[], ["--on", "v3-8"], ["--on", "here"], ["--data.examples.length", "64", "--training.max-steps", "50"]]
 )
 def test_a_right_command_passes(flags: list[str], empty: Path) -> None:
     train(["quickstart", *flags, "--check"])
