@@ -21,6 +21,7 @@ from data_pipeline.recipe import (
     Clean,
     DataRecipe,
     Decontamination,
+    Holes,
     KoreanFilter,
     LengthFilter,
     NearDuplicates,
@@ -34,7 +35,7 @@ from data_pipeline.recipe import (
 from pretrain.recipe import training_recipe_from_plain
 
 CLASSES = (
-    DataRecipe, Clean, Decontamination, KoreanFilter, LengthFilter, NearDuplicates, Packed, Pseudonyms, SentencePairs,
+    DataRecipe, Clean, Decontamination, Holes, KoreanFilter, LengthFilter, NearDuplicates, Packed, Pseudonyms, SentencePairs,
     SentenceSplit, Source, Vocabulary,
 )  # fmt: skip
 
