@@ -11,14 +11,29 @@ from data_pipeline.corpus.document import HOLE
 _LABELS = ("표시", "보이기", "lt", "label", "display")
 _CASE: dict[str, Callable[[str], str]] = {"lc": str.lower, "uc": str.upper, "formatnum": str}
 _RANGES = {"to": "~", "-": "~", "–": "~", "~": "~", "and": ", ", "or": ", ", "by": "×", "x": "×", "×": "×", "+/-": "±"}
+_SIGNS = {
+    "!": "|",
+    "=": "=",
+    "·": " · ",
+    "•": " • ",
+    "nbsp": " ",
+    "공백": " ",
+    "ndash": "–",
+    "mdash": "—",
+    "snd": " – ",
+    "spaced ndash": " – ",
+}
 LEFT_OUT = "\x02"
 """Stands in a text for a template that was left out, until its surroundings tell whether that left a hole."""
 _PARTICLE = (
     r"(?:은|는|이|가|을|를|의|에|에서|에게|와|과|도|만|로|으로|부터|까지|이다|이며|이고|이자|이었\w*|였\w*|이라\w*|라\w*|년\w*|월\w*|일\w*|명\w*|"
     r"세\w*|살\w*|개\w*|원\w*|미터\w*|번\w*|위\w*)(?!\w)"
 )
-_LEFT_OUT = re.compile(rf"(?P<gap>[ \xa0]*){LEFT_OUT}(?: ?{LEFT_OUT})*(?P<blank>[ \xa0]*)")
+_LEFT_OUT = re.compile(rf"(?P<colon>:?)(?P<gap>[ \xa0]*){LEFT_OUT}(?: ?{LEFT_OUT})*(?P<blank>[ \xa0]*)")
 _MARK_BEHIND_WORD = re.compile(r"[\w.,!?%)\]'\"”’」』〉》]")
+_QUOTES = dict(zip("\"'“‘《〈「『", "\"'”’》〉」』", strict=True))
+_ASIDE_WITH_HOLE = re.compile(rf" ?\([^()\n{HOLE}]{{0,40}}{HOLE}[^()\n]{{0,40}}\)")
+"""The sentence is whole without it."""
 _HANGUL = re.compile("[가-힣]")
 _STARTS_WITH_PARTICLE = re.compile(_PARTICLE)
 _COPULA = re.compile(r"(?:이다|이며|이고|이자|은|는|을|를|의|에서|으로|로|와|과)(?!\w)|(?:이었|였|이라)\w*")
@@ -35,6 +50,8 @@ def template_value(name: str, unnamed: Arguments, named: Mapping[str, str]) -> s
     function, colon, argument = name.partition(":")
     if colon and function in _CASE:
         return _CASE[function](argument).strip() or None
+    if name in _SIGNS:
+        return _SIGNS[name]
     value = _value_of(name)
     if value is _nothing:
         return ""
@@ -141,7 +158,7 @@ _VALUES: tuple[tuple[re.Pattern[str], Value], ...] = (
     (
         re.compile(
             r"ll?ang-.*|한자|한글|nowrap|nobr|small|big|작게|크게|작은 글씨|큰 글씨|굵게|기울임|bold|italic|underline|밑줄|위첨자|"
-            r"아래첨자|sup|sub|인용문2?|인용문단|quote|blockquote|abbr|도움말풍선|tooltip|툴팁|ruby|루비|학명|math|mvar|수학|tt|code|"
+            r"아래첨자|sup|sub|인용문2?|인용문단|quote|blockquote|abbr|도움말풍선|tooltip|툴팁|ruby|루비|학명|math|mvar|수학|tt|code|em|strong|"
             r"국기나라|국기|flag|flagcountry|nihongo\d*|[가-힣]+어"
         ),
         _first,
@@ -154,22 +171,27 @@ def with_holes(text: str) -> str:
 
     One behind a word or a mark was a footnote. Elsewhere Hangul right behind it wants what is missing: any where a sentence runs
     already, a particle, an ending or a counted noun at its beginning (where an icon may stand). So does a copula or a lone particle
-    behind a blank.
+    behind a blank, and a pair of quotation marks with nothing in it. An aside in parentheses goes with its hole.
     """
 
     def resolved(found: re.Match[str]) -> str:
         before = text[max(0, found.start() - 40) : found.start()].rpartition("\n")[2]
-        gap, blank = found["gap"], found["blank"]
-        attached = not gap and bool(_MARK_BEHIND_WORD.match(before[-1:]))
+        colon, gap, blank = found["colon"], found["gap"], found["blank"]
+        attached = not gap and not colon and bool(_MARK_BEHIND_WORD.match(before[-1:]))
         begins = not before or before[-1] in ".!?"
         rest = text[found.end() : found.end() + 12]
         if blank:
             hole = not begins and bool(_COPULA.match(rest))
         else:
             hole = bool((_STARTS_WITH_PARTICLE if begins else _HANGUL).match(rest))
+        if _QUOTES.get(before[-1:]) == rest[:1] != "":
+            hole, attached = True, False
         if hole and not attached:
-            return f"{gap}{HOLE}{blank}"
-        inside = before[-1:] in ("(", "[") or rest[:1] in (")", "]", ",", ".")
-        return "" if inside else gap or blank
+            return f"{colon}{gap}{HOLE}{blank}"
+        if before[-1:] in ("(", "[") or rest[:1] in (")", "]"):  # (독일어: )
+            return ""
+        return colon + ("" if rest[:1] in (",", ".") else gap or blank)
 
-    return _LEFT_OUT.sub(resolved, text) if LEFT_OUT in text else text
+    if LEFT_OUT in text:
+        text = _LEFT_OUT.sub(resolved, text)
+    return _ASIDE_WITH_HOLE.sub("", text) if HOLE in text else text
