@@ -1,11 +1,12 @@
 """What each step does to the documents of a sample: text before, text after."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.document import HOLE, Document, Dropped
 from data_pipeline.corpus.steps.clean import cleaner
+from data_pipeline.corpus.steps.holes import SHOWN
 from data_pipeline.corpus.steps.pseudonyms.masked import masked
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.corpus.tally import REPLACED
@@ -37,9 +38,13 @@ def examples(recipe: DataRecipe, documents: Sequence[Document], stages: dict[str
 
     - `stages`: counts by stage, which hold examples of what was dropped and replaced.
     """
-    found = list(_examples(recipe, documents, stages, number))
+    found = [_with_holes_shown(each) for each in _examples(recipe, documents, stages, number)]
     place = {step: index for index, step in enumerate(ORDER)}
     return sorted(found, key=lambda example: place.get(example.step, len(ORDER)))
+
+
+def _with_holes_shown(example: Example) -> Example:
+    return replace(example, before=example.before.replace(HOLE, SHOWN), after=example.after.replace(HOLE, SHOWN))
 
 
 def _examples(

@@ -11,6 +11,7 @@ from data_pipeline.commands import prepare as command
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json
+from data_pipeline.corpus.document import HOLE
 from data_pipeline.dry_run import run
 from data_pipeline.dry_run.run import dry_run
 from data_pipeline.prepare.run import prepare
@@ -127,3 +128,18 @@ class _Temporary:
 def test_a_number_below_one_is_refused(recipe: DataRecipe) -> None:
     with pytest.raises(InputError, match="--dry-run 0: must be at least 1 document"):
         dry_run(recipe, 0, workers=1)
+
+
+def test_holes_that_a_reader_left_are_shown_and_their_sentences_dropped(
+    recipe: DataRecipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (
+        "<page><title>산</title><ns>0</ns><text>산은 높다. 높이는 {{모름}}이며 넓다. 산에는 나무가 많다.</text></page>"
+    )
+    (tmp_path / "wiki.xml").write_text(f"<mediawiki>{page}</mediawiki>", encoding="utf-8")
+    source = replace(recipe.sources[0], format="wikipedia", glob=str(tmp_path / "wiki.xml"), name="wiki")
+    dry_run(replace(recipe, sources=(*recipe.sources, source)), 10_000, 1)
+    printed = capsys.readouterr().out
+    assert "sentences: hole: 1 of" in printed
+    assert "높이는 [...]이며 넓다." in printed
+    assert HOLE not in printed
