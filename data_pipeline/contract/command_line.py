@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr
@@ -14,6 +15,9 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_types import members_of, with_article
 
 Command = TypeVar("Command")
+TEXT_FLAGS = ("--text", "--query")
+"""Flags whose values are no paths, however they begin."""
+HOME = re.compile(r"~[\w.-]*(/|$)")
 
 
 @overload
@@ -31,6 +35,7 @@ def parse_command_line(command: Command | type[Command], arguments: Sequence[str
     `--help` prints and ends with exit code 0. Raises InputError for a flag that does not exist (and names the nearest), a
     value of another type, a missing flag or value.
     """
+    arguments = with_home(arguments)
     options: dict[str, Any] = {"args": arguments, "prog": program, "config": (tyro.conf.AvoidSubcommands,)}
     kind = command if isinstance(command, type) else type(command)
     if kind is not command:
@@ -48,6 +53,25 @@ def parse_command_line(command: Command | type[Command], arguments: Sequence[str
         sentence = _unknown(unknown[0], list(arguments), kind, options.get("default"))
         raise InputError(f"{sentence}; `{program} --help` lists every flag")
     return parsed
+
+
+def with_home(arguments: Sequence[str]) -> list[str]:
+    """The words with `~` as home where a path begins with it: a shell leaves it alone in --to=~/x, and in quotes.
+
+    What follows TEXT_FLAGS is text.
+    """
+    found, of_text = [], False
+    for word in arguments:
+        flag, separator, value = word.partition("=")
+        if word.startswith("--"):
+            of_text = flag in TEXT_FLAGS
+        if of_text:
+            found.append(word)
+        elif word.startswith("--") and HOME.match(value):
+            found.append(f"{flag}{separator}{os.path.expanduser(value)}")
+        else:
+            found.append(os.path.expanduser(word) if HOME.match(word) else word)
+    return found
 
 
 def _unknown(argument: str, arguments: list[str], kind: type, default: Any) -> str:

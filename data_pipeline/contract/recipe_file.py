@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import os
 import re
 import types
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ Recipe = TypeVar("Recipe")
 
 def recipe_path(name: str) -> Path:
     """The file of a recipe given as `configs/NAME.py`, another path, or `NAME`; an InputError lists what there is."""
+    name = os.path.expanduser(name)
     candidates = (
         [Path(name)] if name.endswith(".py") else [Path("configs") / f"{name}.py", PACKAGED_CONFIGS / f"{name}.py"]
     )

@@ -33,7 +33,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         if re.match(r"\w+:/", str(path)):  # one slash: Path("gs://bucket") says gs:/bucket
             raise InputError(f"--run-dir {path}: run folders live on a local disk; copy the folder after the run")
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
 
     @property
     def corpus(self) -> Path:

@@ -1,6 +1,7 @@
 """Whether a checkpoint belongs to the run that a recipe and its records now describe."""
 
 import dataclasses
+import os
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
@@ -19,7 +20,7 @@ def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint:
     """
     # Fields that came later take their defaults, which are what the older code did.
     before = training_recipe_from_plain(saved["recipe"])
-    changed = differences(bound(before), bound(recipe))
+    changed = differences(bound(_placed(before)), bound(_placed(recipe)))
     if changed:
         raise InputError(
             f"the checkpoint of step {saved['step']} belongs to another recipe: {'; '.join(changed)}; "
@@ -30,6 +31,12 @@ def refuse_other_run(saved: dict[str, Any], recipe: TrainingRecipe, fingerprint:
             f"the checkpoint of step {saved['step']} belongs to other records: fingerprint {saved['records_fingerprint'][:12]} "
             f"-> {fingerprint[:12]}; restore the examples, or choose another --run-dir for a new run"
         )
+
+
+def _placed(recipe: TrainingRecipe) -> TrainingRecipe:
+    """A recipe with the places that it starts from as absolute paths: `runs/a`, from the folder above, is `/home/me/runs/a`."""
+    places = (place if "://" in place else os.path.abspath(os.path.expanduser(place)) for place in recipe.start_from)
+    return dataclasses.replace(recipe, start_from=tuple(places))
 
 
 def bound(recipe: Any) -> Any:

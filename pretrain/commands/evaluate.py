@@ -9,6 +9,7 @@ import tyro
 
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
+from pretrain.checkpoints.asked_step import Step, step_number
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.kinds.registry import KINDS
 from pretrain.evaluate.noise import noises_named
@@ -41,8 +42,8 @@ class Evaluate:
     """Folder that gets evaluation/, of several models a folder for each; None means the runs."""
     leaderboard: Path | None = None
     """Folder that gets the leaderboard of several models; None means that of --to, or leaderboard/."""
-    step: int | None = None
-    """Step of the runs' checkpoints; None means the newest valid one."""
+    step: Step = None
+    """Step of the runs' checkpoints; None or latest means the newest valid one."""
     train_rows: int | None = None
     """Examples drawn of the training file, the same for all models and seeds; None means all."""
     frozen: bool = False
@@ -94,7 +95,7 @@ def run(arguments: list[str]) -> None:
         )
         for task in found
     ]
-    evaluate_models(places, list(zip(found, trials, strict=True)), command.data, step=command.step)
+    evaluate_models(places, list(zip(found, trials, strict=True)), command.data, step=step_number(command.step))
     if len(places) > 1 or command.leaderboard:
         write_board(list(places.values()), command.leaderboard or command.to or Path("leaderboard"), skipped)
 

@@ -12,6 +12,7 @@ from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import RunFolder, existing_run_folder
 from pretrain.api import export, home_of
+from pretrain.checkpoints.asked_step import Step, step_number
 from pretrain.exporting.formats.format import FormatName
 
 
@@ -22,8 +23,8 @@ class Export:
     run_dir: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run, or its URL (gs://BUCKET/FOLDER/NAME): then what is needed of it is fetched. With --format also a Hugging Face
     folder, such as that of a fine-tuned model."""
-    step: int | None = None
-    """Step of the checkpoint; None means the newest valid one."""
+    step: Step = None
+    """Step of the checkpoint; None or latest means the newest valid one."""
     every: bool = False
     """Exports each checkpoint that is there, to a folder step-N; on the hub to a branch step-N, and the newest to the main one."""
     to: Path | None = None
@@ -59,7 +60,9 @@ def run(arguments: list[str]) -> None:
             export(folder.path, place, step=step, formats=command.format)
             publish(place, folder, step, f"step-{step}")
     else:
-        place, folder, step = export(command.run_dir, command.to, step=command.step, formats=command.format)
+        place, folder, step = export(
+            command.run_dir, command.to, step=step_number(command.step), formats=command.format
+        )
     publish(place, folder, step)
 
 

@@ -9,6 +9,7 @@ import tyro
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.run_folder import existing_run_folder
+from pretrain.checkpoints.asked_step import Step, step_number
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class Inspect:
 
     run_dir: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="RUN_DIR")]
     """Folder of the run."""
-    step: int | None = None
-    """Steps done before the batch; None means the newest checkpoint's."""
+    step: Step = None
+    """Steps done before the batch; None or latest means the newest checkpoint's."""
     rows: int = 3
     """Rows to print."""
 
@@ -33,4 +34,4 @@ def run(arguments: list[str]) -> None:
             f"{command.run_dir}: is a Hugging Face folder, without rows to show; give a run folder, or ask the model with "
             "`python -m pretrain fill`"
         )
-    print_batch(existing_run_folder(command.run_dir), command.step, command.rows)
+    print_batch(existing_run_folder(command.run_dir), step_number(command.step), command.rows)

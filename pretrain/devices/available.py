@@ -6,6 +6,7 @@ Whoever needs devices takes them from `available_devices`, so that every command
 import logging
 import os
 import re
+import tempfile
 from pathlib import Path
 
 import jax
@@ -97,8 +98,30 @@ def use_compilation_cache() -> None:
         log.info("compiled programs are not kept (JAX_ENABLE_COMPILATION_CACHE)")
         return
     folder = jax.config.values["jax_compilation_cache_dir"]
-    if not folder:
+    own = not folder
+    if own:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         folder = str(Path(home) / "korean-pretrain" / "jax")
         jax.config.update("jax_compilation_cache_dir", folder)
+    if problem := _refuses(folder):
+        if own:
+            jax.config.update("jax_compilation_cache_dir", None)  # or JAX would warn of each program
+        log.warning(
+            "compiled programs are not kept, so that the next start compiles again: %s cannot be written (%s); set "
+            "JAX_COMPILATION_CACHE_DIR to a folder of yours",
+            *(folder, problem),
+        )
+        return
     log.info("compiled programs are kept in %s", folder)
+
+
+def _refuses(folder: str) -> str:
+    """Why nothing can be written to a folder of this machine, in the system's words; empty where it can."""
+    if "://" in folder:
+        return ""
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return ""
+    except OSError as error:
+        return error.strerror or str(error)

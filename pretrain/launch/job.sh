@@ -1,10 +1,21 @@
 # shellcheck shell=bash
 # The main job on one machine: raw text -> records -> training -> export. Reads the globals root, python and venv.
 
+with_home() { # a word with ~ as home where a path begins with it: the shell leaves it alone in --run-dir=~/x
+  case $1 in
+    --*=\~ | --*=\~/*) printf '%s' "${1%%=*}=$HOME${1#*=\~}" ;;
+    \~ | \~/*) printf '%s' "$HOME${1#\~}" ;;
+    *) printf '%s' "$1" ;;
+  esac
+}
+
 split_arguments() { # RECIPE, flags of the data side and of training -> recipe, run_dir, data (shaping: those of its recipe), training
+  local at_home=() word
+  for word in "$@"; do at_home+=("$(with_home "$word")"); done
+  set -- ${at_home[@]+"${at_home[@]}"}
   recipe=quickstart
   case ${1:---} in
-    --*) local word; for word in "$@"; do refuse_late_recipe "$word"; done ;;
+    --*) for word in "$@"; do refuse_late_recipe "$word"; done ;;
     *) recipe=$1; shift ;;
   esac
   run_dir=runs/$(basename "$recipe" .py)

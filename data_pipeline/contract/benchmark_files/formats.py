@@ -31,7 +31,7 @@ def benchmark_paths(paths: Iterable[str | Path]) -> list[Path]:
     A path that does not exist and a folder without a file are InputErrors; a file named twice comes once.
     """
     found: set[Path] = set()
-    for path in map(Path, paths):
+    for path in (Path(path).expanduser() for path in paths):
         if path.is_dir():
             inside = (file for file in path.rglob("*") if file.is_file())
             files = [file for file in inside if not any(part[0] == "." for part in file.relative_to(path).parts)]

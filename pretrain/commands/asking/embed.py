@@ -9,6 +9,7 @@ import tyro
 
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
+from pretrain.checkpoints.asked_step import Step, step_number
 from pretrain.inference.running import Running
 
 
@@ -34,8 +35,8 @@ class Embed(Running):
     """Texts that are printed for --query."""
     export: Path | None = None
     """Folder to write, which sentence-transformers loads."""
-    step: int | None = None
-    """Step of the run's checkpoint; None means the newest valid one."""
+    step: Step = None
+    """Step of the run's checkpoint; None or latest means the newest valid one."""
 
 
 def run(arguments: list[str]) -> None:
@@ -50,7 +51,7 @@ def run(arguments: list[str]) -> None:
     if command.to:
         check_output(command.to, "--to")
     texts = [str(text) for text in read_texts(command.input, command.column)] if command.input else []
-    subject = load_subject(command.model, step=command.step)
+    subject = load_subject(command.model, step=step_number(command.step))
     if command.export:
         logging.info(
             "%s: %s", command.export, export_embedder(subject, command.pooling, command.max_length, command.export)

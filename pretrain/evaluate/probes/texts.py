@@ -43,10 +43,10 @@ def read_rows(name: str, recipe: Probes) -> ProbeRows:
 
     Raises InputError for a task that is unknown, of another kind or without files, and for too few rows.
     """
-    data = Path(recipe.data)
+    data = Path(recipe.data).expanduser()
     own = is_description(name)
     task = (
-        user_task(Path(name), data, "--training.probes.tasks", "--training.probes.data")
+        user_task(Path(name).expanduser(), data, "--training.probes.tasks", "--training.probes.data")
         if own
         else task_named(name, "--training.probes.tasks")
     )
