@@ -18,7 +18,16 @@ Unverified, and therefore our choice:
 - which comments make a pair: a line is a document here, and the first of a pair of one sentence is followed by a random one.
 """
 
-from data_pipeline.recipe import Clean, DataRecipe, LengthFilter, NearDuplicates, SentencePairs, Source, Vocabulary
+from data_pipeline.recipe import (
+    Clean,
+    DataRecipe,
+    LengthFilter,
+    NearDuplicates,
+    SentencePairs,
+    SentenceSplit,
+    Source,
+    Vocabulary,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -33,6 +42,7 @@ data = DataRecipe(
     clean=Clean(foreign_characters=True, max_repeats=2),
     near_duplicates=NearDuplicates(enabled=False),  # the README names exact ones
     length=LengthFilter(min_chars=10, unit="document"),
+    sentences=SentenceSplit(splitter="kss"),
     vocabulary=Vocabulary(size=30_000, unused=0, scheme="plain"),
     examples=SentencePairs(length=296),
     word_unit="token",

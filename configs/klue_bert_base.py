@@ -22,7 +22,15 @@ Unverified, and therefore our choice:
 - batch 256, 1,000,000 steps, learning rate 1e-4 with 10,000 steps of warmup, weight decay 0.01, Adam's betas and epsilon.
 """
 
-from data_pipeline.recipe import KLUE_VOCABULARY, DataRecipe, LengthFilter, NearDuplicates, SentencePairs, Source
+from data_pipeline.recipe import (
+    KLUE_VOCABULARY,
+    DataRecipe,
+    LengthFilter,
+    NearDuplicates,
+    SentencePairs,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Masking, Optimizer, TrainingRecipe
@@ -42,6 +50,7 @@ data = DataRecipe(
     evaluation_fraction=0.001,
     near_duplicates=NearDuplicates(enabled=False),  # the card names no such step
     length=LengthFilter(min_chars=10, unit="document"),
+    sentences=SentenceSplit(splitter="kss"),
     vocabulary=KLUE_VOCABULARY,
     examples=SentencePairs(length=512),
     word_unit="bert_word",

@@ -17,7 +17,7 @@ Unverified, and therefore our choice:
   for titles (인사, 부고, 사진, stock reports).
 """
 
-from data_pipeline.recipe import Clean, DataRecipe, FullSentences, LengthFilter, Source, Vocabulary
+from data_pipeline.recipe import Clean, DataRecipe, FullSentences, LengthFilter, SentenceSplit, Source, Vocabulary
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.corruption.recipe import ZIPF
 from pretrain.objectives.masked_lm.recipe import MaskedLM
@@ -36,6 +36,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(bylines=True, bracketed_tags=True, captions=True, copyright_lines=True),
+    sentences=SentenceSplit(splitter="kss"),
     vocabulary=Vocabulary(size=36_440, unused=500, scheme="klue"),
     examples=FullSentences(length=512, cross_documents=False),
     word_unit="bert_word",

@@ -5,7 +5,7 @@ Command:  ./run_tpu.sh
 
 from pathlib import Path
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, Source, Vocabulary
+from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Source, Vocabulary
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 
@@ -24,6 +24,7 @@ data = DataRecipe(
     ),
     length=LengthFilter(min_chars=20, unit="document"),
     decontamination=Decontamination(benchmarks=(str(SAMPLE / "benchmark.json"),)),
+    sentences=SentenceSplit(splitter="kss"),
     # Not the default scheme: what README.md shows was measured with it.
     vocabulary=Vocabulary(size=4000, unused=100, scheme="klue", character_coverage=1.0),
     examples=Packed(length=128),

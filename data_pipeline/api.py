@@ -86,7 +86,7 @@ def read_rows(
             }
 
 
-def split_sentences(text: str, splitter: str = "kss") -> list[str]:
+def split_sentences(text: str, splitter: str = "kss_repaired") -> list[str]:
     """The sentences of a text, as a recipe with this `sentences.splitter` cuts them, without the blanks between them."""
     from data_pipeline.contract.recipe_types import find_wrong_value
     from data_pipeline.corpus.document import Document, Dropped

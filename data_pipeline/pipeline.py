@@ -57,7 +57,7 @@ class NearDuplicates:
 class SentenceSplit:
     """Sentence splitting."""
 
-    splitter: Literal["kss", "kss_repaired"] = "kss"
+    splitter: Literal["kss", "kss_repaired"] = "kss_repaired"
     """kss is KSS 1.3.1, the C++ release that KLUE used; kss_repaired finds the ends that it misses, with or without a mark."""
     max_chars: int = number(1000, AT_LEAST_ONE)
     """A sentence longer than this many characters is split again with its quotes masked (kss_repaired: its brackets, too)."""

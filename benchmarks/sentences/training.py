@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from data_pipeline.corpus.compiled import compiled
+from data_pipeline.corpus.compiled import compiled, number_of_code
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.steps.clean import cleaner
+from data_pipeline.corpus.steps.kss_repaired import characters, features, kss_cuts, pairs, places, rules
 from data_pipeline.corpus.steps.kss_repaired.characters import character_classes
 from data_pipeline.corpus.steps.kss_repaired.features import BITS, FEATURES, UNIT, place_features
 from data_pipeline.corpus.steps.kss_repaired.kss_cuts import kss_rules, mark_kss_cuts
@@ -36,9 +37,9 @@ FRACTION_BITS = 16
 TABLE_BITS = 6
 """Entries of the logistic function's table for one logit, as a power of two."""
 HIGHEST_LOGIT = 12
-RATES = (5, 6, 7, 8)
+RATES = (4, 5, 6, 7, 8)
 """An epoch adds 2 ** -rate of the error to every weight of an example."""
-PRUNED_LOGIT = 2
+PRUNED_LOGIT = 0
 """A bare blank with a higher score in the first model is taken for an end whose mark was left out."""
 
 
@@ -129,59 +130,67 @@ def _joined_texts(*parts: Iterator[tuple[str, int]]) -> Texts:
     return Texts(codes, np.cumsum([len(text) for text in texts], dtype=np.int64), np.array(joints, np.int64))
 
 
-@compiled
-def list_examples(codes, text_ends, joints, classes, rules):  # type: ignore[no-untyped-def]
-    """The places of `Texts` that teach: `entries` int32 [places, FEATURES] and `ends` int8 [places], 1 where a sentence ends."""
-    size = np.int64(0)
-    start = np.int64(0)
-    for end in text_ends:
-        size = max(size, end - start)
-        start = end
-    partner, inside = np.empty(len(codes), np.int32), np.empty(len(codes), np.int32)
-    cuts = np.empty(len(codes), np.uint8)
-    most = size // 2 + 2
-    lefts, rights, firsts = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
-    kinds, joined = np.empty(most, np.int64), np.empty(most, np.int64)
-    entry = np.empty(FEATURES, np.int64)
-    entries, ends = np.empty((len(codes) // 3, FEATURES), np.int32), np.empty(len(codes) // 3, np.int8)
-    count = 0
-    text_start = np.int64(0)
-    for text in range(len(text_ends)):
-        text_end = text_ends[text]
-        start = text_start
-        while start < text_end:
-            end = start
-            while end < text_end and codes[end] != 0x0A:
-                end += 1
-            find_pairs(codes, classes, start, end, partner, inside)
-            mark_kss_cuts(codes, classes, rules, start, end, cuts)
-            places = find_places(codes, classes, partner, inside, start, end, lefts, rights, firsts, kinds, joined)
-            marks = 0
-            for index in range(places):
-                marks += kinds[index] == DOTTED or kinds[index] == ASKED
-            marked = marks > 0 and end - start <= MOST_CHARS_PER_MARK * (marks + 1)
-            for index in range(places):
-                kind = kinds[index]
-                left, right, first = lefts[index], rights[index], firsts[index]
-                is_joint = right == joints[text]
-                if joined[index] or (not is_joint and (joints[text] >= 0 or not marked)):
-                    continue
-                if kind not in (BARE, COMMAED, DOTTED, ASKED) and not is_joint:
-                    continue
-                if kind != COMMAED:
-                    bonus = bonus_of(
-                        codes, classes, partner, start, end, left, right, first, kind, joined[index], start
-                    )
-                    if bonus == NEVER:
+def _list_examples(code: int):  # type: ignore[no-untyped-def]
+    """Makes `list_examples`; `code` is what its modules' text is, for numba's cache."""
+
+    def list_examples(codes, text_ends, joints, classes, rules):  # type: ignore[no-untyped-def]
+        """The places of `Texts` that teach: `entries` int32 [places, FEATURES] and `ends` int8 [places], 1 where a sentence ends."""
+        _ = code
+        size = np.int64(0)
+        start = np.int64(0)
+        for end in text_ends:
+            size = max(size, end - start)
+            start = end
+        partner, inside = np.empty(len(codes), np.int32), np.empty(len(codes), np.int32)
+        cuts = np.empty(len(codes), np.uint8)
+        most = size // 2 + 2
+        lefts, rights, firsts = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+        kinds, joined = np.empty(most, np.int64), np.empty(most, np.int64)
+        entry = np.empty(FEATURES, np.int64)
+        entries, ends = np.empty((len(codes) // 3, FEATURES), np.int32), np.empty(len(codes) // 3, np.int8)
+        count = 0
+        text_start = np.int64(0)
+        for text in range(len(text_ends)):
+            text_end = text_ends[text]
+            start = text_start
+            while start < text_end:
+                end = start
+                while end < text_end and codes[end] != 0x0A:
+                    end += 1
+                find_pairs(codes, classes, start, end, partner, inside)
+                mark_kss_cuts(codes, classes, rules, start, end, cuts)
+                number = find_places(codes, classes, partner, inside, start, end, lefts, rights, firsts, kinds, joined)
+                marks = 0
+                for index in range(number):
+                    marks += kinds[index] == DOTTED or kinds[index] == ASKED
+                marked = marks > 0 and end - start <= MOST_CHARS_PER_MARK * (marks + 1)
+                for index in range(number):
+                    kind = kinds[index]
+                    left, right, first = lefts[index], rights[index], firsts[index]
+                    is_joint = right == joints[text]
+                    if joined[index] or (not is_joint and (joints[text] >= 0 or not marked)):
                         continue
-                place_features(codes, classes, cuts, start, end, left, right, first, entry)
-                for feature in range(FEATURES):
-                    entries[count, feature] = entry[feature]
-                ends[count] = is_joint or kind in (DOTTED, ASKED)
-                count += 1
-            start = end + 1
-        text_start = text_end
-    return entries[:count].copy(), ends[:count].copy()
+                    if kind not in (BARE, COMMAED, DOTTED, ASKED) and not is_joint:
+                        continue
+                    if kind != COMMAED:
+                        bonus = bonus_of(
+                            codes, classes, partner, start, end, left, right, first, kind, joined[index], start
+                        )
+                        if bonus == NEVER:
+                            continue
+                    place_features(codes, classes, cuts, start, end, left, right, first, entry)
+                    for feature in range(FEATURES):
+                        entries[count, feature] = entry[feature]
+                    ends[count] = is_joint or kind in (DOTTED, ASKED)
+                    count += 1
+                start = end + 1
+            text_start = text_end
+        return entries[:count].copy(), ends[:count].copy()
+
+    return compiled(list_examples)
+
+
+list_examples = _list_examples(number_of_code(characters, features, kss_cuts, pairs, places, rules))
 
 
 @compiled

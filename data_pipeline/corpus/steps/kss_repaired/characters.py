@@ -12,7 +12,7 @@ OTHER, BLANK, HANGUL, LETTER, DIGIT, STOP, COMMA, OPEN, CLOSE, QUOTE, OPEN_QUOTE
 """- `BLANK`: what `str.isspace` says. `HANGUL`: a syllable. `LETTER`: of any other script; Latin ones are below 0x250.
 - `STOP`: . ! ? … and their wide forms. `COMMA`: , and its wide forms.
 - `QUOTE`: " ' and their like, which open as well as close.
-- `JAMO`: loose ones, as in ㅋㅋ. `CHEER`: ~ ^ ; hearts, faces, notes and other emoji.
+- `JAMO`: loose ones, as in ㅋㅋ; ㅇ and ㅁ stand for a hidden syllable, and are letters. `CHEER`: ~ ^ ; hearts, faces, notes and other emoji.
 - `BULLET`: ■ ※ ① and what else opens a line, but follows a word without a blank as a decoration."""
 
 PLANE = 0x10000
@@ -26,7 +26,7 @@ _MEMBERS = {
     OPEN_QUOTE: "“‘‟‛",
     CLOSE_QUOTE: "”’",
     CHEER: "~∼～〜^;♥♡❤❣☺☻☹♪♬♩♫ಠ✌✨\ufe0e\ufe0f\u200d",
-    BULLET: "■□▪▫▶▷►◆◇●○◎◉•※★☆▲△▼▽☞☛✔✓✅➡→⇒➜➤♣♠◈▣❖ㅁㅇ",
+    BULLET: "■□▪▫▶▷►◆◇●○◎◉•※★☆▲△▼▽☞☛✔✓✅➡→⇒➜➤♣♠◈▣❖",
 }
 BRACKETS = tuple(zip(_MEMBERS[OPEN], _MEMBERS[CLOSE], strict=True))
 
@@ -42,7 +42,7 @@ def character_classes() -> NDArray[np.uint8]:
         elif "가" <= character <= "힣":
             classes[code] = HANGUL
         elif "ㄱ" <= character <= "ㅣ" or "\u1100" <= character <= "\u11ff":
-            classes[code] = JAMO
+            classes[code] = LETTER if character in "ㅇㅁ" else JAMO
         elif "①" <= character <= "⓿":
             classes[code] = BULLET
         elif character in "0123456789":

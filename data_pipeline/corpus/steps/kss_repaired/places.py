@@ -126,6 +126,17 @@ def _first_letter(codes, classes, right, end):  # type: ignore[no-untyped-def]
 
 
 @njit
+def _marks_end(codes, classes, right, word_end):  # type: ignore[no-untyped-def]
+    """Where the marks end that a word begins with and a syllable follows, ㅜㅜ살림남에서; `right` where there are none."""
+    place = right
+    while place < word_end and class_of(classes, np.int64(codes[place])) in (STOP, COMMA, JAMO, CHEER):
+        place += 1
+    if place < word_end and class_of(classes, np.int64(codes[place])) == HANGUL:
+        return place
+    return right
+
+
+@njit
 def find_places(codes, classes, partner, inside, start, end, lefts, rights, firsts, kinds, joined):  # type: ignore[no-untyped-def]
     """Lists the places between start and end where a sentence may end; returns how many.
 
@@ -134,6 +145,7 @@ def find_places(codes, classes, partner, inside, start, end, lefts, rights, firs
     """
     found = 0
     place = start
+    behind_marks = np.int64(-1)
     while place < end:
         kind = class_of(classes, np.int64(codes[place]))
         if kind == BLANK:
@@ -144,7 +156,10 @@ def find_places(codes, classes, partner, inside, start, end, lefts, rights, firs
                 word_end = right
                 while word_end < end and class_of(classes, np.int64(codes[word_end])) != BLANK:
                     word_end += 1
-                if not _is_tail_word(codes, classes, partner, right, word_end):
+                marks_end = _marks_end(codes, classes, right, word_end)
+                if marks_end > right:
+                    behind_marks = marks_end
+                elif not _is_tail_word(codes, classes, partner, right, word_end):
                     left, left_kind = _last_letter(codes, classes, partner, start, place - 1)
                     if left >= 0:
                         lefts[found], rights[found], kinds[found], joined[found] = left, right, left_kind, 0
@@ -161,7 +176,8 @@ def find_places(codes, classes, partner, inside, start, end, lefts, rights, firs
         ):
             left, left_kind = _last_letter(codes, classes, partner, start, place)
             if left >= start + 2 and class_of(classes, np.int64(codes[left])) == HANGUL:
-                lefts[found], rights[found], kinds[found], joined[found] = left, place + 1, left_kind, 1
+                lefts[found], rights[found], kinds[found] = left, place + 1, left_kind
+                joined[found] = place + 1 != behind_marks
                 firsts[found] = _first_letter(codes, classes, place + 1, end)
                 found += 1
         place += 1

@@ -16,10 +16,10 @@ from data_pipeline.corpus.steps.kss_repaired.characters import (
     class_of,
 )
 from data_pipeline.corpus.steps.kss_repaired.features import UNIT
-from data_pipeline.corpus.steps.kss_repaired.places import COMMAED, DOTTED, QUOTED
+from data_pipeline.corpus.steps.kss_repaired.places import COMMAED, DOTTED, QUOTED, TAILED
 
 NEVER = -(1 << 20)
-LIST_BONUS = 2 * UNIT
+LIST_BONUS = UNIT
 BULLET_BONUS = 3 * UNIT
 LATIN_END = 0x250
 
@@ -98,6 +98,10 @@ def bonus_of(codes, classes, partner, start, end, left, right, first, kind, join
         if class_of(classes, np.int64(codes[first])) != HANGUL:
             return NEVER
         return 0
+    if kind <= QUOTED and left == sentence:
+        return NEVER  # one syllable is no sentence: 응 그래
+    if kind == TAILED and left_kind == DIGIT and class_of(classes, np.int64(codes[first])) == DIGIT:
+        return NEVER  # 1950 ~ 60년대
     # A mark alone between blanks opens what follows it.
     before_blank = right - 1
     while before_blank > start and class_of(classes, np.int64(codes[before_blank])) == BLANK:

@@ -50,7 +50,7 @@ def make_index(texts: tuple[str, ...] | list[str], folder: Path, ngram: int = 2,
     named = [
         BenchmarkText(text, "bench/dev", f"dev.tsv:{line}", "sentence") for line, text in enumerate(texts, start=1)
     ]
-    build_index(named, ngram, min_chars, folder, SentenceSplit())
+    build_index(named, ngram, min_chars, folder, SentenceSplit(splitter="kss"))
     return Bm25Index.open(folder)
 
 

@@ -1,9 +1,10 @@
-"""Splitting loses nothing, cuts no word, and survives what KSS alone does not."""
+"""Splitting with KSS loses nothing, cuts no word, and survives what KSS alone does not."""
 
 import gzip
 import json
 import time
 import unicodedata
+from dataclasses import replace
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
@@ -19,11 +20,12 @@ from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.recipe import Clean, SentenceSplit
 
 kss = pytest.importorskip("kss", reason="KSS 1.3.1 is not installed: run_tests.sh installs it")
+KSS = SentenceSplit(splitter="kss")
 DATA = Path(__file__).resolve().parents[4] / "../shared/data/corpus"
 
 
 def split(text: str, max_chars: int = 1000) -> tuple[Sentence, ...]:
-    result = sentence_splitter(SentenceSplit(max_chars=max_chars))(Document("a:1", "s", text))
+    result = sentence_splitter(replace(KSS, max_chars=max_chars))(Document("a:1", "s", text))
     assert isinstance(result, Document)
     assert result.sentences is not None
     check(text.strip(), result.sentences)
@@ -247,19 +249,19 @@ def test_raw_text_is_split_once_it_is_clean():
 
 def test_blank_document_is_dropped():
     blank = Document("a:1", "s", " \n ")
-    assert sentence_splitter(SentenceSplit())(blank) == Dropped(blank, reason="no sentence")
+    assert sentence_splitter(KSS)(blank) == Dropped(blank, reason="no sentence")
 
 
 def test_lone_surrogate_is_a_clear_error_that_names_the_document():
     with pytest.raises(WorkError, match=r"corpus\.jsonl:7.*surrogate"):
-        sentence_splitter(SentenceSplit())(Document("corpus.jsonl:7", "s", "가\ud800나"))
+        sentence_splitter(KSS)(Document("corpus.jsonl:7", "s", "가\ud800나"))
 
 
 @pytest.mark.parametrize("broken", [lambda text: [text[:-1]], lambda text: ["다른 글"], lambda text: []])
 def test_splitter_that_changes_the_text_is_an_error_that_names_the_document(monkeypatch, broken):
     monkeypatch.setattr(kss, "split_sentences", broken)
     with pytest.raises(WorkError, match=r"corpus\.jsonl:7"):
-        sentence_splitter(SentenceSplit())(Document("corpus.jsonl:7", "s", "비가 왔습니다."))
+        sentence_splitter(KSS)(Document("corpus.jsonl:7", "s", "비가 왔습니다."))
 
 
 def test_missing_or_wrong_kss_says_how_to_install_the_right_one(monkeypatch):
@@ -268,15 +270,15 @@ def test_missing_or_wrong_kss_says_how_to_install_the_right_one(monkeypatch):
 
     monkeypatch.setattr(metadata, "version", missing)
     with pytest.raises(InputError, match=r"not installed.*pip install --no-build-isolation kss==1\.3\.1"):
-        sentence_splitter(SentenceSplit())
+        sentence_splitter(KSS)
     monkeypatch.setattr(metadata, "version", lambda name: "6.0.6")
     with pytest.raises(InputError, match=r"6\.0\.6 is installed.*kss==1\.3\.1"):
-        sentence_splitter(SentenceSplit())
+        sentence_splitter(KSS)
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="the petitions are not at ../shared/data/corpus")
 def test_real_petitions_come_back_whole_in_sentences_of_readable_length():
-    steps = cleaner(Clean()), sentence_splitter(SentenceSplit())
+    steps = cleaner(Clean()), sentence_splitter(KSS)
     lengths = []
     with gzip.open(DATA / "petitions_2019-05.jsonl.gz", "rt", encoding="utf-8") as lines:
         for number, line in zip(range(1, 301), lines, strict=False):
