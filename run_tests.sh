@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 selection=(-m "not slow")
-extras=(benchmarks evaluate export gcs plan playground ray test)
+extras=(benchmarks evaluate export gcs hanyang plan playground ray test)
 if [ "${1:-}" = --slow ]; then
   selection=()
   extras+=(onnx savedmodel)

@@ -14,6 +14,18 @@ Unit = Literal["sentence", "paragraph", "document"]
 
 
 @dataclass(frozen=True)
+class Repair:
+    """What broken conversions, old fonts and fixed line widths did to a text, put right before cleaning."""
+
+    max_lost_share: float = number(0.05, ZERO_TO_ONE)
+    """Largest share of U+FFFD among a document's characters, 0 to 1: what a conversion could not read. The others lose these characters."""
+    hanyang: bool = False
+    """Turn the private-use characters of Hanyang's fonts (old Hangul, as in 나랏말ᄊᆞ미) into jamo; wants the extra [hanyang]. Off, they are counted."""
+    join_lines: bool = False
+    """Join hard-wrapped lines: a line that ends without a stop goes on in the next. Of lines up to a blank one."""
+
+
+@dataclass(frozen=True)
 class Clean:
     """Noise removal. HTML entities, NFC and characters that break later tools are always mended; the rest are switches."""
 
@@ -164,6 +176,7 @@ class Pseudonyms:
 class CorpusSteps:
     """The steps between a source's raw text and sentences to train on, in their order."""
 
+    repair: Repair = field(default_factory=Repair)
     clean: Clean = field(default_factory=Clean)
     drop_duplicates: bool = True
     """Drop documents whose cleaned text another has."""
@@ -273,7 +286,17 @@ def _pseudonyms(recipe: Any) -> str:
     )
 
 
+def _repaired(recipe: Any) -> str:
+    repair = recipe.repair
+    done = [
+        *(["Hanyang's private-use Hangul mapped to jamo"] if repair.hanyang else []),
+        *(["hard-wrapped lines joined"] if repair.join_lines else []),
+    ]
+    return "; ".join([f"documents with more than {repair.max_lost_share:.0%} lost characters (U+FFFD) dropped", *done])
+
+
 ROWS = (
+    Row("repair", ("documents: lost characters",), _repaired),
     Row(
         "clean",
         ("clean", "documents: empty after cleaning", "documents: nested markup", "documents: no summary"),

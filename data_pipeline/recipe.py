@@ -26,6 +26,7 @@ from data_pipeline.pipeline import LengthFilter as LengthFilter
 from data_pipeline.pipeline import LongWords as LongWords
 from data_pipeline.pipeline import NearDuplicates as NearDuplicates
 from data_pipeline.pipeline import Pseudonyms as Pseudonyms
+from data_pipeline.pipeline import Repair as Repair
 from data_pipeline.pipeline import SentenceSplit as SentenceSplit
 from data_pipeline.recipe_vocabulary import KLUE_ROBERTA_VOCABULARY as KLUE_ROBERTA_VOCABULARY
 from data_pipeline.recipe_vocabulary import KLUE_VOCABULARY as KLUE_VOCABULARY

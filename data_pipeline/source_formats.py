@@ -34,7 +34,9 @@ class Format:
     packages: tuple[str, ...] = ()
 
 
-LINE, BLANK_LINE, TITLE = rb"\n", rb"\n[ \t\r]*\n", rb"\n(?= ?= [^=\s])"
+LINE = rb"\n"
+BLANK_LINE = rb"\n(?:[ \t\r]|\xe2\x80[\x8b-\x8f]|\xe2\x81\xa0|\xef\xbb\xbf|\xc2[\xa0\xad]|\xe3\x80\x80)*\n"
+TITLE = rb"\n(?= ?= [^=\s])"
 FORMATS = {
     "text": Format("plain_text:read_blocks", fields=False, separator=BLANK_LINE),
     "lines": Format("plain_text:read_lines", fields=False, separator=LINE),

@@ -8,6 +8,7 @@ from data_pipeline.corpus.document import HOLE, Document, Dropped
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.steps.holes import SHOWN
 from data_pipeline.corpus.steps.pseudonyms.masked import masked
+from data_pipeline.corpus.steps.repair import repairer
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.corpus.tally import REPLACED
 from data_pipeline.pipeline import ROWS
@@ -51,7 +52,9 @@ def _examples(
     recipe: DataRecipe, documents: Sequence[Document], stages: dict[str, Any], number: int
 ) -> Iterator[Example]:
     clean = cleaner(recipe.clean, targets=recipe.targets_are_summaries)
-    cleaned = [(document, clean(document)) for document in documents[:LOOKED_AT]]
+    repair = repairer(recipe.repair)
+    repaired = ((document, repair(document)) for document in documents[:LOOKED_AT])
+    cleaned = [(one, other if isinstance(other, Dropped) else clean(other)) for one, other in repaired]
     # Blanks alone, as at the end of a line, are nothing to see.
     changed = [
         (one, other)

@@ -22,6 +22,7 @@ from data_pipeline.prepare.flow_checks import (
     check_sentences,
     check_training_documents,
     tell_of_empty_files,
+    tell_of_single_blocks,
 )
 from data_pipeline.prepare.losses import check_damage, losses
 from data_pipeline.recipe import DataRecipe, Source
@@ -71,6 +72,7 @@ class Stages:
         done = self._stage("documents", document_tasks(self._place, self.recipe, self._files))
         records = [each.counts.get("records", 0) for each in done]
         tell_of_empty_files([file.path for _, file in self._files], records)
+        tell_of_single_blocks([source for source, _ in self._files], [each.counts for each in done])
         read = [file for _, file in self._files]
         check_damage(done, read, self.recipe)
         check_documents(self.report["documents"], self.recipe)

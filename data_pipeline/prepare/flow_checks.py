@@ -7,8 +7,9 @@ from typing import Any
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.file_names import tidy_name
+from data_pipeline.corpus.sources.plain_text import LONGEST_BLOCK
 from data_pipeline.corpus.tally import reconcile, total_dropped
-from data_pipeline.recipe import DataRecipe
+from data_pipeline.recipe import DataRecipe, Source
 
 MOST_CATEGORIES_NAMED = 20
 MOST_FILES_NAMED = 3
@@ -22,6 +23,33 @@ def tell_of_empty_files(paths: Sequence[str], records: Sequence[int]) -> None:
     if empty:
         more = f" and {len(empty) - MOST_FILES_NAMED} more" if len(empty) > MOST_FILES_NAMED else ""
         logger.warning("files without a record: %s%s", ", ".join(empty[:MOST_FILES_NAMED]), more)
+
+
+def tell_of_single_blocks(sources: Sequence[Source], counts: Sequence[dict[str, Any]]) -> None:
+    """Text without blank lines is one document a file, or pieces of one: seldom what was meant where its lines are many.
+
+    - `sources`, `counts`: of each file.
+    """
+    for source in dict.fromkeys(sources):
+        of_source = [each for other, each in zip(sources, counts, strict=True) if other is source]
+        lines = [each["lines_of_one_block"] for each in of_source if "lines_of_one_block" in each]
+        cut = sum(each.get("blocks_cut", 0) for each in of_source)
+        if lines:
+            logger.warning(
+                "%s: %s of %s files have many lines (%s) and no blank line, so that each is one document; where each line is one, read them as lines:%s",
+                source.name,
+                f"{len(lines):,}",
+                f"{len(of_source):,}",
+                f"{sum(lines):,}",
+                source.glob,
+            )
+        if cut:
+            logger.warning(
+                "%s: documents longer than %s characters are cut at the end of a line, %s times",
+                source.name,
+                f"{LONGEST_BLOCK:,}",
+                f"{cut:,}",
+            )
 
 
 def check_documents(counts: dict[str, Any], recipe: DataRecipe) -> None:

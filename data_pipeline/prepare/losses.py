@@ -1,6 +1,7 @@
 """What was not read of the files, for the last lines that a command prints."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from data_pipeline.contract.errors import InputError
@@ -22,7 +23,7 @@ def check_damage(done: Sequence[Done], files: Sequence[InputFile], recipe: DataR
 
 
 def losses(done: Sequence[Done], files: Sequence[InputFile], recipe: DataRecipe) -> list[str]:
-    """A sentence for the bad records that were left out, and one for each file of which the rest is unread.
+    """A sentence for the bad records that were left out, one for each file of which the rest is unread, and one a kind of damaged characters.
 
     - `done`: the tasks of the stage documents; `files`: that of each.
     """
@@ -44,6 +45,24 @@ def _losses(done: Sequence[Done], files: Sequence[InputFile], recipe: DataRecipe
             unread = task.counts["unread_bytes"]
             rest = f"{unread:,} bytes from there on are unread" if unread else "how much is missing is not known"
             yield f"{place_of(file, found['place'])}: {found['problem']}; {rest} (--data.read-up-to-damage allows that)"
+
+    counts = Counter[str]()
+    for task in done:
+        counts.update({name: task.counts.get(name, 0) for name in ("lost_characters", "private_use", "hanyang")})
+    if counts["lost_characters"]:
+        yield (
+            f"{counts['lost_characters']:,} characters were lost before the text came here (U+FFFD), and are left out; documents with more "
+            f"than {recipe.repair.max_lost_share:.0%} of them are dropped (--data.repair.max-lost-share)"
+        )
+    if counts["private_use"]:
+        switch = (
+            ""
+            if recipe.repair.hanyang
+            else "; those of Hanyang's fonts, old Hangul, are mapped by --data.repair.hanyang"
+        )
+        yield f"{counts['private_use']:,} private-use characters (U+E0BC to U+F8F7) stay as they are{switch}"
+    if counts["hanyang"]:
+        yield f"{counts['hanyang']:,} private-use characters of Hanyang's fonts are mapped to jamo"
 
 
 def tell(sentences: Sequence[str]) -> None:

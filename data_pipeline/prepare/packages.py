@@ -11,6 +11,8 @@ def require_packages(recipe: DataRecipe) -> None:
     """Raises an InputError for the first package that this recipe needs and that cannot be imported."""
     for module, purpose in _needs(recipe):
         needed(module, purpose)
+    if recipe.repair.hanyang:
+        needed("hypua2jamo", "--data.repair.hanyang", "hanyang")
 
 
 def _needs(recipe: DataRecipe) -> Iterator[tuple[str, str]]:

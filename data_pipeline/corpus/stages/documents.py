@@ -21,8 +21,9 @@ from data_pipeline.corpus.sources.encodings import UTF8
 from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.corpus.sources.reading import READERS, read_file
 from data_pipeline.corpus.steps.clean import cleaner
+from data_pipeline.corpus.steps.repair import damage_counts, repairer
 from data_pipeline.corpus.tally import Tally
-from data_pipeline.recipe import Clean, DataRecipe, Source
+from data_pipeline.recipe import Clean, DataRecipe, Repair, Source
 from data_pipeline.source_formats import FORMATS, Format
 from data_pipeline.tasks.shard_task import Done, Output, Place, ShardTask
 
@@ -52,6 +53,7 @@ def document_tasks(place: Place, recipe: DataRecipe, files: Sequence[tuple[Sourc
             "opens": form.opens,
             "binary": form.binary,
             "categories": recipe.categories,
+            "repair": plain_fields(recipe.repair),
             "clean": plain_fields(recipe.clean),
             "part_bytes": recipe.part_megabytes * 1_000_000,
             **({"targets": True} if recipe.targets_are_summaries else {}),
@@ -110,6 +112,8 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     `task.limits["bad_records"]`.
     """
     source, clean = Source(**task.parameters["source"]), Clean(**task.parameters["clean"])
+    repair = Repair(**task.parameters["repair"])
+    mended = repairer(repair)
     [file] = task.inputs["file"]
     categories = frozenset(map(tidy_name, task.parameters["categories"]))
     step, tally, bad = cleaner(clean, targets=task.parameters.get("targets", False)), Tally(), 0
@@ -136,11 +140,15 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                     raise InputError(f"{place_of(file, item.location)}: {item.problem}; {item.mend or budget}")
                 continue
             tally.add("characters", len(item.whole))
-            text_bytes = len(item.whole.encode(errors="surrogatepass"))
+            content = item.whole.encode(errors="surrogatepass")
+            text_bytes = len(content)
             tally.add("text_bytes", text_bytes)
+            for count, number in damage_counts(item.whole, content, repair).items():
+                tally.add(count, number)
             tally.count_category(item.source, item.category, records=1, text_bytes=text_bytes)
             other = categories and item.category not in categories
-            result = Dropped(item, "other category", item.category) if other else step(item)
+            result = Dropped(item, "other category", item.category) if other else mended(item)
+            result = result if isinstance(result, Dropped) else step(result)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
             else:

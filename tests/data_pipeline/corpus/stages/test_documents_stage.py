@@ -34,6 +34,7 @@ def documents_task(
             "reader": "json_lines:read_json_lines",
             "opens": False,
             "binary": False,
+            "repair": {},
             "clean": {},
             "categories": [],
             "part_bytes": part_bytes,
