@@ -15,6 +15,8 @@ from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.packages import needed
 from data_pipeline.contract.recipe_file import load_recipe
+from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.prepare.ending import ending
 from data_pipeline.prepare.packages import require_packages
 from data_pipeline.recipe import DataRecipe
 
@@ -90,6 +92,7 @@ def run(arguments: list[str]) -> None:
         bucket=command.bucket,
         retrain_vocabulary=command.retrain_vocabulary,
     )
+    print(*ending(RunFolder(command.run_dir or Path("runs") / name), arguments[0]), sep="\n")
 
 
 def _check(name: str, data: DataRecipe) -> None:

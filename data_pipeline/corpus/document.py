@@ -1,7 +1,7 @@
 """The one type that flows through the corpus steps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 HOLE = "\U0010fffd"
@@ -57,6 +57,7 @@ class Document:
     - `removed`: the sentences taken out so far, with their reasons.
     - `replaced`: the type of each value of personal data that a pseudonym stands for (email, mobile, ...).
     - `category`: what kind of text its source says it is; empty where it says nothing.
+    - `cleaned`: the rules by which cleaning changed it, and how many characters it has fewer by each.
     - `summary`: what its source says is to be written from it, a title or a summary; None where it says nothing. Cleaning makes it the
       first paragraph of `text`.
     """
@@ -69,6 +70,7 @@ class Document:
     replaced: tuple[str, ...] = ()
     category: str = ""
     summary: str | None = None
+    cleaned: tuple[tuple[str, int], ...] = field(default=(), compare=False)
 
     @property
     def whole(self) -> str:

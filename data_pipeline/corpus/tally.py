@@ -1,7 +1,8 @@
 """Counts of what a stage did, kept so that they reconcile: in = out + dropped + bad, for documents and for sentences."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data_pipeline.corpus.document import Document, Dropped
@@ -12,17 +13,21 @@ EXAMPLES_PER_REASON = 5
 EXAMPLE_CHARS = 300
 REPLACED = "personal data: "
 """What the headings of examples of pseudonyms begin with."""
+UNREADABLE = "records: unreadable"
+"""The heading of examples of bad records: the first ones, which are what is to be looked at."""
 
 
 class Tally:
-    """Counts by kind, drops by source and reason (numbers and bytes of text), replacements by source and type, benchmark
-    matches by source and benchmark, and the first few examples of each reason."""
+    """Counts by kind, drops by source and reason (numbers and bytes of text), what readers skip and cleaning removes by source and rule,
+    replacements by source and type, benchmark matches by source and benchmark, and a few examples of each reason, drawn by hash."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._categories: dict[str, dict[str, Counter[str]]] = {}
         self._dropped: Counter[tuple[str, str, str]] = Counter()
         self._dropped_bytes: Counter[tuple[str, str, str]] = Counter()
+        self._skipped: dict[str, dict[str, Counter[str]]] = {}
+        self._cleaned: dict[str, dict[str, Counter[str]]] = {}
         self._replaced: Counter[tuple[str, str]] = Counter()
         self._matched: Counter[tuple[str, str]] = Counter()
         self._examples: dict[str, list[dict[str, str]]] = {}
@@ -44,7 +49,7 @@ class Tally:
     def add_bad(self, record: Unreadable) -> None:
         """Books a record that could not be read."""
         self.add("bad")
-        self._add_example("records: unreadable", record.location, record.problem, "")
+        self._add_example(UNREADABLE, record.location, record.problem, "")
         if not self._first_bad:
             self._first_bad.append({"place": record.location, "problem": record.problem})
 
@@ -53,6 +58,16 @@ class Tally:
         self.add("damaged_files")
         self.add("unread_bytes", record.unread)
         self._damage.append({"place": record.location, "problem": record.problem, "mend": record.mend})
+
+    def skip(self, source: str, what: str, number: int, size: int) -> None:
+        """Books what is no document by design of the format (redirects, templates): how many, and their bytes in the file."""
+        self._skipped.setdefault(source, {}).setdefault(what, Counter()).update(number=number, file_bytes=size)
+
+    def count_cleaned(self, document: Document) -> None:
+        """Books what cleaning took out of a document that lives on: by rule, documents and characters."""
+        for rule, characters in document.cleaned:
+            counts = self._cleaned.setdefault(document.source, {}).setdefault(rule, Counter())
+            counts.update(documents=1, characters=characters)
 
     def drop_document(self, dropped: Dropped) -> None:
         """Books a document that ended; its sentences that stood until then ended with it, for the same reason."""
@@ -76,11 +91,19 @@ class Tally:
         for kind in after.replaced:
             self._replaced[after.source, kind] += 1
         headings = {kind: f"{REPLACED}{kind}" for kind in after.replaced}
-        if all(len(self._examples.get(heading, ())) == EXAMPLES_PER_REASON for heading in headings.values()):
-            return
-        for kinds, masked, with_pseudonyms in replacements(before, after):
-            for kind in sorted(kinds & set(headings)):
+        # Looked at only where they may be drawn: to mask a sentence takes long. One of a document, so that its id alone decides.
+        wanted = {kind for kind, heading in headings.items() if self._may_be_drawn(heading, after.id, "")}
+        for kinds, masked, with_pseudonyms in replacements(before, after) if wanted else ():
+            for kind in sorted(kinds & wanted):
+                wanted.remove(kind)
                 self._add_example(headings[kind], after.id, masked, with_pseudonyms[:EXAMPLE_CHARS])
+
+    def _may_be_drawn(self, heading: str, identifier: str, text: str) -> bool:
+        examples = self._examples.get(heading, [])
+        if len(examples) < EXAMPLES_PER_REASON:
+            return True
+        last = examples[-1]
+        return heading != UNREADABLE and _lot(heading, identifier, text) < _lot(heading, last["id"], last["text"])
 
     def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
         self._dropped[kind, source, reason] += 1
@@ -88,11 +111,11 @@ class Tally:
         self._add_example(f"{kind}: {reason}", identifier, text, detail)
 
     def _add_example(self, heading: str, identifier: str, text: str, detail: str) -> None:
-        examples = self._examples.setdefault(heading, [])
-        if len(examples) < EXAMPLES_PER_REASON:
-            example = {"id": identifier, "text": text[:EXAMPLE_CHARS], "detail": detail}
-            # JSON may hold half a surrogate pair ("\\ud83d"), which no file can.
-            examples.append({name: value.encode(errors="replace").decode() for name, value in example.items()})
+        # JSON may hold half a surrogate pair ("\\ud83d"), which no file can.
+        fields = {"id": identifier, "text": text[:EXAMPLE_CHARS], "detail": detail}
+        example = {name: value.encode(errors="replace").decode() for name, value in fields.items()}
+        if self._may_be_drawn(heading, example["id"], example["text"]):
+            self._examples[heading] = drawn(heading, [*self._examples.get(heading, ()), example])
 
     def counts(self) -> dict[str, Any]:
         """Everything, JSON-ready."""
@@ -102,11 +125,26 @@ class Tally:
             **({"first_bad": self._first_bad} if self._first_bad else {}),
             **({"damage": self._damage} if self._damage else {}),
             "categories": self._categories,
+            "skipped": self._skipped,
+            "cleaned": self._cleaned,
             "dropped": _by_reason(self._dropped),
             "dropped_bytes": _by_reason(self._dropped_bytes),
             **by_source,
             "examples": self._examples,
         }
+
+
+def drawn(heading: str, examples: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Those of the examples of a heading that are shown: drawn by a hash of where they stand and what they say, so that neither the
+    beginning of a file nor the order of files decides; of unreadable records the first."""
+    if heading == UNREADABLE:
+        return list(examples[:EXAMPLES_PER_REASON])
+    return sorted(examples, key=lambda each: _lot(heading, each["id"], each["text"]))[:EXAMPLES_PER_REASON]
+
+
+def _lot(heading: str, identifier: str, text: str) -> bytes:
+    what = identifier if heading.startswith(REPLACED) else f"{identifier}\0{text}"
+    return hashlib.blake2b(what.encode(), digest_size=8).digest()
 
 
 def _size(text: str) -> int:
@@ -129,7 +167,7 @@ def _by_source(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
 
 
 def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """The counts of several tasks as one: numbers are added, lists of examples joined up to the limit."""
+    """The counts of several tasks as one: numbers are added, of the examples of a heading some are drawn."""
     total: dict[str, Any] = {}
     for counts in all_counts:
         for key, value in counts.items():
@@ -139,7 +177,7 @@ def merged(all_counts: Iterable[dict[str, Any]]) -> dict[str, Any]:
                 before = total.get(key, [0] * len(value))
                 total[key] = [a + b for a, b in zip(before, value, strict=True)]
             elif isinstance(value, list):
-                total[key] = (total.get(key, []) + value)[:EXAMPLES_PER_REASON]
+                total[key] = drawn(key, total.get(key, []) + value)
             else:
                 total[key] = total.get(key, 0) + value
     return total

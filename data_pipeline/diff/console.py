@@ -5,6 +5,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from data_pipeline.corpus.steps.pseudonyms.masked import masked
+
 
 def print_diff(found: dict[str, Any]) -> None:
     """Prints what `diff` found; counts that are equal are left out."""
@@ -30,5 +32,5 @@ def print_diff(found: dict[str, Any]) -> None:
         for reason, of_reason in side["reasons"].items():
             console.print(f"  {of_reason['number']:,}: {reason}, in {lost_by}", markup=False)
             for example in of_reason["examples"]:
-                detail = f"  ({example['detail']})" if example["detail"] else ""
-                console.print(f"    - {example['document']}: {example['text']}{detail}", markup=False)
+                detail = f"  ({masked(example['detail'])})" if example["detail"] else ""
+                console.print(f"    - {example['document']}: {masked(example['text'])}{detail}", markup=False)

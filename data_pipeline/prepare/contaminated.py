@@ -14,6 +14,7 @@ from data_pipeline.contract.recipe_file import plain, plain_fields
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import write_json
 from data_pipeline.corpus.corpus_files import MATCHES, FoundMatch, read_matches
+from data_pipeline.corpus.steps.pseudonyms.masked import masked
 from data_pipeline.prepare.flow import Stages
 from data_pipeline.prepare.formulae import formulae_table
 from data_pipeline.prepare.losses import tell
@@ -118,5 +119,5 @@ def _print(certificate: dict[str, Any], examples: int) -> None:
         console.print(f"\n{name}")
         for each in matches[:examples]:
             match = each["match"]
-            console.print(f"  - {each['id']}: {each['sentence']}", markup=False)
+            console.print(f"  - {each['id']}: {masked(each['sentence'])}", markup=False)
             console.print(f"    {match['score']:.2f} {match['location']}: {match['text']}", markup=False)

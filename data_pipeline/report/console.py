@@ -29,6 +29,15 @@ def print_report(folder: RunFolder, examples: int) -> None:
     _costs(console, folder, stages)
     _corpus(console, stages, folder.manifest()["prepare"]["recipe"]["sources"])
     _drops(console, stages)
+    _by_source(
+        console, "left out by the format's design", stages["documents"].get("skipped", {}), ("number", "file_bytes")
+    )
+    _by_source(
+        console,
+        "removed by cleaning, from documents that were kept",
+        stages["documents"].get("cleaned", {}),
+        ("documents", "characters"),
+    )
     _replaced(console, stages["sentences"]["replaced"])
     if stages.get("benchmarks"):
         _benchmarks(console, stages)
@@ -104,6 +113,19 @@ def _drops(console: Console, stages: dict[str, Any]) -> None:
     console.print(table if table.row_count else "nothing was dropped")
 
 
+def _by_source(
+    console: Console, title: str, counts: dict[str, dict[str, dict[str, int]]], numbers: tuple[str, ...]
+) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in ("source", "what", *numbers):
+        table.add_column(column.replace("_", " "), justify="right" if column in numbers else "left")
+    for source, of_source in counts.items():
+        for what, of in sorted(of_source.items()):
+            table.add_row(source, what, *(f"{of[number]:,}" for number in numbers))
+    if table.row_count:
+        console.print(table)
+
+
 def _replaced(console: Console, replaced: dict[str, dict[str, int]]) -> None:
     table = Table(title="personal data replaced by pseudonyms", title_justify="left")
     for column in ("source", "type", "number"):
@@ -133,7 +155,7 @@ def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]
     console.print(
         f"\nvocabulary: {report['rows']:,} rows, {report['hangul_initial']:,} word-initial and "
         f"{report['hangul_continuing']:,} continuing Hangul pieces ({report['initial_to_continuing']:.1f} to 1)\n"
-        f"on this corpus: [UNK] {report['unknown_rate']:.3%} of tokens, {report['tokens_per_eojeol']:.3f} tokens an eojeol, "
+        f"on this corpus: [UNK] {report['unknown_rate']:.3%} of tokens{_unknown(report)}, {report['tokens_per_eojeol']:.3f} tokens an eojeol, "
         f"{report['characters_per_token']:.2f} characters a token, continuing pieces {report['continuing_share']:.1%} of tokens"
     )
     if counts.get("corpus_morphemes") not in (None, counts.get("morphemes")):
@@ -141,6 +163,13 @@ def _vocabulary(console: Console, report: dict[str, Any], counts: dict[str, Any]
             f"kept from before text was added: trained on {counts['morphemes']:,} morphemes, the corpus now has "
             f"{counts['corpus_morphemes']:,}; `prepare --retrain-vocabulary` makes a new one"
         )
+
+
+def _unknown(report: dict[str, Any]) -> str:
+    """What becomes [UNK], in characters: a word of a hundred counts as one token. Earlier versions did not count them."""
+    if "unknown_characters" not in report:
+        return ""
+    return f" and {report['unknown_character_rate']:.3%} of characters ({report['unknown_characters']:,})"
 
 
 def _records(console: Console, header: RecordsHeader, counts: dict[str, Any]) -> None:

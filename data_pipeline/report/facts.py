@@ -53,6 +53,8 @@ def report_facts(folder: RunFolder) -> dict[str, Any]:
         "flow": _flow(stages),
         "sources": [_source(source, stages) for source in recipe["sources"]],
         "dropped": _dropped(stages),
+        "skipped": stages["documents"].get("skipped", {}),
+        "cleaned": stages["documents"].get("cleaned", {}),
         "histograms": {
             "length_edges": LENGTH_EDGES,
             "share_edges": [bin_ / SHARE_BINS for bin_ in range(SHARE_BINS)],
@@ -198,12 +200,13 @@ def examples_shown(stages: dict[str, Any]) -> list[dict[str, Any]]:
         for heading, examples in stages.get(stage, {}).get("examples", {}).items():
             if examples:
                 masked_already = heading.startswith(REPLACED)
-                shown = examples if masked_already else [_without_personal_data(example) for example in examples]
+                shown = examples if masked_already else [without_personal_data(example) for example in examples]
                 found.append({"heading": heading, "examples": shown})
     return found
 
 
-def _without_personal_data(example: dict[str, str]) -> dict[str, str]:
+def without_personal_data(example: dict[str, str]) -> dict[str, str]:
+    """An example of what was dropped, fit to be shown: personal data masked, whatever the recipe says."""
     return {**example, "text": _shown(example["text"]), "detail": _shown(example["detail"])}
 
 

@@ -30,6 +30,16 @@ class Remark:
     number: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped(Remark):
+    """What is no document by the format's design: a redirect, or the templates of a whole file.
+
+    - `size`: its bytes in the file, of text in UTF-8.
+    """
+
+    size: int = 0
+
+
 def decoded_lines(stream: IO[bytes], file: str) -> Iterator[tuple[int, str] | Unreadable]:
     """Numbered lines without their line end; a line that is not UTF-8 is Unreadable and reading goes on after it.
 

@@ -1,11 +1,12 @@
 """Wikipedia's XML dumps (pages-articles), page by page."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO
 from xml.etree import ElementTree
 
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Remark, Unreadable, left_in
+from data_pipeline.corpus.sources.lines import Remark, Skipped, Unreadable, left_in
 from data_pipeline.corpus.sources.records import BadRecordError, Record, documents, text_member
 from data_pipeline.corpus.sources.wikitext import wikitext_converter
 from data_pipeline.recipe import Source
@@ -14,8 +15,13 @@ REDIRECTS = ("#redirect", "#넘겨주기")
 
 
 def read_wikipedia(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
-    """One document for each article (name space 0, no redirect). A record's number is the page's place in the dump."""
-    convert = wikitext_converter()
+    """One document for each article (name space 0, no redirect). A record's number is the page's place in the dump.
+
+    Other pages are Skipped one by one; what is left out of the articles, at the end, for each kind of construct.
+    """
+    hidden: Counter[str] = Counter()
+    hidden_bytes: Counter[str] = Counter()
+    convert = wikitext_converter(hidden, hidden_bytes)
 
     def text_of(page: object) -> str:
         try:
@@ -23,10 +29,16 @@ def read_wikipedia(stream: IO[bytes], file: str, source: Source) -> Iterator[Doc
         except ValueError as error:
             raise BadRecordError(str(error)) from None
 
-    return documents(_articles(stream, file), source, text_of)
+    for item in _articles(stream, file):
+        if isinstance(item, Skipped):
+            yield item
+        else:
+            yield from documents([item], source, text_of)
+    for what, number in sorted(hidden.items()):
+        yield Skipped(what, number, hidden_bytes[what])
 
 
-def _articles(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
+def _articles(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable | Skipped]:
     number, taken = 0, _Taken(stream)
     try:
         events = ElementTree.iterparse(taken, events=("start", "end"))
@@ -40,7 +52,12 @@ def _articles(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable]:
             fields = {name: page[name].text or "" for name in ("ns", "title", "text") if name in page}
             redirect = "redirect" in page or fields.get("text", "").lstrip().lower().startswith(REDIRECTS)
             root.clear()
-            if fields.get("ns", "0") == "0" and not redirect:
+            size = len(fields.get("text", "").encode())
+            if fields.get("ns", "0") != "0":
+                yield Skipped("pages of other name spaces", size=size)
+            elif redirect:
+                yield Skipped("redirects", size=size)
+            else:
                 yield f"{file}:record {number}", fields
     except ElementTree.ParseError as error:
         if error.position != (1, 0):  # an empty file holds nothing

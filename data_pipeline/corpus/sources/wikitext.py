@@ -2,6 +2,7 @@
 
 import html
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,26 +30,45 @@ SEPARATING = frozenset({"TemplateParamSeparator", "WikilinkSeparator", "External
     {"TagAttrStart", "TagCloseOpen", "TagOpenClose"}
 )
 """Kinds of tokens: those that begin a construct, end one, and divide one into parts."""
+MARKUP_BYTES = (
+    dict.fromkeys(("TemplateOpen", "TemplateClose", "WikilinkOpen", "WikilinkClose", "TagOpenClose"), 2)
+    | dict.fromkeys(("ArgumentOpen", "ArgumentClose"), 3)
+    | dict.fromkeys(
+        (*SEPARATING - {"TagOpenClose"}, "TemplateParamEquals", "TagOpenOpen", "TagCloseClose", "TagAttrEquals"), 1
+    )
+)
+"""Bytes of a token's own markup: the parser does not keep it."""
 
 
 @dataclass(slots=True)
 class _Construct:
-    """A construct that is still open: its first token, the shown text of its parts, and what tells the parts apart."""
+    """A construct that is still open: its first token, the shown text of its parts, and what tells the parts apart.
+
+    - `size`: bytes of its markup so far, about; `hidden`, `hidden_bytes`: constructs inside that show nothing, by kind.
+    """
 
     token: Any
     parts: list[list[str]] = field(default_factory=lambda: [[]])
     named: dict[int, str] = field(default_factory=dict)
     contents: int = 0
+    size: int = 0
+    hidden: Counter[str] = field(default_factory=Counter)
+    hidden_bytes: Counter[str] = field(default_factory=Counter)
 
     def text(self, part: int) -> str:
         return "".join(self.parts[part])
 
 
-def wikitext_converter() -> Callable[[str], str]:
+def wikitext_converter(
+    hidden: Counter[str] | None = None, hidden_bytes: Counter[str] | None = None
+) -> Callable[[str], str]:
     """wikitext -> text: links by their label, lists and headings as paragraphs; no templates, tables, files, references.
+
+    - `hidden`, `hidden_bytes`: get the number and the bytes (about) of what is left out, by kind: templates, tables, references, ...
 
     A heading under which nothing is left goes too. Raises ValueError where the parser gives a page up.
     """
+    hidden, hidden_bytes = (Counter() if counts is None else counts for counts in (hidden, hidden_bytes))
     parser = needed("mwparserfromhell.parser", "the reading of Wikipedia dumps")
     # The parser's first half, without the tree that the other builds of its tokens: that takes 20 times as long.
     tokenizer = parser.Parser()._tokenizer
@@ -58,22 +78,24 @@ def wikitext_converter() -> Callable[[str], str]:
             tokens = tokenizer.tokenize(wikitext, 0, True)  # bold and italics are quicker left to _TIDY
         except parser.ParserError as error:
             raise ValueError(f"wikitext that cannot be parsed ({error})") from None
-        return prose(_paragraphs(tokens))
+        return prose(_paragraphs(tokens, hidden, hidden_bytes))
 
     return convert
 
 
-def _paragraphs(tokens: Iterable[Any]) -> list[Paragraph]:
+def _paragraphs(tokens: Iterable[Any], hidden: Counter[str], hidden_bytes: Counter[str]) -> list[Paragraph]:
     paragraphs: list[Paragraph] = []
     root = _Construct(None)
     stack, pieces = [root], root.parts[0]
     for token in tokens:
         kind = type(token).__name__
+        if kind not in OPENING:
+            stack[-1].size += len(token["text"].encode()) if kind == "Text" else MARKUP_BYTES.get(kind, 0)
         if kind == "Text":
             pieces.append(token["text"])
             continue
         if kind in OPENING:
-            stack.append(_Construct(token))
+            stack.append(_Construct(token, size=MARKUP_BYTES.get(kind, 0)))
         elif kind in CLOSING:
             construct = stack.pop()
             if kind == "HeadingEnd" and len(stack) == 1:
@@ -81,7 +103,9 @@ def _paragraphs(tokens: Iterable[Any]) -> list[Paragraph]:
                 paragraphs.append((construct.token["level"], _tidy(construct.text(0)).strip()))
                 root.parts[0].clear()
             elif show := _SHOWN.get(kind):
-                stack[-1].parts[-1].append(show(construct))
+                shown = show(construct)
+                stack[-1].parts[-1].append(shown)
+                _book(construct, stack[-1], "" if shown else _kind(construct))
         elif kind in SEPARATING:
             stack[-1].parts.append([])
             if kind == "TagCloseOpen":
@@ -95,7 +119,41 @@ def _paragraphs(tokens: Iterable[Any]) -> list[Paragraph]:
         elif kind == "HTMLEntityHex":
             stack[-1].parts[-1].append("x")
         pieces = stack[-1].parts[-1]
+    hidden.update(root.hidden)
+    hidden_bytes.update(root.hidden_bytes)
     return paragraphs + _lines(root.text(0))
+
+
+def _book(construct: _Construct, outer: _Construct, kind: str) -> None:
+    """Adds what a construct hides to the one around it: all of it where it shows nothing, else what is hidden inside."""
+    if markup := construct.token.get("wiki_markup"):
+        # {| for <table>: the parser gives names to such tags that are not in the file.
+        name = construct.text(0)
+        construct.size += len(markup) * (2 if name == "table" else 1) - 2 * len(name) - len("<></>")
+    outer.size += construct.size
+    if kind:
+        outer.hidden[kind] += 1
+        outer.hidden_bytes[kind] += construct.size
+    else:
+        outer.hidden += construct.hidden
+        outer.hidden_bytes += construct.hidden_bytes
+
+
+def _kind(construct: _Construct) -> str:
+    """What a construct that shows nothing is counted as; empty for what is no loss (an empty tag, a line break)."""
+    match type(construct.token).__name__:
+        case "TemplateOpen":
+            return "templates"
+        case "WikilinkOpen":
+            return "links to files and categories"
+        case "TagOpenOpen":
+            name = construct.text(0).strip().lower()
+            if name == "table":
+                return "tables"
+            return (
+                "references" if name in ("ref", "references") else "other tags" if HIDDEN_TAGS.fullmatch(name) else ""
+            )
+    return ""
 
 
 def _lines(text: str) -> list[Paragraph]:

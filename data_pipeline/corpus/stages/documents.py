@@ -18,7 +18,7 @@ from data_pipeline.contract.storage import InputFile, name_of, path_in_glob, wri
 from data_pipeline.corpus.corpus_files import PartWriter
 from data_pipeline.corpus.document import Document, Dropped
 from data_pipeline.corpus.sources.encodings import UTF8
-from data_pipeline.corpus.sources.lines import Remark, Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Skipped, Unreadable
 from data_pipeline.corpus.sources.reading import READERS, read_file
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.steps.repair import damage_counts, repairer
@@ -120,6 +120,9 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     with _Parts(folder, task.parameters["part_bytes"]) as parts:
         how = (task.parameters[name] for name in ("reader", "opens", "binary"))
         for item in read_file(file.path, source, *how):
+            if isinstance(item, Skipped):
+                tally.skip(source.name, item.count, item.number, item.size)
+                continue
             if isinstance(item, Remark):
                 tally.add(item.count, item.number)
                 continue
@@ -154,6 +157,7 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
             else:
                 parts.write(result)
                 tally.add("documents")
+                tally.count_cleaned(result)
                 tally.count_category(result.source, result.category, clean_bytes=len(result.text.encode()))
     return tally.counts()
 

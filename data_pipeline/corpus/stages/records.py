@@ -25,6 +25,7 @@ from data_pipeline.corpus.mixture import Mixture, mixture_of
 from data_pipeline.corpus.stages.sentences import PART
 from data_pipeline.corpus.tally import Tally, merged
 from data_pipeline.corpus.vocabulary.morphemes import morpheme_boundaries
+from data_pipeline.corpus.vocabulary.report import unknown_characters
 from data_pipeline.corpus.vocabulary.word_piece import corpus_encoder
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
@@ -196,7 +197,11 @@ def _tokenised(
         tally.add("text_bytes", sum(len(sentence.text.encode()) for sentence in sentences))
         ids = np.concatenate([np.empty(0, tokenizer.token_dtype), *(tokens.ids for tokens in encoded)])
         tally.add("tokens", len(ids))
-        tally.add("unknown", int(np.count_nonzero(ids == tokenizer.special.unk)))
+        unknown = np.flatnonzero(ids == tokenizer.special.unk)
+        tally.add("unknown", len(unknown))
+        ends = np.cumsum([len(tokens) for tokens in encoded])
+        partly = np.unique(np.searchsorted(ends, unknown, side="right")).tolist()
+        tally.add("unknown_characters", unknown_characters(tokenizer, [sentences[place].text for place in partly]))
         tally.add("continuing", int(np.count_nonzero(tokenizer.continues[ids])))
         token_counts += np.bincount(ids, minlength=len(token_counts))
         in_order = iter(encoded)

@@ -3,12 +3,13 @@
 import html
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import replace
 
 from data_pipeline.corpus.document import Document, Dropped, Step
 from data_pipeline.corpus.steps.clean_characters import shorten_repeats, without_foreign_characters
 from data_pipeline.corpus.steps.clean_hashtags import without_hashtags
-from data_pipeline.corpus.steps.clean_news import without_news_frame
+from data_pipeline.corpus.steps.clean_news import NEWS_RULES, without_news_frame
 from data_pipeline.recipe import Clean
 
 MAX_ROUNDS = 12
@@ -87,43 +88,54 @@ def cleaner(recipe: Clean, *, targets: bool = False) -> Step:
     Entities (whatever the depth), line breaks, bad characters and NFC first, since they hide markup; then tags,
     hashtags, empty brackets and the other switches, as the recipe says, again and again until nothing changes, since one
     can uncover another; blanks last. Drops a document as "empty after cleaning", or as "nested markup" if `MAX_ROUNDS` are not enough.
-    A summary is the first paragraph of its text.
+    A summary is the first paragraph of its text. `Document.cleaned` tells what went by which rule.
 
     - `targets`: summaries are cleaned apart, to one line each; where nothing is left of one, its document is dropped as "no summary", for
       the next paragraph would be taken for it.
     """
 
-    news = recipe.bylines or recipe.bracketed_tags or recipe.captions or recipe.copyright_lines
+    news = [rule for rule in NEWS_RULES if getattr(recipe, rule)]
 
     def clean(document: Document) -> Document | Dropped:
         text = document.whole
+        removed: Counter[str] = Counter()
+
+        def by(rule: str, now: str) -> str:
+            """Books what a rule has changed."""
+            removed[rule] += len(text) - len(now)
+            return now
+
         for _ in range(MAX_ROUNDS):
-            before, text = text, _readable(text)
+            before = text
+            text = by("entities", _unescaped(text))
+            text = by("broken characters", _without_bad_characters(text))
+            text = by("NFC", _composed(text))
             changed = text != before
             if recipe.foreign_characters:
-                text = without_foreign_characters(text)  # uncovers nothing: it leaves blanks, and what it leaves is NFC
+                # uncovers nothing: it leaves blanks, and what it leaves is NFC
+                text = by("foreign characters", without_foreign_characters(text))
             before = text
             if recipe.html_tags and "<" in text:
-                text = _without_tags(text)
+                text = by("HTML tags", _without_tags(text))
             if recipe.hashtags and "#" in text:
-                text = without_hashtags(text)
+                text = by("hashtags", without_hashtags(text))
             if recipe.empty_brackets and _BRACKET_PAIR.search(text):
-                text = _without_empty_brackets(text)
+                text = by("empty brackets", _without_empty_brackets(text))
             if recipe.max_repeats:
-                text = shorten_repeats(text, recipe.max_repeats)
+                text = by("repeats", shorten_repeats(text, recipe.max_repeats))
             if changed or text != before:
                 continue
-            text = _normal_blanks(text)
+            text = by("blanks", _normal_blanks(text))
             framed = text
-            if news:
-                text = without_news_frame(text, recipe)
+            for rule in news:
+                text = by(rule.replace("_", " "), without_news_frame(text, rule))
             if text == framed:
                 break
         else:
             return Dropped(document, reason="nested markup", detail=f"still changing after {MAX_ROUNDS} rounds")
         if not text:
             return Dropped(document, reason="empty after cleaning")
-        return replace(document, text=text, summary=None)
+        return replace(document, text=text, summary=None, cleaned=tuple(sorted((+removed).items())))
 
     def clean_both(document: Document) -> Document | Dropped:
         if document.summary is None:
@@ -135,19 +147,28 @@ def cleaner(recipe: Clean, *, targets: bool = False) -> Step:
             return Dropped(document, reason="no summary", detail=summary.reason)
         if isinstance(cleaned, Dropped):
             return cleaned
-        return replace(cleaned, text=summary.text.replace("\n", " ") + "\n" + cleaned.text)
+        both = Counter(dict(summary.cleaned)) + Counter(dict(cleaned.cleaned))
+        text = summary.text.replace("\n", " ") + "\n" + cleaned.text
+        return replace(cleaned, text=text, cleaned=tuple(sorted(both.items())))
 
     return clean_both if targets else clean
 
 
-def _readable(text: str) -> str:
-    """Entities, line breaks, invisible and broken characters, NFC."""
+def _unescaped(text: str) -> str:
     if "&" in text:
         for _ in range(2):
             text = _ENTITY.sub(lambda entity: html.unescape(entity[0]), _NESTED_AMPERSAND.sub("&", text))
+    return text
+
+
+def _without_bad_characters(text: str) -> str:
+    """One kind of line break, and no invisible and broken characters."""
     text = _LINE_BREAK.sub("\n", text)
     text = _BLANK_LETTER.sub(" ", text)
-    text = _ASTRAL_NONCHARACTER.sub("", _BAD_CHARACTER.sub("", text))
+    return _ASTRAL_NONCHARACTER.sub("", _BAD_CHARACTER.sub("", text))
+
+
+def _composed(text: str) -> str:
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 

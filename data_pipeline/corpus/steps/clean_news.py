@@ -8,9 +8,6 @@ it wants more of the tag's form than the word alone.
 
 import re
 from dataclasses import dataclass
-from operator import itemgetter
-
-from data_pipeline.recipe import Clean
 
 
 @dataclass(frozen=True)
@@ -126,15 +123,18 @@ _COPYRIGHT = (
 )
 
 
-def without_news_frame(text: str, recipe: Clean) -> str:
-    """The text without what the recipe's switches for news name. Blanks must be normal: one between words, none at line ends."""
-    switches = (
-        (recipe.copyright_lines, _COPYRIGHT),
-        (recipe.captions, _CAPTIONS),
-        (recipe.bylines, _BYLINES),
-        (recipe.bracketed_tags, _BRACKETED_TAGS),
-    )
-    for _, families in filter(itemgetter(0), switches):
-        for rules in families:
-            text = rules.apply(text)
+_FAMILIES = {
+    "copyright_lines": _COPYRIGHT,
+    "captions": _CAPTIONS,
+    "bylines": _BYLINES,
+    "bracketed_tags": _BRACKETED_TAGS,
+}
+NEWS_RULES = tuple(_FAMILIES)
+"""Fields of `recipe.Clean`, in the order in which they take their share."""
+
+
+def without_news_frame(text: str, rule: str) -> str:
+    """The text without what one of NEWS_RULES names. Blanks must be normal: one between words, none at line ends."""
+    for rules in _FAMILIES[rule]:
+        text = rules.apply(text)
     return text

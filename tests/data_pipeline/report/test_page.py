@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -15,8 +16,10 @@ from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import read_json, write_json
+from data_pipeline.prepare.ending import ending
 from data_pipeline.prepare.run import prepare
 from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentencePairs
+from data_pipeline.report.console import print_report
 from data_pipeline.report.page import write_report
 
 MARKUP = "<script>alert(1)</script>"
@@ -72,6 +75,36 @@ def test_markup_in_the_corpus_and_the_recipe_is_shown_as_text(reported: RunFolde
     assert "script" not in {tag for tag, _ in parser.tags}
     for place in ("s", "l", "The tag "):
         assert f"{place}&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_the_console_shows_no_personal_data_either(reported: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    print_report(reported, examples=5)
+    shown = capsys.readouterr().out
+    assert "Nothing Korean at all, write to" in shown
+    for value in (MOBILE, MAIL.partition("@")[0]):
+        assert value not in shown
+    assert "of characters (" in shown
+
+
+def test_prepare_ends_with_what_was_made_what_was_lost_and_what_is_next(reported: RunFolder) -> None:
+    lines = ending(reported, "mini/bert")
+    header, stages = read_header(reported.examples), read_json(reported.corpus / "report.json")
+    told = "\n".join(lines)
+    assert f"train {header.rows['train']:,} ({header.tokens['train']:,} tokens)" in told
+    assert f"kept: {stages['sentences']['documents']:,} of {stages['documents']['records']:,} documents" in told
+    for kind in ("documents", "sentences"):
+        [line] = [line for line in lines if line.startswith(f"  {kind} dropped: ")]
+        lost = Counter[str]()
+        for stage in ("documents", "sentences"):
+            for reasons in stages[stage]["dropped"].get(kind, {}).values():
+                lost.update(reasons)
+        assert {f"{reason} {number}" for reason, number in lost.items()} == set(line.partition(": ")[2].split(", "))
+    assert "[UNK]: " in told
+    where = str(reported.path)
+    assert lines[-2:] == [
+        f"  python -m data_pipeline report {where}",
+        f"  python -m pretrain train mini/bert --run-dir {where}",
+    ]
 
 
 def test_the_page_needs_no_network_and_no_other_file(reported: RunFolder) -> None:

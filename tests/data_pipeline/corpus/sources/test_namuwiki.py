@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from data_pipeline.contract.storage import open_input
 from data_pipeline.corpus.document import HOLE, Document
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Skipped, Unreadable
 from data_pipeline.corpus.sources.namumark import namumark_to_text
+from data_pipeline.corpus.sources.namuwiki import read_namuwiki
 from data_pipeline.recipe import Source
 from data_pipeline.source_formats import reader_of
 
@@ -37,6 +38,20 @@ def test_articles_are_read_and_redirects_and_other_name_spaces_are_not() -> None
     assert read(DUMP) == [
         Document("namu.json:record 1", "source", PROSE),
         Document("namu.json:record 4", "source", "[[별빛섬]은 {{{섬이다."),  # brackets without a partner are text
+    ]
+
+
+def test_redirects_and_other_name_spaces_are_told() -> None:
+    pages = [
+        {"namespace": "0", "text": "#redirect 섬"},
+        {"namespace": "6", "text": "파일"},
+        {"namespace": "0", "text": "글이다."},
+    ]
+    found = list(read_namuwiki(io.BytesIO(json.dumps(pages).encode()), "a.json", Source("namuwiki", "", name="s")))
+    assert found == [
+        Skipped("redirects", size=len("#redirect 섬".encode())),
+        Skipped("pages of other name spaces", size=len("파일".encode())),
+        Document("a.json:record 3", "s", "글이다."),
     ]
 
 

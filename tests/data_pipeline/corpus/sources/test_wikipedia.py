@@ -1,6 +1,8 @@
 """Wikipedia: of an article its prose stays, and of its markup nothing."""
 
+import html
 import re
+from collections import Counter
 from io import BytesIO
 from pathlib import Path
 
@@ -9,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipeline.corpus.document import HOLE, Document
-from data_pipeline.corpus.sources.lines import Unreadable
+from data_pipeline.corpus.sources.lines import Skipped, Unreadable
+from data_pipeline.corpus.sources.wikipedia import read_wikipedia
 from data_pipeline.corpus.sources.wikitext import wikitext_converter
 from data_pipeline.recipe import Source
 from data_pipeline.source_formats import reader_of
@@ -37,6 +40,49 @@ def test_articles_are_read_and_redirects_and_other_name_spaces_are_not() -> None
         Document("kowiki.xml:record 1", "source", PROSE),
         Document("kowiki.xml:record 5", "source", ""),  # the cleaner drops it with its reason
     ]
+
+
+def test_what_is_left_out_is_told_with_its_bytes() -> None:
+    table = "{| class=x\n| 가 || 나\n|}"
+    template = "{{정보|이름=달빛섬|넓이={{단위|3}}}}"
+    reference = "<ref>책</ref>"
+    pages = [
+        ("0", "", f"{template}달빛섬은 섬이다.{reference}\n{table}\n[[분류:섬]] [[동해|바다]] {{{{lang|en|sea}}}}"),
+        ("0", "<redirect title='섬'/>", "#넘겨주기 [[섬]]"),
+        ("10", "", "틀의 글"),
+        ("1", "", "토론"),
+    ]
+    dump = "".join(
+        f"<page><title>a</title><ns>{ns}</ns>{redirect}<revision><text>{html.escape(text)}</text></revision></page>"
+        for ns, redirect, text in pages
+    )
+    found = list(
+        read_wikipedia(BytesIO(f"<mediawiki>{dump}</mediawiki>".encode()), "a.xml", Source("wikipedia", "", name="s"))
+    )
+    [article] = [each for each in found if isinstance(each, Document)]
+    assert article.text == "달빛섬은 섬이다.\n바다 sea"
+    skipped: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    for each in found:
+        if isinstance(each, Skipped):
+            skipped[each.what] += each.number
+            sizes[each.what] += each.size
+    assert skipped == {
+        "redirects": 1,
+        "pages of other name spaces": 2,
+        "templates": 1,  # with the one inside; lang is shown
+        "tables": 1,
+        "references": 1,
+        "links to files and categories": 1,
+    }
+    assert sizes["pages of other name spaces"] == len("틀의 글토론".encode())
+    for what, text in (
+        ("templates", template),
+        ("references", reference),
+        ("links to files and categories", "[[분류:섬]]"),
+    ):
+        assert abs(sizes[what] - len(text.encode())) <= 0.2 * len(text.encode()), (what, sizes[what])
+    assert 0.6 * len(table) < sizes["tables"] <= len(table.encode())
 
 
 def test_broken_markup_loses_no_prose() -> None:
