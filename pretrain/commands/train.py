@@ -65,18 +65,19 @@ def _check(name: str, recipe: TrainingRecipe, arguments: list[str]) -> None:
     from data_pipeline.contract.records import folder_of_length, read_header
     from pretrain.monitoring.profiling import steps_to_profile
     from pretrain.planning.command_check import check_command, planned_headers
+    from pretrain.start.places import with_sizes_of_start
 
     if command.profile:
         steps_to_profile(command.profile)
-    machine = _machine(command.on)
+    machine, recipe = _machine(command.on), with_sizes_of_start(command.training)
     if command.run_dir:
         examples = existing_run_folder(command.run_dir).examples
         headers = [read_header(examples)]
         lengths = {phase.length for phase in command.training.phases} - {headers[0].length}
         headers += [read_header(folder_of_length(examples, length)) for length in sorted(lengths)]
-        check_command(command.training, headers, machine)
+        check_command(recipe, headers, machine)
     else:
-        check_command(command.training, planned_headers(command.data), machine, command.data.rows_by_category)
+        check_command(recipe, planned_headers(command.data), machine, command.data.rows_by_category)
     log.info("%s: nothing is wrong with the command", name)
 
 

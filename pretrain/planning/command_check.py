@@ -16,7 +16,6 @@ from pretrain.planning.machines import Machine
 from pretrain.planning.plan import planned_header
 from pretrain.recipe import Mesh, TrainingRecipe
 from pretrain.recipe_checks import ANY_DEVICE, check, check_shape
-from pretrain.start.places import with_sizes_of_start
 
 
 def check_command(
@@ -24,10 +23,10 @@ def check_command(
 ) -> None:
     """Raises InputError for what `train` would refuse of its recipe, whatever has to be there for it; compiles nothing.
 
+    - `recipe`: with the sizes of the model that it starts from.
     - `records`: headers of the records, one for each length. - `categories`: whether their rows can be weighed by category.
     - `machine`: whose devices they are; None where that is not known: then only what is wrong with every number of devices.
     """
-    recipe = with_sizes_of_start(recipe)
     check_sizes_on(recipe, machine)
     by_length = {header.length: header for header in records}
     headers = []
