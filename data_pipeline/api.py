@@ -29,6 +29,7 @@ def prepare(
     ray_address: str = "",
     bucket: str = "",
     retrain_vocabulary: bool = False,
+    keep_dropped: bool = False,
 ) -> None:
     """Raw corpora to records, as `python -m data_pipeline prepare`. Does what is not done yet.
 
@@ -36,6 +37,7 @@ def prepare(
     - `workers`: processes, None for one a core; a script that gives more than one needs `if __name__ == "__main__":`.
     - `ray_address`, `bucket`: a Ray cluster that does the work, and the folder on gs:// through which its machines exchange files.
     - `retrain_vocabulary`: whether a prepared folder to which text was added gets another vocabulary.
+    - `keep_dropped`: whether everything that is dropped is written to corpus/dropped.jsonl.zst, with its reason.
 
     Raises InputError for what is wrong with the recipe or its files, WorkError where the machine fails.
     """
@@ -54,6 +56,7 @@ def prepare(
         ray_address=ray_address,
         bucket=bucket,
         retrain_vocabulary=retrain_vocabulary,
+        keep_dropped=keep_dropped,
     )
 
 

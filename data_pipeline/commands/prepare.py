@@ -46,6 +46,8 @@ class Prepare:
     """gs://BUCKET/FOLDER, for machines without a common file system: tasks leave there what others read."""
     retrain_vocabulary: bool = False
     """Train the vocabulary anew where text was added to a prepared folder; otherwise it stays, for models may know it."""
+    keep_dropped: bool = False
+    """Write everything that is dropped, with its reason, to RUN_DIR/corpus/dropped.jsonl.zst (docs/report.md)."""
     dry_run: int | None = None
     """Only try about so many documents, drawn from all sources, in a temporary folder: what every step does to them, and
     the survival and hours to expect of the whole. The run folder stays as it is."""
@@ -91,6 +93,7 @@ def run(arguments: list[str]) -> None:
         ray_address=(command.ray_address or "auto") if command.engine == "ray" else "",
         bucket=command.bucket,
         retrain_vocabulary=command.retrain_vocabulary,
+        keep_dropped=command.keep_dropped,
     )
     print(*ending(RunFolder(command.run_dir or Path("runs") / name), arguments[0]), sep="\n")
 

@@ -7,6 +7,7 @@ from typing import Any
 from data_pipeline.contract.benchmark_files import benchmark_paths
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.contract.storage import InputFile, find_input_files
+from data_pipeline.corpus.dropped_files import DROPPED
 from data_pipeline.corpus.stages import benchmarks, vocabulary
 from data_pipeline.corpus.stages.documents import document_tasks, parts_of
 from data_pipeline.corpus.stages.duplicates import duplicate_tasks
@@ -49,10 +50,17 @@ class Stages:
     """The stages of one prepare; each returns its done tasks, which are all that the next may read."""
 
     def __init__(
-        self, folder: RunFolder, recipe: DataRecipe, engine: Engine, retrain_vocabulary: bool = False, bucket: str = ""
+        self,
+        folder: RunFolder,
+        recipe: DataRecipe,
+        engine: Engine,
+        retrain_vocabulary: bool = False,
+        bucket: str = "",
+        keep_dropped: bool = False,
     ) -> None:
         self.folder, self._runner = folder, Runner(engine)
         self.recipe = recipe if retrain_vocabulary else _with_the_folders_vocabulary(folder, recipe)
+        self._keep_dropped = keep_dropped
         self._retrain_vocabulary, self._place = retrain_vocabulary, Place(str(folder.corpus), bucket)
         self.sources = tuple(replace(source, name=source.name or source.format) for source in recipe.sources)
         self._files = [(source, file) for source in self.sources for file in find_input_files(source.glob)]
@@ -69,7 +77,7 @@ class Stages:
         return done
 
     def documents(self) -> list[Done]:
-        done = self._stage("documents", document_tasks(self._place, self.recipe, self._files))
+        done = self._stage("documents", document_tasks(self._place, self.recipe, self._files, self._keep_dropped))
         records = [each.counts.get("records", 0) for each in done]
         tell_of_empty_files([file.path for _, file in self._files], records)
         tell_of_single_blocks([source for source, _ in self._files], [each.counts for each in done])
@@ -146,10 +154,18 @@ class Stages:
         split = self.split(documents, survivors)
         matches = self.matches(split, index)
         formulae = self.formulae(matches)
-        tasks = sentence_tasks(self._place, self.recipe, split, self.source_of, matches, formulae)
+        tasks = sentence_tasks(self._place, self.recipe, split, self.source_of, matches, formulae, self._keep_dropped)
         done = self._stage("sentences", tasks)
         check_sentences(self.report["sentences"])
         return done
+
+    def dropped(self, documents: list[Done], sentences: list[Done]) -> tuple[Output, ...]:
+        """The files of what was dropped, in the order of the sources and of the stages."""
+        files = outputs_of([*documents, *sentences], DROPPED)
+        if files:
+            fetch(documents[0].task, files)
+            self._runner.check(files)
+        return files
 
     def morphemes(self, sentences: list[Done]) -> tuple[Output, ...]:
         """Tables of counts."""

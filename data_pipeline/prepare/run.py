@@ -6,6 +6,7 @@ from typing import Any
 from data_pipeline.contract.recipe_file import plain, plain_fields
 from data_pipeline.contract.records import RecordsHeader
 from data_pipeline.contract.run_folder import RunFolder
+from data_pipeline.corpus.dropped_files import join_dropped
 from data_pipeline.prepare.account import account
 from data_pipeline.prepare.flow import Stages
 from data_pipeline.prepare.losses import tell
@@ -26,6 +27,7 @@ def prepare(
     ray_address: str = "",
     bucket: str = "",
     retrain_vocabulary: bool = False,
+    keep_dropped: bool = False,
 ) -> None:
     """Runs every stage of the data side in a run folder.
 
@@ -33,6 +35,7 @@ def prepare(
     - `ray_address`: the Ray cluster that does the work (engines/ray.py); empty for this machine.
     - `bucket`: folder on gs:// through which machines exchange what tasks leave; empty where they share the run folder.
     - `retrain_vocabulary`: whether a vocabulary that the folder was prepared with is made anew where text was added.
+    - `keep_dropped`: whether corpus/dropped.jsonl.zst gets all that is dropped; where not, none is left there.
 
     Raises InputError for a source, benchmark or field that is wrong, WorkError where the machine fails.
     """
@@ -43,7 +46,7 @@ def prepare(
     if ray_address:
         folder = RunFolder(folder.path.absolute())  # Ray's workers have working directories of their own
     with folder.locked():
-        mending(lambda: _prepare(recipe_name, Stages(folder, recipe, engine, retrain_vocabulary, bucket)))
+        mending(lambda: _prepare(recipe_name, Stages(folder, recipe, engine, retrain_vocabulary, bucket, keep_dropped)))
 
 
 def _engine(workers: int | None, ray_address: str) -> Engine:
@@ -60,6 +63,7 @@ def _prepare(recipe_name: str, run: Stages) -> None:
     sentences = run.sentences(documents, survivors, index)
     vocabulary = run.vocabulary(sentences)
     records = run.records(sentences, vocabulary)
+    join_dropped(run.folder.corpus, [file.path for file in run.dropped(documents, sentences)])
     headers = publish_run(run.folder, run.recipe, run.report, vocabulary, records, run.source_of)
     run.folder.record("prepare", _facts(recipe_name, run, headers))
     tell(run.losses)

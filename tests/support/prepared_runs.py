@@ -17,6 +17,7 @@ def run(folder: Path, recipe: DataRecipe, workers: int = 1, **how: Any) -> RunFo
 def results(folder: Path) -> dict[str, str]:
     """Every file that training reads, by content."""
     files = [*(folder / "vocabulary").iterdir(), *(folder / "examples").rglob("*"), folder / "corpus" / "report.json"]
+    files.append(folder / "corpus" / "dropped.jsonl.zst")
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()
     }

@@ -17,6 +17,7 @@ from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import InputFile, name_of, path_in_glob, write_array
 from data_pipeline.corpus.corpus_files import PartWriter
 from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.dropped_files import DroppedWriter
 from data_pipeline.corpus.sources.encodings import UTF8
 from data_pipeline.corpus.sources.lines import Remark, Skipped, Unreadable
 from data_pipeline.corpus.sources.reading import READERS, read_file
@@ -39,8 +40,13 @@ def document_key(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest()
 
 
-def document_tasks(place: Place, recipe: DataRecipe, files: Sequence[tuple[Source, InputFile]]) -> list[ShardTask]:
-    """A task for each file of the sources."""
+def document_tasks(
+    place: Place, recipe: DataRecipe, files: Sequence[tuple[Source, InputFile]], keep_dropped: bool = False
+) -> list[ShardTask]:
+    """A task for each file of the sources.
+
+    - `keep_dropped`: whether what is dropped is written, too.
+    """
     tasks = []
     for source, file in files:
         form = FORMATS[source.format]
@@ -57,6 +63,7 @@ def document_tasks(place: Place, recipe: DataRecipe, files: Sequence[tuple[Sourc
             "clean": plain_fields(recipe.clean),
             "part_bytes": recipe.part_megabytes * 1_000_000,
             **({"targets": True} if recipe.targets_are_summaries else {}),
+            **({"keep_dropped": True} if keep_dropped else {}),
         }
         limits = {
             "bad_records": recipe.max_bad_records,
@@ -76,7 +83,7 @@ def parts_of(documents: Sequence[Done]) -> dict[str, Output]:
         f"{done.task.name}-{name.removeprefix('part-').removesuffix('.zst')}": part
         for done in documents
         for name, part in done.outputs.items()
-        if name.endswith(".zst")
+        if name.startswith("part-") and name.endswith(".zst")
     }
 
 
@@ -106,7 +113,8 @@ def _mend(name: str, form: Format) -> str:
 
 
 def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Reads one source file; writes `part-NNNNN.zst` and `part-NNNNN.keys.npy` (key and position, sorted by key).
+    """Reads one source file; writes `part-NNNNN.zst` and `part-NNNNN.keys.npy` (key and position, sorted by key);
+    where it is asked for, DROPPED.
 
     Raises InputError where the file is damaged, unless `task.limits["up_to_damage"]`, or holds more bad records than
     `task.limits["bad_records"]`.
@@ -117,7 +125,10 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
     [file] = task.inputs["file"]
     categories = frozenset(map(tidy_name, task.parameters["categories"]))
     step, tally, bad = cleaner(clean, targets=task.parameters.get("targets", False)), Tally(), 0
-    with _Parts(folder, task.parameters["part_bytes"]) as parts:
+    with (
+        _Parts(folder, task.parameters["part_bytes"]) as parts,
+        DroppedWriter(folder, task.parameters.get("keep_dropped", False)) as lost,
+    ):
         how = (task.parameters[name] for name in ("reader", "opens", "binary"))
         for item in read_file(file.path, source, *how):
             if isinstance(item, Skipped):
@@ -136,6 +147,7 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
             if isinstance(item, Unreadable):
                 bad += 1
                 tally.add_bad(item)
+                lost.record(item, source.name)
                 if bad > task.limits["bad_records"]:
                     budget = (
                         f"{task.limits['mend']}, or allow more than {bad - 1} bad records with --data.max-bad-records"
@@ -154,6 +166,7 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
             result = result if isinstance(result, Dropped) else step(result)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
+                lost.document(result)
             else:
                 parts.write(result)
                 tally.add("documents")

@@ -11,6 +11,7 @@ from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus.corpus_files import MATCHES, PartWriter, Split, SplitDocument, read_matches
 from data_pipeline.corpus.document import Document, Dropped, Match, Step
+from data_pipeline.corpus.dropped_files import DroppedWriter
 from data_pipeline.corpus.histograms import TextHistograms
 from data_pipeline.corpus.stages.documents import document_key
 from data_pipeline.corpus.stages.duplicates import repeated_documents
@@ -36,8 +37,9 @@ def sentence_tasks(
     sources: Sequence[Source],
     matches: Sequence[Done],
     formulae: Sequence[Done],
+    keep_dropped: bool = False,
 ) -> list[ShardTask]:
-    """A task for each part that was split; `sources`: that of each."""
+    """A task for each part that was split; `sources`: that of each. `keep_dropped`: whether what is dropped is written, too."""
     matches_of = {done.task.name: done for done in matches}
     tasks = []
     for done, source in zip(split, sources, strict=True):
@@ -48,7 +50,7 @@ def sentence_tasks(
             "matches": outputs_of([matches_of[name]], MATCHES) if matches else (),
             "formulae": outputs_of(formulae),
         }
-        parameters = sentence_parameters(recipe, source)
+        parameters = sentence_parameters(recipe, source) | ({"keep_dropped": True} if keep_dropped else {})
         code = tuple(module_of(step["step"], STEPS) for step in parameters["steps"])
         tasks.append(place.task("sentences", name, make_sentences, inputs, parameters, code=code))
     return tasks
@@ -72,19 +74,25 @@ def sentence_parameters(recipe: DataRecipe, source: Source) -> dict[str, Any]:
 
 
 def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
-    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out."""
+    """Writes `part.zst`, the surviving documents of one part as sentences, each for training or held out; where it is asked for,
+    DROPPED."""
     tally, histograms = Tally(), TextHistograms()
     repeated = {
         place: reason for file in task.inputs["repeated"] for place, reason in repeated_documents(file.path).items()
     }
     steps = steps_of(task)
     fraction = task.parameters["evaluation_fraction"]
-    with PartWriter(folder / PART) as writer:
+    with (
+        PartWriter(folder / PART) as writer,
+        DroppedWriter(folder, task.parameters.get("keep_dropped", False)) as lost,
+    ):
         for document, before, result in _results(split_documents(task), repeated, steps, tally, histograms):
             if isinstance(result, Dropped):
                 tally.drop_document(result)
+                lost.document(result)
                 continue
             tally.remove_sentences(result)
+            lost.sentences(result)
             tally.add("documents_with_holes", any(removed.match for removed in result.removed))
             if not isinstance(before, Dropped):
                 tally.count_replaced(before, result)

@@ -35,7 +35,13 @@ STAGES = (
     "vocabulary",
     "records",
 )
-PLACES = (*(f"corpus/{stage}/" for stage in STAGES), "run/vocabulary/", "run/examples/", "run/manifest.json")
+PLACES = (
+    "corpus/.dropped",
+    *(f"corpus/{stage}/" for stage in STAGES),
+    "run/vocabulary/",
+    "run/examples/",
+    "run/manifest.json",
+)
 """Where a command is killed: in its stages, and while it publishes what they made."""
 BENCHMARKS = "corpus/benchmarks/"
 RECIPE_FILE = """
@@ -72,7 +78,7 @@ def recipe(corpus: Path, tiny_recipe: MakeRecipe) -> DataRecipe:
 @pytest.fixture(scope="module")
 def unbroken(recipe: DataRecipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run with one worker that nothing disturbed; read only."""
-    return run(tmp_path_factory.mktemp("unbroken") / "run", recipe)
+    return run(tmp_path_factory.mktemp("unbroken") / "run", recipe, keep_dropped=True)
 
 
 def start(folder: Path, recipe: DataRecipe, due: tuple[str, int] | None = None) -> "subprocess.Popen[str]":
@@ -87,7 +93,15 @@ def start(folder: Path, recipe: DataRecipe, due: tuple[str, int] | None = None) 
     killer.mkdir(parents=True)
     code = KILLER.format(places=(*PLACES, BENCHMARKS), due=due, folder=str(killer))
     (killer / "sitecustomize.py").write_text(code, encoding="utf-8")
-    arguments = ["prepare", str(folder / "tiny.py"), "--run-dir", str(folder / "run"), "--workers", "2"]
+    arguments = [
+        "prepare",
+        str(folder / "tiny.py"),
+        "--run-dir",
+        str(folder / "run"),
+        "--workers",
+        "2",
+        "--keep-dropped",
+    ]
     root = str(Path(__file__).parents[3])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(killer), root])}
     return subprocess.Popen(
@@ -108,7 +122,7 @@ def calls(recipe: DataRecipe, unbroken: RunFolder, tmp_path_factory: pytest.Temp
 
 
 TRIALS = [(place, seed) for seed in range(2) for place in PLACES][:20]
-FAST = [("corpus/documents/", 0), ("corpus/sentences/", 0), ("run/examples/", 0)]
+FAST = [("corpus/.dropped", 0), ("corpus/documents/", 0), ("corpus/sentences/", 0), ("run/examples/", 0)]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +137,7 @@ def test_killed_at_any_call_in_any_stage_gives_the_same_bytes(
     killed = start(tmp_path, recipe, (place, due))
     _, printed = killed.communicate(timeout=600)
     assert killed.returncode == -signal.SIGKILL, printed
-    run(tmp_path / "run", recipe)
+    run(tmp_path / "run", recipe, keep_dropped=True)
     assert results(tmp_path / "run") == results(unbroken.path)
 
 
@@ -172,7 +186,7 @@ def test_a_cut_output_of_any_stage_is_found_and_made_again(
     shutil.copytree(unbroken.path, tmp_path / "run")
     for cut in outputs(tmp_path / "run", stage):
         os.truncate(cut, cut.stat().st_size - 1)
-    run(tmp_path / "run", recipe)
+    run(tmp_path / "run", recipe, keep_dropped=True)
     assert results(tmp_path / "run") == results(unbroken.path)
 
 
@@ -188,7 +202,7 @@ def test_a_flipped_bit_of_any_stage_is_found_by_the_stages_that_read_it(
     for later in STAGES[STAGES.index(stage) + 1 :]:
         shutil.rmtree(tmp_path / "run" / "corpus" / later)
     with caplog.at_level(logging.WARNING, "data_pipeline"):
-        run(tmp_path / "run", recipe)
+        run(tmp_path / "run", recipe, keep_dropped=True)
     assert f"{damaged}: not what was written there; it is made again" in caplog.text
     assert results(tmp_path / "run") == results(unbroken.path)
 
