@@ -36,7 +36,7 @@ def tell_of_single_blocks(sources: Sequence[Source], counts: Sequence[dict[str, 
         cut = sum(each.get("blocks_cut", 0) for each in of_source)
         if lines:
             logger.warning(
-                "%s: %s of %s files have many lines (%s) and no blank line, so that each is one document; where each line is one, read them as lines:%s",
+                "%s: in %s of %s files are many lines (%s) and no blank line, so that each is one document; where each line is one, read them as lines:%s",
                 source.name,
                 f"{len(lines):,}",
                 f"{len(of_source):,}",
@@ -45,7 +45,7 @@ def tell_of_single_blocks(sources: Sequence[Source], counts: Sequence[dict[str, 
             )
         if cut:
             logger.warning(
-                "%s: documents longer than %s characters are cut at the end of a line, %s times",
+                "%s: documents longer than %s characters are cut at the end of a line (%s cuts)",
                 source.name,
                 f"{LONGEST_BLOCK:,}",
                 f"{cut:,}",

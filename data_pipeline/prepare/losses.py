@@ -51,18 +51,20 @@ def _losses(done: Sequence[Done], files: Sequence[InputFile], recipe: DataRecipe
         counts.update({name: task.counts.get(name, 0) for name in ("lost_characters", "private_use", "hanyang")})
     if counts["lost_characters"]:
         yield (
-            f"{counts['lost_characters']:,} characters were lost before the text came here (U+FFFD), and are left out; documents with more "
-            f"than {recipe.repair.max_lost_share:.0%} of them are dropped (--data.repair.max-lost-share)"
+            f"{_characters(counts['lost_characters'], 'was', 'were')} lost before the text came here (U+FFFD) and left out; documents with "
+            f"more than {recipe.repair.max_lost_share:.0%} of them are dropped (--data.repair.max-lost-share)"
         )
     if counts["private_use"]:
-        switch = (
-            ""
-            if recipe.repair.hanyang
-            else "; those of Hanyang's fonts, old Hangul, are mapped by --data.repair.hanyang"
+        yield (
+            f"{_characters(counts['private_use'], 'is', 'are')} private use (U+E0BC to U+F8F7), as Hanyang's fonts write old Hangul, and left "
+            "as it came; --data.repair.hanyang maps it to jamo"
         )
-        yield f"{counts['private_use']:,} private-use characters (U+E0BC to U+F8F7) stay as they are{switch}"
     if counts["hanyang"]:
-        yield f"{counts['hanyang']:,} private-use characters of Hanyang's fonts are mapped to jamo"
+        yield f"{_characters(counts['hanyang'], 'was', 'were')} private use of Hanyang's fonts and mapped to jamo"
+
+
+def _characters(number: int, one: str, several: str) -> str:
+    return f"{number:,} {f'character {one}' if number == 1 else f'characters {several}'}"
 
 
 def tell(sentences: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from data_pipeline.recipe import Repair
 
 LOST = "\ufffd"
 """The replacement character: a conversion left it where it could not read a character."""
-_HANYANG = re.compile("[\ue0bc-\uf8f7]")
+_HANYANG = re.compile("[\ue0bc-\uefff\uf100-\uf66e\uf784-\uf800\uf806-\uf864\uf86a-\uf8f7]")
 """Where Hanyang's fonts, and Hangul 97 to 2007, have old Hangul. Other fonts have icons there, hence the switch."""
 _FIRST_BYTES = (b"\xee", b"\xef")
 """Of all characters from U+E000 to U+FFFF in UTF-8."""
@@ -41,13 +41,12 @@ def damage_counts(text: str, content: bytes, recipe: Repair) -> dict[str, int]:
 
     - `content`: the text in UTF-8, of which this looks at two bytes only.
 
-    `lost_characters`: of U+FFFD. `private_use`: where Hanyang's old Hangul may be; `hanyang`: what is mapped of these.
+    `lost_characters`: of U+FFFD; `hanyang`: private-use characters that are mapped, `private_use`: those that would be.
     """
     if not any(byte in content for byte in _FIRST_BYTES):
         return {}
-    private = _HANYANG.findall(text)
-    mapped = sum(ord(character) in _hanyang_table() for character in private) if recipe.hanyang else 0
-    found = {"lost_characters": text.count(LOST), "private_use": len(private) - mapped, "hanyang": mapped}
+    private = "hanyang" if recipe.hanyang else "private_use"
+    found = {"lost_characters": text.count(LOST), private: len(_HANYANG.findall(text))}
     return {name: number for name, number in found.items() if number}
 
 
@@ -55,5 +54,5 @@ def damage_counts(text: str, content: bytes, recipe: Repair) -> dict[str, int]:
 def _hanyang_table() -> dict[int, str]:
     """Code point -> the syllable in conjoining jamo (KS X 1026-1), as NFC has it."""
     translate = needed("hypua2jamo", "--data.repair.hanyang", "hanyang").translate
-    pairs = ((code, translate(chr(code))) for code in range(0xE0BC, 0xF8F8))
-    return {code: jamo for code, jamo in pairs if jamo != chr(code)}
+    codes = [code for code in range(0xE0BC, 0xF8F8) if _HANYANG.match(chr(code))]
+    return {code: translate(chr(code)) for code in codes}

@@ -3,6 +3,7 @@
 import json
 import logging
 import unicodedata
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from prepared_runs import results, run
 
 from data_pipeline.contract.errors import InputError
-from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.recipe import DataRecipe, Repair, Source
 
 
 @pytest.fixture
@@ -67,6 +68,37 @@ def test_bad_records_within_the_budget_are_said_last_in_every_run(
             run(tmp_path / f"run-{workers}", recipe, workers)
             assert caplog.records[-1].getMessage() == sentence
     assert results(tmp_path / "run-1") == results(tmp_path / "run-2")
+
+
+def test_damaged_characters_are_counted_and_the_worst_documents_go(
+    tiny_recipe: Callable[..., DataRecipe],
+    document: Callable[..., str],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lines = [*map(document, range(60)), "\ufffd\ufffd글이다.", f"{document(60)} 나랏말\uebd4미\ufffd"]
+    (tmp_path / "a.txt").write_text("\n".join(lines), encoding="utf-8")
+    run(tmp_path / "run", of(tiny_recipe(""), Source("lines", str(tmp_path / "a.txt"))))
+    assert caplog.messages[-2:] == [
+        "3 characters were lost before the text came here (U+FFFD) and left out; documents with more than 5% of them are dropped "
+        "(--data.repair.max-lost-share)",
+        "1 character is private use (U+E0BC to U+F8F7), as Hanyang's fonts write old Hangul, and left as it came; --data.repair.hanyang "
+        "maps it to jamo",
+    ]
+    report = json.loads((tmp_path / "run/corpus/report.json").read_bytes())
+    assert report["documents"]["dropped"]["documents"]["lines"] == {"lost characters": 1}
+
+
+def test_members_of_archives_give_the_same_bytes_on_any_number_of_workers(
+    tiny_recipe: Callable[..., DataRecipe], document: Callable[..., str], tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for member in "나가다":
+            lines = [json.dumps({"text": document(ord(member) + row)}) for row in range(20)]
+            archive.writestr(f"{member}.jsonl", "\n".join(lines))
+    recipe = of(tiny_recipe(""), Source("jsonl", str(tmp_path / "a.zip")), repair=Repair(join_lines=True))
+    one, *others = (results(run(tmp_path / str(workers), recipe, workers).path) for workers in (1, 2, 4))
+    assert others == [one, one]
 
 
 def test_names_in_the_records_are_as_dirty_as_the_text(

@@ -56,6 +56,6 @@ def test_prepare_names_the_format_that_was_meant(
     recipe = replace(tiny_recipe(""), sources=(Source("text", f"{tmp_path}/*.txt"),), evaluation_fraction=0.0)
     run(tmp_path / "run", recipe)
     assert (
-        f"text: 1 of 2 files have many lines (60) and no blank line, so that each is one document; where each line is one, read them as lines:{tmp_path}/*.txt"
+        f"text: in 1 of 2 files are many lines (60) and no blank line, so that each is one document; where each line is one, read them as lines:{tmp_path}/*.txt"
         in caplog.messages
     )
