@@ -6,8 +6,18 @@ The model card prints these sentences; nobody else tells what the data side did.
 from collections import Counter
 from typing import Any
 
+from data_pipeline.contract.recipe_file import differences, plain
 from data_pipeline.pipeline import ROWS, Row
 from data_pipeline.recipe import DataRecipe, Source, Vocabulary
+
+TOLD = (
+    "sources", "categories", "evaluation_fraction", "examples.length", "word_unit", "part_megabytes", "max_bad_records",
+    "clean.", "drop_duplicates", "near_duplicates.enabled", "near_duplicates.threshold", "near_duplicates.ngram", "korean.",
+    "length.", "decontamination.benchmarks", "decontamination.ngram", "decontamination.threshold", "decontamination.on_contaminated",
+    "pseudonyms.", "vocabulary.size", "vocabulary.lowercase", "vocabulary.scheme", "vocabulary.model", "vocabulary.unused",
+    "vocabulary.given",
+)  # fmt: skip
+"""Fields, or how they begin up to a dot, that sentences of their own tell, the card by the files of records and tokenizer, or that shape nothing."""
 
 
 def account(recipe: DataRecipe, report: dict[str, Any]) -> dict[str, Any]:
@@ -17,7 +27,7 @@ def account(recipe: DataRecipe, report: dict[str, Any]) -> dict[str, Any]:
     """
     return {
         "sources": [_source(source, recipe, report) for source in recipe.sources],
-        "steps": [*_categories(recipe, report), *(_step(row, recipe, report) for row in ROWS)],
+        "steps": [*_categories(recipe, report), *(_step(row, recipe, report) for row in ROWS), *_settings(recipe)],
         "vocabulary": _vocabulary(recipe.vocabulary, report["vocabulary"]),
     }
 
@@ -29,10 +39,24 @@ def _source(source: Source, recipe: DataRecipe, report: dict[str, Any]) -> str:
     use = f"{fraction:.3g} of it held out for evaluation" if fraction else "nothing of it held out"
     if fraction == 1:
         use = "for evaluation only: nothing of it was trained on"
+    if source.vocabulary_weight is not None:
+        use += f"; weight {source.vocabulary_weight:g} for the vocabulary"
     return (
         f"{name}: {read['records']:,} records read, {kept['documents']:,} documents and {kept['sentences']:,} sentences "
         f"({kept['text_bytes'] / 1e6:,.1f} MB) kept; {use}"
     )
+
+
+def _settings(recipe: DataRecipe) -> list[str]:
+    """What a recipe sets otherwise than its classes do, and that neither a step, a source nor the vocabulary tells in words of its own."""
+    default = DataRecipe(sources=(), examples=type(recipe.examples)())
+    changes = (change.partition(": ") for change in differences(plain(default), plain(recipe)))
+    told = [f"{field} {change.rpartition(' -> ')[2]}" for field, _, change in changes if not _told(field)]
+    return [f"other settings than the defaults: {', '.join(told)}"] if told else []
+
+
+def _told(field: str) -> bool:
+    return field in TOLD or field.startswith(tuple(name for name in TOLD if name.endswith(".")))
 
 
 def _total(categories: dict[str, dict[str, int]]) -> Counter[str]:

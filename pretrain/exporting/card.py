@@ -1,11 +1,14 @@
 """The model card of an export, made of what the checkpoint and the run's manifest hold; what they do not know says 'unknown'."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from data_pipeline.contract.recipe_file import differences
 from pretrain.checkpoints.provenance import UNKNOWN
+from pretrain.checkpoints.resume import bound
 from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
 from pretrain.exporting.card_of_use import companions, in_heads, snippet, usage, use
 from pretrain.exporting.model_index import Result, model_index, results_table
@@ -32,6 +35,16 @@ LICENCES = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC BY-SA 4.0": "cc-by-sa-
 """Licence notes of recipes -> identifiers of the hub's metadata."""
 
 
+HUB_DATASET = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/")
+TOLD = (
+    "model.", "objective.", "phases", "start_from", "optimizer.name", "optimizer.learning_rate", "optimizer.warmup_steps", "seed",
+    "optimizer.schedule", "optimizer.decay_from", "optimizer.weight_decay", "optimizer.beta1",
+    "optimizer.beta2", "optimizer.bias_correction",
+    "optimizer.momentum", "optimizer.clip_norm", "compute_dtype", "max_steps", "global_batch_size",
+)  # fmt: skip
+"""Fields, or how they begin up to a dot, that the card tells in words of their own."""
+
+
 def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """README.md of an exported folder.
 
@@ -44,7 +57,7 @@ def model_card(name: str, prepare: Mapping[str, Any], saved: Mapping[str, Any], 
       `part` (its name among the run's models), `main` (the part in the folder above, empty where it is this one), `others` (a
       mapping for each other one: `part`, `heads`, `place` as seen from here),
       `evaluation` (a mapping of the newest held-out figures, or None), `probed` (by probe its last step and value), `evaluated` (of each task, a mapping of the fields of
-      `Result`), `licences`, `started_from` (of `pretrain.start`, or None),
+      `Result`), `licences`, `globs` (of the sources), `started_from` (of `pretrain.start`, or None),
       `token_types` (rows of that table), `token_types_trained` (by this run; in all, or None), `trained_length` (tokens of the longest
       rows that were trained), `target_length` (0 without targets), `layout`, `word_unit`, `train_tokens`, `train_rows`, `vocab_size`,
       `tokenizer` (WordPiece, Unigram, BPE), `lowercase`, `dropout` (config.json's, or None).
@@ -77,7 +90,8 @@ def _front_matter(name: str, facts: Mapping[str, Any], results: Sequence[Result]
     lines = [
         "---",
         "language: ko",
-        f"license: {hub_licence(facts['licences'])}",
+        *_licence(facts["licences"]),
+        *_datasets(facts.get("globs", ())),
         *([f"base_model: {base.get('hub_id') or f'{UNKNOWN}  # {place_name(base)}'}"] if base else []),
         *(["library_name: transformers"] if facts["auto_class"] else []),
         *([f"pipeline_tag: {task}"] if task else []),
@@ -92,6 +106,21 @@ def _front_matter(name: str, facts: Mapping[str, Any], results: Sequence[Result]
         "---",
     ]
     return "\n".join(lines)
+
+
+def _licence(notes: Sequence[str]) -> list[str]:
+    """The hub wants a name where the licence is none that it knows: lower-case letters, digits, dots and hyphens."""
+    found = hub_licence(notes)
+    named = re.sub(r"[^a-z0-9.]+", "-", "-and-".join(notes).lower()).strip("-.")
+    if not re.search("[a-z]", named):
+        named = "see-training-text"
+    return [f"license: {found}", *([f"license_name: {named}"] if found == "other" else [])]
+
+
+def _datasets(globs: Sequence[str]) -> list[str]:
+    """The ids of sources that are data sets of the hub, hf://datasets/ORGANISATION/NAME/..."""
+    ids = dict.fromkeys(found[1] for glob in globs if (found := HUB_DATASET.match(glob)))
+    return ["datasets:", *(f"- {each}" for each in ids)] if ids else []
 
 
 def hub_licence(notes: Sequence[str]) -> str:
@@ -150,9 +179,22 @@ def _training(recipe: TrainingRecipe, saved: Mapping[str, Any], facts: Mapping[s
         f"- {objective_in_words(recipe)}",
         f"- {_optimizer(recipe.optimizer)}",
         f"- compute type {recipe.compute_dtype}, seed {recipe.seed}",
-        f"- held-out {recipe.objective.title} {'; '.join(held_out)}",
+        f"- held-out {recipe.objective.title} {'; '.join(held_out)}"
+        + (f" (at step {evaluation['step']:,})" if "step" in evaluation else ""),
+        *([f"- other settings than the defaults: {settings}"] if (settings := _settings(recipe)) else []),
     ]
     return "## Training\n\n" + "\n".join(lines)
+
+
+def _settings(recipe: TrainingRecipe) -> str:
+    """What a recipe sets otherwise than its classes do, and no other line of the card tells; what config.json says of sizes is left out."""
+    default = TrainingRecipe(model=type(recipe.model)(), objective=type(recipe.objective)())
+    changes = (change.partition(": ") for change in differences(bound(default), bound(recipe)))
+    return ", ".join(f"{field} {change.rpartition(' -> ')[2]}" for field, _, change in changes if not _told(field))
+
+
+def _told(field: str) -> bool:
+    return field in TOLD or field.startswith(tuple(name for name in TOLD if name.endswith(".")))
 
 
 def _optimizer(optimizer: Optimizer) -> str:

@@ -19,7 +19,7 @@ def corpora(prepare: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     data = prepare.get("recipe", {})
     lines = [
         f"| {source['name'] or source['format']} | {source['format']} | {_category(source)} | {source['licence']} | "
-        f"{source.get('weight', 1.0):g} |"
+        f"{'evaluation only' if _held_out(source, data) == 1 else format(source.get('weight', 1.0), 'g')} |"
         for source in data.get("sources", [])
     ]
     table = "\n".join(
@@ -42,6 +42,11 @@ def _category(source: Mapping[str, Any]) -> str:
     """What a source says of the kind of its text; manifests of older runs do not know the fields."""
     field = source.get("category_field", "")
     return f"by field {field}" if field else source.get("category", "")
+
+
+def _held_out(source: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
+    own = source.get("evaluation_fraction")
+    return data.get("evaluation_fraction") if own is None else own
 
 
 def preprocessing(prepare: Mapping[str, Any]) -> str:

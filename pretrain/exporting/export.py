@@ -232,6 +232,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "adds_pooler": subject.family.adds_pooler(subject.heads),
         **_among(saved, folder, part),
         "licences": subject.licences,
+        "globs": [source["glob"] for source in data.get("recipe", {}).get("sources", [])],
         "started_from": started_from(saved, part),
         "token_types": (subject.config.token_types() or ("", 1))[1],
         "token_types_trained": (own_token_types(saved, folder), subject.token_types),

@@ -1,9 +1,9 @@
 """The account that the data side gives of a run: its figures are the report's, and every setting of a step changes its sentence."""
 
-from collections.abc import Callable
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -12,7 +12,16 @@ from data_pipeline.contract.storage import read_json
 from data_pipeline.pipeline import ROWS
 from data_pipeline.prepare.account import account
 from data_pipeline.prepare.run import prepare
-from data_pipeline.recipe import Clean, DataRecipe, Decontamination, LengthFilter, Pseudonyms, Source, Vocabulary
+from data_pipeline.recipe import (
+    Clean,
+    DataRecipe,
+    Decontamination,
+    Examples,
+    LengthFilter,
+    Pseudonyms,
+    Source,
+    Vocabulary,
+)
 
 COUNTS: dict[str, Any] = {
     "documents": {
@@ -130,3 +139,59 @@ def test_a_prepared_run_holds_its_account(corpus: Path, tiny_recipe: Callable[..
     recipe = tiny_recipe(corpus / "part-*.jsonl")
     prepare(folder, "tiny", recipe, 1)
     assert folder.manifest()["prepare"]["account"] == account(recipe, read_json(folder.corpus / REPORT))
+
+
+SHAPES_NOTHING = {
+    "part_megabytes",
+    "max_bad_records",
+    "sources.glob",
+    "sources.text_field",
+    "sources.summary_field",
+    "sources.name",
+    "sources.format",
+}
+"""Or is told by the file names in the manifest."""
+IN_TABLE = {"sources.licence", "sources.category", "sources.category_field", "sources.weight"}
+"""The card's table of corpora."""
+BY_FILES = {"examples.length", "examples.target_length", "word_unit", "vocabulary.size", "vocabulary.lowercase"}
+"""The card has them from the headers of the records and the tokenizer's files."""
+
+
+def other(value: Any, hint: Any) -> Any:
+    """Another value of a field."""
+    options = [option for option in getattr(hint, "__args__", ()) if isinstance(option, str) and option != value]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int | float):
+        return value / 2 if value else 7
+    if isinstance(value, tuple):
+        return (*value, "other")
+    return options[0] if options else "other" if isinstance(value, str) else 3
+
+
+def variants(recipe: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each field's name, and the recipe with another value of it alone."""
+    hints = get_type_hints(type(recipe))
+    for field in fields(recipe):
+        value = getattr(recipe, field.name)
+        if is_dataclass(value):
+            for name, changed in variants(value, f"{prefix}{field.name}."):
+                yield name, replace(recipe, **{field.name: changed})
+        elif field.name == "sources":
+            for name, changed in variants(value[0], "sources."):
+                yield name, replace(recipe, sources=(changed,))
+        elif field.name == "length":
+            yield f"{prefix}length", replace(recipe, length=LengthFilter(77) if value is None else 80)
+        elif field.name == "category_weights":
+            yield field.name, replace(recipe, category_weights=(("food", 2.0),))
+        elif len(getattr(hints[field.name], "__args__", ())) != 1 or value is not None:
+            yield f"{prefix}{field.name}", replace(recipe, **{field.name: other(value, hints[field.name])})
+
+
+@pytest.mark.parametrize("examples", get_args(Examples))
+def test_every_field_that_shapes_text_or_vocabulary_changes_the_account(examples: type) -> None:
+    recipe = replace(RECIPE, examples=examples())
+    recipe = replace(recipe, decontamination=Decontamination(("some/where/klue",)))
+    told = account(recipe, COUNTS)
+    silent = {name for name, changed in variants(recipe) if account(changed, COUNTS) == told}
+    assert silent - SHAPES_NOTHING - IN_TABLE - BY_FILES - {"sentences.splitter"} == set()

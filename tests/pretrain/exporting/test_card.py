@@ -1,23 +1,27 @@
 """The model card says what checkpoint and manifest hold of a run, and `unknown` where they hold nothing."""
 
+import dataclasses
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_run import changed
 
+from data_pipeline.contract.recipe_fields import is_free
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.recipe import DataRecipe, Source
 from pretrain.checkpoints.provenance import licences
 from pretrain.checkpoints.verify import facts_of, step_folder
+from pretrain.exporting.card import model_card
 from pretrain.exporting.export import export
 from pretrain.hugging_face.folder import hub_id_of, licences_of
-from pretrain.recipe import TrainingRecipe
+from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
+from pretrain.recipe_upgrade import plain_recipe
 from pretrain.train import train
 
 pytestmark = pytest.mark.usefixtures("shared_programs")
@@ -230,3 +234,75 @@ def test_settings_that_are_not_usual_are_told(
     assert "linear decay counted from step 0, weight decay 0.01, betas 0.9 and 0.999 without bias correction" in card
     assert "10% replaced at random, all pieces of a word alike" in card
     assert "config.json names the dropout of fine-tuning, 0.2, and not that of pretraining." in card
+
+
+@pytest.mark.parametrize(
+    ("licences", "found"),
+    [
+        (("CC0",), "license: cc0-1.0"),
+        (("CC0", "MIT"), "license: other\nlicense_name: cc0-and-mit"),
+        (("공공누리 1유형",), "license: other\nlicense_name: see-training-text"),
+        (("이용 허락",), "license: other\nlicense_name: see-training-text"),
+        (("MIT", "unknown"), "license: unknown"),
+    ],
+)
+def test_the_hub_takes_the_metadata(licences: tuple[str, ...], found: str, run: RunFolder) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    globs = [
+        "hf://datasets/klue/klue/x/*.parquet",
+        "data/a.txt",
+        "hf://datasets/klue/klue/y",
+        "hf://datasets/wikimedia/wikipedia/z",
+    ]
+    sources = [
+        Source("text", glob, name=f"{number}", licence=licences[number % len(licences)])
+        for number, glob in enumerate(globs)
+    ]
+    prepared(run, changed(DATA, sources=tuple(sources)))
+    card = card_of(run)
+    assert f"\n{found}\n" in card
+    data = hub.ModelCard(card).data
+    assert (data.datasets, data.license) == (["klue/klue", "wikimedia/wikipedia"], found.split("\n")[0].split(": ")[1])
+    if data.license == "other":
+        assert re.fullmatch(r"[a-z0-9][a-z0-9.-]*", data.license_name)
+
+
+def test_what_is_for_evaluation_only_is_marked_and_the_loss_says_its_step(run: RunFolder) -> None:
+    held_out = Source("text", "b.txt", name="held", evaluation_fraction=1.0)
+    prepared(run, changed(DATA, sources=(*DATA.sources, held_out)))
+    with (run.metrics / "metrics.jsonl").open("a") as file:
+        file.write(json.dumps({"step": 1, "evaluation_loss": 5.0, "evaluation_masked_lm_loss": 5.0}) + "\n")
+    card = card_of(run, 2)
+    assert "| letters | text |  | CC0 | 1 |\n| held | text |  | unknown | evaluation only |" in card
+    assert re.search(r"- held-out masked-LM loss: \S+; .* \(at step 1\)\n", card)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Each field of a training recipe that binds a run, with another value of it alone."""
+    for field in dataclasses.fields(value):
+        if is_free(field):
+            continue
+        own, name = getattr(value, field.name), f"{path}{field.name}"
+        if dataclasses.is_dataclass(own):
+            yield from ((below, changed(value, **{field.name: each})) for below, each in leaves(own, f"{name}."))
+        elif isinstance(own, bool):
+            yield name, changed(value, **{field.name: not own})
+        elif isinstance(own, int | float):
+            yield name, changed(value, **{field.name: own * 2 or 0.5})
+
+
+def test_every_setting_of_objective_start_and_optimizer_changes_the_card(run: RunFolder) -> None:
+    card_of(run)
+    (record,) = run.manifest()["export"]["folders"].values()
+    saved = facts_of(step_folder(run.checkpoints, 4))
+
+    def card(recipe: TrainingRecipe) -> str:
+        return model_card("name", {}, {**saved, "recipe": plain_recipe(recipe)}, record["facts"])
+
+    recipe = training_recipe_from_plain(saved["recipe"])
+    told = card(recipe)
+    found = dict(leaves(recipe))
+    assert {"optimizer.beta2", "objective.masking.rate", "batch_warmup.steps", "seed"} <= found.keys()
+    silent = {name for name, other in found.items() if card(other) == told}
+    # What a model's config says, config.json tells; momentum is Muon's.
+    assert {name for name in silent if not name.startswith("model.")} == {"optimizer.momentum"}
