@@ -86,11 +86,14 @@ def check_sentences(counts: dict[str, Any]) -> None:
 def check_training_documents(counts: dict[str, Any]) -> None:
     """Raises InputError where the stage sentences left no document to train on."""
     if not counts.get("train_documents"):
+        held_out = counts.get("evaluation_documents", 0)
+        kept = f"{held_out} held out for evaluation; " if held_out else ""
         raise InputError(
-            f"no document is left to train on; dropped by source and reason: {_drop_reasons(counts)}; give Korean "
+            f"no document is left to train on; {kept}dropped by source and reason: {_drop_reasons(counts)}; give Korean "
             "text, or loosen the rules under --data.korean, --data.long-words, --data.length and --data.evaluation-fraction"
         )
 
 
 def _drop_reasons(counts: dict[str, Any]) -> str:
-    return json.dumps(counts["dropped"].get("documents", {}), ensure_ascii=False)
+    dropped = counts["dropped"].get("documents", {})
+    return json.dumps(dropped, ensure_ascii=False) if dropped else "none"

@@ -60,6 +60,13 @@ class Stored(NamedTuple):
     task: TaskHead | None
 
 
+def how_to_fetch(place: Path) -> str:
+    """What to add to an error about a folder that is not there, where its name may be that of a model on the hub."""
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", str(place)) or place.parent.exists():
+        return ""
+    return f"; a model of the hub is fetched first: hf download {place} --local-dir {str(place).replace('/', '-')}"
+
+
 def read_configuration(folder: Path, called: str) -> dict[str, Any]:
     """The content of config.json.
 
@@ -68,7 +75,7 @@ def read_configuration(folder: Path, called: str) -> dict[str, Any]:
     Raises InputError where there is none.
     """
     if not folder.is_dir():
-        raise InputError(f"{called}: no such folder; give a run folder or a Hugging Face folder")
+        raise InputError(f"{called}: no such folder; give a run folder or a Hugging Face folder{how_to_fetch(folder)}")
     configuration: dict[str, Any] | None = read_json(folder / CONFIG)
     if configuration is None:
         raise InputError(

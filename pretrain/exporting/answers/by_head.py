@@ -12,7 +12,7 @@ from pretrain.devices.available import available_devices
 from pretrain.exporting.answers.tokens import Filling, Suspicion, fillings, refuse_masks, suspicions
 from pretrain.exporting.continuation import continuations, targets
 from pretrain.exporting.exported import exports_of, hashes_of, name_of, without_cards
-from pretrain.hugging_face.folder import CONFIG, WEIGHTS
+from pretrain.hugging_face.folder import CONFIG, WEIGHTS, how_to_fetch
 from pretrain.subject import Subject, load_subject
 
 TOP_K = 10
@@ -174,7 +174,9 @@ def composed(text: str, called: str) -> str:
 def checked_export(run_or_export: Path) -> tuple[Path, list[str]]:
     """The folder of the model that is asked, and the folders below it in which the run exported further ones; errors as for `print_answers`."""
     if not run_or_export.is_dir():
-        raise InputError(f"{run_or_export}: no such folder; give a run folder or a Hugging Face folder")
+        raise InputError(
+            f"{run_or_export}: no such folder; give a run folder or a Hugging Face folder{how_to_fetch(run_or_export)}"
+        )
     run = RunFolder(run_or_export)
     folder = run.export if run.export.exists() else run_or_export
     written = exports_of(run).get(name_of(run, folder), {}).get("files", {})

@@ -466,6 +466,14 @@ def test_corpora_without_text_are_named(tmp_path: Path, tiny_recipe: MakeRecipe,
     with pytest.raises(InputError, match=r"no document is left to train on; .*not Korean"):
         run(tmp_path / "c", tiny_recipe(english))
     assert not (tmp_path / "c" / "manifest.json").exists()
+    [korean] = tiny_recipe(
+        json_lines(tmp_path / "korean.jsonl", ["오늘은 날씨가 좋아서 모두 함께 공원으로 산책을 나갔습니다."])
+    ).sources
+    held_out = replace(tiny_recipe(korean.glob), evaluation_fraction=1.0)
+    with pytest.raises(
+        InputError, match=r"left to train on; 1 held out for evaluation; dropped by source and reason: none"
+    ):
+        run(tmp_path / "d", held_out)
 
 
 def test_a_file_without_text_between_others_is_no_trouble(

@@ -11,7 +11,15 @@ from safetensors.numpy import load_file, save
 
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.tokenizer import SpecialIds
-from pretrain.hugging_face.folder import CONFIG, SHARDS, WEIGHTS, read_configuration, read_model, write_folder
+from pretrain.hugging_face.folder import (
+    CONFIG,
+    SHARDS,
+    WEIGHTS,
+    how_to_fetch,
+    read_configuration,
+    read_model,
+    write_folder,
+)
 from pretrain.hugging_face.weights import to_hugging_face
 from pretrain.models.bert.config import BertConfig
 from pretrain.models.bert.family import FAMILY
@@ -87,6 +95,13 @@ def test_a_place_that_is_no_folder_is_told(folder: Path) -> None:
     for place in (folder / CONFIG, folder / "nowhere"):
         with pytest.raises(InputError, match="start_from PLACE: no such folder; give a run folder or"):
             read(place)
+
+
+def test_a_model_of_the_hub_is_to_be_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert how_to_fetch(Path("klue/bert-base")).endswith("hf download klue/bert-base --local-dir klue-bert-base")
+    (tmp_path / "models").mkdir()
+    assert [how_to_fetch(Path(place)) for place in ("models/absent", "absent", "/a/b", "runs/a/export")] == [""] * 4
 
 
 @pytest.mark.parametrize(
