@@ -1,5 +1,6 @@
 """The one type that flows through the corpus steps."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,6 +8,14 @@ from typing import NamedTuple
 HOLE = "\U0010fffd"
 """Stands in a text for what a reader left out and a sentence is not whole without: a template's value, a formula, a masked name.
 The last character for private use, which no text has; the step `holes` takes it out."""
+HOLE_SHOWN = "[...]"
+"""How people see one, or several in a row."""
+_HOLES = re.compile(f"{HOLE}+")
+
+
+def with_holes_shown(text: str) -> str:
+    """The text as people see it."""
+    return _HOLES.sub(HOLE_SHOWN, text) if HOLE in text else text
 
 
 class Sentence(NamedTuple):

@@ -13,7 +13,7 @@ import zstandard
 
 from data_pipeline.contract.errors import machine_errors_at
 from data_pipeline.contract.storage import sync_folder
-from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.document import Document, Dropped, with_holes_shown
 from data_pipeline.corpus.sources.lines import Unreadable
 
 DROPPED = "dropped.jsonl.zst"
@@ -53,7 +53,7 @@ class DroppedWriter(AbstractContextManager["DroppedWriter"]):
         if self._stream is None:
             return
         row = {"what": what, "id": identifier, "source": source, "category": category, "reason": reason}
-        row |= {"detail": detail, "text": text}
+        row |= {"detail": detail, "text": with_holes_shown(text)}
         line = json.dumps(row, ensure_ascii=False)
         try:
             content = line.encode()

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.document import Document, Dropped, with_holes_shown
 from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.steps.pseudonyms.masked import replacements
 
@@ -112,7 +112,7 @@ class Tally:
 
     def _add_example(self, heading: str, identifier: str, text: str, detail: str) -> None:
         # JSON may hold half a surrogate pair ("\\ud83d"), which no file can.
-        fields = {"id": identifier, "text": text[:EXAMPLE_CHARS], "detail": detail}
+        fields = {"id": identifier, "text": with_holes_shown(text)[:EXAMPLE_CHARS], "detail": detail}
         example = {name: value.encode(errors="replace").decode() for name, value in fields.items()}
         if self._may_be_drawn(heading, example["id"], example["text"]):
             self._examples[heading] = drawn(heading, [*self._examples.get(heading, ()), example])

@@ -4,9 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from data_pipeline.corpus.document import HOLE, Document, Dropped
+from data_pipeline.corpus.document import Document, Dropped, with_holes_shown
 from data_pipeline.corpus.steps.clean import cleaner
-from data_pipeline.corpus.steps.holes import SHOWN
 from data_pipeline.corpus.steps.pseudonyms.masked import masked
 from data_pipeline.corpus.steps.repair import repairer
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
@@ -45,7 +44,7 @@ def examples(recipe: DataRecipe, documents: Sequence[Document], stages: dict[str
 
 
 def _with_holes_shown(example: Example) -> Example:
-    return replace(example, before=example.before.replace(HOLE, SHOWN), after=example.after.replace(HOLE, SHOWN))
+    return replace(example, before=with_holes_shown(example.before), after=with_holes_shown(example.after))
 
 
 def _examples(

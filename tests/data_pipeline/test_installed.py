@@ -55,7 +55,7 @@ def test_an_installed_package_prepares_and_reports_anywhere(installed: Path, tmp
         installed, tmp_path, "data_pipeline", "prepare", "quickstart", "--workers", "1"
     )
     said(installed, tmp_path, "data_pipeline", "report", "runs/quickstart")
-    assert (tmp_path / "runs/quickstart/report.html").stat().st_size > 100_000
+    assert (tmp_path / "runs/quickstart/report.html").stat().st_size > 50_000
 
 
 def test_an_installed_package_has_its_files(installed: Path, tmp_path: Path) -> None:

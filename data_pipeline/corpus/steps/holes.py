@@ -3,14 +3,11 @@
 import re
 from dataclasses import replace
 
-from data_pipeline.corpus.document import HOLE, Document, Dropped, Removed, Sentence, Step
+from data_pipeline.corpus.document import HOLE, HOLE_SHOWN, Document, Dropped, Removed, Sentence, Step, with_holes_shown
 from data_pipeline.corpus.steps.removal import remove_sentences, sentences_of, survivor
 from data_pipeline.pipeline import Holes
 
 REASON = "hole"
-SHOWN = "[...]"
-"""How people see a hole."""
-_HOLES = re.compile(f"{HOLE}+")
 _WITH_BLANK = re.compile(f" ?{HOLE}+")
 
 
@@ -25,7 +22,7 @@ def holes(recipe: Holes) -> Step:
         if HOLE not in document.text:
             return document
         removed = {
-            index: Removed(_HOLES.sub(SHOWN, sentence.text), REASON)
+            index: Removed(with_holes_shown(sentence.text), REASON)
             for index, sentence in enumerate(sentences)
             if HOLE in sentence.text
         }
@@ -35,7 +32,7 @@ def holes(recipe: Holes) -> Step:
         if HOLE not in document.text:
             return document
         kept = [_closed(sentence) for sentence in sentences_of(document)]
-        empty = {index: Removed(SHOWN, REASON) for index, sentence in enumerate(kept) if not sentence.text}
+        empty = {index: Removed(HOLE_SHOWN, REASON) for index, sentence in enumerate(kept) if not sentence.text}
         return survivor(remove_sentences(replace(document, sentences=tuple(kept)), empty))
 
     return without if recipe.drop else closed

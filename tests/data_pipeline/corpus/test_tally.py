@@ -5,7 +5,8 @@ import unicodedata
 
 import pytest
 
-from data_pipeline.corpus.document import Document, Dropped
+from data_pipeline.corpus.document import HOLE, Document, Dropped
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.steps.pseudonyms.step import pseudonymiser
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
@@ -36,7 +37,7 @@ def test_examples_are_drawn_from_all_of_a_file_whatever_its_parts_and_their_orde
 def test_of_unreadable_records_the_first_are_shown() -> None:
     tally = Tally()
     for line in range(20):
-        tally.add_bad(f"a.jsonl:{line}", "not JSON")
+        tally.add_bad(Unreadable(f"a.jsonl:{line}", "not JSON"))
     shown = merged([tally.counts(), tally.counts()])["examples"]["records: unreadable"]
     assert [each["id"] for each in shown] == [f"a.jsonl:{line}" for line in range(EXAMPLES_PER_REASON)]
 
@@ -98,3 +99,9 @@ def test_what_a_format_leaves_out_is_added_up() -> None:
     assert both == {
         "wiki": {"redirects": {"number": 2, "file_bytes": 60}, "templates": {"number": 24, "file_bytes": 1800}}
     }
+
+
+def test_holes_are_shown_in_examples() -> None:
+    tally = Tally()
+    tally.drop_document(Dropped(Document("a:1", "s", f"넓이는 {HOLE}{HOLE}이다"), "short", ""))
+    assert [each["text"] for each in tally.counts()["examples"]["documents: short"]] == ["넓이는 [...]이다"]
