@@ -89,3 +89,5 @@ def mark_kss_cuts(codes, classes, rules, start, end, cuts):  # type: ignore[no-u
                 cuts[previous if waited else place] = 1
                 state = NO_RULE
         previous = place
+    if state != NO_RULE and previous >= 0 and codes[previous] < PLANE and rules[state, codes[previous]] & NEXT1:
+        cuts[previous] = 1

@@ -35,8 +35,8 @@ LINE_BREAK = 0x0A
 THRESHOLDS = np.zeros((2, ASKED + 1), np.int64)
 """Scores from which a place ends a sentence, in UNITs' parts: behind a letter by what stands between; without a blank in the second row."""
 for _kind, _blank, _joined in (
-    (BARE, 0.25, 99),
-    (QUOTED, 0.25, 99),
+    (BARE, 0.0, 99),
+    (QUOTED, 0.0, 99),
     (COMMAED, 99, 99),
     (TAILED, -1.0, 0.0),
     (DOTTED, -6.0, -1.0),
@@ -44,7 +44,7 @@ for _kind, _blank, _joined in (
     (ASKED, -8.0, -3.0),
 ):
     THRESHOLDS[:, _kind] = round(_blank * UNIT), round(_joined * UNIT)
-FORMAL = 8 * UNIT
+FORMAL = 12 * UNIT
 """What is added to the threshold of bare places where every likely end of the paragraph has a mark."""
 
 
@@ -102,7 +102,7 @@ def _sentence_starts(code: int):  # type: ignore[no-untyped-def]
                 last -= 1
             if class_of(classes, np.int64(codes[last])) == STOP:
                 marked += 1
-            raised = formal * marked // (marked + bare + 1)
+            raised = formal * marked // (marked + bare + 3)
             for index in range(number):
                 kind = kinds[index]
                 bonus = bonus_of(

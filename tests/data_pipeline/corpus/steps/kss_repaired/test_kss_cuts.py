@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from data_pipeline.corpus.steps.kss_repaired.characters import character_classes
@@ -23,7 +23,8 @@ def ours(text: str) -> list[str]:
     return [text[start:end].strip() for start, end in itertools.pairwise(starts)]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=1000, deadline=None)
+@example("가요하")
 @given(st.text(st.sampled_from(SYLLABLES), max_size=30))
 def test_text_without_stops_and_quotes_is_cut_as_kss_cuts_it(text: str) -> None:
     assert [each for each in ours(text) if each] == [each for each in kss.split_sentences(text) if each]
