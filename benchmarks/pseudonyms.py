@@ -25,6 +25,7 @@ from data_pipeline.contract.benchmark_files import benchmark_paths, read_benchma
 from data_pipeline.contract.errors import InputError, WorkError, run_command
 from data_pipeline.contract.storage import find_input_files, open_input, write_atomically
 from data_pipeline.corpus.document import Document, Sentence
+from data_pipeline.corpus.sources.lines import Unreadable
 from data_pipeline.corpus.steps.clean import cleaner
 from data_pipeline.corpus.steps.pseudonyms.line import Kind
 from data_pipeline.corpus.steps.pseudonyms.step import find, pseudonymiser
@@ -150,9 +151,10 @@ def _read(source_format: str, glob: str) -> Iterator[Document]:
     for file in find_input_files(glob):
         with open_input(file.path) as stream:
             for item in reader_of(source_format)(stream, Path(file.path).name, Source(source_format, glob)):
-                if not isinstance(item, Document):
+                if isinstance(item, Unreadable):
                     raise InputError(f"{item.location}: {item.problem}")
-                yield item
+                if isinstance(item, Document):
+                    yield item
 
 
 def _hits(sample: str, name: str, document: Document, fake: Document) -> Iterator[Hit]:

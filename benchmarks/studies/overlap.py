@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.decontamination.natural import found_in, letters
 from benchmarks.studies.grid import Grid
 from data_pipeline.contract.benchmark_files import read_benchmark
-from data_pipeline.contract.benchmark_files.text import COMPRESSED
+from data_pipeline.contract.compression import COMPRESSED
 from data_pipeline.contract.run_folder import REPORT, RunFolder
 from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus.corpus_files import read_sentences
