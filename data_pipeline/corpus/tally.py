@@ -14,7 +14,9 @@ EXAMPLE_CHARS = 300
 REPLACED = "personal data: "
 """What the headings of examples of pseudonyms begin with."""
 UNREADABLE = "records: unreadable"
-"""The heading of examples of bad records: the first ones, which are what is to be looked at."""
+"""The heading of examples of bad records."""
+IN_ORDER = (UNREADABLE, "first_bad", "damage")
+"""Of these the first are shown: they are what is to be looked at."""
 
 
 class Tally:
@@ -103,7 +105,7 @@ class Tally:
         if len(examples) < EXAMPLES_PER_REASON:
             return True
         last = examples[-1]
-        return heading != UNREADABLE and _lot(heading, identifier, text) < _lot(heading, last["id"], last["text"])
+        return heading not in IN_ORDER and _lot(heading, identifier, text) < _lot(heading, last["id"], last["text"])
 
     def _drop(self, kind: str, source: str, reason: str, identifier: str, text: str, detail: str) -> None:
         self._dropped[kind, source, reason] += 1
@@ -137,7 +139,7 @@ class Tally:
 def drawn(heading: str, examples: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """Those of the examples of a heading that are shown: drawn by a hash of where they stand and what they say, so that neither the
     beginning of a file nor the order of files decides; of unreadable records the first."""
-    if heading == UNREADABLE:
+    if heading in IN_ORDER:
         return list(examples[:EXAMPLES_PER_REASON])
     return sorted(examples, key=lambda each: _lot(heading, each["id"], each["text"]))[:EXAMPLES_PER_REASON]
 

@@ -42,6 +42,15 @@ def test_of_unreadable_records_the_first_are_shown() -> None:
     assert [each["id"] for each in shown] == [f"a.jsonl:{line}" for line in range(EXAMPLES_PER_REASON)]
 
 
+def test_of_damaged_files_the_first_are_told() -> None:
+    tallies = [Tally() for _ in range(EXAMPLES_PER_REASON + 2)]
+    for number, tally in enumerate(tallies):
+        tally.add_damage(Unreadable(f"{number}.json:1", "cut off", ends=True, unread=7))
+    counts = merged(tally.counts() for tally in tallies)
+    assert [each["place"] for each in counts["damage"]] == [f"{number}.json:1" for number in range(EXAMPLES_PER_REASON)]
+    assert (counts["damaged_files"], counts["unread_bytes"]) == (len(tallies), 7 * len(tallies))
+
+
 def test_examples_of_pseudonyms_are_drawn_alike_one_of_a_document() -> None:
     split, step = sentence_splitter(SentenceSplit()), pseudonymiser(Pseudonyms(), 0)
 
