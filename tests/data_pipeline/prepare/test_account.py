@@ -19,6 +19,7 @@ from data_pipeline.recipe import (
     Examples,
     LengthFilter,
     Pseudonyms,
+    SentenceSplit,
     Source,
     Vocabulary,
 )
@@ -51,7 +52,9 @@ def test_every_step_tells_what_it_took() -> None:
     assert told["clean"].endswith("empty brackets removed (3 documents)")
     assert told["drop_duplicates"] == "exact duplicates of documents dropped (150 documents)"
     assert told["near_duplicates"].endswith("from 0.65) dropped (7 documents)")
-    assert told["sentences"] == "sentences split with KSS 1.3.1"
+    assert told["sentences"] == "sentences split with kss_repaired, a linear model and rules"
+    kss = replace(RECIPE, sentences=SentenceSplit(splitter="kss"))
+    assert steps(kss)["sentences"] == "sentences split with KSS 1.3.1"
     assert told["korean"].endswith("more than 10 Han and Kana characters dropped (21 sentences)")
     assert (
         told["length"] == "documents shorter than 10 characters dropped (40 documents; 60 sentences, theirs among them)"
