@@ -239,7 +239,7 @@ def test_model_card_tells_what_the_run_knows(run: Run) -> None:
         "language: ko",
         "license: apache-2.0",
         'mask_token: "[MASK]"',
-        "KSS 1.3.1",
+        "sentences split with kss_repaired",
         "6 of 6 steps",
         "1 x cpu",
     ):
