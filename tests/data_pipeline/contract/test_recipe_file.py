@@ -24,9 +24,11 @@ from data_pipeline.recipe import (
     Holes,
     KoreanFilter,
     LengthFilter,
+    LongWords,
     NearDuplicates,
     Packed,
     Pseudonyms,
+    Repair,
     SentencePairs,
     SentenceSplit,
     Source,
@@ -35,8 +37,8 @@ from data_pipeline.recipe import (
 from pretrain.recipe import training_recipe_from_plain
 
 CLASSES = (
-    DataRecipe, Clean, Decontamination, Holes, KoreanFilter, LengthFilter, NearDuplicates, Packed, Pseudonyms, SentencePairs,
-    SentenceSplit, Source, Vocabulary,
+    DataRecipe, Clean, Decontamination, Holes, KoreanFilter, LengthFilter, LongWords, NearDuplicates, Packed, Pseudonyms, Repair,
+    SentencePairs, SentenceSplit, Source, Vocabulary,
 )  # fmt: skip
 
 
