@@ -7,13 +7,14 @@ from collections import Counter
 from typing import Any
 
 from data_pipeline.contract.recipe_file import differences, plain
+from data_pipeline.corpus.sources.encodings import UTF8
 from data_pipeline.pipeline import ROWS, Row
 from data_pipeline.recipe import DataRecipe, Source, Vocabulary
 
 TOLD = (
     "sources", "categories", "evaluation_fraction", "examples.length", "word_unit", "part_megabytes", "max_bad_records",
-    "clean.", "drop_duplicates", "near_duplicates.enabled", "near_duplicates.threshold", "near_duplicates.ngram", "korean.",
-    "length.", "decontamination.benchmarks", "decontamination.ngram", "decontamination.threshold", "decontamination.on_contaminated",
+    "repair.", "clean.", "drop_duplicates", "near_duplicates.enabled", "near_duplicates.threshold", "near_duplicates.ngram", "sentences.splitter",
+    "holes.", "korean.", "long_words.", "length.", "decontamination.benchmarks", "decontamination.ngram", "decontamination.threshold", "decontamination.on_contaminated",
     "pseudonyms.", "vocabulary.size", "vocabulary.lowercase", "vocabulary.scheme", "vocabulary.model", "vocabulary.unused",
     "vocabulary.given",
 )  # fmt: skip
@@ -39,6 +40,8 @@ def _source(source: Source, recipe: DataRecipe, report: dict[str, Any]) -> str:
     use = f"{fraction:.3g} of it held out for evaluation" if fraction else "nothing of it held out"
     if fraction == 1:
         use = "for evaluation only: nothing of it was trained on"
+    if source.encoding != UTF8:
+        use += f"; decoded from {source.encoding}"
     if source.vocabulary_weight is not None:
         use += f"; weight {source.vocabulary_weight:g} for the vocabulary"
     return (
