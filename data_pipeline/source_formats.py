@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from data_pipeline.contract.named_functions import named_function
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.sources.lines import Remark, Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Skipped, Unreadable
 from data_pipeline.corpus.sources.reading import READERS, Reader, read_file
 from data_pipeline.recipe import Source
 
@@ -63,9 +63,9 @@ WITH_TEXT_FIELD = tuple(name for name, of in FORMATS.items() if of.text_field)
 
 
 def reader_of(format_name: str) -> Reader:
-    """The reader of a format whose files are opened for it."""
+    """The reader of a format whose files are opened for it; without what is no document by the format's design."""
     found: Reader = named_function(FORMATS[format_name].reader, READERS)
-    return found
+    return lambda stream, file, source: (item for item in found(stream, file, source) if not isinstance(item, Skipped))
 
 
 def read_source_file(path: str, source: Source) -> Iterator[Document | Unreadable | Remark]:

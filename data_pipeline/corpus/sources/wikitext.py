@@ -105,7 +105,7 @@ def _paragraphs(tokens: Iterable[Any], hidden: Counter[str], hidden_bytes: Count
             elif show := _SHOWN.get(kind):
                 shown = show(construct)
                 stack[-1].parts[-1].append(shown)
-                _book(construct, stack[-1], "" if shown else _kind(construct))
+                _book(construct, stack[-1], _kind(construct) if shown in ("", LEFT_OUT) else "")
         elif kind in SEPARATING:
             stack[-1].parts.append([])
             if kind == "TagCloseOpen":

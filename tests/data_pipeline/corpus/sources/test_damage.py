@@ -126,11 +126,11 @@ def test_a_compressed_file_that_is_cut_says_so_behind_what_it_held(
 @pytest.mark.parametrize(
     ("content", "problem", "mend"),
     [
-        ('[{"text": "글"},\n {"text": "글"}]', "the file is one JSON array", "jq -c '.[]' FILE"),
-        ('\n[\n{"text": "글"}\n]', "the file is one JSON array", "jq -c '.[]' FILE"),
-        ('[{"text": "글"}, {"text": "글"}]', "the file is one JSON array", "jq -c '.[]' FILE"),
-        ('{\n "text": "글"\n}', "the file is one JSON object over several lines", "jq -c . FILE"),
-        ('{"data": [\n {"text": "글"}]}', "the file is one JSON object over several lines", "'.FIELD[]'"),
+        ('[{"text": "글"},\n {"text": "글"}]', "the file is one JSON array", "json.FIELD:GLOB"),
+        ('\n[\n{"text": "글"}\n]', "the file is one JSON array", "json.FIELD:GLOB"),
+        ('[{"text": "글"}, {"text": "글"}]', "the file is one JSON array", "json.FIELD:GLOB"),
+        ('{\n "text": "글"\n}', "the file is one JSON object over several lines", "json.FIELD:GLOB"),
+        ('{"data": [\n {"text": "글"}]}', "the file is one JSON object over several lines", "json.FIELD:GLOB"),
     ],
 )
 def test_one_json_value_is_no_json_lines(content: str, problem: str, mend: str, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ def test_json_lines_given_as_one_json_file_say_so() -> None:
     [first, second] = read("json", b'{"text": "a"}\n{"text": "b"}\n')
     assert isinstance(first, Document)
     assert isinstance(second, Unreadable)
-    assert second.problem.endswith("; a file of one object a line is read as jsonl.FIELD:GLOB")
+    assert second.mend == "read a file of one object a line as jsonl.FIELD:GLOB"
 
 
 def test_a_path_is_looked_for_in_a_part_of_a_file_that_has_it_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,7 +195,7 @@ def test_a_block_ends_at_a_bad_line() -> None:
     [
         ('{"title": "가", "body": "나"}', 'field "text" is missing (found: title, body)'),
         ('{"text": 3}', 'field "text" is not text but int'),
-        ('["text"]', "not a JSON object but list; a file that is one JSON array or object is read as json.FIELD:GLOB"),
+        ('["text"]', "not a JSON object but list"),
         ('{"text": ', "not JSON (Expecting value"),
         ("[" * 100_000, "not JSON ("),
     ],
@@ -223,8 +223,8 @@ def test_json_lines_take_the_named_field() -> None:
 def test_a_file_that_is_one_json_value_says_how_to_read_it(line: str) -> None:
     [found] = read("jsonl", line.encode())
     assert isinstance(found, Unreadable)
-    assert found.problem.startswith("not JSON (")
-    assert found.problem.endswith("; a file that is one JSON array or object is read as json.FIELD:GLOB")
+    assert found.problem.startswith("the file is one JSON ")
+    assert (found.mend, found.ends) == ("read it as json.FIELD:GLOB", True)
 
 
 def test_a_byte_order_mark_in_the_middle_is_of_another_file_that_was_glued_on() -> None:

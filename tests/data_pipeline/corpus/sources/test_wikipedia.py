@@ -65,8 +65,8 @@ def test_what_is_left_out_is_told_with_its_bytes() -> None:
     sizes: Counter[str] = Counter()
     for each in found:
         if isinstance(each, Skipped):
-            skipped[each.what] += each.number
-            sizes[each.what] += each.size
+            skipped[each.count] += each.number
+            sizes[each.count] += each.size
     assert skipped == {
         "redirects": 1,
         "pages of other name spaces": 2,
