@@ -88,7 +88,8 @@ class KoreanFilter:
     """Removes sentences that are not Korean, and documents without a Hangul letter."""
 
     min_hangul_share: float = number(0.3, ZERO_TO_ONE)
-    """Smallest share of Hangul (syllables and loose jamo) among a sentence's letters, 0 to 1. Sentences without letters pass."""
+    """Smallest share of Hangul (syllables and loose jamo) among a sentence's letters, 0 to 1. Letters of URLs and e-mail addresses
+    beside Hangul do not count; sentences without letters pass."""
     max_han_kana: int = number(10, AT_LEAST_ZERO)
     """Most Han and Kana characters a sentence may hold."""
 

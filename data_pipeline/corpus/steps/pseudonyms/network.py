@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from data_pipeline.corpus.steps.pseudonyms.hosts import names_nobody
-from data_pipeline.corpus.steps.pseudonyms.line import Found, Line
+from data_pipeline.corpus.steps.pseudonyms.line import Found, Line, plain
 
 # Top-level domains that Korean text holds; asked for where nothing else tells a host from words with full stops.
 TOP_LEVEL = "com|net|org|kr|edu|gov|info|biz|io|be|gl|ly|me|tv|at|gg|jp|cn|us|uk|eu|de|co|to|ai|app|dev|site|shop|xyz"
@@ -41,6 +41,18 @@ _URL = re.compile(
     rf"|(?<![A-Za-z0-9@.\-/_]){_HOST}(?::[0-9]+)?/(?:(?!https?:/){_URL_CHARACTER})++",
     re.IGNORECASE,
 )
+# Hangul in a path, to which the URL goes on behind it (people/이동호/1000, 제목-글), and Hangul at its end (wiki/이순신, _(장군)).
+_MORE = re.compile(
+    rf"(?:[가-힣]+(?=[/&?#=_+%\-][A-Za-z0-9가-힣%(])|(?<=[/=_+\-])[가-힣]+(?=[A-Za-z0-9%]))(?:(?!https?:/){_URL_CHARACTER})*+",
+    re.IGNORECASE,
+)
+_LAST = re.compile(r"(?<=[/=_+\-])[가-힣]+|(?<=_\()[가-힣]+\)")
+_TWO_PARTS = re.compile(r"[^/]*/+[^/]+/.|.*=", re.DOTALL)
+_NO_PATH = re.compile(
+    "(?:은|는|이|가|을|를|의|에|에서|으?로|와|과|이?나|및|등|이?라는|이?라고|입니다|이다|임|이며|이고|인데|참[고조]|출처|링크|주소|여기|클릭|기사|영상"
+    "|동영상|사진|홈페이지|사이트|블로그|카페)+(?:도|만|는|하세요|해주세요|하시면|바랍니다|하시기)?"
+)
+"""What stands behind a URL without a blank, not in it."""
 URL_PARTS = re.compile(r"(?:[A-Za-z]+:/+)?(?:www\.)?(?P<host>[^/?#:]+)")
 _URL_HOST = re.compile(r"(?:[a-z]+:/+)?(?:[a-z0-9_\-]+\.)+[a-z0-9]{2,}|https?://localhost", re.IGNORECASE)
 
@@ -88,18 +100,56 @@ def emails(line: Line) -> Iterator[Found]:
 def urls(line: Line) -> Iterator[Found]:
     """URLs with a scheme, www. or a path. A bare host (naver.com) is the name of a site and stays; so does http://www.naver.com, where
     nothing but the host of a well-known service is in it.
-
-    The URL ends before the first character that RFC 3986 does not know (Hangul follows without a blank), and without
-    punctuation and brackets that the sentence puts behind it.
     """
+    for start, end in _urls(line):
+        if not _only_a_host_that_stays(line.text[start:end]):
+            yield Found("url", start, end, start)
+
+
+def without_addresses(text: str) -> str:
+    """The text without URLs and e-mail addresses."""
+    if "/" not in text and "@" not in text and "www." not in text.lower():
+        return text
+    line = Line(plain(text), 0)
+    spans = sorted([*_urls(line), *((found.start, found.end) for found in emails(line))])
+    pieces, position = [], 0
+    for start, end in spans:
+        pieces.append(text[position : max(start, position)])
+        position = max(position, end)
+    return "".join((*pieces, text[position:]))
+
+
+def _urls(line: Line) -> Iterator[tuple[int, int]]:
+    """Where URLs are: up to the first character that RFC 3986 does not know, without punctuation and brackets that the sentence puts behind it.
+
+    Hangul belongs to a URL inside its path: where the URL goes on behind it, or at the end of a path of two parts or more (people/이동호)
+    or of a query, unless it is a particle or such (_NO_PATH), as of words that follow without a blank.
+    """
+    behind = line.start
     for match in _URL.finditer(line.text, line.start):
-        url = match[0]
+        if match.start() < behind:
+            continue
+        behind = _end_of_path(line.text, match.start(), match.end())
+        url = line.text[match.start() : behind]
         while url and (
             url[-1] in ".,!?:;'*[(|~-" or (url[-1] in ")]" and url.count(url[-1]) > url.count(_open(url[-1])))
         ):
             url = url[:-1]
-        if _URL_HOST.match(url) and not _only_a_host_that_stays(url):
-            yield Found("url", match.start(), match.start() + len(url), match.start())
+        if _URL_HOST.match(url):
+            yield match.start(), match.start() + len(url)
+
+
+def _end_of_path(text: str, start: int, end: int) -> int:
+    """Where a URL ends that goes to `end` in ASCII, with the Hangul of its path."""
+    host = URL_PARTS.match(text, start, end)
+    if host is None or host.end("host") == end:
+        return end
+    while (more := _MORE.match(text, end)) and not _NO_PATH.fullmatch(re.match("[가-힣]+", more[0])[0]):
+        end = more.end()
+    last = _LAST.match(text, end)
+    if last and _TWO_PARTS.match(text, host.end("host"), last.end()) and not _NO_PATH.fullmatch(last[0]):
+        return last.end()
+    return end
 
 
 def _only_a_host_that_stays(url: str) -> bool:

@@ -180,6 +180,47 @@ def test_a_host_that_names_nobody_and_nothing_more_stays(url: str) -> None:
     assert replaced(f"{url} 에서 봤다") == [f"{url} 에서 봤다"]
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://www.facebook.com/people/이동호/100012345678901",
+        "https://www.facebook.com/이동호/posts/123",
+        "https://ko.wikipedia.org/wiki/이순신",
+        "https://ko.wikipedia.org/wiki/이순신_(장군)",
+        "https://blog.example.com/글/2019년_행사-안내/12?writer=이동호&id=77",
+        "https://search.naver.com/search.naver?query=이동호",
+        "www.example.com/people/이동호77/about",
+    ],
+)
+def test_hangul_in_the_path_of_a_url_goes_with_it(url: str) -> None:
+    [fake] = replaced(f"보세요 {url} 입니다")
+    assert [(value.found.kind, value.start, value.end) for value in find(f"보세요 {url} 입니다")] == [
+        ("url", 4, 4 + len(url))
+    ]
+    assert len(fake) == len(f"보세요 {url} 입니다")
+    assert not {*re.findall("이동호|이순신|장군|행사|[0-9]{4,}", url)} & {
+        *re.findall("이동호|이순신|장군|행사|[0-9]{4,}", fake)
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://example.com/abc", "를 참고하세요"),
+        ("http://example.com/abc/", "에서 봤다"),
+        ("http://example.com/abc/", "참고하세요"),
+        ("http://example.com/", "이동호 기자의 글"),
+        ("http://example.com", "이나/다른 곳"),
+        ("www.example.com", "/우리의 누리집"),
+        ("http://example.com/a?b=1", "입니다"),
+        ("http://example.com/abc", "(출처)"),
+    ],
+)
+def test_words_behind_a_url_without_a_blank_stay(url: str, words: str) -> None:
+    [fake] = replaced(f"보세요 {url}{words}")
+    assert fake.endswith(words)
+
+
 def test_court_cases_stay_with_or_without_a_word_that_names_them() -> None:
     """As of shared cases: 누, 두, 다 are codes of cases, and letters of plates."""
     lines = ["이 쟁점은 95누1234에서 처음 다루어졌다.", "그 뒤 99두1234와 01다1234에서도 같은 결론이 나왔다."]
