@@ -102,6 +102,7 @@ def test_a_command_line_can_be_pasted_as_it_stands(line: Line) -> None:
     assert not re.search(r"[\[\]()|<>]|\.\.\.|…", bare), "metasyntax: give an example; what is optional is explained"
     assert not re.search(r"(?<![-\w/])[A-Z][A-Z_]{2,}(?![-\w=])", bare), "a placeholder: give an example"
     assert not re.search(r"\S {3,}\S", bare.rstrip()), "explanations stand behind #"
+    assert not line.text.startswith("python "), "what is installed is in .venv/, whose python is not on the path"
 
 
 class ParsedError(Exception):
