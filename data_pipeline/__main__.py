@@ -30,6 +30,8 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     ),
 }
 """Name -> what runs it, what it takes, what it is for."""
+RESUMING = ("prepare", "contaminated", "vocabulary")
+"""What goes on where it was, when the same command is run again after Ctrl-C."""
 
 
 def usage() -> str:
@@ -48,7 +50,7 @@ def main() -> None:
     """The command line."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("absl").setLevel(logging.WARNING)  # TensorFlow Datasets tells of every file it opens
-    run_command(lambda: _run(sys.argv[1:]))
+    run_command(lambda: _run(sys.argv[1:]), resumes=sys.argv[1:2] in [[name] for name in RESUMING])
 
 
 def _run(arguments: list[str]) -> None:

@@ -39,6 +39,8 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     ),
 }
 """Name -> what runs it, what it takes, what it is for."""
+RESUMING = ("train", "evaluate", "export")
+"""What goes on where it was, when the same command is run again after Ctrl-C."""
 
 
 def usage() -> str:
@@ -69,7 +71,7 @@ def main() -> None:
     logging.getLogger("absl").setLevel(logging.WARNING)  # of every file opened
     for name in ("onnx_ir", "onnxscript", "tensorflow"):
         logging.getLogger(name).setLevel(logging.WARNING)  # of every constant of a model that is written
-    run_command(lambda: _run(sys.argv[1:]))
+    run_command(lambda: _run(sys.argv[1:]), resumes=sys.argv[1:2] in [[name] for name in RESUMING])
 
 
 def _run(arguments: list[str]) -> None:

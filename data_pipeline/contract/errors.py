@@ -78,8 +78,15 @@ def end_quietly_while_importing() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def run_command(command: Callable[[], None]) -> None:
-    """Runs a command line's body and turns the errors that are no bug into one line on stderr and the exit code."""
+INTERRUPTED = 128 + signal.SIGINT
+"""The exit code that shells give what Ctrl-C has ended."""
+
+
+def run_command(command: Callable[[], None], *, resumes: bool = True) -> None:
+    """Runs a command line's body and turns the errors that are no bug into one line on stderr and the exit code.
+
+    - `resumes`: whether the same command, once interrupted, goes on where it was; otherwise it begins again.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
@@ -99,8 +106,9 @@ def run_command(command: Callable[[], None]) -> None:
     except BrokenPipeError:
         _flush()
     except KeyboardInterrupt:
-        print("interrupted: run the same command again to go on from here", file=sys.stderr)
-        sys.exit(1)
+        _flush()
+        print(f"interrupted{': run the same command again to go on from here' * resumes}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except ModuleNotFoundError as error:
         end_for_missing_package(error)
     except OSError as error:

@@ -1,4 +1,7 @@
+import importlib
 import os
+import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -16,3 +19,29 @@ def test_the_exit_code_says_what_kind_of_end_it_is(
         run_command(fail)
     assert ended.value.code == code
     assert capsys.readouterr().err == "error: a sentence\n"
+
+
+@pytest.mark.parametrize("room", ["data_pipeline", "pretrain"])
+def test_ctrl_c_ends_every_command_as_shells_expect_and_says_what_running_again_does(
+    room: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = importlib.import_module(f"{room}.__main__")
+
+    def interrupted(_: list[str]) -> None:
+        print("a line")
+        raise KeyboardInterrupt
+
+    said: dict[str, str] = {}
+    for name, entry in list(main.COMMANDS.items()):
+        fake: tuple[Callable[[list[str]], None], str, str] = (interrupted, *entry[1:])
+        monkeypatch.setitem(main.COMMANDS, name, fake)
+        monkeypatch.setattr(sys, "argv", [room, name])
+        with pytest.raises(SystemExit) as ended:
+            main.main()
+        assert ended.value.code == 130
+        printed = capsys.readouterr()
+        assert printed.out == "a line\n"
+        said[name] = printed.err
+    again = "interrupted: run the same command again to go on from here\n"
+    assert {name for name, sentence in said.items() if sentence == again} == set(main.RESUMING)
+    assert {sentence for sentence in said.values() if sentence != again} == {"interrupted\n"}

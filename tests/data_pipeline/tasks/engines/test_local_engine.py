@@ -119,7 +119,7 @@ def test_ctrl_c_ends_everything_with_one_line(tmp_path: Path) -> None:
     parent, workers = start_slow_tasks(tmp_path)
     os.killpg(parent.pid, signal.SIGINT)
     _, printed = parent.communicate(timeout=30)
-    assert parent.returncode == 1
+    assert parent.returncode == 130
     assert printed == "interrupted: run the same command again to go on from here\n"
     wait_until(lambda: not any(map(is_running, workers)))
 
