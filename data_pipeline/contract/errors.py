@@ -1,5 +1,6 @@
 """The errors that a user sees. Everything else is a bug and keeps its traceback."""
 
+import _thread
 import errno
 import io
 import os
@@ -89,6 +90,7 @@ def run_command(command: Callable[[], None], *, resumes: bool = True) -> None:
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.unraisablehook = _interrupt_again
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or a pipe that takes no Hangul gets \\uXXXX
     try:
@@ -116,6 +118,14 @@ def run_command(command: Callable[[], None], *, resumes: bool = True) -> None:
         if known is None:
             raise
         _end(known, 1)
+
+
+def _interrupt_again(passed_over: "sys.UnraisableHookArgs") -> None:
+    """A Ctrl-C during a callback of the garbage collector, as JAX has one, would be passed over."""
+    if issubclass(passed_over.exc_type, KeyboardInterrupt):
+        _thread.interrupt_main()
+    else:
+        sys.__unraisablehook__(passed_over)
 
 
 def end_for_missing_package(error: ModuleNotFoundError) -> NoReturn:

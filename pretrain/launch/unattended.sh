@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 : "${NAME:?}" "${ZONE:?}" "${STORE:?}" "${DELETE_WHEN_DONE:?}" "${DELETE_ON_FAILURE:?}"
-python=$PWD/.venv/bin/python state=runs/.host
+root=$PWD python=$PWD/.venv/bin/python state=runs/.host
 # shellcheck source=pretrain/launch/common.sh
 source pretrain/launch/common.sh
 # shellcheck source=pretrain/launch/machine.sh

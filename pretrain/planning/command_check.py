@@ -35,12 +35,12 @@ def check_command(
         if length not in by_length:
             prepared = ", ".join(map(str, by_length))
             raise InputError(
-                f"phases.{number}.length {length}: the records have rows of {prepared} tokens; add it to other_lengths of the data recipe"
+                f"phases.{number}.length {length}: the records have rows of {prepared} tokens; prepare with --data.other-lengths"
             )
         headers.append(by_length[length])
         if recipe.phases and recipe.phases[number].category_weights and not categories:
             raise InputError(
-                f"phases.{number}.category_weights: the records do not know categories; set rows_by_category in the data recipe"
+                f"phases.{number}.category_weights: the records do not know categories; prepare with --data.rows-by-category"
             )
     learning_rate(make_job(recipe, headers).recipe)
     if recipe.wandb_project is not None:

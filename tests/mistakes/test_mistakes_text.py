@@ -115,7 +115,7 @@ MISTAKES = [
     Mistake(
         "a text without any Korean",
         r'no document is left to train on; dropped by source and reason: \{"jsonl": \{"not Korean": 2, "too short": 1\}\}; '
-        r"give Korean text, or loosen the rules under --data\.korean, --data\.length and --data\.evaluation-fraction",
+        r"give Korean text, or loosen the rules under --data\.korean, --data\.long-words, --data\.length and --data\.evaluation-fraction",
         make=lambda: write_texts(["Nothing here is Korean.", "Nor is this one, alas.", "네."]),
     ),
     Mistake(

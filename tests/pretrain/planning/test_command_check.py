@@ -20,18 +20,24 @@ WRONG = [
     (["--training.max-steps", "5", "quickstart"], "quickstart: is neither a flag nor the value of one, after 5"),
     (["--training.optimizer.learning-rate", "-1"], "--training.optimizer.learning-rate -1.0: must be 0 or more"),
     (["--training.attention", "flash"], "--training.attention flash: must be one of 'auto', "),
-    (["--training.global-batch-size", "30", "--training.mesh.fsdp", "8"], "global_batch_size 30 cannot be divided"),
-    (["--training.global-batch-size", "30", "--on", "v3-8"], "global_batch_size 30 cannot be divided"),
-    (["--training.attention", "splash", "--on", "v3-8"], "attention splash: is made for TPUs from v4 on"),
-    (["--training.model.num-attention-heads", "3"], "model.hidden_size 128 is not a multiple"),
+    (
+        ["--training.global-batch-size", "30", "--training.mesh.fsdp", "8"],
+        "--training.global-batch-size 30: cannot be divided",
+    ),
+    (["--training.global-batch-size", "30", "--on", "v3-8"], "--training.global-batch-size 30: cannot be divided"),
+    (["--training.attention", "splash", "--on", "v3-8"], "--training.attention splash: is made for TPUs from v4 on"),
+    (["--training.model.num-attention-heads", "3"], "--training.model.hidden-size 128: must be a multiple"),
     (
         ["--training.model.max-position-embeddings", "64"],
-        "model.max_position_embeddings 64: the records' rows have 128",
+        "--training.model.max-position-embeddings 64: the records' rows have 128",
     ),
-    (["--data.examples.length", "256"], "model.max_position_embeddings 128: the records' rows have 256 tokens"),
-    (["--training.start-from", "absent"], "start_from absent: "),
-    (["--training.max-steps", "3"], "optimizer.warmup_steps 30 must be below max_steps 3"),
-    (["--training.stop-at-step", "900"], "stop_at_step 900: must be 1 to max_steps 300"),
+    (
+        ["--data.examples.length", "256"],
+        "--training.model.max-position-embeddings 128: the records' rows have 256 tokens",
+    ),
+    (["--training.start-from", "absent"], "--training.start-from absent: "),
+    (["--training.max-steps", "3"], "--training.optimizer.warmup-steps 30: must be below --training.max-steps 3"),
+    (["--training.stop-at-step", "900"], "--training.stop-at-step 900: must be 1 to --training.max-steps 300"),
     (["--profile", "5"], "--profile 5: must be FIRST:LAST"),
     (["--on", "v9-8"], "--on v9-8: no such machine"),
     (["--run-dir", "absent"], "absent: "),
@@ -64,7 +70,7 @@ def test_a_right_command_passes(flags: list[str], empty: Path) -> None:
 def test_a_prepared_run_is_checked_by_its_records(tiny: TrainingRecipe, new_run: Callable[..., RunFolder]) -> None:
     run = new_run()
     run.record("prepare", {})
-    with pytest.raises(InputError, match=r"model\.max_position_embeddings 8: the records' rows have"):
+    with pytest.raises(InputError, match=r"--training\.model\.max-position-embeddings 8: the records' rows have"):
         train(["quickstart", "--run-dir", str(run.path), "--training.model.max-position-embeddings", "8", "--check"])
 
 
@@ -72,7 +78,9 @@ def test_phases_need_their_lengths_and_categories() -> None:
     two = dataclasses.replace(data, other_lengths=(64,))
     phases = (Phase(64, 0.5), Phase(128, 0.5))
     check_command(changed(training, phases=phases), planned_headers(two), None)
-    with pytest.raises(InputError, match=r"phases.0.length 64: the records have rows of 128 tokens; add it to other_l"):
+    with pytest.raises(
+        InputError, match=r"phases.0.length 64: the records have rows of 128 tokens; prepare with --data.other-l"
+    ):
         check_command(changed(training, phases=phases), planned_headers(data), None)
     weighed = (Phase(64, 0.5), Phase(128, 0.5, category_weights=(("web", 2.0),)))
     with pytest.raises(InputError, match=r"phases.1.category_weights: the records do not know categories"):
@@ -80,7 +88,7 @@ def test_phases_need_their_lengths_and_categories() -> None:
 
 
 def test_a_slice_is_checked_before_it_is_booked(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="global_batch_size 30 cannot be divided"):
+    with pytest.raises(InputError, match="--training.global-batch-size 30: cannot be divided"):
         needs(["quickstart", "--training.global-batch-size", "30", "--on", "v5e-8"])
     needs(["quickstart", "--training.global-batch-size", "30", "--on", "v4-16"])  # of which nothing is known here
 

@@ -140,5 +140,5 @@ def test_bfloat16_inputs_give_bfloat16_outputs_near_float32() -> None:
 
 def test_an_unknown_implementation_is_named() -> None:
     q, k, v, _ = arrays()
-    with pytest.raises(InputError, match='"flash" is not known; use one of: auto, xla'):
+    with pytest.raises(InputError, match="attention kernel flash: must be one of auto, xla"):
         attention(q, k, v, segments=SEGMENTS, implementation="flash")

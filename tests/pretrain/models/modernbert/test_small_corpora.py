@@ -92,7 +92,9 @@ def test_a_switch_changes_what_is_computed_and_is_not_exported(field: str) -> No
     assert (abs(found - moved).max() > 1e-3) == (field == "attention_gate"), (
         "buckets take the place of rotary positions"
     )
-    with pytest.raises(InputError, match=rf"model\.{field} .* no class of transformers has it"):
+    with pytest.raises(
+        InputError, match=rf"--training\.model\.{field.replace('_', '-')} .* no class of transformers has it"
+    ):
         config_to_json(config, VOCAB, SPECIAL, HEADS)
 
 

@@ -50,7 +50,7 @@ def test_rows_that_the_table_has_no_room_for_are_refused(records_folder: Path) -
     recipe = changed(TINY, model=replace(CONFIG, max_position_embeddings=LENGTH + 1))
     objective_of(recipe, header)
     recipe = changed(recipe, model={"max_position_embeddings": LENGTH})
-    with pytest.raises(InputError, match=f"max_position_embeddings {LENGTH}, which has room for {LENGTH - 1} tokens"):
+    with pytest.raises(InputError, match=f"max-position-embeddings {LENGTH}, which has room for {LENGTH - 1} tokens"):
         objective_of(recipe, header)
 
 
