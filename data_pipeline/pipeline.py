@@ -6,9 +6,11 @@ nobody's work: a task names the steps that it runs, and their settings are among
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from data_pipeline.contract.recipe_fields import ABOVE_ZERO, AT_LEAST_ONE, AT_LEAST_ZERO, ZERO_TO_ONE, between, number
+from data_pipeline.contract.tokenizer_kind import is_word_piece
 
 Unit = Literal["sentence", "paragraph", "document"]
 
@@ -248,9 +250,10 @@ def _short(rule: LengthFilter) -> str:
 
 
 def _cuts_long_words(recipe: Any) -> bool:
-    """Whether a long word is a loss: WordPiece has a limit, Unigram none."""
-    unigram = recipe.vocabulary.model == "unigram" or recipe.vocabulary.given.endswith((".model", ".spiece"))
-    return bool(recipe.long_words.max_chars) and not unigram
+    """Whether a long word is a loss: WordPiece has a limit, Unigram and BPE none."""
+    given = recipe.vocabulary.given
+    word_piece = is_word_piece(Path(given).expanduser()) if given else recipe.vocabulary.model == "wordpiece"
+    return bool(recipe.long_words.max_chars) and word_piece
 
 
 def _long_words(recipe: Any) -> str:

@@ -1,5 +1,7 @@
 """Words that BERT's tokenizers take for one [UNK] take their sentence along, and are told."""
 
+from pathlib import Path
+
 import pytest
 import tokenizers
 from tokenizers import models, pre_tokenizers
@@ -62,7 +64,26 @@ def test_the_limit_is_the_recipes_and_other_models_have_none() -> None:
     for kept in (
         DataRecipe(sources=(), long_words=LongWords(max_chars=0)),
         DataRecipe(sources=(), vocabulary=KOBERT_VOCABULARY),
-        DataRecipe(sources=(), vocabulary=Vocabulary(given="a/kobert.spiece")),
     ):
         assert not ROW.on(kept)
         assert "kept" in ROW.says(kept)
+
+
+def test_what_a_given_vocabulary_is_decides_whatever_its_files_are_called(tmp_path: Path) -> None:
+    pieces = [("[UNK]", 0.0), ("[PAD]", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[MASK]", 0.0), ("\u2581가", -1.0)]
+    unigram, bpe, word_piece, spiece, kobert = (
+        tmp_path / name for name in ("unigram", "bpe", "wp", "spiece", "kobert")
+    )
+    for folder in (unigram, bpe, word_piece, spiece, kobert):
+        folder.mkdir()
+    tokenizers.Tokenizer(models.Unigram(pieces, unk_id=0)).save(str(unigram / "tokenizer.json"))
+    tokenizers.Tokenizer(models.BPE({"[UNK]": 0}, [])).save(str(bpe / "tokenizer.json"))
+    tokenizers.Tokenizer(models.WordPiece({"[UNK]": 0}, unk_token="[UNK]")).save(str(word_piece / "tokenizer.json"))
+    (spiece / "spiece.model").write_bytes(b"model")
+    (kobert / "vocab.txt").write_text("[UNK]\n\u2581가\n", encoding="utf-8")
+    (tmp_path / "kobert.spiece").write_bytes(b"model")
+    (tmp_path / "vocab.txt").write_text("[UNK]\n가\n", encoding="utf-8")
+    for given in (unigram, bpe, spiece, kobert, tmp_path / "kobert.spiece"):
+        assert not ROW.on(DataRecipe(sources=(), vocabulary=Vocabulary(given=str(given)))), given
+    for given in (word_piece, tmp_path / "vocab.txt"):
+        assert ROW.on(DataRecipe(sources=(), vocabulary=Vocabulary(given=str(given)))), given
