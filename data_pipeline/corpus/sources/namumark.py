@@ -1,7 +1,8 @@
 """NamuWiki's markup (namumark) to text: what a reader of the article's prose sees."""
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from data_pipeline.corpus.document import HOLE
@@ -39,10 +40,24 @@ _INLINE = (
 )
 
 
-def namumark_to_text(markup: str) -> str:
+Hide = Callable[[str, str], None]
+"""Takes the kind of what shows nothing, and its text in the file."""
+
+
+def namumark_to_text(markup: str, hidden: Counter[str] | None = None, hidden_bytes: Counter[str] | None = None) -> str:
     """namumark -> text: links by their label, lists, quotations and headings as paragraphs; no tables, files, footnotes,
-    macros and struck out text. A heading under which nothing is left goes too."""
-    return prose(_paragraphs(_without_brackets(markup)))
+    macros and struck out text. A heading under which nothing is left goes too.
+
+    - `hidden`, `hidden_bytes`: get the number and the bytes (about: without the marks inside) of what is left out, by kind: tables, templates,
+      macros, footnotes, ...
+    """
+
+    def hide(kind: str, text: str) -> None:
+        if hidden is not None and hidden_bytes is not None:
+            hidden[kind] += 1
+            hidden_bytes[kind] += len(text.encode(errors="surrogatepass"))
+
+    return prose(_paragraphs(_without_brackets(markup, hide), hide))
 
 
 @dataclass(slots=True)
@@ -75,7 +90,7 @@ def _begins_row(line: str) -> bool:
     return line.startswith("||") or bool(_CAPTION.match(line))
 
 
-def _without_brackets(markup: str) -> str:
+def _without_brackets(markup: str, hide: Hide) -> str:
     """Takes away what stands in brackets of any kind, or shows it; brackets that have no partner are text."""
     markup = _COMMENT.sub("", markup.replace(IN_ROW, " "))
     stack = [_Open("")]
@@ -88,11 +103,13 @@ def _without_brackets(markup: str) -> str:
             top.add(mark[1:])
         elif mark == "[":
             macro = _MACRO.match(markup, found.start())
-            top.add_block(_macro(macro) if macro else mark)
+            top.add_block(_macro(macro, hide) if macro else mark)
             position = macro.end() if macro else position
         elif mark == "{{{" and _NOT_TEXT.match(markup, position):
             end = markup.find("}}}", position)
-            position = end + 3 if end >= 0 else position
+            if end >= 0:
+                hide("code and styles", markup[found.start() : end + 3])
+                position = end + 3
         elif mark in ("{{{", "[[", "[*"):
             style = _STYLE.match(markup, position) if mark == "{{{" else None
             position = style.end() if style else position
@@ -102,11 +119,11 @@ def _without_brackets(markup: str) -> str:
             block = stack.pop()
             stack[-1].add_block("".join(block.pieces))
         elif mark[0] == "]" and top.mark == "[*":
-            stack.pop()
+            hide("footnotes", f"[*{''.join(stack.pop().pieces)}]")
             position = found.start() + 1
         elif mark == "]]" and top.mark == "[[":
             link = stack.pop()
-            stack[-1].add_block(_link("".join(link.pieces)))
+            stack[-1].add_block(_link("".join(link.pieces), hide))
         elif mark == "]]":
             top.add("]")
             position = found.start() + 1
@@ -124,7 +141,14 @@ def _give_up(stack: list[_Open], place: int) -> None:
     del stack[place:]
 
 
-def _macro(macro: re.Match[str]) -> str:
+def _macro(macro: re.Match[str], hide: Hide) -> str:
+    shown = _shown_macro(macro)
+    if shown in ("", HOLE):
+        hide("templates" if (macro[2] or "").lower() == "include" else "macros", macro[0])
+    return shown
+
+
+def _shown_macro(macro: re.Match[str]) -> str:
     name = (macro[1] or macro[2] or macro[4]).lower()
     if name == "ruby":
         return macro[3].partition(",")[0]
@@ -133,17 +157,18 @@ def _macro(macro: re.Match[str]) -> str:
     return "\n" if name == "br" else HOLE if name in VALUES else ""
 
 
-def _link(link: str) -> str:
+def _link(link: str, hide: Hide) -> str:
     target, bar, label = link.partition("|")
     if target.strip().lower().startswith(HIDDEN_LINKS):
+        hide("links to files and categories", f"[[{link}]]")
         return ""
     if bar:
         return label
     return "" if "://" in target else re.sub(r"#s-[\d.]+$", "", target).lstrip(":/.")
 
 
-def _paragraphs(text: str) -> Iterator[Paragraph]:
-    text = "\n".join(_without_tables(text.split("\n")))
+def _paragraphs(text: str, hide: Hide) -> Iterator[Paragraph]:
+    text = "\n".join(_without_tables(text.split("\n"), hide))
     for pattern, replacement in _INLINE:
         text = pattern.sub(replacement, text)
     for line in text.split("\n"):
@@ -153,22 +178,38 @@ def _paragraphs(text: str) -> Iterator[Paragraph]:
             yield 0, without_lone_holes(_LINE_START.sub("", line, count=1).strip())
 
 
-def _without_tables(lines: list[str]) -> list[str]:
-    """Leaves out the rows of tables; where nothing ends a row, it is text."""
+def _without_tables(lines: list[str], hide: Hide) -> list[str]:
+    """Leaves out the rows of tables; where nothing ends a row, it is text. Rows behind each other are one table."""
     kept: list[str] = []
+    table: list[str] = []
     number = 0
     ends = _ends_of_rows(lines)
     while number < len(lines):
         line = lines[number].strip()
+        first = number
         if not _begins_row(line):
             kept.append(lines[number].replace(IN_ROW, "\n"))
+            if line:
+                _end_of_table(table, hide)
         elif line == "||" or not line.endswith("||"):
             end = ends[number]
             if end is None:
                 kept.append(line.replace("||", " ").replace(IN_ROW, "\n"))
-            number = number if end is None else end
+                _end_of_table(table, hide)
+            else:
+                number = end
+                table += lines[first : number + 1]
+        else:
+            table.append(lines[number])
         number += 1
+    _end_of_table(table, hide)
     return kept
+
+
+def _end_of_table(table: list[str], hide: Hide) -> None:
+    if table:
+        hide("tables", "\n".join([*table, ""]))
+        table.clear()
 
 
 def _ends_of_rows(lines: list[str]) -> list[int | None]:

@@ -1,5 +1,6 @@
 """NamuWiki's JSON dumps: one array of {namespace, title, text, contributors}, gigabytes long."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -16,13 +17,26 @@ REDIRECTS = ("#redirect", "#넘겨주기")
 
 
 def read_namuwiki(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
-    """One document for each article that is no redirect. A record's number is the page's place in the dump."""
+    """One document for each article that is no redirect. A record's number is the page's place in the dump.
+
+    Other pages are Skipped one by one; what is left out of the articles, at the end, for each kind of construct.
+    """
+    hidden: Counter[str] = Counter()
+    hidden_bytes: Counter[str] = Counter()
+
+    def text_of(page: object) -> str:
+        text = text_member(page, "text")
+        member(page, "namespace")
+        return namumark_to_text(text, hidden, hidden_bytes)
+
     for record in members_at(stream, file, ""):
         skipped = None if isinstance(record, Unreadable) else _skipped(record[1])
         if skipped:
             yield skipped
         else:
-            yield from documents([record], source, _text)
+            yield from documents([record], source, text_of)
+    for what, number in sorted(hidden.items()):
+        yield Skipped(what, number, hidden_bytes[what])
 
 
 def _skipped(page: Any) -> Skipped | None:
@@ -33,9 +47,3 @@ def _skipped(page: Any) -> Skipped | None:
     if str(page["namespace"]) not in ARTICLES:
         return Skipped("pages of other name spaces", size=size)
     return Skipped("redirects", size=size) if page["text"].lstrip().lower().startswith(REDIRECTS) else None
-
-
-def _text(page: object) -> str:
-    text = text_member(page, "text")
-    member(page, "namespace")
-    return namumark_to_text(text)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from data_pipeline.contract.storage import open_input
 from data_pipeline.corpus.document import HOLE, Document
-from data_pipeline.corpus.sources.lines import Skipped, Unreadable
+from data_pipeline.corpus.sources.lines import Remark, Skipped, Unreadable
 from data_pipeline.corpus.sources.namumark import namumark_to_text
 from data_pipeline.corpus.sources.namuwiki import read_namuwiki
 from data_pipeline.recipe import Source
@@ -30,12 +30,12 @@ PROSE = """개요
 그대로 쓴 글 [괄호] [집단] 4--5"""
 
 
-def read(dump: bytes) -> list[Document | Unreadable]:
+def read(dump: bytes) -> list[Document | Unreadable | Remark]:
     return list(reader_of("namuwiki")(io.BytesIO(dump), "namu.json", Source("namuwiki", "", name="source")))
 
 
 def test_articles_are_read_and_redirects_and_other_name_spaces_are_not() -> None:
-    assert read(DUMP) == [
+    assert [each for each in read(DUMP) if not isinstance(each, Skipped)] == [
         Document("namu.json:record 1", "source", PROSE),
         Document("namu.json:record 4", "source", "[[별빛섬]은 {{{섬이다."),  # brackets without a partner are text
     ]
@@ -175,7 +175,8 @@ def test_a_page_that_is_a_file_of_its_own_is_read() -> None:
 @pytest.mark.parametrize("name", ["namuwiki-test1.json", "namuwiki-test6.json.gz"])
 def test_of_real_pages_as_much_comes_out_as_people_kept(name: str) -> None:
     with open_input(str(SAMPLES / name)) as stream:
-        [found] = reader_of("namuwiki")(stream, name, Source("namuwiki", "", name="source"))
+        found, *skipped = reader_of("namuwiki")(stream, name, Source("namuwiki", "", name="source"))
+    assert all(isinstance(each, Skipped) for each in skipped)
     assert isinstance(found, Document)
     gold = (SAMPLES / f"{name.partition('.')[0]}.gold.txt").read_text(encoding="utf-8")
     assert abs(len(found.text.split()) - len(gold.split())) <= 0.02 * len(gold.split())
@@ -208,3 +209,21 @@ def test_markup_is_shown_as_a_reader_sees_it(markup: str, text: str) -> None:
 def test_a_page_of_rows_without_an_end_takes_no_longer_than_another() -> None:
     """It was quadratic: 200 seconds for this one."""
     assert namumark_to_text("|| 가\n" * 20_000).split() == ["가"] * 20_000
+
+
+def test_what_is_left_out_of_articles_is_counted_by_kind_in_bytes_of_the_file() -> None:
+    tables = ["||가||{{{나}}}||\n||다||\n", "||라\n\n마||\n"]
+    texts = [
+        f"[include(틀:섬)]앞이다.[* 각주이다.]\n{tables[0]}뒤이다.[[파일:a.png]]\n{tables[1]}끝이다.",
+        "올해 [age(1990-01-01)]세이다.[br]{{{#!syntax c\nint}}}[ruby(가, ruby=나)] [math(n)]",
+    ]
+    pages = [{"namespace": 0, "title": "섬", "text": text} for text in texts]
+    skipped = [each for each in read(json.dumps(pages).encode()) if isinstance(each, Skipped)]
+    assert {each.count: (each.number, each.size) for each in skipped} == {
+        "code and styles": (1, len("{{{#!syntax c\nint}}}")),
+        "footnotes": (1, len("[* 각주이다.]".encode())),
+        "links to files and categories": (1, len("[[파일:a.png]]".encode())),
+        "macros": (1, len("[age(1990-01-01)]")),
+        "tables": (2, len("".join(tables).encode()) - len("{{{}}}")),
+        "templates": (1, len("[include(틀:섬)]".encode())),
+    }
