@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.corpus.sources.encodings import UTF8, standard_encoding
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.source_formats import FORMATS, WITH_TEXT_FIELD
 
@@ -37,12 +38,27 @@ def with_sources(recipe: DataRecipe, sources: Sequence[str], benchmarks: Sequenc
 
 
 def parse_source(text: str) -> Source:
-    """FORMAT:GLOB, where formats WITH_TEXT_FIELD may name it: jsonl.FIELD:GLOB."""
+    """FORMAT:GLOB, where formats WITH_TEXT_FIELD may name it, jsonl.FIELD:GLOB, and files of text their encoding: csv.FIELD@cp949:GLOB.
+
+    What stands behind @ is an encoding that Python knows, or else part of the field's name, as in XML turned into JSON (jsonl.@id).
+    """
     name, separator, glob = text.partition(":")
+    name, encoding = _split_encoding(name)
     format_name, _, text_field = name.partition(".")
     if not separator or not glob or format_name not in FORMATS or (text_field and format_name not in WITH_TEXT_FIELD):
         raise InputError(
             f"--source {text}: expected FORMAT:GLOB with FORMAT one of {', '.join(FORMATS)}, or FORMAT.FIELD:GLOB with "
-            f"FORMAT one of {', '.join(WITH_TEXT_FIELD)}"
+            f"FORMAT one of {', '.join(WITH_TEXT_FIELD)}; @ENCODING before the colon names an encoding that Python knows, as in text@cp949:GLOB"
         )
-    return Source(format_name, glob, text_field=text_field or "text")
+    return Source(format_name, glob, text_field=text_field or "text", encoding=encoding)
+
+
+def _split_encoding(name: str) -> tuple[str, str]:
+    before, at, encoding = name.rpartition("@")
+    if not at:
+        return name, UTF8
+    try:
+        standard_encoding(encoding)
+    except LookupError:
+        return name, UTF8
+    return before, encoding

@@ -33,7 +33,7 @@ class Prepare:
     run_dir: Path | None = None
     """Folder of the run; None means runs/NAME."""
     source: Sources = ()
-    """FORMAT:GLOB or FORMAT.FIELD:GLOB, instead of the recipe's sources; docs/data.md lists the formats."""
+    """FORMAT:GLOB, FORMAT.FIELD:GLOB or FORMAT@ENCODING:GLOB, instead of the recipe's sources; docs/data.md lists the formats."""
     benchmark: Benchmarks = ()
     """Benchmark files or folders, instead of the recipe's."""
     workers: int | None = None

@@ -328,7 +328,20 @@ def test_sources_and_benchmarks_replace_the_recipes() -> None:
     assert with_sources(recipe, [], []) == recipe
 
 
-@pytest.mark.parametrize("text", ["corpus.txt", "xml:a", "lines:", "lines.body:a", ":a"])
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("text@cp949:a@b/*.txt", Source("text", "a@b/*.txt", encoding="cp949")),
+        ("csv.document@euc-kr:a", Source("csv", "a", text_field="document", encoding="euc-kr")),
+        ("jsonl.@id:a", Source("jsonl", "a", text_field="@id")),
+        ("lines:a@cp949:b", Source("lines", "a@cp949:b")),
+    ],
+)
+def test_a_source_may_name_its_encoding(text: str, source: Source) -> None:
+    assert parse_source(text) == source
+
+
+@pytest.mark.parametrize("text", ["corpus.txt", "xml:a", "lines:", "lines.body:a", ":a", "lines@cp9494:a"])
 def test_wrong_sources_are_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"expected FORMAT:GLOB with FORMAT one of text, lines, jsonl, .*petitions"):
         parse_source(text)

@@ -110,7 +110,10 @@ def as_utf8(stream: Any, encoding: str, path: str) -> Any:
 
 def to_convert(encoding: str) -> str:
     """What to do about a file in an encoding."""
-    return f'convert the file (iconv -f {encoding} -t utf-8), or give its source encoding="{encoding}" in the recipe'
+    return (
+        f'convert the file (iconv -f {encoding} -t utf-8), or name its encoding: --source FORMAT@{encoding}:GLOB, or encoding="{encoding}" '
+        "of the recipe's source"
+    )
 
 
 def looks_like(raw: bytes) -> tuple[str, str] | None:

@@ -17,7 +17,10 @@ from data_pipeline.source_formats import read_source_file
 
 TEXT = "우리 팀은 도서관 앞에서 편지를 17번 찾았어요.\n담임 교수님은 부엌에서 빵을 나누어 주었다. ㅋㅋ\n"
 LINES = TEXT.splitlines()
-CONVERT = 'convert the file (iconv -f {0} -t utf-8), or give its source encoding="{0}" in the recipe'
+CONVERT = (
+    "convert the file (iconv -f {0} -t utf-8), or name its encoding: --source FORMAT@{0}:GLOB, or "
+    'encoding="{0}" of the recipe\'s source'
+)
 
 
 def read(path: Path, name: str = "lines", **fields: Any) -> list[Any]:
