@@ -23,7 +23,7 @@ from data_pipeline.corpus.layouts.rows import Run, Tokens
 from data_pipeline.corpus.steps.benchmark_matches import matcher
 from data_pipeline.corpus.steps.bm25 import Bm25Index
 from data_pipeline.corpus.steps.clean import cleaner
-from data_pipeline.corpus.steps.decontamination import remove_matches
+from data_pipeline.corpus.steps.decontamination import Contaminated, remove_matches
 from data_pipeline.corpus.steps.korean_filter import korean_filter
 from data_pipeline.corpus.steps.length_filter import length_filter
 from data_pipeline.corpus.steps.pseudonyms.step import pseudonymiser
@@ -129,7 +129,7 @@ def _decontaminator(recipe: Decontamination, folder: RunFolder) -> Step:
 
     def step(document: Document) -> Document | Dropped:
         found = matches([sentence.text for sentence in document.sentences or ()])
-        return remove_matches(document, found, recipe.on_contaminated)
+        return remove_matches(document, Contaminated(found), recipe.on_contaminated)
 
     return step
 

@@ -22,7 +22,15 @@ Unverified, and therefore our choice, which is Google's code (google-research/al
 - which marks stay (KcBERT's class of characters), how short a sentence may be, how duplicates were found.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Clean, DataRecipe, SentenceOrder, SentenceSplit, Source
+from data_pipeline.recipe import (
+    LMKOR_VOCABULARY,
+    Clean,
+    DataRecipe,
+    Decontamination,
+    SentenceOrder,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.albert.config import AlbertConfig
 from pretrain.objectives.corruption.recipe import ZIPF
 from pretrain.objectives.masked_lm.recipe import MaskedLM
@@ -38,6 +46,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(foreign_characters=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=LMKOR_VOCABULARY,
     examples=SentenceOrder(length=256),

@@ -18,7 +18,15 @@ Unverified, and therefore our choice:
 The README's history has the learning rate at 5e-5 first, corrected as a typo.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Clean, DataRecipe, SentencePairs, SentenceSplit, Source
+from data_pipeline.recipe import (
+    LMKOR_VOCABULARY,
+    Clean,
+    DataRecipe,
+    Decontamination,
+    SentencePairs,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -33,6 +41,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(foreign_characters=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=LMKOR_VOCABULARY,
     examples=SentencePairs(length=512),

@@ -17,7 +17,15 @@ Unverified, and therefore our choice:
 - warmup of 2,000 steps, weight decay, Adam's betas and epsilon, no label smoothing.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Clean, DataRecipe, SentenceSplit, Source, SourceTarget
+from data_pipeline.recipe import (
+    LMKOR_VOCABULARY,
+    Clean,
+    DataRecipe,
+    Decontamination,
+    SentenceSplit,
+    Source,
+    SourceTarget,
+)
 from pretrain.models.bert_shared.config import BertSharedConfig
 from pretrain.objectives.sequence_to_sequence.recipe import SequenceToSequence
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -26,6 +34,7 @@ data = DataRecipe(
     sources=(Source("pairs", "corpora/pairs/*.jsonl*", name="pairs", licence="not public"),),
     evaluation_fraction=0.01,
     clean=Clean(foreign_characters=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=LMKOR_VOCABULARY,
     examples=SourceTarget(length=512, target_length=128, target="first_paragraph"),

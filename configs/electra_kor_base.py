@@ -20,7 +20,15 @@ Unverified, and therefore our choice:
 - rows: Google's hold two stretches of one document's sentences; ours hold sentences of one document in their order.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Clean, DataRecipe, FullSentences, SentenceSplit, Source
+from data_pipeline.recipe import (
+    LMKOR_VOCABULARY,
+    Clean,
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.objectives.replaced_token.recipe import ReplacedToken
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -35,6 +43,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(foreign_characters=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=LMKOR_VOCABULARY,
     examples=FullSentences(length=512, cross_documents=False),

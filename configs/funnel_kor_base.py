@@ -23,7 +23,15 @@ Unverified, and therefore our choice:
   authors' code draws them.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Clean, DataRecipe, FullSentences, SentenceSplit, Source
+from data_pipeline.recipe import (
+    LMKOR_VOCABULARY,
+    Clean,
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.funnel.config import FunnelConfig
 from pretrain.objectives.replaced_token.recipe import Generator, ReplacedToken
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -38,6 +46,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(foreign_characters=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=LMKOR_VOCABULARY,
     examples=FullSentences(length=512, cross_documents=False),

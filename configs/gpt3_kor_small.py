@@ -19,7 +19,7 @@ Unverified, and therefore our choice:
 - the README's changes "for efficiency": the published model is computed as a plain GPT-2.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Causal, Clean, DataRecipe, SentenceSplit, Source
+from data_pipeline.recipe import LMKOR_VOCABULARY, Causal, Clean, DataRecipe, Decontamination, SentenceSplit, Source
 from pretrain.models.gpt2.config import GPT2Config
 from pretrain.objectives.causal_lm.recipe import CausalLM
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -34,6 +34,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(foreign_characters=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=LMKOR_VOCABULARY,
     examples=Causal(length=2048),

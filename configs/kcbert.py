@@ -21,6 +21,7 @@ Unverified, and therefore our choice:
 from data_pipeline.recipe import (
     Clean,
     DataRecipe,
+    Decontamination,
     LengthFilter,
     NearDuplicates,
     SentencePairs,
@@ -42,6 +43,7 @@ data = DataRecipe(
     clean=Clean(foreign_characters=True, max_repeats=2),
     near_duplicates=NearDuplicates(enabled=False),  # the README names exact ones
     length=LengthFilter(min_chars=10, unit="document"),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=Vocabulary(size=30_000, unused=0, scheme="plain"),
     examples=SentencePairs(length=296),

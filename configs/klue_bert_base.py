@@ -25,6 +25,7 @@ Unverified, and therefore our choice:
 from data_pipeline.recipe import (
     KLUE_VOCABULARY,
     DataRecipe,
+    Decontamination,
     LengthFilter,
     NearDuplicates,
     SentencePairs,
@@ -50,6 +51,7 @@ data = DataRecipe(
     evaluation_fraction=0.001,
     near_duplicates=NearDuplicates(enabled=False),  # the card names no such step
     length=LengthFilter(min_chars=10, unit="document"),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=KLUE_VOCABULARY,
     examples=SentencePairs(length=512),

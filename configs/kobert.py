@@ -18,7 +18,7 @@ Unverified, and therefore our choice:
 KoBERT's own entries, and so its ids: --data.vocabulary.given kobert_news_wiki_ko_cased.spiece (docs/vocabulary.md).
 """
 
-from data_pipeline.recipe import KOBERT_VOCABULARY, DataRecipe, SentencePairs, SentenceSplit, Source
+from data_pipeline.recipe import KOBERT_VOCABULARY, DataRecipe, Decontamination, SentencePairs, SentenceSplit, Source
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -29,6 +29,7 @@ data = DataRecipe(
         Source("jsonl", "corpora/news/*.jsonl*", name="news", licence="not public"),
     ),
     evaluation_fraction=0.001,
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=KOBERT_VOCABULARY,
     examples=SentencePairs(length=512),

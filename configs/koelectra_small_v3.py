@@ -19,7 +19,7 @@ Unverified, and therefore our choice:
 - rows: Google's hold two stretches of one document's sentences; ours hold sentences of one document in their order.
 """
 
-from data_pipeline.recipe import Clean, DataRecipe, FullSentences, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import Clean, DataRecipe, Decontamination, FullSentences, SentenceSplit, Source, Vocabulary
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.objectives.replaced_token.recipe import Generator, ReplacedToken
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -33,6 +33,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(bylines=True, bracketed_tags=True, copyright_lines=True, foreign_characters=True, max_repeats=2),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=Vocabulary(size=35_000, unused=0, scheme="klue"),
     examples=FullSentences(length=512, cross_documents=False),

@@ -17,7 +17,16 @@ Unverified, and therefore our choice:
   for titles (인사, 부고, 사진, stock reports).
 """
 
-from data_pipeline.recipe import Clean, DataRecipe, FullSentences, LengthFilter, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import (
+    Clean,
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    LengthFilter,
+    SentenceSplit,
+    Source,
+    Vocabulary,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.corruption.recipe import ZIPF
 from pretrain.objectives.masked_lm.recipe import MaskedLM
@@ -36,6 +45,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(bylines=True, bracketed_tags=True, captions=True, copyright_lines=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=Vocabulary(size=36_440, unused=500, scheme="klue"),
     examples=FullSentences(length=512, cross_documents=False),

@@ -19,7 +19,7 @@ Unverified, and therefore our choice:
 - 512 positions, as Google's code has for the base size; rows of 128 never train those beyond 127.
 """
 
-from data_pipeline.recipe import DataRecipe, FullSentences, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import DataRecipe, Decontamination, FullSentences, SentenceSplit, Source, Vocabulary
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.objectives.replaced_token.recipe import ReplacedToken
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -33,6 +33,7 @@ data = DataRecipe(
         Source("jsonl", "corpora/reviews/*.jsonl*", name="reviews", licence="not public"),
     ),
     evaluation_fraction=0.001,
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=Vocabulary(size=30_000, unused=0, scheme="klue"),
     examples=FullSentences(length=128, cross_documents=False),

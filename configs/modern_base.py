@@ -22,7 +22,7 @@ Unverified, and therefore our choice:
 """
 
 from configs.klue_bert_base import LONG_DOCUMENTS
-from data_pipeline.recipe import DataRecipe, LengthFilter, Packed, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Source, Vocabulary
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import BatchWarmup, Masking, Optimizer, Phase, TrainingRecipe
@@ -58,6 +58,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     length=LengthFilter(min_chars=30, unit="document"),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=Vocabulary(size=50_000),
     examples=Packed(length=1024),

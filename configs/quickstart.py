@@ -23,7 +23,7 @@ data = DataRecipe(
         ),
     ),
     length=LengthFilter(min_chars=20, unit="document"),
-    decontamination=Decontamination(benchmarks=(str(SAMPLE / "benchmark.json"),)),
+    decontamination=Decontamination(benchmarks=(str(SAMPLE / "benchmark.json"),), across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     # Not the default scheme: what README.md shows was measured with it.
     vocabulary=Vocabulary(size=4000, unused=100, scheme="klue", character_coverage=1.0),

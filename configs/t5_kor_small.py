@@ -18,7 +18,15 @@ Unverified, and therefore our choice:
   root, 524,288 steps, warmup of 10,000; no weight decay.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Clean, DataRecipe, FullSentences, SentenceSplit, Source
+from data_pipeline.recipe import (
+    LMKOR_VOCABULARY,
+    Clean,
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.t5.config import T5Config
 from pretrain.objectives.span_corruption.recipe import SpanCorruption
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -33,6 +41,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(foreign_characters=True),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=LMKOR_VOCABULARY,
     examples=FullSentences(length=568),

@@ -128,6 +128,9 @@ class Decontamination:
     """Characters per term, 1 to 4 (so many fit into 63 bits), counted over letters and digits only (blanks do not matter)."""
     min_chars: int = number(12, AT_LEAST_ZERO)
     """Benchmark texts that are shorter, in letters and digits, remove only sentences that are the same."""
+    across_sentences: bool = True
+    """Whether benchmark texts of 20 letters and digits or more are looked for in the letters of the whole document, too: those that a line or
+    sentence break cuts go with every sentence that they touch."""
     formula_share: float = number(0.001, ZERO_TO_ONE)
     """Benchmark texts that more than this share of all documents hold (감사합니다) stay, and the report lists them; 0: none stays."""
     on_contaminated: Unit = "sentence"
@@ -272,8 +275,9 @@ def _decontaminated(recipe: Any) -> str:
     if not rule.benchmarks:
         return "not decontaminated against any benchmark"
     names = ", ".join(path.rstrip("/").split("/")[-1] for path in rule.benchmarks)
+    across = ", across sentences" if rule.across_sentences else ""
     return (
-        f"decontaminated by BM25 over character {rule.ngram}-grams against {names} (threshold {rule.threshold:g}, "
+        f"decontaminated by BM25 over character {rule.ngram}-grams{across} against {names} (threshold {rule.threshold:g}, "
         f"{rule.on_contaminated} removed)"
     )
 

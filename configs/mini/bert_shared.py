@@ -9,7 +9,7 @@ Made for the Blue House petitions (3,052 in five months), whose documents begin 
 BERT of the same sizes and vocabulary (mini/bert's run) it begins better: --training.start-from RUN_DIR.
 """
 
-from data_pipeline.recipe import DataRecipe, LengthFilter, SentenceSplit, SourceTarget, Vocabulary
+from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, SentenceSplit, SourceTarget, Vocabulary
 from pretrain.models.bert_shared.config import BertSharedConfig
 from pretrain.objectives.sequence_to_sequence.recipe import SequenceToSequence
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
@@ -18,6 +18,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),

@@ -8,7 +8,14 @@ al. 2023, arXiv 2202.08005), many small steps, no dropout. And Muon: with AdamW 
 context, for pairs have fewer tokens a row than packed rows.
 """
 
-from data_pipeline.recipe import KOBERT_VOCABULARY, DataRecipe, LengthFilter, SentencePairs, SentenceSplit
+from data_pipeline.recipe import (
+    KOBERT_VOCABULARY,
+    DataRecipe,
+    Decontamination,
+    LengthFilter,
+    SentencePairs,
+    SentenceSplit,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
@@ -17,6 +24,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=KOBERT_VOCABULARY,
     examples=SentencePairs(length=128),

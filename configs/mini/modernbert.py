@@ -6,7 +6,7 @@ Its first and last layer see all positions, the two between them 16 to each side
 configs/mini/bert.py's: 40 % of the tokens hidden (Wettig et al. 2023, arXiv 2202.08005), many small steps, no dropout.
 """
 
-from data_pipeline.recipe import DataRecipe, LengthFilter, Packed, SentenceSplit, Vocabulary
+from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Vocabulary
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
@@ -15,6 +15,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),

@@ -9,7 +9,14 @@ small steps, no dropout.
 
 from dataclasses import replace
 
-from data_pipeline.recipe import KLUE_ROBERTA_VOCABULARY, DataRecipe, LengthFilter, Packed, SentenceSplit
+from data_pipeline.recipe import (
+    KLUE_ROBERTA_VOCABULARY,
+    DataRecipe,
+    Decontamination,
+    LengthFilter,
+    Packed,
+    SentenceSplit,
+)
 from pretrain.models.roberta.config import RobertaConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
@@ -18,6 +25,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
+    decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
     vocabulary=replace(KLUE_ROBERTA_VOCABULARY, size=8_000, unused=100),
     examples=Packed(length=128),

@@ -53,12 +53,16 @@ class SplitDocument:
 
 @dataclass(frozen=True, slots=True)
 class FoundMatch:
-    """A sentence of a document that stands in a benchmark, and the text there."""
+    """A sentence of a document that stands in a benchmark, and the text there.
+
+    - `here`: only in this document, beside the sentences around it; else the sentence is a match wherever it stands.
+    """
 
     id: str
     source: str
     sentence: str
     match: Match
+    here: bool = False
 
 
 class PartWriter(AbstractContextManager["PartWriter"]):
@@ -76,8 +80,9 @@ class PartWriter(AbstractContextManager["PartWriter"]):
         # The split first: `read_sentences` looks no further in what it leaves out.
         self._write([document.split, document.id, document.source, document.sentences, document.category, document.key])
 
-    def write_match(self, document: Document, sentence: str, match: Match) -> None:
-        self._write([document.id, document.source, sentence, match.benchmark, match.location, match.text, match.score])
+    def write_match(self, document: Document, sentence: str, match: Match, here: bool) -> None:
+        where = [match.benchmark, match.location, match.text, match.score]
+        self._write([document.id, document.source, sentence, here, *where])
 
     def _write(self, row: list[object]) -> None:
         text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
@@ -115,8 +120,8 @@ def read_sentences(path: str, split: Split | None = None) -> Iterator[SplitDocum
 def read_matches(path: str) -> Iterator[FoundMatch]:
     """What `write_match` wrote, in order."""
     for line in _lines(path):
-        identifier, source, sentence, *match = json.loads(line)
-        yield FoundMatch(identifier, source, sentence, Match(*match))
+        identifier, source, sentence, here, *match = json.loads(line)
+        yield FoundMatch(identifier, source, sentence, Match(*match), here)
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -10,8 +10,9 @@ from data_pipeline.contract.benchmark_files import BenchmarkText, read_benchmark
 from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import InputFile, write_json
 from data_pipeline.corpus.corpus_files import MATCHES, PartWriter, read_matches
+from data_pipeline.corpus.document import Match
 from data_pipeline.corpus.stages.split import split_documents
-from data_pipeline.corpus.steps.benchmark_matches import matcher
+from data_pipeline.corpus.steps.benchmark_matches import across_matcher, matcher
 from data_pipeline.corpus.steps.bm25 import Bm25Index, letters_of
 from data_pipeline.corpus.steps.bm25_build import build_index
 from data_pipeline.corpus.steps.decontamination import FORMULA_LETTERS, formula_documents
@@ -34,7 +35,8 @@ def index_task(
 
 def match_tasks(place: Place, recipe: Decontamination, split: Sequence[Done], index: Sequence[Done]) -> list[ShardTask]:
     """A task for each part that was split."""
-    compared = {name: plain_fields(recipe)[name] for name in ("ngram", "min_chars", "threshold", "embedded_threshold")}
+    names = ("ngram", "min_chars", "threshold", "embedded_threshold", "across_sentences")
+    compared = {name: plain_fields(recipe)[name] for name in names}
     tasks = []
     for done in split:
         inputs = {"part": done.task.inputs["part"], "split": outputs_of([done]), "index": outputs_of(index)}
@@ -67,23 +69,30 @@ def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
 def find_matches(task: ShardTask, folder: Path) -> dict[str, Any]:
     """Writes `matches.zst`: every sentence of a part's surviving documents that stands in a benchmark, beside what it matches."""
     index = Bm25Index.open(Path(task.inputs["index"][0].path).parent)
-    matches_of = matcher(Decontamination(**task.parameters["decontamination"]), index)
+    recipe = Decontamination(**task.parameters["decontamination"])
+    matches_of, across_of = matcher(recipe, index), across_matcher(recipe, index)
     documents = (document for document in split_documents(task) if document.sentences)
     counts: Counter[str] = Counter()
     with PartWriter(folder / MATCHES) as writer:
         while batch := list(islice(documents, DOCUMENTS_PER_BATCH)):
-            sentences = [sentence.text for document in batch for sentence in sentences_of(document)]
+            texts = [[sentence.text for sentence in sentences_of(document)] for document in batch]
+            sentences = [sentence for document in texts for sentence in document]
             matches = matches_of(sentences)
+            across: list[dict[int, Match]] = across_of(texts) if recipe.across_sentences else [{} for _ in texts]
             counts.update(
                 documents=len(batch),
                 sentences=len(sentences),
                 text_bytes=sum(len(document.text.encode()) for document in batch),
             )
-            for document in batch if matches else ():
-                for sentence in sentences_of(document):
-                    if match := matches.get(sentence.text):
-                        writer.write_match(document, sentence.text, match)
-                        counts["matches"] += 1
+            for document, own, here in zip(batch, texts, across, strict=True):
+                for number, sentence in enumerate(own):
+                    if match := matches.get(sentence):
+                        writer.write_match(document, sentence, match, here=False)
+                    elif match := here.get(number):
+                        writer.write_match(document, sentence, match, here=True)
+                    else:
+                        continue
+                    counts["matches"] += 1
     return dict(counts)
 
 

@@ -16,6 +16,7 @@ from data_pipeline.corpus.histograms import TextHistograms
 from data_pipeline.corpus.stages.documents import document_key
 from data_pipeline.corpus.stages.duplicates import repeated_documents
 from data_pipeline.corpus.stages.split import split_documents
+from data_pipeline.corpus.steps.decontamination import Contaminated
 from data_pipeline.corpus.steps.split_sentences import NO_SENTENCE
 from data_pipeline.corpus.tally import Tally
 from data_pipeline.pipeline import ROWS
@@ -156,10 +157,18 @@ def steps_of(task: ShardTask) -> list[Step]:
     return steps
 
 
-def _contaminated(task: ShardTask) -> dict[str, Match]:
-    """Sentence -> the benchmark text that it matches, formulae left out."""
+def _contaminated(task: ShardTask) -> Contaminated:
+    """The sentences that match a benchmark text, formulae left out."""
     if not task.inputs["matches"]:
-        return {}
+        return Contaminated({})
     [found], [formulae] = task.inputs["matches"], task.inputs["formulae"]
     exempt = frozenset(read_json(Path(formulae.path)))
-    return {each.sentence: each.match for each in read_matches(found.path) if each.match.text not in exempt}
+    anywhere, here = dict[str, Match](), dict[tuple[str, str], Match]()
+    for each in read_matches(found.path):
+        if each.match.text in exempt:
+            continue
+        if each.here:
+            here[each.id, each.sentence] = each.match
+        else:
+            anywhere[each.sentence] = each.match
+    return Contaminated(anywhere, here)

@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 from data_pipeline.contract.benchmark_files import BenchmarkText
 from data_pipeline.contract.errors import WorkError
 from data_pipeline.contract.storage import read_json
+from data_pipeline.corpus.steps.bm25_copy_kernels import CopySearch, Grams, copies, symbols_of
 from data_pipeline.corpus.steps.bm25_kernels import WIDER, Index, Scratch, Search, closest, hash_terms, ngrams
 
 NUMBERS = ("k1", "b", "mean_length")
 ARRAYS = tuple(name for name in Index._fields if name not in ("slots", "unknown_idf", *NUMBERS))
 """What of the index of a search lies on disk."""
+GRAM_ARRAYS = tuple(f"gram_{name}" for name in Grams._fields if name != "shift")
 OTHER_ARRAYS = ("short_keys", "records", "record_ends")
 """The keys of the short texts, ascending; and for people all texts, the short ones last: UTF-8 JSON, and where each record
 ends, in bytes."""
 
-FORMAT = 3
+FORMAT = 4
+MIN_GRAMS = 2
+"""Grams of a text that must lie on a diagonal: a text of 20 letters has 15, of which three wrong letters may leave two."""
 _NOT_LETTER = re.compile("[^0-9A-Za-z가-힣]")
 _USUAL_WIDTH = {ord(letter) + WIDER: letter for letter in digits + ascii_letters}
 
@@ -62,6 +66,20 @@ class Closest:
 
 
 @dataclass(frozen=True)
+class Copies:
+    """Benchmark texts in documents, whatever sentences these are cut into.
+
+    - `sentences`: int64 [copies, 2], the first and the last sentence that each touches, counted over all documents.
+    - `texts`: int64 [copies], its index. `symmetric`, `embedded`: float64 [copies], the scores of the span.
+    """
+
+    sentences: NDArray[np.int64]
+    texts: NDArray[np.int64]
+    symmetric: NDArray[np.float64]
+    embedded: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class Bm25Index:
     """An index on disk, opened read-only: workers of one machine share its memory. Not for several threads at once.
 
@@ -82,7 +100,7 @@ class Bm25Index:
     closest to a query that has exactly its letters and digits. They have the last indices.
 
     - `benchmarks`: how many texts each benchmark has in the index.
-    - `terms`: what is searched; `arrays`: by name, with the texts themselves; `scratch`: memory of the search.
+    - `terms`: what is searched, `grams`: in streams; `arrays`: by name, with the texts themselves; `scratch`: memory of the search.
     """
 
     folder: Path
@@ -90,6 +108,7 @@ class Bm25Index:
     min_chars: int
     benchmarks: dict[str, int]
     terms: Index
+    grams: Grams
     arrays: dict[str, NDArray[Any]]
     scratch: Scratch
 
@@ -104,12 +123,16 @@ class Bm25Index:
             raise WorkError(
                 f"{folder}: benchmark index of version {facts['format']}, not {FORMAT}; remove the folder and run again"
             )
-        arrays = {name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r")) for name in (*ARRAYS, *OTHER_ARRAYS)}
+        arrays = {
+            name: np.asarray(np.load(folder / f"{name}.npy", mmap_mode="r"))
+            for name in (*ARRAYS, *GRAM_ARRAYS, *OTHER_ARRAYS)
+        }
         known: dict[str, Any] = {name: arrays[name] for name in ARRAYS} | {name: float(facts[name]) for name in NUMBERS}
         terms = Index(slots=hash_terms(arrays["term_codes"]), unknown_idf=float(arrays["idf"].max()), **known)
+        grams = Grams(shift=facts["gram_shift"], **{name.removeprefix("gram_"): arrays[name] for name in GRAM_ARRAYS})
         texts = len(terms.self_scores)
         scratch = Scratch(np.empty(texts, np.uint16), np.empty(texts, np.int64), np.zeros(len(terms.idf), np.uint8))
-        return cls(folder, facts["ngram"], facts["min_chars"], facts["benchmarks"], terms, arrays, scratch)
+        return cls(folder, facts["ngram"], facts["min_chars"], facts["benchmarks"], terms, grams, arrays, scratch)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process maps the files again instead of receiving a copy of them.
@@ -149,6 +172,25 @@ class Bm25Index:
             texts[query], scores[query] = text, 1
         return Closest(texts, scores[:, 0], scores[:, 1])
 
+    def copies(self, documents: Sequence[Sequence[str]], threshold: float, embedded_threshold: float) -> Copies:
+        """Finds the benchmark texts that stand in documents, across the boundaries of their sentences, too.
+
+        - `documents`: sentences of each, in NFC.
+
+        A document's letters and digits are one stream. Where GRAM letters of it are those of a benchmark text that is looked for
+        in streams (build_index), stream and text lie on a diagonal; MIN_GRAMS of one text on diagonals at most SHIFT apart make a
+        span, from where the text would begin to where it would end. It counts if one of its two scores (`closest`) reaches its threshold,
+        without what at its ends is not the text's.
+        """
+        sentences = [sentence for document in documents for sentence in document]
+        letters, ends = symbols(sentences)
+        last = np.cumsum(np.fromiter(map(len, documents), np.int64, len(documents)))
+        document_ends = np.concatenate([[0], ends])[last]
+        search = CopySearch(MIN_GRAMS, self.ngram, float(threshold), float(embedded_threshold))
+        spans, scores = copies(letters, document_ends, self.terms, self.grams, search, self.scratch.term_marks)
+        touched = np.searchsorted(ends, np.stack([spans[:, 0], spans[:, 1] - 1], axis=1), side="right")
+        return Copies(touched, spans[:, 2], scores[:, 0], scores[:, 1])
+
     def _short_copies(
         self, queries: Sequence[str], letters: NDArray[np.int64], keys: NDArray[np.uint64]
     ) -> Iterator[tuple[int, int]]:
@@ -185,6 +227,15 @@ def cut(
     texts: Sequence[str], ngram: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
     """N-gram codes of all texts, where each text ends in them, each text's letters and digits, and their key."""
+    return ngrams(*_code_points(texts), ngram)
+
+
+def symbols(texts: Sequence[str]) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    """The letters and digits of all texts as symbols, and where each text ends in them."""
+    cut_texts: tuple[NDArray[np.uint16], NDArray[np.int64]] = symbols_of(*_code_points(texts))
+    return cut_texts
+
+
+def _code_points(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
     code_points = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-    text_ends = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-    return ngrams(code_points, text_ends, ngram)
+    return code_points, np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))

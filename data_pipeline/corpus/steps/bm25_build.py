@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +18,18 @@ from data_pipeline.contract.benchmark_files import BenchmarkText
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import write_array, write_json
 from data_pipeline.corpus.document import Document
-from data_pipeline.corpus.steps.bm25 import ARRAYS, FORMAT, OTHER_ARRAYS, cut, least_letters, letters_of
+from data_pipeline.corpus.steps.bm25 import (
+    ARRAYS,
+    FORMAT,
+    GRAM_ARRAYS,
+    OTHER_ARRAYS,
+    cut,
+    least_letters,
+    letters_of,
+    symbols,
+)
+from data_pipeline.corpus.steps.bm25_copy_kernels import GRAM, grams_of
+from data_pipeline.corpus.steps.bm25_kernels import FIRST_SYLLABLE
 from data_pipeline.corpus.steps.removal import sentences_of
 from data_pipeline.corpus.steps.split_sentences import cut_at, start_finder
 from data_pipeline.recipe import SentenceSplit
@@ -30,6 +42,13 @@ B = 0.75
 
 CHUNK = 8192
 
+STREAM_LETTERS = 20
+"""Letters and digits from which on texts are looked for across sentences: shorter ones are phrases that stand in any text."""
+STREAM_TEXTS = 40
+"""Grams in more texts say nothing of one of them, and are not looked up."""
+BITS_A_GRAM = 16
+"""Of the filter before the grams, at least: one in 16 of a clean text's grams passes it."""
+
 
 def build_index(
     texts: Iterable[BenchmarkText], ngram: int, min_chars: int, folder: Path, splitter: SentenceSplit
@@ -38,7 +57,7 @@ def build_index(
 
     - `texts`: contexts are indexed as their sentences; other texts whole, and if they hold several sentences (a review,
       a premise) also as those of these that are not short, because the corpus is compared sentence by sentence. The splitter
-      is the corpus' own. Of texts with the same letters and digits the first counts; texts without any are left out.
+      is the corpus' own. Those of STREAM_LETTERS or more are looked for across sentences, too (`Grams`). Of texts with the same letters and digits the first counts; texts without any are left out.
     - `ngram`: characters per term, 1 to 4.
     - `min_chars`: texts with fewer letters and digits are found as whole sentences only: 네, 맞아요 stands in any text.
 
@@ -46,10 +65,13 @@ def build_index(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.json").unlink(missing_ok=True)
-    records, short, chunks = list[bytes](), list[tuple[int, bytes]](), list[_TermCounts]()
+    records, short, chunks, letters = list[bytes](), list[tuple[int, bytes]](), list[_TermCounts](), list[int]()
+    grams = list[_Postings]()
     benchmarks: Counter[str] = Counter()
     least = least_letters(min_chars, ngram)
     for chunk in _distinct(_sentences(texts, least, splitter), ngram, least):
+        grams.append(_gram_postings(chunk.texts, len(records)))
+        letters += map(len, map(letters_of, chunk.texts))
         records += chunk.records
         short += chunk.short
         benchmarks.update(chunk.benchmarks)
@@ -59,13 +81,15 @@ def build_index(
         raise InputError(
             f"the benchmarks hold no text of {min_chars} letters and digits or more; check --benchmark or --data.decontamination.benchmarks"
         )
-    arrays = _arrays(chunks)
+    arrays = _arrays(chunks) | {"text_letters": np.array(letters, np.int32)}
+    gram_arrays, shift = _grams(grams)
+    arrays |= gram_arrays
     short.sort()
     arrays["short_keys"] = np.array([key for key, _ in short], np.uint64)
     records += [record for _, record in short]
     arrays["records"] = np.frombuffer(b"".join(records), np.uint8)
     arrays["record_ends"] = np.cumsum([len(record) for record in records], dtype=np.int64)
-    for name in (*ARRAYS, *OTHER_ARRAYS):
+    for name in (*ARRAYS, *GRAM_ARRAYS, *OTHER_ARRAYS):
         write_array(folder / f"{name}.npy", arrays[name])
     facts = {
         "format": FORMAT,
@@ -73,6 +97,7 @@ def build_index(
         "min_chars": min_chars,
         "k1": K1,
         "b": B,
+        "gram_shift": shift,
         "mean_length": float(arrays["text_lengths"].mean()),
         "benchmarks": dict(sorted(benchmarks.items())),
     }
@@ -116,9 +141,10 @@ class _TermCounts:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """Texts that no earlier one equals: the records and terms of the long ones, (key, record) of the short ones, and the
+    """Texts that no earlier one equals: the texts, records and terms of the long ones, (key, record) of the short ones, and the
     benchmark of each."""
 
+    texts: list[str]
     records: list[bytes]
     terms: _TermCounts | None
     short: list[tuple[int, bytes]]
@@ -130,12 +156,8 @@ def _distinct(texts: Iterator[BenchmarkText], ngram: int, least: int) -> Iterato
     seen: set[bytes] = set()
     while batch := list(islice(texts, CHUNK)):
         codes, ends, letters, keys = cut([text.text for text in batch], ngram)
-        records, short, benchmarks, kept = (
-            list[bytes](),
-            list[tuple[int, bytes]](),
-            list[str](),
-            list[NDArray[np.int64]](),
-        )
+        long, records, short = list[str](), list[bytes](), list[tuple[int, bytes]]()
+        benchmarks, kept = list[str](), list[NDArray[np.int64]]()
         starts = ends - np.diff(ends, prepend=0)
         for text, start, end, length, key in zip(batch, starts, ends, letters, keys.tolist(), strict=True):
             own = codes[start:end]
@@ -147,11 +169,64 @@ def _distinct(texts: Iterator[BenchmarkText], ngram: int, least: int) -> Iterato
             benchmarks.append(text.benchmark)
             record = json.dumps([text.text, text.benchmark, text.location, text.kind], ensure_ascii=False).encode()
             if length >= least:
+                long.append(text.text)
                 records.append(record)
                 kept.append(own)
             else:
                 short.append((key, record))
-        yield _Chunk(records, _counted(kept) if kept else None, short, benchmarks)
+        yield _Chunk(long, records, _counted(kept) if kept else None, short, benchmarks)
+
+
+@dataclass(frozen=True)
+class _Postings:
+    """Where grams stand: uint64, int32 and int32 [postings], by text and then by offset."""
+
+    codes: NDArray[np.uint64]
+    texts: NDArray[np.int32]
+    offsets: NDArray[np.int32]
+
+
+def _gram_postings(texts: Sequence[str], first: int) -> _Postings:
+    """Where the grams with a Hangul syllable of the texts of STREAM_LETTERS or more stand; `first`: the index of the first text."""
+    letters, ends = symbols(texts)
+    codes = grams_of(letters, ends)
+    lengths = np.diff(ends, prepend=0)
+    numbers = np.maximum(lengths - GRAM + 1, 0)
+    owners = np.repeat(np.arange(len(texts)), numbers)
+    offsets = np.arange(len(codes)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
+    # Those without a Hangul syllable stand in every URL of a host.
+    syllables = np.concatenate([[0], np.cumsum(letters >= FIRST_SYLLABLE)])
+    starts = offsets + (ends - lengths)[owners]
+    kept = (lengths[owners] >= STREAM_LETTERS) & (syllables[starts + GRAM] > syllables[starts])
+    return _Postings(codes[kept], (owners[kept] + first).astype(np.int32), offsets[kept].astype(np.int32))
+
+
+def _grams(postings: Sequence[_Postings]) -> tuple[dict[str, NDArray[Any]], int]:
+    """The arrays of Grams and its `shift`. Of a gram that a text has twice the first place counts."""
+    codes, texts, offsets = (
+        np.concatenate([getattr(each, name) for each in postings]) for name in ("codes", "texts", "offsets")
+    )
+    order = np.argsort(codes, kind="stable")
+    codes, texts, offsets = codes[order], texts[order], offsets[order]
+    same = codes[1:] == codes[:-1]
+    first = np.concatenate([[True], ~same | (texts[1:] != texts[:-1])])[: len(codes)]
+    codes, texts, offsets = codes[first], texts[first], offsets[first]
+    distinct, counts = np.unique(codes, return_counts=True)
+    rare = counts <= STREAM_TEXTS
+    kept = np.repeat(rare, counts)
+    distinct, counts = distinct[rare], counts[rare]
+    leading = max(10, math.ceil(math.log2(BITS_A_GRAM * max(len(distinct), 1))))
+    shift = 64 - leading
+    bits = np.zeros(2**leading, bool)
+    bits[distinct >> np.uint64(shift)] = True
+    arrays: dict[str, NDArray[Any]] = {
+        "gram_codes": distinct,
+        "gram_bits": np.packbits(bits, bitorder="little"),
+        "gram_starts": np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+        "gram_texts": texts[kept],
+        "gram_offsets": offsets[kept],
+    }
+    return arrays, shift
 
 
 def _counted(texts: Sequence[NDArray[np.int64]]) -> _TermCounts:

@@ -12,6 +12,9 @@ SYMBOLS = 11_208
 """Kept characters: 10 digits, 26 letters (both cases, and both widths, are one), 11,172 Hangul syllables, counted from 0; the base of
 n-grams. SYMBOLS ** 4 is below 2 ** 63."""
 
+FIRST_SYLLABLE = 36
+"""The symbol of 가."""
+
 WIDER = 0xFEE0
 """Full-width digits and letters (０, Ａ) stand so far behind the usual ones."""
 
@@ -34,7 +37,8 @@ class Index(NamedTuple):
     - `slots`: int32, the hash table of the terms (`hash_terms`).
     - `term_codes`: int64 [T]; `idf`: float64 [T].
     - `posting_starts`: int64 [T + 1]; `posting_texts`: int32 [P].
-    - `text_starts`: int64 [D + 1]; `text_terms`: int32 [P]; `text_weights`: float64 [P]; `self_scores`: float64 [D].
+    - `text_starts`: int64 [D + 1]; `text_terms`: int32 [P]; `text_weights`: float64 [P]; `self_scores`: float64 [D];
+      `text_letters`: int32 [D], letters and digits of each.
     - `unknown_idf`: of a term that is not there. `k1`, `b`, `mean_length`: BM25's.
     """
 
@@ -47,6 +51,7 @@ class Index(NamedTuple):
     text_terms: NDArray[np.int32]
     text_weights: NDArray[np.float64]
     self_scores: NDArray[np.float64]
+    text_letters: NDArray[np.int32]
     unknown_idf: float
     k1: float
     b: float
@@ -78,10 +83,10 @@ class Scratch(NamedTuple):
 
 
 @njit
-def _symbol(code_point):  # type: ignore[no-untyped-def]
+def symbol_of(code_point):  # type: ignore[no-untyped-def]
     """The symbol of a character, -1 for one that is not kept."""
     if 0xAC00 <= code_point <= 0xD7A3:
-        return 36 + code_point - 0xAC00
+        return FIRST_SYLLABLE + code_point - 0xAC00
     if 0xFF10 <= code_point <= 0xFF5A:
         code_point -= WIDER
     if 97 <= code_point <= 122:
@@ -113,7 +118,7 @@ def ngrams(code_points, text_ends, n):  # type: ignore[no-untyped-def]
     for text in range(len(text_ends)):
         code, kept, key = np.int64(0), 0, np.uint64(FNV_BASIS)
         while position < text_ends[text]:
-            symbol = _symbol(np.int64(code_points[position]))
+            symbol = symbol_of(np.int64(code_points[position]))
             position += 1
             if symbol < 0:
                 continue
@@ -151,7 +156,7 @@ def hash_terms(term_codes):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _find(code, term_codes, slots):  # type: ignore[no-untyped-def]
+def find_term(code, term_codes, slots):  # type: ignore[no-untyped-def]
     """The term of an n-gram, -1 if the index does not know it."""
     slot = _slot(code, slots)
     while slots[slot] >= 0 and term_codes[slots[slot]] != code:
@@ -160,7 +165,7 @@ def _find(code, term_codes, slots):  # type: ignore[no-untyped-def]
 
 
 @njit
-def _self_score(codes, index, norm):  # type: ignore[no-untyped-def]
+def self_score_of(codes, index, norm):  # type: ignore[no-untyped-def]
     """s(q, q) of a query's n-grams; `norm` is k1 (1 - b + b |q| / m)."""
     score = 0.0
     codes = np.sort(codes)
@@ -170,7 +175,7 @@ def _self_score(codes, index, norm):  # type: ignore[no-untyped-def]
         while position < len(codes) and codes[position] == codes[first]:
             position += 1
         count = position - first
-        term = _find(codes[first], index.term_codes, index.slots)
+        term = find_term(codes[first], index.term_codes, index.slots)
         score += (index.idf[term] if term >= 0 else index.unknown_idf) * count * (index.k1 + 1) / (count + norm)
     return score
 
@@ -198,7 +203,7 @@ def _choose_terms(codes, index, search, term_marks, query_terms, looked_up, term
     for number in range(stretches):
         known = 0
         for code in codes[number * len(codes) // stretches : (number + 1) * len(codes) // stretches]:
-            term = _find(code, index.term_codes, index.slots)
+            term = find_term(code, index.term_codes, index.slots)
             if term < 0 or term_marks[term] == LISTED:
                 continue
             if term_marks[term] == 0:
@@ -292,7 +297,7 @@ def closest(codes, ends, letters, index, search, scratch):  # type: ignore[no-un
         self_score = 0.0
         if found:
             norm = index.k1 * (1 - index.b + index.b * length / index.mean_length)
-            self_score = _self_score(query_codes, index, norm)
+            self_score = self_score_of(query_codes, index, norm)
         best_margin = -1.0
         for text in candidates[:found]:
             score = 0.0

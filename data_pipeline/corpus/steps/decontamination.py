@@ -1,6 +1,7 @@
 """Removes sentences that stand in a benchmark (benchmark_matches.py finds them), unless it is a formula that they hold."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from data_pipeline.corpus.document import Document, Dropped, Match, Removed, Step
@@ -20,15 +21,31 @@ def formula_documents(share: float, documents: int) -> float:
     return max(share * documents, FORMULA_DOCUMENTS) if share else float("inf")
 
 
-def decontamination(recipe: Decontamination, matches: Mapping[str, Match]) -> Step:
+@dataclass(frozen=True)
+class Contaminated:
+    """Sentences, and the benchmark texts that they match.
+
+    - `anywhere`: sentence -> its match, wherever it stands. `here`: (id of a document, sentence) -> its match there alone: a piece of
+      a benchmark text, which says nothing without the sentences around it.
+    """
+
+    anywhere: Mapping[str, Match]
+    here: Mapping[tuple[str, str], Match] = field(default_factory=dict)
+
+    def match(self, document: Document, sentence: str) -> Match | None:
+        """What a sentence of a document matches."""
+        return self.anywhere.get(sentence) or self.here.get((document.id, sentence))
+
+
+def decontamination(recipe: Decontamination, matches: Contaminated) -> Step:
     """Makes the step that takes out the sentences that `matches` names, as `remove_matches` does."""
     return partial(remove_matches, matches=matches, unit=recipe.on_contaminated)
 
 
-def remove_matches(document: Document, matches: Mapping[str, Match], unit: Unit) -> Document | Dropped:
+def remove_matches(document: Document, matches: Contaminated, unit: Unit) -> Document | Dropped:
     """Takes the contaminated sentences out of a split document.
 
-    - `matches`: sentence -> what it matches; sentences of other documents may be among them.
+    - `matches`: what is known of sentences; those of other documents may be among them.
     - `unit`: what goes along with such a sentence.
 
     Each sentence that goes is written down in `Document.removed` as "SCORE BENCHMARK LOCATION: TEXT". A document of which
@@ -36,7 +53,11 @@ def remove_matches(document: Document, matches: Mapping[str, Match], unit: Unit)
     not contaminated themselves.
     """
     sentences = sentences_of(document)
-    contaminated = {number: matches[each.text] for number, each in enumerate(sentences) if each.text in matches}
+    contaminated = {
+        number: match
+        for number, each in enumerate(sentences)
+        if (match := matches.match(document, each.text)) is not None
+    }
     if not contaminated:
         return document
     removed = {

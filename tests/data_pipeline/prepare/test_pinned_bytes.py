@@ -1,4 +1,5 @@
-"""Shipped recipes name the splitter that they were published with, and prepare what they prepared before another became the default."""
+"""Shipped recipes name the splitter and the decontamination that they were published with, and prepare what they prepared before others
+became the defaults."""
 
 import hashlib
 import json
@@ -52,6 +53,11 @@ def rows_digest(folder: Path) -> str:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_recipe_names_its_splitter(name: str) -> None:
     assert load_recipe(name, "data", DataRecipe)[1].sentences.splitter == "kss"
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_shipped_recipe_names_its_decontamination(name: str) -> None:
+    assert not load_recipe(name, "data", DataRecipe)[1].decontamination.across_sentences
 
 
 @pytest.mark.parametrize("name", BEFORE)

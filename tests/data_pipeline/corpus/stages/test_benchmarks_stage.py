@@ -104,3 +104,26 @@ def test_documents_dropped_as_duplicates_do_not_make_a_formula(
     kept, report = run(tmp_path / "run", replace(recipe, sources=sources))
     assert COPIED not in kept
     assert report["formulae"]["formulae"] == {}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_pieces_of_a_cut_text_go_where_they_stand_together_alone(
+    recipe: DataRecipe,
+    tmp_path: Path,
+    document: Callable[..., str],
+    json_lines: Callable[[Path, list[str]], Path],
+    workers: int,
+) -> None:
+    pieces = [COPIED[:12].strip(), COPIED[12:24].strip(), COPIED[24:].strip()]
+    lines = "\n".join(pieces)
+    texts = [f"{document(1)}\n{lines}\n{document(2)}"]
+    texts += [f"{document(3 + number)}\n{piece}\n{document(6 + number)}" for number, piece in enumerate(pieces)]
+    copies = json_lines(tmp_path / "cut.jsonl", texts)
+    changed = replace(recipe, sources=(replace(recipe.sources[0], glob=str(copies)),))
+    kept, report = run(tmp_path / "run", changed, workers)
+    assert [kept.count(piece) for piece in pieces] == [1, 1, 1]
+    assert report["matches"]["matches"] == 3
+    assert report["sentences"]["matched"] == {"source-0": {"benchmark/test": 3}}
+    before = replace(changed, decontamination=replace(changed.decontamination, across_sentences=False))
+    kept, _ = run(tmp_path / "before", before, workers)
+    assert [kept.count(piece) for piece in pieces] == [2, 2, 2]
