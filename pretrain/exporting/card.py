@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from data_pipeline.contract.licences import hub_licence
 from data_pipeline.contract.recipe_file import differences
 from pretrain.checkpoints.provenance import UNKNOWN
 from pretrain.checkpoints.resume import bound
@@ -31,8 +32,6 @@ SCHEDULES = {
     "cosine": "cosine decay",
     "warmup_stable_decay": "a constant rate and a short 1 - sqrt decay",
 }
-LICENCES = {"Apache-2.0": "apache-2.0", "MIT": "mit", "CC BY-SA 4.0": "cc-by-sa-4.0", "CC0": "cc0-1.0"}
-"""Licence notes of recipes -> identifiers of the hub's metadata."""
 
 
 HUB_DATASET = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/")
@@ -121,14 +120,6 @@ def _datasets(globs: Sequence[str]) -> list[str]:
     """The ids of sources that are data sets of the hub, hf://datasets/ORGANISATION/NAME/..."""
     ids = dict.fromkeys(found[1] for glob in globs if (found := HUB_DATASET.match(glob)))
     return ["datasets:", *(f"- {each}" for each in ids)] if ids else []
-
-
-def hub_licence(notes: Sequence[str]) -> str:
-    """The hub's identifier of what these licences are together."""
-    known = {LICENCES.get(note, note) for note in notes}
-    if UNKNOWN in known:
-        return UNKNOWN
-    return known.pop() if len(known) == 1 and known <= set(LICENCES.values()) else "other"
 
 
 def _summary(recipe: TrainingRecipe, facts: Mapping[str, Any]) -> str:

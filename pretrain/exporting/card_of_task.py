@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pretrain.exporting.card import REPOSITORY_NAME, hub_licence, place_name
+from data_pipeline.contract.licences import hub_licence
+from pretrain.exporting.card import REPOSITORY_NAME, place_name
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.model_index import Result, model_index, results_table
 from pretrain.hugging_face.folder import hub_id_of

@@ -10,9 +10,10 @@ import numpy as np
 from safetensors.numpy import save
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
+from data_pipeline.contract.licences import hub_licence
 from data_pipeline.contract.packages import cannot_import
 from data_pipeline.contract.storage import write_json
-from pretrain.exporting.card import REPOSITORY_NAME, hub_licence, place_name
+from pretrain.exporting.card import REPOSITORY_NAME, place_name
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.exported import CARD, new_folder, place_of, replace_export, sync_export
 from pretrain.exporting.fine_tuned import PROOF_TEXTS
