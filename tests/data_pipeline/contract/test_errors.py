@@ -1,5 +1,6 @@
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 

@@ -88,7 +88,7 @@ def test_phases_need_their_lengths_and_categories() -> None:
 
 
 def test_a_slice_is_checked_before_it_is_booked(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="--training.global-batch-size 30: cannot be divided"):
+    with pytest.raises(InputError, match=r"--training\.global-batch-size 30: cannot be divided"):
         needs(["quickstart", "--training.global-batch-size", "30", "--on", "v5e-8"])
     needs(["quickstart", "--training.global-batch-size", "30", "--on", "v4-16"])  # of which nothing is known here
 
