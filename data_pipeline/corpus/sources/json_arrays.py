@@ -66,6 +66,9 @@ def _damage(location: str, told: object, taken: _Taken) -> Unreadable:
         )
     position = _place(lines, taken.content)
     unread = len(taken.content) - position + left_in(taken.stream)
+    if "trailing garbage" in reason:
+        problem = "the file holds more than one JSON value, and cannot be read on from here"
+        return Unreadable(location, problem, "read a file of one object a line as jsonl.FIELD:GLOB", True, unread)
     problem = f"not JSON, and the file cannot be read on from here ({reason.rstrip('.')})"
     if "UTF8" in reason:
         found = looks_like(taken.content[max(0, position - 50) : position + 200])

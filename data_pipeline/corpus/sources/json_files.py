@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import IO, Any
 
 from data_pipeline.corpus.document import HOLE, Document
@@ -50,14 +49,15 @@ def _records(stream: IO[bytes], file: str, path: str) -> Iterator[Record | Unrea
         return "" if place == path and not event.startswith("end_") else None
 
     def nowhere() -> str:
+        if not found:
+            return f'field "{path}" is missing: the file holds no field'
         deepest = max(found, key=above.__getitem__, default="")
         below = f" below {deepest}" if deepest else ""
         return f'field "{path}" is missing (found{below}: {", ".join(found.get(deepest, []))})'
 
     for record in chosen_members(stream, file, chosen, nowhere):
         if isinstance(record, Unreadable):
-            lines = "trailing garbage" in record.problem
-            yield replace(record, mend="read a file of one object a line as jsonl.FIELD:GLOB") if lines else record
+            yield record
             continue
         location, value = record
         for name in reversed(list_at):

@@ -46,6 +46,16 @@ def test_damage_stops_the_work_whatever_the_budget(
         run(tmp_path / "run", strict)
 
 
+def test_damage_is_said_where_nothing_was_read_before_it(
+    tiny_recipe: Callable[..., DataRecipe], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(b"no gzip")
+    recipe = of(tiny_recipe(""), Source("jsonl", str(tmp_path / "a.jsonl.gz")), read_up_to_damage=True)
+    with pytest.raises(InputError, match="no document in"):
+        run(tmp_path / "run", recipe)
+    assert caplog.messages[-1].startswith(f"{tmp_path / 'a.jsonl.gz'}: cannot be decompressed (Not a gzipped file")
+
+
 def test_bad_records_within_the_budget_are_said_last_in_every_run(
     tiny_recipe: Callable[..., DataRecipe],
     document: Callable[..., str],
