@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -71,8 +72,13 @@ sys.addaudithook(count)
 
 
 @pytest.fixture(scope="module")
-def recipe(corpus: Path, tiny_recipe: MakeRecipe) -> DataRecipe:
-    return tiny_recipe(corpus / "part-*.jsonl")
+def recipe(corpus: Path, tiny_recipe: MakeRecipe, tmp_path_factory: pytest.TempPathFactory) -> DataRecipe:
+    """Its corpus is an archive, a task a member; what it drops is kept."""
+    place = tmp_path_factory.mktemp("zipped") / "parts.zip"
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in sorted(corpus.glob("part-*.jsonl")):
+            archive.write(part, part.name)
+    return tiny_recipe(place)
 
 
 @pytest.fixture(scope="module")
