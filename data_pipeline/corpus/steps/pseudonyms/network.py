@@ -43,7 +43,7 @@ _URL = re.compile(
 )
 # Hangul in a path, to which the URL goes on behind it (people/이동호/1000, 제목-글), and Hangul at its end (wiki/이순신, _(장군)).
 _MORE = re.compile(
-    rf"(?:[가-힣]+(?=[/&?#=_+%\-][A-Za-z0-9가-힣%(])|(?<=[/=_+\-])[가-힣]+(?=[A-Za-z0-9%]))(?:(?!https?:/){_URL_CHARACTER})*+",
+    rf"(?P<hangul>[가-힣]+(?=[/&?#=_+%\-][A-Za-z0-9가-힣%(])|(?<=[/=_+\-])[가-힣]+(?=[A-Za-z0-9%]))(?:(?!https?:/){_URL_CHARACTER})*+",
     re.IGNORECASE,
 )
 _LAST = re.compile(r"(?<=[/=_+\-])[가-힣]+|(?<=_\()[가-힣]+\)")
@@ -144,7 +144,7 @@ def _end_of_path(text: str, start: int, end: int) -> int:
     host = URL_PARTS.match(text, start, end)
     if host is None or host.end("host") == end:
         return end
-    while (more := _MORE.match(text, end)) and not _NO_PATH.fullmatch(re.match("[가-힣]+", more[0])[0]):
+    while (more := _MORE.match(text, end)) and not _NO_PATH.fullmatch(more["hangul"]):
         end = more.end()
     last = _LAST.match(text, end)
     if last and _TWO_PARTS.match(text, host.end("host"), last.end()) and not _NO_PATH.fullmatch(last[0]):
