@@ -18,7 +18,8 @@ def ending(folder: RunFolder, recipe: str) -> list[str]:
     """
     stages, vocabulary = read_json(folder.corpus / REPORT), read_json(folder.vocabulary / REPORT)
     documents, sentences = stages["documents"], stages["sentences"]
-    read, kept = (_total(stage, "text_bytes") / 1e6 for stage in (documents, sentences))
+    read, kept = (_total(stage, "text_bytes") for stage in (documents, sentences))
+    unit, size = ("MB", 1e6) if read >= 1e6 else ("KB", 1e3)
     lines = [f"prepared in {folder.path}"]
     for place in records_folders(folder.examples):
         header = read_header(place)
@@ -29,7 +30,7 @@ def ending(folder: RunFolder, recipe: str) -> list[str]:
         lines.append(f"  rows of {header.row_tokens}: {of}")
     lines += [
         f"  kept: {sentences['documents']:,} of {documents['records']:,} documents, {sentences['sentences']:,} of "
-        f"{sentences['sentences_in']:,} sentences, {kept:,.1f} of {read:,.1f} MB of text",
+        f"{sentences['sentences_in']:,} sentences, {kept / size:,.1f} of {read / size:,.1f} {unit} of text",
         *(f"  {kind} dropped: {_told(lost)}" for kind, lost in _dropped(documents, sentences) if lost),
     ]
     if skipped := _added(documents.get("skipped", {}), "number"):

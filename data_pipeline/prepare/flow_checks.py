@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -73,6 +74,11 @@ def check_documents(counts: dict[str, Any], recipe: DataRecipe) -> None:
     if not counts.get("documents"):
         globs = ", ".join(source.glob for source in recipe.sources)
         dropped = f", dropped by source and reason: {_drop_reasons(counts)}" if records else ""
+        skipped = Counter[str]()
+        for of_source in counts.get("skipped", {}).values():
+            skipped.update({what: each["number"] for what, each in of_source.items()})
+        left_out = ", ".join(f"{what} {number:,}" for what, number in sorted(skipped.items()))
+        dropped += f", left out by the format: {left_out}" if left_out else ""
         raise InputError(f"no document in {globs}: {records} records{dropped}; give files with text in them")
 
 

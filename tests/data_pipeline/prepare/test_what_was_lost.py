@@ -56,6 +56,17 @@ def test_damage_is_said_where_nothing_was_read_before_it(
     assert caplog.messages[-1].startswith(f"{tmp_path / 'a.jsonl.gz'}: cannot be decompressed (Not a gzipped file")
 
 
+def test_what_the_format_left_out_is_said_where_no_document_is(
+    tiny_recipe: Callable[..., DataRecipe], tmp_path: Path
+) -> None:
+    pages = [{"namespace": "0", "title": "a", "text": "#redirect 섬"}, {"namespace": "6", "title": "b", "text": "파일"}]
+    (tmp_path / "a.json").write_text(json.dumps(pages), encoding="utf-8")
+    with pytest.raises(
+        InputError, match="0 records, left out by the format: pages of other name spaces 1, redirects 1; give"
+    ):
+        run(tmp_path / "run", of(tiny_recipe(""), Source("namuwiki", str(tmp_path / "a.json"))))
+
+
 def test_bad_records_within_the_budget_are_said_last_in_every_run(
     tiny_recipe: Callable[..., DataRecipe],
     document: Callable[..., str],
