@@ -125,6 +125,9 @@ def looks_like(raw: bytes) -> tuple[str, str] | None:
     text = raw.decode("cp949", "replace")
     outside = _NOT_ASCII.findall(text)
     if outside and len(_HANGUL.findall(text)) > 0.6 * len(outside):
+        johab = raw.decode("johab", "replace")  # its bytes are rare syllables in CP949
+        if _rare_syllables(text) and _HANGUL.search(johab) and not _rare_syllables(johab):
+            return "Johab", "johab"
         return "CP949 (EUC-KR)", "cp949"
     return None
 
@@ -177,7 +180,7 @@ def _restored(text: str, taken_for: tuple[str, ...], encoding: str) -> bool:
 def _rare_syllables(text: str) -> bool:
     """Whether most of the Hangul is outside the 2,350 syllables of KS X 1001, which Korean is written with: 한국 turns into �븳援�."""
     encoded = [syllable.encode("cp949") for syllable in re.findall("[가-힣]", text)]
-    rare = sum(pair[1] < 0xA1 for pair in encoded)
+    rare = sum(pair[-1] < 0xA1 for pair in encoded)
     return rare >= LEAST_RARE and rare > 0.5 * len(encoded)
 
 

@@ -179,3 +179,11 @@ def test_other_languages_are_no_mojibake(text: str) -> None:
 def test_an_encoding_that_cannot_be_is_refused(source: Source, problem: str) -> None:
     with pytest.raises(InputError, match=f"source {source.format}: {problem}"):
         check(DataRecipe(sources=(source,)))
+
+
+def test_johab_is_not_taken_for_cp949() -> None:
+    """Converted as CP949 it would be Hangul, and nonsense: 오늘 is 봁뒃."""
+    text = "오늘은 날씨가 아주 좋아서 공원에 갔습니다. 번호는 하나였습니다.\n"
+    assert looks_like(text.encode("johab")) == ("Johab", "johab")
+    assert looks_like(text.encode("cp949")) == ("CP949 (EUC-KR)", "cp949")
+    assert looks_like("똠방각하와 펲시콜라\n".encode("cp949")) == ("CP949 (EUC-KR)", "cp949")
