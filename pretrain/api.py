@@ -62,22 +62,27 @@ def export(
     *,
     step: int | None = None,
     formats: "tuple[FormatName, ...]" = (),
+    base_model: str = "",
+    base_licence: str = "",
 ) -> Exported:
     """A checkpoint as a Hugging Face folder, proven, as `python -m pretrain export`.
 
     - `run_dir`: folder of the run, or its URL: then what is needed of it is fetched.
     - `to`: folder to write; None means RUN_DIR/export, and runs/NAME/export for a URL.
     - `step`: of the checkpoint; None means the newest valid one. `formats`: onnx, savedmodel.
+    - `base_model`, `base_licence`: of the model that the run began with its id on the hub and its licence, where its folder did not tell.
 
     Raises InputError where there is no such checkpoint or `to` holds something else, WorkError where the proof fails.
     """
+    from pretrain.exporting.base_model import BaseModel
     from pretrain.exporting.export import export as write
     from pretrain.remote.fetched import fetch_run, is_url
 
+    told = BaseModel(base_model, base_licence)
     remote = is_url(str(run_dir))
     folder = fetch_run(str(run_dir), step) if remote else existing_run_folder(run_dir)
     place = Path(to) if to else home_of(run_dir, folder) / "export"
-    return Exported(place, folder, write(folder, step, place, formats))
+    return Exported(place, folder, write(folder, step, place, formats, told))
 
 
 def home_of(run_dir: str | Path, folder: RunFolder) -> Path:

@@ -31,6 +31,10 @@ class Export:
     """Folder to write; None means RUN_DIR/export, with --every RUN_DIR/revisions, and runs/NAME/ instead of RUN_DIR/ for a URL."""
     format: tuple[FormatName, ...] = ()
     """Further formats to write into the folder: onnx, savedmodel."""
+    base_model: str = ""
+    """Of the model that the run began with (training.start_from) the id on the hub, for the card: klue/bert-base."""
+    base_licence: str = ""
+    """Its licence, where its folder did not tell: apache-2.0. The run remembers both."""
     push_to_hub: str | None = None
     """Repository on the Hugging Face hub, [ORGANISATION/]NAME, that gets the export; a new one is private."""
     public: bool = False
@@ -54,14 +58,15 @@ def run(arguments: list[str]) -> None:
             address = hub.push(place, f"{folder.path.resolve().name}: step {step}", branch)
             logging.info("%s: on the hub as %s, %s", place, "@".join(filter(None, [hub.repository, branch])), address)
 
+    base = {"base_model": command.base_model, "base_licence": command.base_licence}
     if command.every:
         for folder, step in _checkpoints(command.run_dir):
             place = (command.to or home_of(command.run_dir, folder) / REVISIONS) / f"step-{step}"
-            export(folder.path, place, step=step, formats=command.format)
+            export(folder.path, place, step=step, formats=command.format, **base)
             publish(place, folder, step, f"step-{step}")
     else:
         place, folder, step = export(
-            command.run_dir, command.to, step=step_number(command.step), formats=command.format
+            command.run_dir, command.to, step=step_number(command.step), formats=command.format, **base
         )
     publish(place, folder, step)
 
@@ -80,8 +85,10 @@ def _check(command: Export) -> None:
         ("--every", command.every),
         ("--to", command.to),
         ("--push-to-hub", command.push_to_hub),
+        ("--base-model", command.base_model),
+        ("--base-licence", command.base_licence),
     ):
-        if given not in (None, False):
+        if given not in (None, False, ""):
             raise InputError(
                 f"{flag} goes with a run, and {command.run_dir} is a Hugging Face folder, into which --format writes; leave it out"
             )

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from data_pipeline.contract.licences import hub_licence
 from data_pipeline.contract.recipe_file import differences
 from pretrain.checkpoints.provenance import UNKNOWN
 from pretrain.checkpoints.resume import bound
 from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
 from pretrain.exporting.card_of_use import companions, in_heads, snippet, usage, use
+from pretrain.exporting.licence import licence_lines
 from pretrain.exporting.model_index import Result, model_index, results_table
 from pretrain.input.schedule import objective_in_words
 from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain
@@ -32,7 +32,6 @@ SCHEDULES = {
     "cosine": "cosine decay",
     "warmup_stable_decay": "a constant rate and a short 1 - sqrt decay",
 }
-
 
 HUB_DATASET = re.compile(r"hf://datasets/([\w.-]+/[\w.-]+)/")
 TOLD = (
@@ -89,9 +88,9 @@ def _front_matter(name: str, facts: Mapping[str, Any], results: Sequence[Result]
     lines = [
         "---",
         "language: ko",
-        *_licence(facts["licences"]),
+        *licence_lines(facts["licences"]),
         *_datasets(facts.get("globs", ())),
-        *([f"base_model: {base.get('hub_id') or f'{UNKNOWN}  # {place_name(base)}'}"] if base else []),
+        *([_base_line(base)] if base else []),
         *(["library_name: transformers"] if facts["auto_class"] else []),
         *([f"pipeline_tag: {task}"] if task else []),
         "tags:",
@@ -107,13 +106,12 @@ def _front_matter(name: str, facts: Mapping[str, Any], results: Sequence[Result]
     return "\n".join(lines)
 
 
-def _licence(notes: Sequence[str]) -> list[str]:
-    """The hub wants a name where the licence is none that it knows: lower-case letters, digits, dots and hyphens."""
-    found = hub_licence(notes)
-    named = re.sub(r"[^a-z0-9.]+", "-", "-and-".join(notes).lower()).strip("-.")
-    if not re.search("[a-z]", named):
-        named = "see-training-text"
-    return [f"license: {found}", *([f"license_name: {named}"] if found == "other" else [])]
+def _base_line(base: Mapping[str, Any]) -> str:
+    return (
+        f"base_model: {base['hub_id']}"
+        if base.get("hub_id")
+        else f"# base_model: the id on the hub of {place_name(base)}"
+    )
 
 
 def _datasets(globs: Sequence[str]) -> list[str]:

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from data_pipeline.contract.licences import hub_licence
 from pretrain.exporting.card import REPOSITORY_NAME, place_name
 from pretrain.exporting.card_of_use import PLACE
+from pretrain.exporting.licence import licence_lines
 from pretrain.exporting.model_index import Result, model_index, results_table
 from pretrain.hugging_face.folder import hub_id_of
 from pretrain.models.task_heads import PIPELINES, TaskHead
@@ -78,7 +78,7 @@ def _front_matter(name: str, subject: Subject, result: Result) -> str:
     lines = [
         "---",
         "language: ko",
-        f"license: {hub_licence(subject.licences)}",
+        *licence_lines(subject.licences),
         *([f"base_model: {hub_id}"] if hub_id else []),
         "library_name: transformers",
         f"pipeline_tag: {result.task_type}",

@@ -2,7 +2,7 @@
 
 import logging
 import posixpath
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import sha256_of_file
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
 from pretrain.checkpoints.facts import exported_models, header_of, models_of
-from pretrain.checkpoints.provenance import own_token_types, prepared, started_from
+from pretrain.checkpoints.provenance import licences, own_token_types, prepared, started_from
 from pretrain.checkpoints.verify import MANIFEST, Facts, facts_of, step_folder
 from pretrain.devices.available import available_devices
-from pretrain.exporting.card import model_card
+from pretrain.exporting.base_model import NOTHING_TOLD, BaseModel, question, with_base_model
+from pretrain.exporting.card import model_card, place_name
 from pretrain.exporting.exported import (
+    BASE_MODEL,
     CARD,
     exports_of,
     hashes_of,
@@ -28,6 +30,7 @@ from pretrain.exporting.exported import (
     place_of,
     replace_export,
     sync_export,
+    told_of_base_model,
     without_cards,
 )
 from pretrain.exporting.formats.conversion import add_section, convert, refuse_formats
@@ -49,12 +52,19 @@ DROPOUTS = ("hidden_dropout_prob", "hidden_dropout", "resid_pdrop", "dropout_rat
 """What transformers' configs call the dropout of hidden states."""
 
 
-def export(folder: RunFolder, step: int | None, to: Path, formats: Collection[FormatName] = ()) -> int:
+def export(
+    folder: RunFolder,
+    step: int | None,
+    to: Path,
+    formats: Collection[FormatName] = (),
+    base_model: BaseModel = NOTHING_TOLD,
+) -> int:
     """Writes the Hugging Face folder of a checkpoint, checks it and returns its step; nothing lies at `to` before it is proven.
 
     - `step`: None means the newest valid checkpoint.
     - `to`: the folder to write; an earlier export of this run is replaced, anything else is refused.
     - `formats`: what the main model is written in as well, beside those in which `to` has this checkpoint.
+    - `base_model`: what the user tells of the model that the run began with; the run remembers it for its next exports.
 
     The checkpoint tells what it holds; where the run's records are there, their texts serve the proof. Where the objective has
     further models to export, each gets a folder below.
@@ -63,19 +73,22 @@ def export(folder: RunFolder, step: int | None, to: Path, formats: Collection[Fo
     not converted to a format; WorkError where the proof fails or the disk does not take it.
     """
     with held_step(folder, step) as step:
-        _export(folder, step, to, formats)
+        _export(folder, step, to, formats, base_model)
         return step
 
 
-def _export(folder: RunFolder, step: int, to: Path, formats: Collection[FormatName]) -> None:
+def _export(folder: RunFolder, step: int, to: Path, formats: Collection[FormatName], base_model: BaseModel) -> None:
     place = place_of(to)
     saved = facts_of(step_folder(folder.checkpoints, step))
+    told = {**told_of_base_model(folder), **base_model.told()}
+    saved = with_base_model(saved, told)
     header = header_of(saved, folder)
     refuse_other_tokenizer(folder.vocabulary, header.tokenizer_sha256)
     models = exported_models(saved)
     formats = _with_those_there(folder, step, place, formats)
-    if _is_there_already(folder, step, place, models, formats):
+    if _is_there_already(folder, step, place, models, formats, told):
         logger.info("%s: step %d is there already, proven; nothing to do", to, step)
+        _ask(to, saved)
         return
     _refuse_other_files(to, tuple(models))
     available_devices()
@@ -103,11 +116,19 @@ def _export(folder: RunFolder, step: int, to: Path, formats: Collection[FormatNa
         "facts": facts[""],
         "proof": proofs[""],
         "formats": converted,
+        "base_model": told,
         "files": hashes_of(place, models, _trees(formats)),
         "software": software_versions(),
     }
     try:
-        folder.change("export", lambda last: {"folders": {**last.get("folders", {}), name_of(folder, place): record}})
+        folder.change(
+            "export",
+            lambda last: {
+                **last,
+                **({BASE_MODEL: told} if told else {}),
+                "folders": {**last.get("folders", {}), name_of(folder, place): record},
+            },
+        )
     except UnwritableError as error:
         logger.warning("%s: the export is whole, but its run does not know of it (%s)", to, error)
     for below, proof in proofs.items():
@@ -117,6 +138,13 @@ def _export(folder: RunFolder, step: int, to: Path, formats: Collection[FormatNa
         )
     for name, proof in converted.items():
         logger.info("%s: %s; %s", to / FORMATS[name].folder, FORMATS[name].title, proof)
+    _ask(to, saved)
+
+
+def _ask(to: Path, saved: Facts) -> None:
+    start = started_from(saved)
+    if start and (asked := question(saved, place_name(start))):
+        logger.warning("%s: %s", to, asked)
 
 
 def evaluation_at(folder: RunFolder, step: int) -> dict[str, Any] | None:
@@ -164,7 +192,12 @@ def _convert(name: FormatName, fresh: Path, to: Path, texts: Sequence[str], long
 
 
 def _is_there_already(
-    folder: RunFolder, step: int, place: Path, models: Iterable[str], formats: Iterable[FormatName]
+    folder: RunFolder,
+    step: int,
+    place: Path,
+    models: Iterable[str],
+    formats: Iterable[FormatName],
+    told: Mapping[str, str],
 ) -> bool:
     """Whether the last export to this place was of this very checkpoint and its evaluations, by this code, and is there as written.
 
@@ -173,6 +206,7 @@ def _is_there_already(
     last = exports_of(folder).get(name_of(folder, place), {})
     same = last.get("checkpoint") == _checkpoint_hash(folder, step) and last.get("software") == software_versions()
     same = same and last["facts"].get("evaluated", []) == _evaluated(folder, step)
+    same = same and last.get("base_model", {}) == told
     same = same and place.is_dir() and set(formats) == set(last.get("formats", ()))
     return same and without_cards(last["files"]) == without_cards(hashes_of(place, models, _trees(formats)))
 
@@ -231,7 +265,7 @@ def _write(fresh: Path, folder: RunFolder, saved: Facts, subject: Subject, part:
         "auto_class": subject.family.auto_class(subject.heads),
         "adds_pooler": subject.family.adds_pooler(subject.heads),
         **_among(saved, folder, part),
-        "licences": subject.licences,
+        "licences": licences(saved, folder),
         "globs": [source["glob"] for source in data.get("recipe", {}).get("sources", [])],
         "started_from": started_from(saved, part),
         "token_types": (subject.config.token_types() or ("", 1))[1],

@@ -20,6 +20,16 @@ REVISIONS = "revisions"
 """The folder of a run in which each checkpoint has an exported folder of its own, `step-N`."""
 
 
+BASE_MODEL = "base_model"
+"""Where the manifest's section says what the user told of the model that the run began with (`pretrain.exporting.base_model`)."""
+
+
+def told_of_base_model(run: RunFolder) -> dict[str, str]:
+    """What the user told of the model that the run began with, at whichever export."""
+    told: dict[str, str] = run.manifest().get("export", {}).get(BASE_MODEL, {})
+    return told
+
+
 def exports_of(run: RunFolder) -> dict[str, Any]:
     """What the run's manifest says of each of its exports, by `name_of` the folder."""
     exports: dict[str, Any] = run.manifest().get("export", {}).get("folders", {})

@@ -10,13 +10,13 @@ import numpy as np
 from safetensors.numpy import save
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
-from data_pipeline.contract.licences import hub_licence
 from data_pipeline.contract.packages import cannot_import
 from data_pipeline.contract.storage import write_json
 from pretrain.exporting.card import REPOSITORY_NAME, place_name
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.exported import CARD, new_folder, place_of, replace_export, sync_export
 from pretrain.exporting.fine_tuned import PROOF_TEXTS
+from pretrain.exporting.licence import licence_lines
 from pretrain.exporting.tokenizer_files import copy_tokenizer
 from pretrain.hugging_face.folder import WEIGHTS, hub_id_of, write_folder
 from pretrain.inference.embeddings import Pooling, embed, encoder_tensors, pooler_tensors, refuse_pooling
@@ -121,10 +121,11 @@ def _card(subject: Subject, pooling: Pooling, max_length: int) -> str:
     hub_id = hub_id_of(subject.origin)
     base = place_name({"place": subject.origin, "hub_id": hub_id})
     base_model = f"base_model: {hub_id}\n" if hub_id else ""
+    licence = "\n".join(licence_lines(subject.licences))
     name = base.removesuffix("/export").rpartition("/")[2]
     return f"""---
 language: ko
-license: {hub_licence(subject.licences)}
+{licence}
 {base_model}library_name: sentence-transformers
 pipeline_tag: sentence-similarity
 tags:

@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import fsspec
 
@@ -80,7 +79,7 @@ class _Bucket:
 
     def fetch_all_but_checkpoints(self) -> None:
         """Manifest, vocabulary, metrics, scores and records. The copy's manifest still knows what was exported from it."""
-        exported = self._exports()
+        exported = self.folder.manifest().get("export", {})
         self.fetch_evaluations()
         small = [each for each in self.sizes if each.startswith(SMALL)]
         records = [each for each in self.sizes if each.startswith("examples/")]
@@ -90,11 +89,10 @@ class _Bucket:
         held_out = [each for each in shards if "-evaluation." in each]
         self.fetch(held_out or shards, again=False)
         if exported:
-            self.folder.change("export", lambda last: {"folders": {**last.get("folders", {}), **exported}})
-
-    def _exports(self) -> dict[str, Any]:
-        folders: dict[str, Any] = self.folder.manifest().get("export", {}).get("folders", {})
-        return folders
+            folders = exported.get("folders", {})
+            self.folder.change(
+                "export", lambda last: {**last, **exported, "folders": {**last.get("folders", {}), **folders}}
+            )
 
     def fetch_checkpoint(self, step: int) -> bool:
         """Fetches a checkpoint and removes all others; False where it is not what its manifest says, which is named, or where training

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tiny_run import changed
 
+from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.recipe_fields import is_free
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import read_header
@@ -17,8 +18,11 @@ from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.recipe import DataRecipe, Source
 from pretrain.checkpoints.provenance import licences
 from pretrain.checkpoints.verify import facts_of, step_folder
+from pretrain.commands import export as export_command
+from pretrain.exporting.base_model import with_base_model
 from pretrain.exporting.card import model_card
 from pretrain.exporting.export import export
+from pretrain.exporting.licence import licence_lines
 from pretrain.hugging_face.folder import hub_id_of, licences_of
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 from pretrain.recipe_upgrade import plain_recipe
@@ -115,8 +119,9 @@ def test_a_run_that_continues_another_model_names_it_and_counts_its_licence_in(
     assert "from scratch" not in card
     assert f"## Base model\n\n`their-bert`; its licence: {base or 'unknown'}," in card
     assert str(tmp_path) not in card
-    # The hub refuses paths there, so that the place stands in a comment.
-    assert metadata(card) == {"license": licence, "base_model": "unknown  # their-bert"}
+    # The hub refuses paths there, so that the place is named in a comment.
+    assert metadata(card) == {"license": licence}
+    assert "\n# base_model: the id on the hub of their-bert\n" in card
 
 
 def test_a_copy_from_the_hub_is_the_base_model_by_its_id(
@@ -129,6 +134,88 @@ def test_a_copy_from_the_hub_is_the_base_model_by_its_id(
     card = card_of(run)
     assert metadata(card)["base_model"] == "klue/bert-base"
     assert "Continued from `klue/bert-base`" in card
+
+
+@pytest.fixture
+def continued(trained: RunFolder, tiny: TrainingRecipe, new_run: Callable[..., RunFolder], tmp_path: Path) -> RunFolder:
+    """A run on CC0 text that began with a folder whose card tells no licence."""
+    start = tmp_path / "their-bert"
+    export(trained, None, start)
+    (start / "README.md").unlink()
+    run = new_run("continued")
+    train(run, "tiny", changed(tiny, start_from=(str(start),), max_steps=3, stop_at_step=1, evaluation={"rows": 0}))
+    prepared(run)
+    return run
+
+
+def test_the_licence_of_a_start_is_asked_for_told_and_remembered(
+    continued: RunFolder, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    asked = (
+        "the licence of their-bert, which the run began with, is not known, and the card says so: export again with "
+        "--base-licence apache-2.0 if that is its licence, and with --base-model klue/bert-base if that is its id on the hub"
+    )
+    monkeypatch.chdir(continued.path.parent)
+    card = Path(continued.path.name, "export", "README.md")
+    for _ in range(2):
+        export_command.run([continued.path.name])
+        assert f"{card.parent}: {asked}" in caplog.messages
+        caplog.clear()
+    data = hub.ModelCard(card.read_text(encoding="utf-8")).data
+    assert (data.license, data.base_model) == ("unknown", None)
+    export_command.run([continued.path.name, "--base-licence", "cc-by-sa-4.0", "--base-model", "klue/bert-base"])
+    data = hub.ModelCard(card.read_text(encoding="utf-8")).data
+    assert (data.license, data.license_name) == ("other", "cc0-and-cc-by-sa-4.0")
+    assert data.base_model == "klue/bert-base"
+    assert "`klue/bert-base`; its licence: cc-by-sa-4.0," in card.read_text(encoding="utf-8")
+    with caplog.at_level("INFO", "pretrain"):
+        export_command.run([continued.path.name])
+    assert "step 1 is there already" in caplog.text
+    export_command.run([continued.path.name, "--to", "other"])
+    assert Path("other/README.md").read_text(encoding="utf-8") == card.read_text(encoding="utf-8")
+    assert "licence" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (
+            ["--base-model", "/home/me/their bert"],
+            "--base-model /home/me/their bert: is no id of the hub; give one such as",
+        ),
+        (
+            ["--base-licence", "mit\nother: x"],
+            r"--base-licence 'mit\nother: x': a licence is one line, such as apache-2.0",
+        ),
+    ],
+)
+def test_what_can_be_no_id_or_licence_is_refused(flags: list[str], said: str, continued: RunFolder) -> None:
+    with pytest.raises(InputError, match=re.escape(said)):
+        export_command.run([str(continued.path), *flags])
+
+
+def test_what_is_told_of_a_start_must_be_asked_for(run: RunFolder, continued: RunFolder, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--base-licence: this run did not begin with a trained model"):
+        export_command.run([str(run.path), "--base-licence", "mit"])
+    facts = facts_of(step_folder(continued.checkpoints, 1))
+    facts["started_from"]["licences"] = ["mit"]
+    with pytest.raises(InputError, match=r"--base-licence apache-2\.0: its own card says mit; leave the flag out"):
+        with_base_model(facts, {"licence": "apache-2.0"})
+
+
+@pytest.mark.parametrize(
+    ("notes", "found"),
+    [
+        (["CC BY-SA 4.0"], ["license: cc-by-sa-4.0"]),
+        (["CC0", "cc0-1.0"], ["license: cc0-1.0"]),
+        (["gpl-3.0"], ["license: gpl-3.0"]),
+        (["llama-of-mine"], ["license: other", "license_name: llama-of-mine"]),
+        (["MIT", "unknown"], ["license: unknown"]),
+    ],
+)
+def test_licence_notes_become_identifiers_of_the_hub(notes: list[str], found: list[str]) -> None:
+    assert licence_lines(notes) == found
 
 
 def test_a_start_from_a_run_has_the_licences_of_its_text_and_of_its_own_start(
@@ -293,7 +380,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def test_every_setting_of_objective_start_and_optimizer_changes_the_card(run: RunFolder) -> None:
     card_of(run)
-    *_, record = run.manifest()["export"]["folders"].values()
+    *_, record = run.manifest()["export"]["folders"].values()  # the run that is copied was exported by other tests
     saved = facts_of(step_folder(run.checkpoints, 4))
 
     def card(recipe: TrainingRecipe) -> str:
