@@ -91,9 +91,12 @@ def run_command(command: Callable[[], None], *, resumes: bool = True) -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.unraisablehook = _interrupt_again
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and (
+        sys.stdout.errors == "strict" or not _is_utf8(sys.stdout.encoding)
+    ):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal or a pipe that takes no Hangul gets \\uXXXX
     try:
+        _refuse_undecoded(sys.argv[1:])
         command()
         _flush()
     except SystemExit:
@@ -126,6 +129,21 @@ def _interrupt_again(passed_over: "sys.UnraisableHookArgs") -> None:
         _thread.interrupt_main()
     else:
         sys.__unraisablehook__(passed_over)
+
+
+def _is_utf8(encoding: str) -> bool:
+    return encoding.lower().replace("-", "") == "utf8"
+
+
+def _refuse_undecoded(arguments: list[str]) -> None:
+    """Raises InputError for a word that Python could not decode: as a path or a text it would be another one, and cannot be recorded."""
+    encoding = sys.getfilesystemencoding()
+    for word in arguments:
+        if not _is_utf8(encoding) and any("\udc80" <= letter <= "\udcff" for letter in word):
+            shown = os.fsencode(word).decode("utf-8", "backslashreplace")
+            raise InputError(
+                f"{shown}: the locale's encoding, {encoding}, cannot read this; set PYTHONUTF8=1 in the environment and run again"
+            )
 
 
 def end_for_missing_package(error: ModuleNotFoundError) -> NoReturn:

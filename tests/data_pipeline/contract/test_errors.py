@@ -65,3 +65,26 @@ def test_ctrl_c_that_a_destructor_passes_over_ends_the_command() -> None:
     assert (done.returncode, done.stderr.splitlines()) == (
         130, ["interrupted: run the same command again to go on from here"],
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "out", "err"),
+    [
+        ("runs/a", 0, "\\uae00\n", ""),
+        (
+            "실행",
+            2,
+            "",
+            "error: \\uc2e4\\ud589: the locale's encoding, ascii, cannot read this; set PYTHONUTF8=1 in the environment and run again\n",
+        ),
+    ],
+)
+def test_in_a_locale_without_hangul_it_is_shown_by_code_and_refused_as_a_flag(
+    word: str, code: int, out: str, err: str
+) -> None:
+    script = "from data_pipeline.contract.errors import run_command; run_command(lambda: print('\\uae00'))"
+    locale = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, word.encode()], env={**os.environ, **locale}, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr.replace("us-ascii", "ascii")) == (code, out, err)
