@@ -11,7 +11,7 @@ from pretrain.checkpoints.provenance import UNKNOWN
 from pretrain.checkpoints.resume import bound
 from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
 from pretrain.exporting.card_of_use import companions, in_heads, snippet, usage, use
-from pretrain.exporting.licence import licence_lines
+from pretrain.exporting.licences.notes import licence_lines
 from pretrain.exporting.model_index import Result, model_index, results_table
 from pretrain.input.schedule import objective_in_words
 from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain

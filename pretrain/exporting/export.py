@@ -18,7 +18,6 @@ from pretrain.checkpoints.facts import exported_models, header_of, models_of
 from pretrain.checkpoints.provenance import licences, own_token_types, prepared, started_from
 from pretrain.checkpoints.verify import MANIFEST, Facts, facts_of, step_folder
 from pretrain.devices.available import available_devices
-from pretrain.exporting.base_model import NOTHING_TOLD, BaseModel, question, with_base_model
 from pretrain.exporting.card import model_card, place_name
 from pretrain.exporting.exported import (
     BASE_MODEL,
@@ -35,6 +34,7 @@ from pretrain.exporting.exported import (
 )
 from pretrain.exporting.formats.conversion import add_section, convert, refuse_formats
 from pretrain.exporting.formats.format import FORMATS, FormatName
+from pretrain.exporting.licences.base_model import NOTHING_TOLD, BaseModel, question, with_base_model
 from pretrain.exporting.model_index import evaluated
 from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import GENERATION_CONFIG, write_tokenizer

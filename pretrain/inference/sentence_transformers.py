@@ -16,7 +16,7 @@ from pretrain.exporting.card import REPOSITORY_NAME, place_name
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.exported import CARD, new_folder, place_of, replace_export, sync_export
 from pretrain.exporting.fine_tuned import PROOF_TEXTS
-from pretrain.exporting.licence import licence_lines
+from pretrain.exporting.licences.notes import licence_lines
 from pretrain.exporting.tokenizer_files import copy_tokenizer
 from pretrain.hugging_face.folder import WEIGHTS, hub_id_of, write_folder
 from pretrain.inference.embeddings import Pooling, embed, encoder_tensors, pooler_tensors, refuse_pooling

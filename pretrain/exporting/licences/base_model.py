@@ -6,7 +6,7 @@ from typing import Any
 from data_pipeline.contract.errors import InputError
 from pretrain.checkpoints.provenance import UNKNOWN, started_from
 from pretrain.checkpoints.verify import Facts
-from pretrain.exporting.licence import OTHER
+from pretrain.exporting.licences.notes import OTHER
 
 UNTOLD = (UNKNOWN, OTHER)
 """Licences of a card that say nothing."""
