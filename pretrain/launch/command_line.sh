@@ -30,7 +30,7 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
   fi
   case $verb in
     --create) name=${2:-} ;;
-    --hosts) hosts_file=${2:-} ;;
+    --hosts) hosts_file=$(with_home "${2:-}") ;;
     *) name=${2:-} ;;
   esac
   [ -n "${2:-}" ] || wrong "$verb needs a name: see ./run_tpu.sh --help"
@@ -43,7 +43,7 @@ launch() { # launch VERB NAME FLAGS... RECIPE...
     case $1 in
       --type) type=$2; shift ;;
       --zone) zones+=("$2"); shift ;;
-      --store) store=${2%/}; shift ;;
+      --store) store=$(with_home "${2%/}"); shift ;;
       --wait) wait_minutes=$2; shift ;;
       --name) name=$2; shift ;;
       --create-flag) create_flags+=("$2"); shift ;;

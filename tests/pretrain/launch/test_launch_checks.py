@@ -1,10 +1,12 @@
 """What run_tpu.sh refuses before it books anything, each with one sentence."""
 
+import os
 import subprocess
 
 import pytest
 from launch_world import STORE, World
 
+HOME = os.path.expanduser("~")
 CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
 
 
@@ -25,6 +27,8 @@ CREATE = ("--create", "kobert", "--type", "v3-8", "--zone", "us-central1-a")
         ((*CREATE, "no_such_recipe"), "no_such_recipe: no such recipe below"),
         ((*CREATE, "--spot", "quickstart"), "--spot needs --store gs://BUCKET/FOLDER"),
         ((*CREATE, "--store", "somewhere", "quickstart"), "--store somewhere: a slice keeps its run in a bucket"),
+        ((*CREATE, "--store=~/runs", "quickstart"), f"--store {HOME}/runs: a slice keeps its run in a bucket"),
+        (("--hosts", "~/nowhere.txt", "quickstart"), f"--hosts {HOME}/nowhere.txt: no such file"),
         ((*CREATE, "--wait", "soon", "quickstart"), "--wait soon: give minutes"),
         ((*CREATE, "quickstart", "--run-dir", "/data/run"), "--run-dir /data/run: on the hosts it is a folder below"),
         (("--hosts", "nowhere.txt", "quickstart"), "--hosts nowhere.txt: no such file"),
