@@ -7,6 +7,7 @@ import logging
 import lzma
 import os
 import re
+import tempfile
 import unicodedata
 import uuid
 import zipfile
@@ -211,6 +212,19 @@ def check_output(path: Path, flag: str) -> None:
     above = next(folder for folder in path.absolute().parents if folder.exists())
     if not above.is_dir():
         raise InputError(f"{flag} {path}: {above} is a file, not a folder; give another place")
+
+
+def check_writable(folder: Path, instead: str) -> None:
+    """Raises InputError, before a long computation, where a folder (which need not be there yet) takes no files.
+
+    - `instead`: what the sentence proposes.
+    """
+    above = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=above):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); {instead}") from None
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:

@@ -9,6 +9,7 @@ import tyro
 
 from data_pipeline.contract.command_line import parse_command_line
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.storage import check_writable
 from pretrain.checkpoints.asked_step import Step, step_number
 from pretrain.evaluate.hardware import Hardware
 from pretrain.evaluate.kinds.registry import KINDS
@@ -72,6 +73,8 @@ def run(arguments: list[str]) -> None:
     if not command.models:
         raise InputError(f"{PROGRAM}: name the models, folders of runs or Hugging Face folders: {PROGRAM} MODEL ...")
     places = _places(command)
+    for to in places.values():
+        check_writable(to, "say with --to where evaluation/ belongs")
     _check_step(command)
     noises = noises_named(command.noise)
     from pretrain.devices.processes import join_processes

@@ -5,6 +5,7 @@ A run that one may only read lies on a real file system that is mounted read-onl
 
 import importlib.util
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -30,13 +31,31 @@ READERS: dict[str, tuple[str, ...]] = {
     "bench-input": ("pretrain", "bench-input", "RUN", "--seconds", "0.1"),
     "report": ("data_pipeline", "report", "RUN"),
     "inspect of rows": ("data_pipeline", "inspect", "RUN", "--rows", "1"),
+    "diff": ("data_pipeline", "diff", "RUN", "twin", "--examined", "5"),
+    "vocabulary extend": (
+        *("data_pipeline", "vocabulary", "extend", "RUN/vocabulary", "--source", "jsonl:corpus/part-0.jsonl"),
+        *("--to", "longer", "--min-count", "2", "--workers", "1"),
+    ),
+    "plan": ("pretrain", "plan", RECIPE_FILE, "--run-dir", "RUN", "--on", "cpu"),
+    "evaluate": (
+        *("pretrain", "evaluate", "RUN", "--task", "nsmc", "--data", "reviews", "--to", "scores", "--seeds", "1"),
+        *("--settings.epochs", "1", "--settings.max-length", "16", "--no-every-epoch"),
+    ),
 }
 WRITERS: dict[str, tuple[str, ...]] = {
     "train": ("pretrain", "train", RECIPE_FILE, "--run-dir", "RUN"),
     "prepare": ("data_pipeline", "prepare", RECIPE_FILE, "--run-dir", "RUN", "--workers", "1"),
 }
-SLOW = ("export --every", "compare", "embed")
-"""Beside the others they show little."""
+ONLY_READ_ONLY: dict[str, tuple[str, ...]] = {
+    "evaluate": ("pretrain", "evaluate", "RUN", "--task", "nsmc"),
+    "contaminated": (
+        *("data_pipeline", "contaminated", "jsonl:corpus/part-0.jsonl", "--run-dir", "RUN", "--workers", "1"),
+        *("--benchmark", "corpus/part-0.jsonl"),
+    ),
+}
+"""What writes to a run as well, if it is told to."""
+SLOW = ("export --every", "compare", "embed", "plan", "evaluate", "vocabulary extend", "diff")
+"""Beside the others they show little, or compile for long."""
 EVERY_READER = pytest.mark.parametrize(
     "command",
     [pytest.param(each, id=name, marks=[pytest.mark.slow] * (name in SLOW)) for name, each in READERS.items()],
@@ -45,7 +64,20 @@ EVERY_WRITER = pytest.mark.parametrize("command", [pytest.param(each, id=name) f
 
 
 def on(run: Path, command: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(str(run) if word == "RUN" else word for word in command)
+    return tuple(re.sub(r"^RUN(?=/|$)", str(run), word) for word in command)
+
+
+@pytest.fixture(autouse=True)
+def beside_the_run(workplace: Path, unbroken: Path) -> None:
+    """In the working directory a few films' reviews in NSMC's form, and another run."""
+    (workplace / "twin").symlink_to(unbroken)
+    rows = [
+        f"{number}\t{'정말 좋았다' if number % 2 else '시간이 아깝다'} {number}\t{number % 2}" for number in range(16)
+    ]
+    (workplace / "reviews").mkdir()
+    for name in ("ratings_train.txt", "ratings_test.txt"):
+        text = "\n".join(["id\tdocument\tlabel", *rows]) + "\n"
+        (workplace / "reviews" / name).write_text(text, encoding="utf-8")
 
 
 def unfinished(run: Path) -> None:
@@ -96,6 +128,8 @@ def test_of_a_run_that_one_may_only_read(command: tuple[str, ...], read_only: Pa
     assert snapshot(read_only) == before
     if command[1] == "export":
         assert list(Path("mine").rglob("model.safetensors"))
+    if command[1] == "evaluate":
+        run_command_line("pretrain", "leaderboard", "scores", "--to", "board").success()
     if command[1] == "report":
         assert "report.html: not written (" in ran.out
         assert "the disk is read-only" in ran.out
@@ -120,6 +154,34 @@ def test_what_writes_refuses_a_run_that_one_may_only_read(
 ) -> None:
     sentence = run_command_line(*on(read_only, command)).sentence(WRONG_INPUT)
     assert "cannot be a run folder (Read-only file system)" in sentence
+
+
+@pytest.mark.parametrize("command", [pytest.param(each, id=name) for name, each in ONLY_READ_ONLY.items()])
+@pytest.mark.usefixtures("trained")
+def test_what_would_write_to_a_run_that_one_may_only_read_says_so_before_any_work(
+    command: tuple[str, ...], read_only: Path, run_command_line: Run
+) -> None:
+    before = snapshot(read_only)
+    sentence = run_command_line(*on(read_only, command)).sentence(WRONG_INPUT)
+    assert "Read-only file system" in sentence
+    assert re.search(r"say with --to|choose another", sentence)
+    assert snapshot(read_only) == before
+
+
+@pytest.mark.parametrize("state", ["read-only", "killed"])
+def test_what_compares_evaluations_or_seeds_says_which_run_lacks_them(
+    state: str, trained: Path, read_only: Path, run_command_line: Run
+) -> None:
+    run = trained if state == "killed" else read_only
+    if state == "killed":
+        unfinished(trained)
+    sentence = run_command_line("pretrain", "leaderboard", run, "--to", "board").sentence(WRONG_INPUT)
+    assert sentence.startswith(f"{run}")
+    run_command_line("pretrain", "reference", run, run, "--to", "reference.json").sentence(WRONG_INPUT)
+    sentence = run_command_line("pretrain", "predict", run, "--input", "reviews/ratings_test.txt").sentence(WRONG_INPUT)
+    assert "evaluate" in sentence
+    assert not Path("board").exists()
+    assert not Path("reference.json").exists()
 
 
 @EVERY_READER

@@ -111,7 +111,8 @@ def compared_metrics(recipe: TrainingRecipe) -> tuple[str, ...]:
 def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
     """Writes the mean of finished runs, which differ in their seeds, and how far they lie from it.
 
-    Raises InputError where they are fewer than two, or did not train the same.
+    Raises InputError where they are fewer than two, are of one seed (whose curves would be told to lie 0 apart), did not train the
+    same, or not to their end.
     """
     if len(runs) < 2:
         raise InputError("reference: give two runs or more, that differ in --training.seed")
@@ -119,7 +120,18 @@ def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
     for run, each in zip(runs, trained, strict=True):
         if other := differences(trained[0], each):
             raise InputError(f"{run.path}: trained other than {runs[0].path}: {'; '.join(other)}")
+    seeds: dict[int, RunFolder] = {}
+    for run in runs:
+        if (seed := recipe_of(run).seed) in seeds:
+            raise InputError(
+                f"{run.path}: has the seed {seed}, as {seeds[seed].path}; give runs that differ in --training.seed"
+            )
+        seeds[seed] = run
     lines = [read_metrics(run.metrics / METRICS_FILE) for run in runs]
+    for run, each in zip(runs, lines, strict=True):
+        reached, last = max((line["step"] for line in each), default=0), recipe_of(run).max_steps
+        if reached < last:
+            raise InputError(f"{run.path}: its metrics end at step {reached} of {last}; train it to its end first")
     curves: dict[str, dict[str, float]] = {}
     tolerances = {}
     for metric in compared_metrics(recipe_of(runs[0])):

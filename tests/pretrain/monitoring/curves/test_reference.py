@@ -96,6 +96,17 @@ def test_runs_that_trained_other_things_make_no_reference(runs: list[RunFolder],
         write_reference(runs, tmp_path / "x.json")
 
 
+def test_a_reference_is_made_of_several_seeds_trained_to_their_end(runs: list[RunFolder], tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"seed-0: has the seed 0, as .*seed-0; give runs that differ in --training\.seed"
+    ):
+        write_reference([runs[0], runs[0]], tmp_path / "x.json")
+    (runs[1].metrics / "metrics.jsonl").write_text('{"step": 2, "loss": 5.0}\n')
+    with pytest.raises(InputError, match="seed-1: its metrics end at step 2 of 6; train it to its end first"):
+        write_reference(runs, tmp_path / "x.json")
+    assert not (tmp_path / "x.json").exists()
+
+
 def test_the_shipped_references_are_of_the_shipped_recipes() -> None:
     paths = sorted((PACKAGED_CONFIGS / "reference").glob("*.json"))
     assert paths
