@@ -74,8 +74,8 @@ def export(
 
     Raises InputError where there is no such checkpoint or `to` holds something else, WorkError where the proof fails.
     """
+    from pretrain.checkpoints.base_model import BaseModel
     from pretrain.exporting.export import export as write
-    from pretrain.exporting.licences.base_model import BaseModel
     from pretrain.remote.fetched import fetch_run, is_url
 
     told = BaseModel(base_model, base_licence)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from data_pipeline.contract.licences import licence_lines
 from data_pipeline.contract.recipe_file import differences
 from pretrain.checkpoints.provenance import UNKNOWN
 from pretrain.checkpoints.resume import bound
 from pretrain.exporting.card_of_data import corpora, preprocessing, tokenizer
 from pretrain.exporting.card_of_use import companions, in_heads, snippet, usage, use
-from pretrain.exporting.licences.notes import licence_lines
 from pretrain.exporting.model_index import Result, model_index, results_table
 from pretrain.input.schedule import objective_in_words
 from pretrain.recipe import Optimizer, TrainingRecipe, training_recipe_from_plain

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data_pipeline.contract.licences import licence_lines
 from pretrain.exporting.card import REPOSITORY_NAME, place_name
 from pretrain.exporting.card_of_use import PLACE
-from pretrain.exporting.licences.notes import licence_lines
 from pretrain.exporting.model_index import Result, model_index, results_table
 from pretrain.hugging_face.folder import hub_id_of
 from pretrain.models.task_heads import PIPELINES, TaskHead

@@ -14,6 +14,7 @@ from data_pipeline.contract.records import HEADER, Records, RecordsHeader, from_
 from data_pipeline.contract.run_folder import RunFolder, software_versions
 from data_pipeline.contract.storage import sha256_of_file
 from data_pipeline.contract.tokenizer import TOKENIZER_FILES, Tokenizer, refuse_other_tokenizer
+from pretrain.checkpoints.base_model import NOTHING_TOLD, BaseModel, question, with_base_model
 from pretrain.checkpoints.facts import exported_models, header_of, models_of
 from pretrain.checkpoints.provenance import licences, own_token_types, prepared, started_from
 from pretrain.checkpoints.verify import MANIFEST, Facts, facts_of, step_folder
@@ -34,7 +35,6 @@ from pretrain.exporting.exported import (
 )
 from pretrain.exporting.formats.conversion import add_section, convert, refuse_formats
 from pretrain.exporting.formats.format import FORMATS, FormatName
-from pretrain.exporting.licences.base_model import NOTHING_TOLD, BaseModel, question, with_base_model
 from pretrain.exporting.model_index import evaluated
 from pretrain.exporting.proof import prove
 from pretrain.exporting.tokenizer_files import GENERATION_CONFIG, write_tokenizer

@@ -21,7 +21,7 @@ REVISIONS = "revisions"
 
 
 BASE_MODEL = "base_model"
-"""Where the manifest's section says what the user told of the model that the run began with (`pretrain.exporting.licences.base_model`)."""
+"""Where the manifest's section says what the user told of the model that the run began with (`pretrain.checkpoints.base_model`)."""
 
 
 def told_of_base_model(run: RunFolder) -> dict[str, str]:

@@ -10,13 +10,13 @@ import numpy as np
 from safetensors.numpy import save
 
 from data_pipeline.contract.errors import InputError, WorkError, machine_errors_at
+from data_pipeline.contract.licences import licence_lines
 from data_pipeline.contract.packages import cannot_import
 from data_pipeline.contract.storage import write_json
 from pretrain.exporting.card import REPOSITORY_NAME, place_name
 from pretrain.exporting.card_of_use import PLACE
 from pretrain.exporting.exported import CARD, new_folder, place_of, replace_export, sync_export
 from pretrain.exporting.fine_tuned import PROOF_TEXTS
-from pretrain.exporting.licences.notes import licence_lines
 from pretrain.exporting.tokenizer_files import copy_tokenizer
 from pretrain.hugging_face.folder import WEIGHTS, hub_id_of, write_folder
 from pretrain.inference.embeddings import Pooling, embed, encoder_tensors, pooler_tensors, refuse_pooling

@@ -128,8 +128,8 @@ def write_reference(runs: Sequence[RunFolder], to: Path) -> None:
             )
         seeds[seed] = run
     lines = [read_metrics(run.metrics / METRICS_FILE) for run in runs]
-    for run, each in zip(runs, lines, strict=True):
-        reached, last = max((line["step"] for line in each), default=0), recipe_of(run).max_steps
+    for run, logged in zip(runs, lines, strict=True):
+        reached, last = max((line["step"] for line in logged), default=0), recipe_of(run).max_steps
         if reached < last:
             raise InputError(f"{run.path}: its metrics end at step {reached} of {last}; train it to its end first")
     curves: dict[str, dict[str, float]] = {}

@@ -11,18 +11,18 @@ import pytest
 from tiny_run import changed
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.licences import licence_lines
 from data_pipeline.contract.recipe_fields import is_free
 from data_pipeline.contract.recipe_file import plain
 from data_pipeline.contract.records import read_header
 from data_pipeline.contract.run_folder import RunFolder
 from data_pipeline.recipe import DataRecipe, Source
+from pretrain.checkpoints.base_model import with_base_model
 from pretrain.checkpoints.provenance import licences
 from pretrain.checkpoints.verify import facts_of, step_folder
 from pretrain.commands import export as export_command
 from pretrain.exporting.card import model_card
 from pretrain.exporting.export import export
-from pretrain.exporting.licences.base_model import with_base_model
-from pretrain.exporting.licences.notes import licence_lines
 from pretrain.hugging_face.folder import hub_id_of, licences_of
 from pretrain.recipe import TrainingRecipe, training_recipe_from_plain
 from pretrain.recipe_upgrade import plain_recipe

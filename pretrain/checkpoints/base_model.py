@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from data_pipeline.contract.errors import InputError
+from data_pipeline.contract.licences import OTHER
 from pretrain.checkpoints.provenance import UNKNOWN, started_from
 from pretrain.checkpoints.verify import Facts
-from pretrain.exporting.licences.notes import OTHER
 
 UNTOLD = (UNKNOWN, OTHER)
 """Licences of a card that say nothing."""
