@@ -22,6 +22,7 @@ class Format:
     - `in_order`: its reader goes through a file from front to back, so that the position tells how much is read.
     - `binary`: its files hold no text in an encoding that a source may name; tables, and XML, which names its own.
     - `packages`: what it needs beyond the standard library.
+    - `prepared`: its documents went through the steps in the run that wrote them: they are taken with their sentences and splits as they are.
     """
 
     reader: str
@@ -32,6 +33,7 @@ class Format:
     in_order: bool = True
     binary: bool = False
     packages: tuple[str, ...] = ()
+    prepared: bool = False
 
 
 LINE = rb"\n"
@@ -56,6 +58,7 @@ FORMATS = {
     "namuwiki": Format("namuwiki:read_namuwiki", packages=("ijson",)),
     "parquet": Format("arrow:read_parquet", text_field=True, in_order=False, binary=True, packages=("pyarrow",)),
     "arrow": Format("arrow:read_arrow", text_field=True, in_order=False, binary=True, packages=("pyarrow",)),
+    "export": Format("exported:read_export", in_order=False, binary=True, packages=("pyarrow",), prepared=True),
     "tfds": Format("tfds:read_tfds", opens=True, text_field=True, binary=True),
 }
 """Name of a format on the command line and in recipes -> how it is read."""

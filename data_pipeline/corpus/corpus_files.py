@@ -2,16 +2,16 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
 import zstandard
 
-from data_pipeline.corpus.document import Document, Match, Sentence
+from data_pipeline.corpus.document import NO_METADATA, Document, Given, Match, Metadata, Sentence
 
 Split = Literal["train", "evaluation"]
 
@@ -32,6 +32,7 @@ class SplitDocument:
     sentences: tuple[Sentence, ...]
     category: str = ""
     key: str = ""
+    metadata: Metadata = field(default=NO_METADATA, compare=False)
 
     def runs(self) -> list[tuple[Sentence, ...]]:
         """Its sentences cut where something was removed: nothing may be learnt across such a break."""
@@ -66,7 +67,7 @@ class FoundMatch:
 
 
 class PartWriter(AbstractContextManager["PartWriter"]):
-    """Writes a part; `bytes` counts what went in, before compression."""
+    """Writes a part; `bytes` counts what went in, before compression and without metadata: where a part ends depends on its text."""
 
     def __init__(self, path: Path) -> None:
         self._file = open(path, "wb")  # noqa: SIM115 (closed by __exit__)
@@ -74,21 +75,25 @@ class PartWriter(AbstractContextManager["PartWriter"]):
         self.bytes = 0
 
     def write_document(self, document: Document) -> None:
-        self._write([document.id, document.source, document.text, document.category])
+        beside = [document.metadata, document.given] if document.metadata != NO_METADATA or document.given else []
+        self._write([document.id, document.source, document.text, document.category], beside)
 
     def write_sentences(self, document: SplitDocument) -> None:
         # The split first: `read_sentences` looks no further in what it leaves out.
-        self._write([document.split, document.id, document.source, document.sentences, document.category, document.key])
+        beside = [document.metadata] if document.metadata != NO_METADATA else []
+        row = [document.split, document.id, document.source, document.sentences, document.category, document.key]
+        self._write(row, beside)
 
     def write_match(self, document: Document, sentence: str, match: Match, here: bool) -> None:
         where = [match.benchmark, match.location, match.text, match.score]
         self._write([document.id, document.source, sentence, here, *where])
 
-    def _write(self, row: list[object]) -> None:
-        text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-        line = text.encode(errors="backslashreplace") + b"\n"  # half a surrogate pair as JSON writes it
-        self.bytes += len(line)
-        self._stream.write(line)
+    def _write(self, row: Sequence[object], beside: Sequence[object] = ()) -> None:
+        line = _as_json(row)
+        self.bytes += len(line) + 1
+        if beside:
+            line = line[:-1] + b"," + _as_json(beside)[1:]
+        self._stream.write(line + b"\n")
 
     def close(self) -> None:
         """Ends the part; nothing is in the file for sure before."""
@@ -104,8 +109,16 @@ class PartWriter(AbstractContextManager["PartWriter"]):
 def read_documents(path: str) -> Iterator[Document]:
     """The documents of a part written by `write_document`, in order."""
     for line in _lines(path):
-        identifier, source, text, category = json.loads(line)
-        yield Document(identifier, source, text, category=category)
+        identifier, source, text, category, *beside = json.loads(line)
+        metadata, given = beside or (NO_METADATA, None)
+        yield Document(
+            identifier,
+            source,
+            text,
+            category=category,
+            metadata=Metadata._make(metadata),
+            given=Given(tuple(given[0]), tuple(given[1]), *given[2:]) if given else None,
+        )
 
 
 def read_sentences(path: str, split: Split | None = None) -> Iterator[SplitDocument]:
@@ -113,8 +126,9 @@ def read_sentences(path: str, split: Split | None = None) -> Iterator[SplitDocum
     beginning = f'["{split}",' if split else ""
     for line in _lines(path):
         if line.startswith(beginning):
-            of, identifier, source, rows, category, key = json.loads(line)
-            yield SplitDocument(identifier, source, of, tuple(map(Sentence._make, rows)), category, key)
+            of, identifier, source, rows, category, key, *beside = json.loads(line)
+            metadata = Metadata._make(beside[0]) if beside else NO_METADATA
+            yield SplitDocument(identifier, source, of, tuple(map(Sentence._make, rows)), category, key, metadata)
 
 
 def read_matches(path: str) -> Iterator[FoundMatch]:
@@ -122,6 +136,11 @@ def read_matches(path: str) -> Iterator[FoundMatch]:
     for line in _lines(path):
         identifier, source, sentence, here, *match = json.loads(line)
         yield FoundMatch(identifier, source, sentence, Match(*match), here)
+
+
+def _as_json(row: Sequence[object]) -> bytes:
+    text = json.dumps(row, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(errors="backslashreplace")  # half a surrogate pair as JSON writes it
 
 
 def _lines(path: str) -> Iterator[str]:

@@ -55,6 +55,31 @@ class Removed:
     match: Match | None = None
 
 
+class Metadata(NamedTuple):
+    """What a source tells of a document beside its text, empty where it tells nothing. All that is kept: authors, speakers, publishers and
+    other fields are not."""
+
+    title: str = ""
+    url: str = ""
+    date: str = ""
+
+
+class Given(NamedTuple):
+    """What an earlier run found out about a document that export-text wrote.
+
+    - `starts`: where its sentences start in the text, in code points; `gaps`: which of them follow a removal.
+    - `split`: train or evaluation. `key`: as of SplitDocument.
+    """
+
+    starts: tuple[int, ...]
+    gaps: tuple[int, ...]
+    split: str
+    key: str
+
+
+NO_METADATA = Metadata()
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A document on its way through the steps.
@@ -69,6 +94,8 @@ class Document:
     - `cleaned`: the rules by which cleaning changed it, and how many characters it has fewer by each.
     - `summary`: what its source says is to be written from it, a title or a summary; None where it says nothing. Cleaning makes it the
       first paragraph of `text`.
+    - `metadata`: title, url and date.
+    - `given`: its sentences and split, where it is read back from an export; steps that shape text do nothing to it.
     """
 
     id: str
@@ -80,6 +107,8 @@ class Document:
     category: str = ""
     summary: str | None = None
     cleaned: tuple[tuple[str, int], ...] = field(default=(), compare=False)
+    metadata: Metadata = field(default=NO_METADATA, compare=False)
+    given: Given | None = field(default=None, compare=False)
 
     @property
     def whole(self) -> str:

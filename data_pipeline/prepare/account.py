@@ -10,6 +10,7 @@ from data_pipeline.contract.recipe_file import differences, plain
 from data_pipeline.corpus.sources.encodings import UTF8
 from data_pipeline.pipeline import ROWS, Row
 from data_pipeline.recipe import DataRecipe, Source, Vocabulary
+from data_pipeline.source_formats import FORMATS
 
 TOLD = (
     "sources", "categories", "evaluation_fraction", "examples.length", "word_unit", "part_megabytes", "max_bad_records",
@@ -40,6 +41,8 @@ def _source(source: Source, recipe: DataRecipe, report: dict[str, Any]) -> str:
     use = f"{fraction:.3g} of it held out for evaluation" if fraction else "nothing of it held out"
     if fraction == 1:
         use = "for evaluation only: nothing of it was trained on"
+    if FORMATS[source.format].prepared:
+        use = "read back from an export, whose sentences and held out documents it keeps; of the steps below only the search for benchmarks and duplicates"
     if source.encoding != UTF8:
         use += f"; decoded from {source.encoding}"
     if source.vocabulary_weight is not None:

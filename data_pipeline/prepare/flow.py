@@ -29,6 +29,7 @@ from data_pipeline.prepare.losses import check_damage, losses, tell
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.recipe_checks import given_files
 from data_pipeline.recipe_vocabulary import as_prepared
+from data_pipeline.source_formats import FORMATS
 from data_pipeline.tasks.engines.runner import Engine, Runner
 from data_pipeline.tasks.progress import StageProgress
 from data_pipeline.tasks.shard_task import (
@@ -116,7 +117,8 @@ class Stages:
         if not self.recipe.drop_duplicates and not self.recipe.near_duplicates.enabled:
             return []
         priorities = [self.sources.index(source) for source in self.source_of]
-        task = survivors_task(self._place, list(parts), priorities, documents, duplicates, signed, near)
+        prepared = [FORMATS[source.format].prepared for source in self.source_of]
+        task = survivors_task(self._place, list(parts), priorities, documents, duplicates, signed, near, prepared)
         [done] = self._stage("survivors", [task], "near_duplicates")
         self._stage("shown", [shown_task(self._place, self.recipe.near_duplicates, done, parts)], "examples")
         del self.report["survivors"]["shown"]

@@ -22,6 +22,9 @@ from data_pipeline.corpus.vocabulary.usage import token_usage
 from data_pipeline.recipe import DataRecipe, Source
 from data_pipeline.tasks.shard_task import Done
 
+PARTS = "parts.json"
+"""The parts of the corpus in the order of their records: name, and that of the source."""
+
 
 class Published(NamedTuple):
     """One shard of records: its file, what it holds, the name of its source, and the categories of its rows in turn, where rows have
@@ -72,6 +75,9 @@ def publish_run(
     token_counts = np.sum([np.load(done.outputs[TOKEN_COUNTS].path) for done in records], axis=0)
     how_it_does = vocabulary_report(tokenizer, report["records"])
     write_json(folder.vocabulary / REPORT, {**how_it_does, **token_usage(tokenizer, token_counts)})
+    write_json(
+        folder.corpus / PARTS, [[done.task.name, source.name] for done, source in zip(records, sources, strict=True)]
+    )
     write_json(folder.corpus / REPORT, report)
     return headers
 

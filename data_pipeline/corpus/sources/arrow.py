@@ -1,26 +1,26 @@
 """Parquet and Arrow tables, read a batch of rows at a time."""
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import IO, Any
 
 from data_pipeline.contract.packages import needed
 from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.sources.lines import Remark, Unreadable
-from data_pipeline.corpus.sources.records import Record, documents, stored_name, text_of_fields
+from data_pipeline.corpus.sources.records import METADATA_FIELDS, Record, documents, stored_name, text_of_fields
 from data_pipeline.recipe import Source
 
 ROWS_PER_BATCH = 1024
 
 
 def read_parquet(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
-    """One document for each row, from its column `source.text_field`; the other columns are not read."""
-    return documents(_rows(_parquet, stream, file, source), source, text_of_fields(source.text_field))
+    """One document for each row, from its column `source.text_field`; of the others those of METADATA_FIELDS are read."""
+    return documents(rows_of_batches(parquet_batches, stream, file, source), source, text_of_fields(source.text_field))
 
 
 def read_arrow(stream: IO[bytes], file: str, source: Source) -> Iterator[Document | Unreadable | Remark]:
     """The same from an Arrow stream, such as the files that `save_to_disk` of a Hugging Face dataset writes."""
-    return documents(_rows(_arrow_stream, stream, file, source), source, text_of_fields(source.text_field))
+    return documents(rows_of_batches(_arrow_stream, stream, file, source), source, text_of_fields(source.text_field))
 
 
 class _Progress:
@@ -29,15 +29,19 @@ class _Progress:
     left = 0
 
 
-def _parquet(stream: IO[bytes], source: Source, progress: _Progress) -> Iterator[Any]:
+def parquet_batches(
+    stream: IO[bytes], source: Source, progress: _Progress, columns: Sequence[str] = ()
+) -> Iterator[Any]:
+    """Batches of a Parquet file; of all columns, these (where one is missing, all), or those that the source needs."""
     progress.left = _size(stream)
     table = needed("pyarrow.parquet", "the reading of Parquet").ParquetFile(stream)
-    columns = _columns(table.schema_arrow.names, source)
+    names = table.schema_arrow.names
+    columns = (columns if set(columns) <= set(names) else names) or _columns(names, source)
     groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
     sizes = [sum(of.column(each).total_compressed_size for each in range(of.num_columns)) for of in groups]
     for group in range(table.num_row_groups):  # one call for all groups would fetch them all at once
         progress.left = sum(sizes[group:])
-        yield from table.iter_batches(batch_size=ROWS_PER_BATCH, columns=columns, row_groups=[group])
+        yield from table.iter_batches(batch_size=ROWS_PER_BATCH, columns=list(columns), row_groups=[group])
 
 
 def _arrow_stream(stream: IO[bytes], source: Source, progress: _Progress) -> Iterator[Any]:
@@ -63,12 +67,14 @@ def _columns(names: list[str], source: Source) -> list[str]:
     """The columns to read: those that are asked for, or, where one is missing, all, so that its absence is told of."""
     paths = filter(None, [source.text_field, source.category_field])
     stored = [stored_name(path, names) or stored_name(path.partition(".")[0], names) for path in paths]
-    return names if None in stored else [name for name in stored if name is not None]
+    told = [name for of in METADATA_FIELDS for name in of if name in names]
+    return names if None in stored else list(dict.fromkeys(name for name in (*stored, *told) if name is not None))
 
 
-def _rows(
+def rows_of_batches(
     batches: Callable[[IO[bytes], Source, _Progress], Iterator[Any]], stream: IO[bytes], file: str, source: Source
 ) -> Iterator[Record | Unreadable]:
+    """The rows of the batches of a file, with their places."""
     pyarrow = needed("pyarrow", "the reading of tables")
     number, progress = 0, _Progress()
     try:

@@ -53,6 +53,6 @@ def read_stream(
 
 def _told(item: Document | Unreadable | Remark) -> Document | Unreadable | Remark:
     """The item, or what is wrong with a document whose text was spoilt before it came here."""
-    if isinstance(item, Document) and (problem := mojibake(item.whole)):
+    if isinstance(item, Document) and not item.given and (problem := mojibake(item.whole)):
         return Unreadable(item.id, problem, SPOILT)
     return item

@@ -1,15 +1,24 @@
 """Records of a structured file become documents: what all such formats share."""
 
+import html
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import date
 from typing import Any
 
 from data_pipeline.contract.file_names import printable, tidy_name
-from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.document import NO_METADATA, Document, Metadata
 from data_pipeline.corpus.sources.lines import Remark, Unreadable
 from data_pipeline.recipe import Source
 
 Record = tuple[str, Any]
 """Where a record stands (`FILE:LINE` or `FILE:record NUMBER`), and what it holds."""
+
+
+METADATA_FIELDS = (("title",), ("url",), ("date", "created", "timestamp"))
+"""Where records tell title, url and date: in the first of these fields that holds text, of the record or of an object in BESIDE."""
+BESIDE = ("metadata", "meta")
+_URL = re.compile(r"https?://\S+")
 
 
 class BadRecordError(Exception):
@@ -21,13 +30,15 @@ def documents(
     source: Source,
     text_of: Callable[[Any], str | None],
     summary_of: Callable[[Any], str | None] = lambda value: None,
+    metadata_of: Callable[[Any], Metadata] | None = None,
 ) -> Iterator[Document | Unreadable | Remark]:
     """One document for each record.
 
     - `text_of`: the text of what a record holds; None where it is no document by design (a redirect). It raises
       BadRecordError where the record is damaged, which becomes Unreadable.
-    - `summary_of`: what is to be written from that text, likewise.
+    - `summary_of`: what is to be written from that text, likewise. `metadata_of`: title, url and date, where they are not in METADATA_FIELDS.
     """
+    metadata_of = metadata_of or common_metadata
     for record in records:
         if isinstance(record, Unreadable | Remark):
             yield record
@@ -40,7 +51,32 @@ def documents(
             yield Unreadable(location, str(error))
             continue
         if text is not None:
-            yield Document(location, source.name, text, category=category, summary=summary)
+            metadata = metadata_of(value)
+            if metadata.title == text:  # a source of titles alone
+                metadata = metadata._replace(title="")
+            yield Document(location, source.name, text, category=category, summary=summary, metadata=metadata)
+
+
+def common_metadata(value: object) -> Metadata:
+    """What a record tells in METADATA_FIELDS."""
+    if not isinstance(value, Mapping):
+        return NO_METADATA
+    places = [value, *(value[name] for name in BESIDE if isinstance(value.get(name), Mapping))]
+    return metadata_from(*(_first(places, names) for names in METADATA_FIELDS))
+
+
+def metadata_from(title: object = "", url: object = "", day: object = "") -> Metadata:
+    """Metadata of what a record says; what is no text, no address with a scheme or no date is left out."""
+    return Metadata(
+        tidy_name(html.unescape(title)) if isinstance(title, str) else "",
+        url.strip() if isinstance(url, str) and _URL.fullmatch(url.strip()) else "",
+        day.isoformat() if isinstance(day, date) else tidy_name(day) if isinstance(day, str) else "",
+    )
+
+
+def _first(places: Iterable[Mapping[str, Any]], names: Iterable[str]) -> object:
+    found = (place.get(name) for place in places for name in names)
+    return next((each for each in found if isinstance(each, date) or (isinstance(each, str) and each.strip())), "")
 
 
 def category_of(value: object, source: Source) -> str:

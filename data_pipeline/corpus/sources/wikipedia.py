@@ -49,7 +49,7 @@ def _articles(stream: IO[bytes], file: str) -> Iterator[Record | Unreadable | Sk
                 continue
             number += 1
             page = {child.tag.rpartition("}")[2]: child for child in element.iter()}
-            fields = {name: page[name].text or "" for name in ("ns", "title", "text") if name in page}
+            fields = {name: page[name].text or "" for name in ("ns", "title", "text", "timestamp") if name in page}
             redirect = "redirect" in page or fields.get("text", "").lstrip().lower().startswith(REDIRECTS)
             root.clear()
             size = len(fields.get("text", "").encode())

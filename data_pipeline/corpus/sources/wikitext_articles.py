@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import IO
 
-from data_pipeline.corpus.document import Document
+from data_pipeline.corpus.document import Document, Metadata
 from data_pipeline.corpus.sources.lines import Unreadable, decoded_lines
 from data_pipeline.corpus.sources.prose import Paragraph, prose
 from data_pipeline.recipe import Source
@@ -27,7 +27,8 @@ def read_wikitext(stream: IO[bytes], file: str, source: Source) -> Iterator[Docu
         if first:
             text = prose(paragraphs)
             whole = f"{title}\n{text}" if title and text else text
-            yield Document(f"{file}:{first}-{last}", source.name, whole, category=source.category)
+            place = f"{file}:{first}-{last}"
+            yield Document(place, source.name, whole, category=source.category, metadata=Metadata(title))
 
     for item in decoded_lines(stream, file):
         if isinstance(item, Unreadable):

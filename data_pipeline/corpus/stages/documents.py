@@ -61,7 +61,8 @@ def document_tasks(
             "categories": recipe.categories,
             "repair": plain_fields(recipe.repair),
             "clean": plain_fields(recipe.clean),
-            "part_bytes": recipe.part_megabytes * 1_000_000,
+            # A shard of an export stays one part, so that its rows come out as they were.
+            "part_bytes": None if form.prepared else recipe.part_megabytes * 1_000_000,
             **({"targets": True} if recipe.targets_are_summaries else {}),
             **({"keep_dropped": True} if keep_dropped else {}),
         }
@@ -162,8 +163,8 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
                 tally.add(count, number)
             tally.count_category(item.source, item.category, records=1, text_bytes=text_bytes)
             other = categories and item.category not in categories
-            result = Dropped(item, "other category", item.category) if other else mended(item)
-            result = result if isinstance(result, Dropped) else step(result)
+            result = Dropped(item, "other category", item.category) if other else item if item.given else mended(item)
+            result = result if isinstance(result, Dropped) or item.given else step(result)
             if isinstance(result, Dropped):
                 tally.drop_document(result)
                 lost.document(result)
@@ -178,18 +179,18 @@ def make_documents(task: ShardTask, folder: Path) -> dict[str, Any]:
 class _Parts(AbstractContextManager["_Parts"]):
     """Writes documents to parts of about `part_bytes`, and the table of keys beside each."""
 
-    def __init__(self, folder: Path, part_bytes: int) -> None:
+    def __init__(self, folder: Path, part_bytes: int | None) -> None:
         self._folder, self._part_bytes = folder, part_bytes
         self._number = 0
         self._open()
 
     def write(self, document: Document) -> None:
-        if self._writer.bytes >= self._part_bytes:
+        if self._part_bytes is not None and self._writer.bytes >= self._part_bytes:
             self._close()
             self._number += 1
             self._open()
         self._writer.write_document(document)
-        self._keys.append(document_key(document.text))
+        self._keys.append(bytes.fromhex(document.given.key) if document.given else document_key(document.text))
 
     def _open(self) -> None:
         self._keys: list[bytes] = []

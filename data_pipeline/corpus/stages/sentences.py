@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from data_pipeline import pipeline
 from data_pipeline.contract.named_functions import module_of, named_function
 from data_pipeline.contract.recipe_file import plain_fields
 from data_pipeline.contract.storage import read_json
 from data_pipeline.corpus.corpus_files import MATCHES, PartWriter, Split, SplitDocument, read_matches
-from data_pipeline.corpus.document import Document, Dropped, Match, Step
+from data_pipeline.corpus.document import Document, Dropped, Match, Metadata, Step
 from data_pipeline.corpus.dropped_files import DroppedWriter
 from data_pipeline.corpus.histograms import TextHistograms
 from data_pipeline.corpus.stages.documents import document_key
@@ -21,6 +21,7 @@ from data_pipeline.corpus.steps.split_sentences import NO_SENTENCE
 from data_pipeline.corpus.tally import Tally
 from data_pipeline.pipeline import ROWS
 from data_pipeline.recipe import DataRecipe, Source
+from data_pipeline.source_formats import FORMATS
 from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 PART = "part.zst"
@@ -58,10 +59,11 @@ def sentence_tasks(
 
 
 def sentence_parameters(recipe: DataRecipe, source: Source) -> dict[str, Any]:
-    """What a recipe says of this stage, for the documents of one source."""
+    """What a recipe says of this stage, for the documents of one source. Of an export only benchmarks are looked for: it was cut and
+    filtered by the run that wrote it, and pseudonyms would be replaced by others."""
     steps = []
     for row in ROWS:
-        if row.step and row.on(recipe):
+        if row.step and row.on(recipe) and (row.field == "decontamination" or not FORMATS[source.format].prepared):
             settings = row.of_source(recipe, source)
             fields = plain_fields(settings)
             read = {name: fields[name] for name in row.depends_on or fields}
@@ -98,10 +100,12 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
             if not isinstance(before, Dropped):
                 tally.count_replaced(before, result)
             sentences = result.sentences or ()
-            split = split_of(document.text, fraction)
-            key = document_key(document.text).hex()
+            given = document.given
+            split: Split = cast(Split, given.split) if given else split_of(document.text, fraction)
+            key = given.key if given else document_key(document.text).hex()
+            metadata = _decontaminated(result)
             writer.write_sentences(
-                SplitDocument(document.id, document.source, split, sentences, document.category, key)
+                SplitDocument(document.id, document.source, split, sentences, document.category, key, metadata)
             )
             tally.add("documents")
             tally.add(f"{split}_documents")
@@ -112,6 +116,17 @@ def make_sentences(task: ShardTask, folder: Path) -> dict[str, Any]:
             kept["text_bytes"] = sum(len((sentence.text + sentence.blanks).encode()) for sentence in sentences)
             tally.count_category(document.source, document.category, **kept)
     return {**tally.counts(), "histograms": histograms.counts()}
+
+
+def _decontaminated(document: Document) -> Metadata:
+    """The metadata of a document, without a title that went from its text as benchmark text."""
+    title = document.metadata.title
+    matched = (removed.text for removed in document.removed if removed.match)
+    return (
+        document.metadata._replace(title="")
+        if any(text in title or title in text for text in matched)
+        else document.metadata
+    )
 
 
 def split_of(text: str, evaluation_fraction: float) -> Split:

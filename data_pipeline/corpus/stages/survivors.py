@@ -29,10 +29,12 @@ def survivors_task(
     duplicates: Sequence[Done],
     signed: Sequence[Done],
     near: Sequence[Done],
+    prepared: Sequence[bool] = (),
 ) -> ShardTask:
     """One task, for it is asked of the whole corpus; of its text it reads nothing.
 
-    - `parts`: their names; `priorities`: of each the place of its source in the recipe.
+    - `parts`: their names; `priorities`: of each the place of its source in the recipe; `prepared`: whether each is of an export, which
+      loses no near duplicates: its run has dropped them.
     """
     inputs = {
         "keys": outputs_of(documents, ".keys.npy"),
@@ -40,7 +42,11 @@ def survivors_task(
         "worths": outputs_of(signed, WORTHS),
         "pairs": outputs_of(near, ".npy"),
     }
-    parameters = {"parts": list(parts), "priorities": list(priorities)}
+    parameters = {
+        "parts": list(parts),
+        "priorities": list(priorities),
+        **({"prepared": list(prepared)} if any(prepared) else {}),
+    }
     return place.task("survivors", "all", choose_survivors, inputs, parameters)
 
 
@@ -72,7 +78,8 @@ def choose_survivors(task: ShardTask, folder: Path) -> dict[str, Any]:
     order = np.lexsort((position, part, key, -worth, priority, component))
     survives = np.ones(len(order), bool)
     survives[1:] = np.diff(component[order]) > 0
-    kept, lost = order[survives], order[~survives]
+    stays = np.array(task.parameters.get("prepared", [False] * len(names)), bool)
+    kept, lost = order[survives], order[~survives & ~stays[part[order]]]
     lost_beside = kept[component[lost]]  # components are numbered from 0, and `kept` is in their order
     for number, name in enumerate(names):
         exact = sorted(duplicates_of_part(duplicates, number))

@@ -60,17 +60,22 @@ def cut_at(document: Document, starts: Sequence[int]) -> Document:
     """The document, stripped, with the sentences that start there; joined with their blanks they are its text."""
     text = document.text.strip()
     pieces = [text[start:end] for start, end in pairwise([*starts, len(text)])]
-    return replace(document, text=text, sentences=tuple(map(_sentence, pieces)))
+    sentences = tuple(map(_sentence, pieces))
+    if document.given and sentences:
+        gaps = frozenset(document.given.gaps)
+        sentences = tuple(each._replace(after_break=number in gaps) for number, each in enumerate(sentences))
+    return replace(document, text=text, sentences=sentences)
 
 
 def start_finder(recipe: SentenceSplit) -> Callable[[Document], list[int]]:
     """Makes the function that tells where in a document's stripped text its sentences start; nowhere where that is empty.
 
-    A line break ends a sentence. The text is expected clean: NFC, `\\n` as line break, no lone surrogates.
+    A line break ends a sentence; of a document that brings its sentences along, they are taken. The text is expected clean: NFC, `\\n` as line break, no lone surrogates.
 
     Raises an InputError if what the splitter needs is not installed.
     """
-    return _repaired_starts(recipe.max_chars) if recipe.splitter == "kss_repaired" else _kss_starts(recipe.max_chars)
+    find = _repaired_starts(recipe.max_chars) if recipe.splitter == "kss_repaired" else _kss_starts(recipe.max_chars)
+    return lambda document: list(document.given.starts) if document.given else find(document)
 
 
 def _repaired_starts(max_chars: int) -> Callable[[Document], list[int]]:

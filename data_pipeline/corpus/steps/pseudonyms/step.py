@@ -103,7 +103,7 @@ def pseudonymiser(recipe: Pseudonyms, seed: int) -> Step:
     """Makes the step that replaces personal data in the sentences of a document; nothing is ever dropped.
 
     A fake has the length and form of the value, and depends on the seed, the document's whole text and the value: the
-    same value has the same fake everywhere in a document and another one elsewhere. A type that is switched off is
+    same value has the same fake everywhere in a document, its title in `metadata` included, and another one elsewhere. A type that is switched off is
     still found, so that its digits are not taken for another's. `Document.replaced` names the type of each replacement.
     """
     on = {kind for kind in recipe.__dataclass_fields__ if getattr(recipe, kind) and kind != "enabled"}
@@ -122,6 +122,13 @@ def pseudonymiser(recipe: Pseudonyms, seed: int) -> Step:
                 key = key or hashlib.blake2b(f"{seed}\0{document.text}".encode()).digest()
                 new[number] = sentence._replace(text=_with_fakes(sentence.text, values, key))
                 replaced += [value.found.kind for value in values]
+        metadata = document.metadata
+        if metadata.title and may_hold(metadata.title):
+            values = [value for value in find(metadata.title) if value.found.kind in on]
+            if values:
+                key = key or hashlib.blake2b(f"{seed}\0{document.text}".encode()).digest()
+                # Not counted: the title of a petition or article is in the text, too.
+                document = replace(document, metadata=metadata._replace(title=_with_fakes(metadata.title, values, key)))
         if not new:
             return document
         sentences = tuple(new.get(number, sentence) for number, sentence in enumerate(sentences))
