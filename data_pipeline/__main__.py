@@ -9,7 +9,7 @@ from data_pipeline.contract.errors import end_for_missing_package, end_quietly_w
 try:
     if __name__ == "__main__":
         end_quietly_while_importing()
-    from data_pipeline.commands import contaminated, diff, inspect, prepare, report, vocabulary
+    from data_pipeline.commands import contaminated, diff, export_text, inspect, prepare, report, vocabulary
 except ModuleNotFoundError as error:
     end_for_missing_package(error)
 
@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
     "inspect": (inspect.run, "RUN_DIR", "training rows as a person would read them"),
     "report": (report.run, "RUN_DIR", "counts by stage and reason, examples of what was dropped; a page with plots"),
     "diff": (diff.run, "RUN_DIR RUN_DIR", "which sentences and counts differ between two runs, and through which step"),
+    "export-text": (export_text.run, "RUN_DIR --to DIR", "the cleaned text as a data set, with its card"),
     "contaminated": (
         contaminated.run,
         "FORMAT:GLOB ... --benchmark PATH",
