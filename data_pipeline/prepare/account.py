@@ -41,7 +41,7 @@ def _source(source: Source, recipe: DataRecipe, report: dict[str, Any]) -> str:
     use = f"{fraction:.3g} of it held out for evaluation" if fraction else "nothing of it held out"
     if fraction == 1:
         use = "for evaluation only: nothing of it was trained on"
-    if FORMATS[source.format].prepared:
+    if (form := FORMATS.get(source.format)) and form.prepared:
         use = "read back from an export, whose sentences and held out documents it keeps; of the steps below only the search for benchmarks and duplicates"
     if source.encoding != UTF8:
         use += f"; decoded from {source.encoding}"

@@ -106,7 +106,7 @@ def expected(name: str) -> list[Document]:
 
 
 def test_every_format_is_tested_here_or_has_tests_of_its_own() -> None:
-    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow", "pairs", "tfds"}
+    assert set(FORMATS) - set(CONTENT) == {"parquet", "arrow", "pairs", "tfds", "export"}
     assert set(CONTENT) == set(EXPECTED)
 
 
