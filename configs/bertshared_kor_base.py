@@ -22,6 +22,7 @@ from data_pipeline.recipe import (
     Clean,
     DataRecipe,
     Decontamination,
+    KoreanFilter,
     SentenceSplit,
     Source,
     SourceTarget,
@@ -36,6 +37,7 @@ data = DataRecipe(
     clean=Clean(foreign_characters=True),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=LMKOR_VOCABULARY,
     examples=SourceTarget(length=512, target_length=128, target="first_paragraph"),
 )

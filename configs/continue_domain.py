@@ -11,7 +11,16 @@ electronics, 13; pets, 2), in the vocabulary of 42,000 entries of which 2,000 ar
 Unverified, and therefore our choice: learning rate, batch and steps; and that a new word begins as the mean of its pieces.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    Packed,
+    SentenceSplit,
+    Source,
+    Vocabulary,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Evaluation, Optimizer, TrainingRecipe
 
@@ -24,6 +33,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(given="vocabularies/domain"),
     examples=Packed(length=512),
 )

@@ -26,6 +26,7 @@ from data_pipeline.recipe import (
     DataRecipe,
     Decontamination,
     FullSentences,
+    KoreanFilter,
     SentenceSplit,
     Source,
 )
@@ -45,6 +46,7 @@ data = DataRecipe(
     clean=Clean(foreign_characters=True),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=LMKOR_VOCABULARY,
     examples=FullSentences(length=512, cross_documents=False),
     word_unit="token",

@@ -19,7 +19,16 @@ Unverified, and therefore our choice:
 - the README's changes "for efficiency": the published model is computed as a plain GPT-2.
 """
 
-from data_pipeline.recipe import LMKOR_VOCABULARY, Causal, Clean, DataRecipe, Decontamination, SentenceSplit, Source
+from data_pipeline.recipe import (
+    LMKOR_VOCABULARY,
+    Causal,
+    Clean,
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.gpt2.config import GPT2Config
 from pretrain.objectives.causal_lm.recipe import CausalLM
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -36,6 +45,7 @@ data = DataRecipe(
     clean=Clean(foreign_characters=True),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=LMKOR_VOCABULARY,
     examples=Causal(length=2048),
 )

@@ -18,7 +18,15 @@ Unverified, and therefore our choice:
 KoBERT's own entries, and so its ids: --data.vocabulary.given kobert_news_wiki_ko_cased.spiece (docs/vocabulary.md).
 """
 
-from data_pipeline.recipe import KOBERT_VOCABULARY, DataRecipe, Decontamination, SentencePairs, SentenceSplit, Source
+from data_pipeline.recipe import (
+    KOBERT_VOCABULARY,
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    SentencePairs,
+    SentenceSplit,
+    Source,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -31,6 +39,7 @@ data = DataRecipe(
     evaluation_fraction=0.001,
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=KOBERT_VOCABULARY,
     examples=SentencePairs(length=512),
     word_unit="token",

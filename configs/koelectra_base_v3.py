@@ -17,7 +17,16 @@ Unverified, and therefore our choice:
 - rows: Google's hold two stretches of one document's sentences; ours hold sentences of one document in their order.
 """
 
-from data_pipeline.recipe import Clean, DataRecipe, Decontamination, FullSentences, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import (
+    Clean,
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    KoreanFilter,
+    SentenceSplit,
+    Source,
+    Vocabulary,
+)
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.objectives.replaced_token.recipe import ReplacedToken
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -33,6 +42,7 @@ data = DataRecipe(
     clean=Clean(bylines=True, bracketed_tags=True, copyright_lines=True, foreign_characters=True, max_repeats=2),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=35_000, unused=0, scheme="klue"),
     examples=FullSentences(length=512, cross_documents=False),
     word_unit="token",

@@ -19,7 +19,15 @@ Unverified, and therefore our choice:
 - 512 positions, as Google's code has for the base size; rows of 128 never train those beyond 127.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, FullSentences, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    KoreanFilter,
+    SentenceSplit,
+    Source,
+    Vocabulary,
+)
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.objectives.replaced_token.recipe import ReplacedToken
 from pretrain.recipe import Optimizer, TrainingRecipe
@@ -35,6 +43,7 @@ data = DataRecipe(
     evaluation_fraction=0.001,
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=30_000, unused=0, scheme="klue"),
     examples=FullSentences(length=128, cross_documents=False),
     word_unit="token",

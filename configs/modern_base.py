@@ -22,7 +22,16 @@ Unverified, and therefore our choice:
 """
 
 from configs.klue_bert_base import LONG_DOCUMENTS
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    Packed,
+    SentenceSplit,
+    Source,
+    Vocabulary,
+)
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import BatchWarmup, Masking, Optimizer, Phase, TrainingRecipe
@@ -60,6 +69,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=50_000),
     examples=Packed(length=1024),
     other_lengths=(8192,),

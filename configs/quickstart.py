@@ -5,7 +5,16 @@ Command:  ./run_tpu.sh
 
 from pathlib import Path
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Source, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    Packed,
+    SentenceSplit,
+    Source,
+    Vocabulary,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
 
@@ -25,6 +34,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=20, unit="document"),
     decontamination=Decontamination(benchmarks=(str(SAMPLE / "benchmark.json"),), across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: what README.md shows was measured with it.
     vocabulary=Vocabulary(size=4000, unused=100, scheme="klue", character_coverage=1.0),
     examples=Packed(length=128),

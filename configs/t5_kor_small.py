@@ -24,6 +24,7 @@ from data_pipeline.recipe import (
     DataRecipe,
     Decontamination,
     FullSentences,
+    KoreanFilter,
     SentenceSplit,
     Source,
 )
@@ -43,6 +44,7 @@ data = DataRecipe(
     clean=Clean(foreign_characters=True),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     vocabulary=LMKOR_VOCABULARY,
     examples=FullSentences(length=568),
 )

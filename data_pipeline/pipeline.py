@@ -90,8 +90,10 @@ class KoreanFilter:
     """Removes sentences that are not Korean, and documents without a Hangul letter."""
 
     min_hangul_share: float = number(0.3, ZERO_TO_ONE)
-    """Smallest share of Hangul (syllables and loose jamo) among a sentence's letters, 0 to 1. Letters of URLs and e-mail addresses
-    beside Hangul do not count; sentences without letters pass."""
+    """Smallest share of Hangul (syllables and loose jamo) among a sentence's letters, 0 to 1. Sentences without letters pass."""
+    letters: Literal["text", "all"] = "text"
+    """What counts, and how much. text: the letters of URLs, e-mail addresses and Han glosses in parentheses (가학적(加虐的)) do not, and a
+    Hangul, Han or Kana character counts as 2.5 Latin letters. all: every letter, as one."""
     max_han_kana: int = number(10, AT_LEAST_ZERO)
     """Most Han and Kana characters a sentence may hold."""
 
@@ -294,6 +296,15 @@ def _pseudonyms(recipe: Any) -> str:
     )
 
 
+def _korean(recipe: Any) -> str:
+    rule = recipe.korean
+    how = " (addresses and Han glosses left out, Hangul counted 2.5 times)" if rule.letters == "text" else ""
+    return (
+        f"sentences with less than {rule.min_hangul_share:.0%} Hangul letters{how} or more than "
+        f"{rule.max_han_kana} Han and Kana characters dropped"
+    )
+
+
 def _repaired(recipe: Any) -> str:
     repair = recipe.repair
     done = [
@@ -340,10 +351,7 @@ ROWS = (
             "documents: Han or Kana",
             "documents: no Korean",
         ),
-        lambda recipe: (
-            f"sentences with less than {recipe.korean.min_hangul_share:.0%} Hangul letters or more than "
-            f"{recipe.korean.max_han_kana} Han and Kana characters dropped"
-        ),
+        _korean,
         step="korean_filter:korean_filter",
     ),
     Row(

@@ -8,7 +8,15 @@ configs/mini/bert.py: 40 % of the tokens hidden (Wettig et al. 2023, arXiv 2202.
 made for batches of thousands of rows.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, SentenceOrder, SentenceSplit, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    SentenceOrder,
+    SentenceSplit,
+    Vocabulary,
+)
 from pretrain.models.albert.config import AlbertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
@@ -19,6 +27,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=SentenceOrder(length=128),

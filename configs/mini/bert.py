@@ -8,7 +8,15 @@ the context instead of the frequency. They hide 40 % of the tokens (Wettig et al
 each token), take many small steps, and have a small vocabulary. For many epochs of much text, go back to 15 %, 32,000 and dropout 0.1.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    Packed,
+    SentenceSplit,
+    Vocabulary,
+)
 from pretrain.models.bert.config import BertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
@@ -19,6 +27,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: benchmarks/results/mini_curves.md was measured with it.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=Packed(length=128),

@@ -9,7 +9,15 @@ Made for the Blue House petitions (3,052 in five months), whose documents begin 
 BERT of the same sizes and vocabulary (mini/bert's run) it begins better: --training.start-from RUN_DIR.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, SentenceSplit, SourceTarget, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    SentenceSplit,
+    SourceTarget,
+    Vocabulary,
+)
 from pretrain.models.bert_shared.config import BertSharedConfig
 from pretrain.objectives.sequence_to_sequence.recipe import SequenceToSequence
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
@@ -20,6 +28,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=SourceTarget(length=128, target_length=32, target="first_paragraph"),

@@ -14,7 +14,15 @@ The generator is small, a quarter of the width and two layers. The AUC is high i
 know yet which tokens are common: `python -m benchmarks.context_free_detection RUN_DIR` prints what the token alone tells.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    Packed,
+    SentenceSplit,
+    Vocabulary,
+)
 from pretrain.models.electra.config import ElectraConfig
 from pretrain.objectives.replaced_token.recipe import Generator, ReplacedToken
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
@@ -25,6 +33,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=Packed(length=128),

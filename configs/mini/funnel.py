@@ -9,7 +9,15 @@ Tried:    109 of its steps on one month of petitions, and both exports, within 8
 The generator has as many layers, and a quarter of the heads and of the feed-forward layers; the table is one.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, FullSentences, LengthFilter, SentenceSplit, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    KoreanFilter,
+    LengthFilter,
+    SentenceSplit,
+    Vocabulary,
+)
 from pretrain.models.funnel.config import FunnelConfig
 from pretrain.objectives.replaced_token.recipe import Generator, ReplacedToken
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
@@ -20,6 +28,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=FullSentences(length=128, cross_documents=False),

@@ -8,7 +8,15 @@ Made for the Blue House petitions (11 MB in five months), but any source does. C
 texts that [SEP] ends; without dropout, for few steps; AdamW instead of a guess.
 """
 
-from data_pipeline.recipe import Causal, DataRecipe, Decontamination, LengthFilter, SentenceSplit, Vocabulary
+from data_pipeline.recipe import (
+    Causal,
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    SentenceSplit,
+    Vocabulary,
+)
 from pretrain.models.gpt2.config import GPT2Config
 from pretrain.objectives.causal_lm.recipe import CausalLM
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
@@ -19,6 +27,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=Causal(length=128),

@@ -6,7 +6,15 @@ Its first and last layer see all positions, the two between them 16 to each side
 configs/mini/bert.py's: 40 % of the tokens hidden (Wettig et al. 2023, arXiv 2202.08005), many small steps, no dropout.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, LengthFilter, Packed, SentenceSplit, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    KoreanFilter,
+    LengthFilter,
+    Packed,
+    SentenceSplit,
+    Vocabulary,
+)
 from pretrain.models.modernbert.config import ModernBertConfig
 from pretrain.objectives.masked_lm.recipe import MaskedLM
 from pretrain.recipe import Checkpoints, Evaluation, Masking, Optimizer, TrainingRecipe
@@ -17,6 +25,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=Packed(length=128),

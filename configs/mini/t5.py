@@ -6,7 +6,15 @@ Then:     python -m pretrain fill RUN_DIR --text '청와대는 [unused0] 답변�
 Cut from t5_kor_small: rows of 128 tokens, whose 126 of text become sources of 120 and targets of 32; without dropout, for few steps.
 """
 
-from data_pipeline.recipe import DataRecipe, Decontamination, FullSentences, LengthFilter, SentenceSplit, Vocabulary
+from data_pipeline.recipe import (
+    DataRecipe,
+    Decontamination,
+    FullSentences,
+    KoreanFilter,
+    LengthFilter,
+    SentenceSplit,
+    Vocabulary,
+)
 from pretrain.models.t5.config import T5Config
 from pretrain.objectives.span_corruption.recipe import SpanCorruption
 from pretrain.recipe import Checkpoints, Evaluation, Optimizer, TrainingRecipe
@@ -17,6 +25,7 @@ data = DataRecipe(
     length=LengthFilter(min_chars=30, unit="document"),
     decontamination=Decontamination(across_sentences=False),
     sentences=SentenceSplit(splitter="kss"),
+    korean=KoreanFilter(letters="all"),
     # Not the default scheme: that of mini/bert, so that the small recipes compare.
     vocabulary=Vocabulary(size=8_000, unused=100, scheme="klue"),
     examples=FullSentences(length=128),

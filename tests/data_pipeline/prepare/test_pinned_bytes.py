@@ -1,5 +1,5 @@
-"""Shipped recipes name the splitter and the decontamination that they were published with, and prepare what they prepared before others
-became the defaults."""
+"""Shipped recipes name the splitter, the Korean filter and the decontamination that they were published with, and prepare what they
+prepared before others became the defaults."""
 
 import hashlib
 import json
@@ -51,8 +51,10 @@ def rows_digest(folder: Path) -> str:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_every_shipped_recipe_names_its_splitter(name: str) -> None:
-    assert load_recipe(name, "data", DataRecipe)[1].sentences.splitter == "kss"
+def test_every_shipped_recipe_names_its_splitter_and_its_korean_filter(name: str) -> None:
+    recipe = load_recipe(name, "data", DataRecipe)[1]
+    assert recipe.sentences.splitter == "kss"
+    assert recipe.korean.letters == "all"
 
 
 @pytest.mark.parametrize("name", SHIPPED)

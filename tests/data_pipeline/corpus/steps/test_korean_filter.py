@@ -30,10 +30,6 @@ def reasons(*texts: str, recipe: KoreanFilter | None = None) -> list[tuple[str, 
         "iPhone과 Android 앱을 만든다",
         "국회(國會) 본회의(本會議) 회의록",
         "1,234 - 5678 (2019)",
-        "자세한 내용은 https://www.law.go.kr/LSW/lsInfoP.do?lsiSeq=188&efYd=20200101 를 참고하세요.",
-        "주소는 www.hagerkorea.co.kr/branches/gangnam/introduction 이다",
-        "문의는 hong.gildong.longaddress@mail.example.co.kr 로 주세요",
-        "https://ko.wikipedia.org/w/index.php?title=대한민국&action=edit&section=1&editintro=longword 참고",
         "시대・문화・역사・정치・경제・사회・예술・과학・종교・철학・문학・음악",
     ],
 )
@@ -47,8 +43,8 @@ def test_korean_sentences_and_those_without_letters_stay(text):
         ("This is an English sentence.", "not Korean"),
         ("好きです。", "not Korean"),
         ("https://www.example.com/watch?v=abc", "not Korean"),
-        ("https://www.example.com/watch?v=abc 를 see and share with everybody", "not Korean"),
-        ("minji@example.com", "not Korean"),
+        ("문의 This is an English sentence of some length, with one word of Korean.", "not Korean"),
+        ("국회 第二百六十九回國會本會議會議錄", "not Korean"),
         ("Привет всем", "not Korean"),
         ("국회 본회의 회의록이 여기 있으니 모두 읽어 보십시오 第二百六十九回國會本會議會議錄", "Han or Kana"),
         ("데이터베이스는 결론을 내릴 수 없다 データベースは結論を出せない", "Han or Kana"),
@@ -59,9 +55,40 @@ def test_foreign_sentences_go_with_their_reason(text, reason):
     assert reasons("한국어 문장이다.", text) == [(text, reason)]
 
 
+ALL = KoreanFilter(letters="all")
+GLOSSES = "가학적(加虐的)이고 피학적(被虐的)인 성향(性向)과 변태적(變態的) 심리"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("자세한 내용은 https://www.law.go.kr/LSW/lsInfoP.do?lsiSeq=188&efYd=20200101 를 참고하세요.", "not Korean"),
+        ("https://www.example.com/watch?v=abc 영상", "not Korean"),
+        ("youtu.be/aBcDeFgHiJkLmNoP에서 보세요", "not Korean"),
+        ("문의는 minji.kim.office@department.example.co.kr 로", "not Korean"),
+        ("CRISPR-Cas9 ribonucleoprotein 유전자 가위", "not Korean"),
+        (GLOSSES, "Han or Kana"),
+    ],
+)
+def test_addresses_and_glosses_do_not_count_unless_all_letters_do(text, reason):
+    assert reasons("한국어 문장이다.", text) == []
+    assert reasons("한국어 문장이다.", text, recipe=ALL) == [(text, reason)]
+
+
+@given(st.text(st.sampled_from("가나ㅋ 漢カabZ1./@:()[]-,한 글"), max_size=40))
+@settings(max_examples=200)
+def test_what_stays_by_all_letters_stays_by_those_of_the_text(text):
+    kept = "한국어 문장이다."
+    assert not reasons(kept, text) or reasons(kept, text, recipe=ALL)
+
+
 def test_thresholds_come_from_the_recipe_and_are_inclusive():
-    assert reasons("가나다 abc", recipe=KoreanFilter(min_hangul_share=0.5)) == []
-    assert reasons("가나다 abcd", recipe=KoreanFilter(min_hangul_share=0.5)) == [("가나다 abcd", "not Korean")]
+    half = KoreanFilter(min_hangul_share=0.5, letters="all")
+    assert reasons("가나다 abc", recipe=half) == []
+    assert reasons("가나다 abcd", recipe=half) == [("가나다 abcd", "not Korean")]
+    half = KoreanFilter(min_hangul_share=0.5)
+    assert reasons("가나 abcde", recipe=half) == []
+    assert reasons("가나 abcdef", recipe=half) == [("가나 abcdef", "not Korean")]
     assert reasons("가나다 漢字", recipe=KoreanFilter(max_han_kana=2)) == []
     assert reasons("가나다 漢字", recipe=KoreanFilter(max_han_kana=1)) == [("가나다 漢字", "Han or Kana")]
 
@@ -94,7 +121,7 @@ def test_document_without_sentences_left_ends_with_the_reason_of_the_last_remova
 @settings(max_examples=100)
 @given(st.lists(st.text(alphabet="가나ㅋab漢字かな 1.", min_size=1, max_size=25), max_size=6))
 def test_every_sentence_is_kept_or_removed_once(texts):
-    result = korean_filter(KoreanFilter())(document(*texts))
+    result = korean_filter(ALL)(document(*texts))
     after = result.document if isinstance(result, Dropped) else result
     assert after.sentences is not None
     assert sorted([s.text for s in after.sentences] + [r.text for r in after.removed]) == sorted(texts)
