@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
@@ -105,7 +105,10 @@ def iso_date(day: str) -> str:
         return datetime.fromisoformat(day).isoformat().removesuffix("T00:00:00") if day else ""
     except ValueError:
         numbers = _NUMERIC_DAY.fullmatch(day)
+    if numbers is None:
+        return ""
+    year, month, of_month = map(int, numbers.groups())
     try:
-        return datetime(*map(int, numbers.groups())).date().isoformat() if numbers else ""
+        return date(year, month, of_month).isoformat()
     except ValueError:
         return ""

@@ -52,7 +52,7 @@ def documents(
             continue
         if text is not None:
             metadata = metadata_of(value)
-            if metadata.title == text:  # a source of titles alone
+            if metadata.title == text and metadata_of is common_metadata:  # a source of titles alone
                 metadata = metadata._replace(title="")
             yield Document(location, source.name, text, category=category, summary=summary, metadata=metadata)
 

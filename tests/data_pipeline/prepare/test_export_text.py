@@ -226,6 +226,7 @@ def test_read_back_it_gives_the_same_records(asked: Export, layout: Any, recipe:
 def test_near_duplicates_of_an_export_go_and_its_own_stay(
     recipe: DataRecipe, document: Callable[..., str], tmp_path: Path
 ) -> None:
+    recipe = replace(recipe, vocabulary=replace(recipe.vocabulary, size=240))
     off = replace(recipe, near_duplicates=replace(recipe.near_duplicates, enabled=False))
     long = document(7, 12)
     for name, texts in (("a", [long, long + " 끝."]), ("b", [long + " 그리고 끝.", document(8, 12)])):
