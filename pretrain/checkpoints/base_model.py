@@ -53,7 +53,7 @@ def with_base_model(facts: Facts, told: dict[str, str]) -> Facts:
     start = started_from(facts)
     if start is None:
         flag = "--base-model" if "hub_id" in told else "--base-licence"
-        raise InputError(f"{flag}: this run did not begin with a trained model (training.start_from); leave it out")
+        raise InputError(f"{flag}: this run did not begin with a trained model (--training.start-from); leave it out")
     licence, models = told.get("licence"), [start, *start.get("others", {}).values()]
     if licence and not any(_is_untold(model) for model in models):
         known = ", ".join(dict.fromkeys(each for model in models for each in model["licences"]))
