@@ -2,6 +2,7 @@
 
 Command:  ./run_tpu.sh configs/bert_kor_base.py      with the corpora below under corpora/
 Size:     118,297,344 parameters without heads; 7.8e13 FLOPs a step.
+Memory:   7.0 GiB of a v3 core's 16, with 32 rows a core (`python -m pretrain plan`; compiled, not run).
 Time:     7.8 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run.
 Expect:   NSMC 90.87, KorNLI 82.32, KorSTS 84.31, naver NER 87.27 after fine-tuning (LMkor's README, its own settings).
 Tried:    three steps of two layers on a CPU, from petition text, and the export (tests/test_published_recipes.py).

@@ -2,8 +2,8 @@
 
 Command:  ./run_tpu.sh configs/klue_roberta_base.py      with the corpora of klue_bert_base.py under corpora/
 Size:     110,027,520 parameters without heads (110,618,112 with transformers' pooler, as published); 6.2e14 FLOPs a step.
-Memory:   not compiled for a v3-8; klue_bert_base.py, with as many rows a core at a time, takes 6.9 GiB of 16 there. 12.4 GiB of an H100
-          (`python -m pretrain plan`, by arithmetic).
+Memory:   8.0 GiB of a v3 core's 16, with 8 accumulated batches of 32 rows a core (`python -m pretrain plan`; compiled, not run); 12.4 GiB of
+          an H100, by arithmetic.
 Time:     32 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s), 2.0 days on 8 H100; arithmetic, not a run.
 Expect:   no loss is published. KLUE's results after fine-tuning are the measure, and nobody has run this recipe.
 

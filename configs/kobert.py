@@ -2,6 +2,7 @@
 
 Command:  ./run_tpu.sh configs/kobert.py      with the corpora below under corpora/
 Size:     92,186,880 parameters without heads; 7.5e13 FLOPs a step.
+Memory:   6.7 GiB of a v3 core's 16, with 32 rows a core (`python -m pretrain plan`; compiled, not run).
 Time:     3.9 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run.
 Expect:   masked accuracy 0.75, next-sentence accuracy 0.988 (the curves in KoBERT's repository; KR-BERT's page says 0.750 too).
 Tried:    three steps of two layers on a CPU, from petition text, and the export (tests/test_published_recipes.py).

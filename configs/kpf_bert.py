@@ -2,6 +2,7 @@
 
 Command:  ./run_tpu.sh configs/kpf_bert.py      with the corpora below under corpora/
 Size:     114,027,264 parameters with the pooler that it is published with, 113,436,672 without; 7.8e13 FLOPs a step.
+Memory:   6.8 GiB of a v3 core's 16, with 32 rows a core (`python -m pretrain plan`; compiled, not run).
 Time:     4.1 days on a v3-8 at 45 % MFU (8 cores of 61.5 TFLOP/s); arithmetic, not a run.
 Expect:   on dev sets KLUE-NLI 87.67, KLUE-STS 92.95, NSMC 91.29, KorQuAD 86.42/94.95 after fine-tuning (KPF-BERT's README).
 Tried:    three steps of two layers on a CPU, from petition text, and the export (tests/test_published_recipes.py).
