@@ -35,7 +35,7 @@ data = DataRecipe(
     sources=(Source("pairs", "corpora/pairs/*.jsonl*", name="pairs", licence="not public"),),
     evaluation_fraction=0.01,
     clean=Clean(foreign_characters=True),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=LMKOR_VOCABULARY,

@@ -31,7 +31,7 @@ data = DataRecipe(
     categories=("육아/교육",),
     evaluation_fraction=0.02,
     length=LengthFilter(min_chars=30, unit="document"),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(given="vocabularies/domain"),

@@ -44,7 +44,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(foreign_characters=True),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=LMKOR_VOCABULARY,

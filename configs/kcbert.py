@@ -44,7 +44,7 @@ data = DataRecipe(
     clean=Clean(foreign_characters=True, max_repeats=2),
     near_duplicates=NearDuplicates(enabled=False),  # the README names exact ones
     length=LengthFilter(min_chars=10, unit="document"),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=30_000, unused=0, scheme="plain"),

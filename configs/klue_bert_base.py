@@ -52,7 +52,7 @@ data = DataRecipe(
     evaluation_fraction=0.001,
     near_duplicates=NearDuplicates(enabled=False),  # the card names no such step
     length=LengthFilter(min_chars=10, unit="document"),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=KLUE_VOCABULARY,

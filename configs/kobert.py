@@ -38,7 +38,7 @@ data = DataRecipe(
         Source("jsonl", "corpora/news/*.jsonl*", name="news", licence="not public"),
     ),
     evaluation_fraction=0.001,
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=KOBERT_VOCABULARY,

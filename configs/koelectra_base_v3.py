@@ -40,7 +40,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(bylines=True, bracketed_tags=True, copyright_lines=True, foreign_characters=True, max_repeats=2),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=35_000, unused=0, scheme="klue"),

@@ -47,7 +47,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     clean=Clean(bylines=True, bracketed_tags=True, captions=True, copyright_lines=True),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=36_440, unused=500, scheme="klue"),

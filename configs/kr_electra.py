@@ -41,7 +41,7 @@ data = DataRecipe(
         Source("jsonl", "corpora/reviews/*.jsonl*", name="reviews", licence="not public"),
     ),
     evaluation_fraction=0.001,
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=30_000, unused=0, scheme="klue"),

@@ -67,7 +67,7 @@ data = DataRecipe(
     ),
     evaluation_fraction=0.001,
     length=LengthFilter(min_chars=30, unit="document"),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=Vocabulary(size=50_000),

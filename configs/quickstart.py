@@ -32,7 +32,9 @@ data = DataRecipe(
         ),
     ),
     length=LengthFilter(min_chars=20, unit="document"),
-    decontamination=Decontamination(benchmarks=(str(SAMPLE / "benchmark.json"),), across_sentences=False),
+    decontamination=Decontamination(
+        benchmarks=(str(SAMPLE / "benchmark.json"),), across_sentences=False, strict_short=False
+    ),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     # Not the default scheme: what README.md shows was measured with it.

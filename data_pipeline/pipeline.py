@@ -133,6 +133,9 @@ class Decontamination:
     across_sentences: bool = True
     """Whether benchmark texts of 20 letters and digits or more are looked for in the letters of the whole document, too: those that a line or
     sentence break cuts go with every sentence that they touch."""
+    strict_short: bool = True
+    """Whether short benchmark texts need more: below 16 letters and digits thresholds higher by 18 %; below 6 a document that is nothing else;
+    titles of SQuAD-like files a sentence that is the same."""
     formula_share: float = number(0.001, ZERO_TO_ONE)
     """Benchmark texts that more than this share of all documents hold (감사합니다) stay, and the report lists them; 0: none stays."""
     on_contaminated: Unit = "sentence"

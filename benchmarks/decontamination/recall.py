@@ -53,8 +53,8 @@ class Scores:
 
     def matches(self, threshold: float, embedded_threshold: float) -> NDArray[np.int64]:
         """The text that each sentence matches, -1 for none."""
-        symmetric = self._symmetric.symmetric / threshold
-        embedded = self._embedded.embedded / embedded_threshold
+        symmetric = self._symmetric.margins / threshold
+        embedded = self._embedded.margins / embedded_threshold
         texts = np.where(symmetric >= embedded, self._symmetric.texts, self._embedded.texts)
         return np.where(np.maximum(symmetric, embedded) >= 1, texts, -1)
 

@@ -25,7 +25,7 @@ data = DataRecipe(
     sources=(),
     evaluation_fraction=0.03,
     length=LengthFilter(min_chars=30, unit="document"),
-    decontamination=Decontamination(across_sentences=False),
+    decontamination=Decontamination(across_sentences=False, strict_short=False),
     sentences=SentenceSplit(splitter="kss"),
     korean=KoreanFilter(letters="all"),
     vocabulary=KOBERT_VOCABULARY,

@@ -56,7 +56,7 @@ def squad_texts(path: Path, content: Any) -> Iterator[BenchmarkText]:
     benchmark = benchmark_name(path)
     for number, (title, paragraphs) in enumerate(_articles(path, content)):
         if title:
-            yield BenchmarkText(title, benchmark, f"{path.name}: data[{number}]", "title")
+            yield BenchmarkText(title, benchmark, f"{path.name}: data[{number}]", "heading")
         for where, paragraph in paragraphs:
             context = _field(path, where, paragraph, "context", str)
             yield BenchmarkText(context, benchmark, f"{path.name}: {where}", "context")

@@ -10,7 +10,7 @@ from data_pipeline.contract.compression import without_compression
 from data_pipeline.contract.errors import InputError
 from data_pipeline.contract.storage import damage_named, open_input
 
-Kind = Literal["sentence", "question", "title", "utterance", "context"]
+Kind = Literal["sentence", "question", "title", "heading", "utterance", "context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class BenchmarkText:
     - `text`: the text, without tags or markers.
     - `benchmark`: `FOLDER/STEM` of its file, such as `klue-nli/klue-nli-v1.1_dev`.
     - `location`: the benchmark's own id where it has one, else `FILE:LINE`.
-    - `kind`: `context` is a passage of several sentences; the others stand for themselves.
+    - `kind`: `context` is a passage of several sentences; the others stand for themselves. A `title` is what a benchmark asks about
+      (YNAT's headlines), a `heading` names the article that a passage is from.
     """
 
     text: str

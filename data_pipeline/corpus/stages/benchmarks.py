@@ -21,6 +21,8 @@ from data_pipeline.recipe import Decontamination, SentenceSplit
 from data_pipeline.tasks.shard_task import Done, Place, ShardTask, outputs_of
 
 FORMULAE = "formulae.json"
+WHOLE_LETTERS = 6
+"""A benchmark text of fewer letters and digits (아!, 끝., 재밌다), if `strict_short`, contaminates only documents that are nothing else."""
 DOCUMENTS_PER_BATCH = 128
 """Documents whose sentences are compared in one call."""
 
@@ -29,13 +31,14 @@ def index_task(
     place: Place, recipe: Decontamination, splitter: SentenceSplit, files: tuple[InputFile, ...]
 ) -> ShardTask:
     """One task for all benchmark files, which are split as the corpus is."""
-    parameters = {"ngram": recipe.ngram, "min_chars": recipe.min_chars, "sentences": plain_fields(splitter)}
+    parameters = {name: plain_fields(recipe)[name] for name in ("ngram", "min_chars", "strict_short")}
+    parameters["sentences"] = plain_fields(splitter)
     return place.task("benchmarks", "index", index_benchmarks, {"files": files}, parameters)
 
 
 def match_tasks(place: Place, recipe: Decontamination, split: Sequence[Done], index: Sequence[Done]) -> list[ShardTask]:
     """A task for each part that was split."""
-    names = ("ngram", "min_chars", "threshold", "embedded_threshold", "across_sentences")
+    names = ("ngram", "min_chars", "threshold", "embedded_threshold", "across_sentences", "strict_short")
     compared = {name: plain_fields(recipe)[name] for name in names}
     tasks = []
     for done in split:
@@ -62,7 +65,8 @@ def index_benchmarks(task: ShardTask, folder: Path) -> dict[str, Any]:
                 yield text
 
     splitter = SentenceSplit(**task.parameters["sentences"])
-    build_index(counted(), task.parameters["ngram"], task.parameters["min_chars"], folder, splitter)
+    names = ("ngram", "min_chars", "strict_short")
+    build_index(counted(), folder=folder, splitter=splitter, **{name: task.parameters[name] for name in names})
     return {"texts": Bm25Index.open(folder).benchmarks, "text_bytes": text_bytes}
 
 
@@ -85,8 +89,13 @@ def find_matches(task: ShardTask, folder: Path) -> dict[str, Any]:
                 text_bytes=sum(len(document.text.encode()) for document in batch),
             )
             for document, own, here in zip(batch, texts, across, strict=True):
+                whole = letters_of("".join(own)) if recipe.strict_short and any(map(matches.get, own)) else ""
                 for number, sentence in enumerate(own):
-                    if match := matches.get(sentence):
+                    match = matches.get(sentence)
+                    tiny = recipe.strict_short and match and len(letters_of(match.text)) < WHOLE_LETTERS
+                    if match and tiny and letters_of(match.text) == whole:
+                        writer.write_match(document, sentence, match, here=True)
+                    elif match and not tiny:
                         writer.write_match(document, sentence, match, here=False)
                     elif match := here.get(number):
                         writer.write_match(document, sentence, match, here=True)

@@ -19,18 +19,17 @@ def matcher(recipe: Decontamination, index: Bm25Index) -> Matcher:
     A sentence q is contaminated if for some benchmark text d its symmetric BM25 score 2 s(q,d) / (s(q,q) + s(d,d))
     reaches `recipe.threshold`, or s(q,d) / s(d,d), which tells how much of d stands in q, `recipe.embedded_threshold`
     (formulas: Bm25Index; texts that are scored: Prefilter). A benchmark text with fewer letters and digits than
-    `recipe.min_chars` contaminates the sentences that have exactly these. A match carries the score that is further above its
+    `recipe.min_chars` contaminates the sentences that have exactly these; `recipe.strict_short` asks more of short texts (Bm25Index). A match carries the score that is further above its
     threshold. Answers depend on the sentence and the index alone, not on the sentences around it.
 
-    WorkError: the index was built with another `ngram` or `min_chars`.
+    WorkError: the index was built with another `ngram`, `min_chars` or `strict_short`.
     """
     _check(recipe, index)
 
     def matches(sentences: Sequence[str]) -> dict[str, Match]:
         found = index.closest(sentences, recipe.threshold, recipe.embedded_threshold)
-        contaminated = (found.symmetric >= recipe.threshold) | (found.embedded >= recipe.embedded_threshold)
         matched = {}
-        for number in contaminated.nonzero()[0].tolist():
+        for number in (found.margins >= 1).nonzero()[0].tolist():
             symmetric, embedded = float(found.symmetric[number]), float(found.embedded[number])
             above = symmetric / recipe.threshold >= embedded / recipe.embedded_threshold
             text = index.text(int(found.texts[number]))
@@ -69,7 +68,7 @@ def across_matcher(recipe: Decontamination, index: Bm25Index) -> AcrossMatcher:
 
 
 def _check(recipe: Decontamination, index: Bm25Index) -> None:
-    for name in ("ngram", "min_chars"):
+    for name in ("ngram", "min_chars", "strict_short"):
         if getattr(recipe, name) != getattr(index, name):
             raise WorkError(
                 f"{index.folder}: built with {name} {getattr(index, name)}, but the recipe says {getattr(recipe, name)}; "

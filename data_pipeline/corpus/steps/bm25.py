@@ -22,10 +22,14 @@ ARRAYS = tuple(name for name in Index._fields if name not in ("slots", "unknown_
 """What of the index of a search lies on disk."""
 GRAM_ARRAYS = tuple(f"gram_{name}" for name in Grams._fields if name != "shift")
 OTHER_ARRAYS = ("short_keys", "records", "record_ends")
-"""The keys of the short texts, ascending; and for people all texts, the short ones last: UTF-8 JSON, and where each record
+"""The keys of the texts found as whole sentences only, ascending; and for people all texts, the short ones last: UTF-8 JSON, and where each record
 ends, in bytes."""
 
-FORMAT = 4
+FORMAT = 5
+SHORT_LETTERS = 16
+"""Letters and digits below which a text is a phrase, of which half the bigrams stand in another by chance."""
+SHORT_FACTOR = 0.85
+"""What its scores count: with the default thresholds 0.71 and 0.94 are needed instead of 0.6 and 0.8."""
 MIN_GRAMS = 2
 """Grams of a text that must lie on a diagonal: a text of 20 letters has 15, of which three wrong letters may leave two."""
 _NOT_LETTER = re.compile("[^0-9A-Za-z가-힣]")
@@ -58,11 +62,13 @@ class Closest:
 
     - `texts`: int64 [queries], its index; -1 where there is none.
     - `symmetric`, `embedded`: float64 [queries], its scores; 0 where there is none, 1 for a short text.
+    - `margins`: float64 [queries], how far the text is above its thresholds: a match from 1 on.
     """
 
     texts: NDArray[np.int64]
     symmetric: NDArray[np.float64]
     embedded: NDArray[np.float64]
+    margins: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ class Bm25Index:
     `closest`; chance can lift a symmetric score above that, as idf is the same but lengths are not.
 
     Texts of fewer than `min_chars` letters and digits have no scores: in them a few n-grams say little. Such a text is the
-    closest to a query that has exactly its letters and digits. They have the last indices.
+    closest to a query that has exactly its letters and digits. They have the last indices. With `strict_short` so have the titles of
+    SQuAD-like files (구글, 대한민국의 역사), of any length, and texts below SHORT_LETTERS count SHORT_FACTOR of their scores.
 
     - `benchmarks`: how many texts each benchmark has in the index.
     - `terms`: what is searched, `grams`: in streams; `arrays`: by name, with the texts themselves; `scratch`: memory of the search.
@@ -106,6 +113,7 @@ class Bm25Index:
     folder: Path
     ngram: int
     min_chars: int
+    strict_short: bool
     benchmarks: dict[str, int]
     terms: Index
     grams: Grams
@@ -132,7 +140,17 @@ class Bm25Index:
         grams = Grams(shift=facts["gram_shift"], **{name.removeprefix("gram_"): arrays[name] for name in GRAM_ARRAYS})
         texts = len(terms.self_scores)
         scratch = Scratch(np.empty(texts, np.uint16), np.empty(texts, np.int64), np.zeros(len(terms.idf), np.uint8))
-        return cls(folder, facts["ngram"], facts["min_chars"], facts["benchmarks"], terms, grams, arrays, scratch)
+        return cls(
+            folder,
+            facts["ngram"],
+            facts["min_chars"],
+            facts["strict_short"],
+            facts["benchmarks"],
+            terms,
+            grams,
+            arrays,
+            scratch,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Another process maps the files again instead of receiving a copy of them.
@@ -166,11 +184,13 @@ class Bm25Index:
             least_letters(self.min_chars, self.ngram),
             float(threshold),
             float(embedded_threshold),
+            SHORT_LETTERS if self.strict_short else 0,
+            SHORT_FACTOR,
         )
         texts, scores = closest(codes, ends, letters, self.terms, search, self.scratch)
         for query, text in self._short_copies(queries, letters, keys):
-            texts[query], scores[query] = text, 1
-        return Closest(texts, scores[:, 0], scores[:, 1])
+            texts[query], scores[query] = text, (1, 1, 1 / min(threshold, embedded_threshold))
+        return Closest(texts, scores[:, 0], scores[:, 1], scores[:, 2])
 
     def copies(self, documents: Sequence[Sequence[str]], threshold: float, embedded_threshold: float) -> Copies:
         """Finds the benchmark texts that stand in documents, across the boundaries of their sentences, too.
@@ -194,11 +214,13 @@ class Bm25Index:
     def _short_copies(
         self, queries: Sequence[str], letters: NDArray[np.int64], keys: NDArray[np.uint64]
     ) -> Iterator[tuple[int, int]]:
-        """(query, text) of each short query that has the letters and digits of a short text."""
+        """(query, text) of each query that has the letters and digits of a text that is found as a whole sentence only."""
         known = self.arrays["short_keys"]
-        short = ((letters > 0) & (letters < least_letters(self.min_chars, self.ngram))).nonzero()[0]
-        firsts = np.searchsorted(known, keys[short])
-        for query, first in zip(short.tolist(), firsts.tolist(), strict=True):
+        if not len(known):
+            return
+        firsts = np.searchsorted(known, keys)
+        same = ((letters > 0) & (known[np.minimum(firsts, len(known) - 1)] == keys)).nonzero()[0]
+        for query, first in zip(same.tolist(), firsts[same].tolist(), strict=True):
             while first < len(known) and known[first] == keys[query]:
                 text = len(self.terms.self_scores) + first
                 if letters_of(self.text(text).text) == letters_of(queries[query]):

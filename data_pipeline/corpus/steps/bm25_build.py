@@ -51,7 +51,12 @@ BITS_A_GRAM = 16
 
 
 def build_index(
-    texts: Iterable[BenchmarkText], ngram: int, min_chars: int, folder: Path, splitter: SentenceSplit
+    texts: Iterable[BenchmarkText],
+    ngram: int,
+    min_chars: int,
+    folder: Path,
+    splitter: SentenceSplit,
+    strict_short: bool = True,
 ) -> None:
     """Writes the BM25 index of benchmark texts into a folder: .npy arrays, and last of all index.json.
 
@@ -60,6 +65,7 @@ def build_index(
       is the corpus' own. Those of STREAM_LETTERS or more are looked for across sentences, too (`Grams`). Of texts with the same letters and digits the first counts; texts without any are left out.
     - `ngram`: characters per term, 1 to 4.
     - `min_chars`: texts with fewer letters and digits are found as whole sentences only: 네, 맞아요 stands in any text.
+    - `strict_short`: titles of SQuAD-like files are so, too, whatever their length, and texts of few letters need higher scores.
 
     An InputError where no longer text is among them: the wrong files were named.
     """
@@ -69,7 +75,7 @@ def build_index(
     grams = list[_Postings]()
     benchmarks: Counter[str] = Counter()
     least = least_letters(min_chars, ngram)
-    for chunk in _distinct(_sentences(texts, least, splitter), ngram, least):
+    for chunk in _distinct(_sentences(texts, least, splitter), ngram, least, strict_short):
         grams.append(_gram_postings(chunk.texts, len(records)))
         letters += map(len, map(letters_of, chunk.texts))
         records += chunk.records
@@ -95,6 +101,7 @@ def build_index(
         "format": FORMAT,
         "ngram": ngram,
         "min_chars": min_chars,
+        "strict_short": strict_short,
         "k1": K1,
         "b": B,
         "gram_shift": shift,
@@ -151,8 +158,9 @@ class _Chunk:
     benchmarks: list[str]
 
 
-def _distinct(texts: Iterator[BenchmarkText], ngram: int, least: int) -> Iterator[_Chunk]:
-    """The texts with letters and digits, the first of equal ones; those with fewer than `least` are short."""
+def _distinct(texts: Iterator[BenchmarkText], ngram: int, least: int, strict_short: bool) -> Iterator[_Chunk]:
+    """The texts with letters and digits, the first of equal ones; those with fewer than `least`, and headings if `strict_short`, are
+    short."""
     seen: set[bytes] = set()
     while batch := list(islice(texts, CHUNK)):
         codes, ends, letters, keys = cut([text.text for text in batch], ngram)
@@ -161,14 +169,15 @@ def _distinct(texts: Iterator[BenchmarkText], ngram: int, least: int) -> Iterato
         starts = ends - np.diff(ends, prepend=0)
         for text, start, end, length, key in zip(batch, starts, ends, letters, keys.tolist(), strict=True):
             own = codes[start:end]
-            same = own.tobytes() if length >= least else letters_of(text.text).encode()
+            scored = length >= least and not (strict_short and text.kind == "heading")
+            same = own.tobytes() if scored else letters_of(text.text).encode()
             digest = hashlib.blake2b(same, digest_size=16).digest()
             if length == 0 or digest in seen:
                 continue
             seen.add(digest)
             benchmarks.append(text.benchmark)
             record = json.dumps([text.text, text.benchmark, text.location, text.kind], ensure_ascii=False).encode()
-            if length >= least:
+            if scored:
                 long.append(text.text)
                 records.append(record)
                 kept.append(own)

@@ -59,7 +59,8 @@ class Index(NamedTuple):
 
 
 class Search(NamedTuple):
-    """Which texts are scored (`Prefilter`), and what their scores are compared with. Queries below `min_letters` have no answer."""
+    """Which texts are scored (`Prefilter`), and what their scores are compared with. Queries below `min_letters` have no answer. A
+    benchmark text of fewer than `short_letters` is as far above its thresholds as its scores times `short_factor` are."""
 
     rare_terms: int
     stretch: int
@@ -68,6 +69,8 @@ class Search(NamedTuple):
     min_letters: int
     threshold: float
     embedded_threshold: float
+    short_letters: int
+    short_factor: float
 
 
 class Scratch(NamedTuple):
@@ -257,14 +260,14 @@ def closest(codes, ends, letters, index, search, scratch):  # type: ignore[no-un
     - `codes`, `ends`, `letters`: the queries, as `ngrams` cuts them.
     - `index`, `search`, `scratch`: Index, Search, Scratch.
 
-    Returns `best` int64 [queries], -1 for no candidate, and `scores` float64 [queries, 2]: symmetric, embedded.
+    Returns `best` int64 [queries], -1 for no candidate, and `scores` float64 [queries, 3]: symmetric, embedded, margin.
     """
     posting_starts, posting_texts = index.posting_starts, index.posting_texts
     text_starts, text_terms, text_weights = index.text_starts, index.text_terms, index.text_weights
     self_scores = index.self_scores
     hits, candidates, term_marks = scratch.hits, scratch.candidates, scratch.term_marks
     best = np.full(len(ends), -1, np.int64)
-    scores = np.zeros((len(ends), 2), np.float64)
+    scores = np.zeros((len(ends), 3), np.float64)
     query_terms = np.empty(len(codes), np.int64)
     looked_up = np.empty(len(codes), np.int64)
     terms = np.empty(len(codes), np.int64)
@@ -306,11 +309,14 @@ def closest(codes, ends, letters, index, search, scratch):  # type: ignore[no-un
             symmetric = 2 * score / (self_score + self_scores[text])
             embedded = score / self_scores[text]
             margin = max(symmetric / search.threshold, embedded / search.embedded_threshold)
+            if index.text_letters[text] < search.short_letters:
+                margin *= search.short_factor
             if margin > best_margin or (margin == best_margin and text < best[query]):
                 best_margin = margin
                 best[query] = text
                 scores[query, 0] = symmetric
                 scores[query, 1] = embedded
+                scores[query, 2] = margin
         for term in query_terms[:distinct]:
             term_marks[term] = 0
     return best, scores

@@ -154,7 +154,7 @@ FORMATS = {
     "KorQuAD 1.0": (
         json.dumps(SQUAD),
         [
-            ("title", "한강", "file: data[0]"),
+            ("heading", "한강", "file: data[0]"),
             ("context", "한강은 길다. 서울을 지난다.", "file: data[0].paragraphs[0]"),
             ("question", "한강은 어디를 지나나?", "q1"),
         ],
@@ -162,7 +162,7 @@ FORMATS = {
     "KLUE-MRC": (
         as_json(MRC),
         [
-            ("title", "한강", "file: data[0]"),
+            ("heading", "한강", "file: data[0]"),
             ("context", "한강은 길다.", "file: data[0].paragraphs[0]"),
             ("question", "누가 지었나?", "mrc_00"),
         ],
@@ -293,7 +293,7 @@ EXPECTED = {
     "klue-wos/ontology": {},
     "kornli-xnli/xnli.dev.ko": {"sentence": 2 * 2490},
     "kornli-xnli/xnli.test.ko": {"sentence": 2 * 5010},
-    "korquad1/KorQuAD_v1.0_dev": {"title": 140, "context": 964, "question": 5774},
+    "korquad1/KorQuAD_v1.0_dev": {"heading": 140, "context": 964, "question": 5774},
     "korsts/sts-dev": {"sentence": 2 * 1500},
     "korsts/sts-test": {"sentence": 2 * 1379},
     "korsts/sts-train": {"sentence": 2 * 5749},

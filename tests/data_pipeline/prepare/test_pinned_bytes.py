@@ -59,7 +59,9 @@ def test_every_shipped_recipe_names_its_splitter_and_its_korean_filter(name: str
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_shipped_recipe_names_its_decontamination(name: str) -> None:
-    assert not load_recipe(name, "data", DataRecipe)[1].decontamination.across_sentences
+    decontamination = load_recipe(name, "data", DataRecipe)[1].decontamination
+    assert not decontamination.across_sentences
+    assert not decontamination.strict_short
 
 
 @pytest.mark.parametrize("name", BEFORE)

@@ -46,11 +46,13 @@ CLEAN = (
 RECIPE = Decontamination(benchmarks=("x",))
 
 
-def make_index(texts: tuple[str, ...] | list[str], folder: Path, ngram: int = 2, min_chars: int = 12) -> Bm25Index:
+def make_index(
+    texts: tuple[str, ...] | list[str], folder: Path, ngram: int = 2, min_chars: int = 12, strict_short: bool = True
+) -> Bm25Index:
     named = [
         BenchmarkText(text, "bench/dev", f"dev.tsv:{line}", "sentence") for line, text in enumerate(texts, start=1)
     ]
-    build_index(named, ngram, min_chars, folder, SentenceSplit(splitter="kss"))
+    build_index(named, ngram, min_chars, folder, SentenceSplit(splitter="kss"), strict_short)
     return Bm25Index.open(folder)
 
 
@@ -143,7 +145,7 @@ def test_scores_are_exactly_bm25_when_everything_is_scored(ngram: int, tmp_path:
     rng = random.Random(ngram)
     texts = [text for text in (korean_like(rng) for _ in range(80)) if len(re.findall("[0-9A-Za-z가-힣]", text)) >= 5]
     queries = [korean_like(rng) for _ in range(40)] + texts[:10] + [f"{texts[3]} {texts[7]}", "전혀 다른 글자들", ""]
-    index = make_index(texts, tmp_path, ngram=ngram, min_chars=5)
+    index = make_index(texts, tmp_path, ngram=ngram, min_chars=5, strict_short=False)
     brute_force = BruteForce(texts, ngram)
     assert len(index) == len(brute_force.texts)
     found = index.closest(queries, 0.5, 0.7, EVERYTHING)
@@ -188,7 +190,7 @@ def test_every_exact_copy_passes_the_prefilter(tmp_path: Path) -> None:
     # All terms stand in more texts than the cap: only the promise about the first terms of a stretch can help.
     rng = random.Random(0)
     texts = ["".join(rng.choices("가나다라", k=rng.randint(12, 120))) for _ in range(300)]
-    index = make_index(texts, tmp_path)
+    index = make_index(texts, tmp_path, strict_short=False)
     found = index.closest(texts, 0.5, 0.7, Prefilter(frequency_cap=5))
     assert (np.maximum(found.symmetric, found.embedded) > 1 - 1e-9).all()
 
@@ -290,7 +292,42 @@ def test_two_short_texts_of_one_key_are_told_apart(index: Bm25Index, tmp_path: P
 def test_a_formula_is_what_more_than_a_share_of_all_documents_holds() -> None:
     assert formula_documents(0.001, 50_000) == 50
     assert formula_documents(0.001, 500) == 10
+    assert formula_documents(0.001, 18_000_000) == 18_000  # what fewer documents hold goes from all of them
     assert formula_documents(0, 50_000) == float("inf")
+
+
+def test_titles_of_articles_count_only_as_whole_sentences(tmp_path: Path) -> None:
+    title = "김정남 (조선민주주의인민공화국)"
+    texts = [
+        BenchmarkText(title, "squad/dev", "data[0]", "heading"),
+        BenchmarkText("대한민국 임시정부의 역사와 인물", "ynat/dev", "1", "title"),
+        BenchmarkText(BENCHMARK[0], "squad/dev", "data[0].paragraphs[0]", "sentence"),
+    ]
+    build_index(texts, 2, 12, tmp_path / "strict", SentenceSplit())
+    longer, same = "조선민주주의인민공화국의 김정남은 그날 공항에 있었다.", "김정남(조선민주주의인민공화국)."
+    headline = "‘대한민국 임시정부의 역사와 인물’을 펴냈다."
+    strict = matcher(RECIPE, Bm25Index.open(tmp_path / "strict"))([longer, same, headline, BENCHMARK[0]])
+    assert {sentence: match.text for sentence, match in strict.items()} == {
+        same: title,
+        headline: texts[1].text,
+        BENCHMARK[0]: BENCHMARK[0],
+    }
+    build_index(texts, 2, 12, tmp_path / "before", SentenceSplit(), strict_short=False)
+    before = replace(RECIPE, strict_short=False)
+    assert matcher(before, Bm25Index.open(tmp_path / "before"))([longer])[longer].text == title
+    with pytest.raises(WorkError, match="built with strict_short True, but the recipe says False"):
+        matcher(before, Bm25Index.open(tmp_path / "strict"))
+
+
+def test_texts_below_16_letters_need_higher_scores(tmp_path: Path) -> None:
+    phrase = "당신이 너무 원망스럽습니다"  # 12 letters
+    near = "당신이 정말 원망스럽습니다"
+    strict = make_index([phrase, *BENCHMARK], tmp_path / "strict")
+    before = make_index([phrase, *BENCHMARK], tmp_path / "before", strict_short=False)
+    assert matcher(RECIPE, strict)([near, f"{phrase}!", BENCHMARK[0]]).keys() == {f"{phrase}!", BENCHMARK[0]}
+    assert matcher(replace(RECIPE, strict_short=False), before)([near]).keys() == {near}
+    [found], [as_before] = strict.closest([near], 0.6, 0.8).margins, before.closest([near], 0.6, 0.8).margins
+    assert found == pytest.approx(0.85 * as_before)
 
 
 def test_document_of_which_nothing_is_left_is_dropped(index: Bm25Index) -> None:
