@@ -13,6 +13,7 @@ from pathlib import Path
 import tyro
 
 from benchmarks.corpora import corpora
+from benchmarks.decontamination.across import WRAPPED_AT, CleanDocuments, Recall, clean_losses, recall_of_breaks
 from benchmarks.decontamination.natural import BENCHMARKS, Result, prepare_reviews
 from benchmarks.decontamination.recall import MOST_CLEAN, Measured, Trial
 from benchmarks.decontamination.speed import WORKERS, Memory, memory_of_workers, sentences_per_second
@@ -20,6 +21,7 @@ from benchmarks.decontamination.texts import FILLER, SHORT, clean_documents, hal
 from benchmarks.results_page import table, write_page
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.corpus.steps.bm25 import Bm25Index
+from data_pipeline.corpus.steps.bm25_build import STREAM_LETTERS
 from data_pipeline.recipe import Decontamination
 
 MEMORY_DOCUMENTS = 500
@@ -38,6 +40,8 @@ class Options:
     """Benchmark sentences that are edited in every way, for each half."""
     runs: int = 3
     """Times that the speed is measured; the page gives the median."""
+    breaks: int = 500
+    """Benchmark sentences that are cut in every way, for copies across sentences."""
     reviews: bool = True
     """Whether the reviews are prepared too, which takes most of the time."""
     work: Path | None = None
@@ -51,8 +55,8 @@ def main() -> None:
 
 def run(options: Options) -> None:
     """Measures everything in a temporary folder and writes the page."""
-    if min(options.filler, options.plants, options.runs) < 1:
-        raise InputError("--filler, --plants and --runs must be at least 1")
+    if min(options.filler, options.plants, options.breaks, options.runs) < 1:
+        raise InputError("--filler, --plants, --breaks and --runs must be at least 1")
     found, recipe = corpora(options.data), Decontamination()
     with contextlib.ExitStack() as stack:
         work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -65,7 +69,9 @@ def run(options: Options) -> None:
         plants = Trial(index, measured).measure(recipe, recipe.threshold, recipe.embedded_threshold)
         speed = sentences_per_second(recipe, folder, documents, options.runs)
         memory = memory_of_workers(recipe, folder, documents[:MEMORY_DOCUMENTS])
-        body = plants_page(index, recipe, chosen, tried, plants) + speed_page(index, speed, memory)
+        breaks = recall_of_breaks(recipe, index, documents, options.breaks, seed=300)
+        across = across_page(breaks, clean_losses(recipe, index, documents))
+        body = plants_page(index, recipe, chosen, tried, plants) + across + speed_page(index, speed, memory)
         if options.reviews:
             body += natural_page(prepare_reviews(found, work / "reviews"))
     write_page("decontamination", "Decontamination: what it finds, and what it costs", ("kss", "numba", "numpy"), body)
@@ -111,6 +117,28 @@ sentences of the choosing half go: {chosen.threshold} (symmetric) and {chosen.em
 {recipe.threshold} and {recipe.embedded_threshold}. All that were tried:
 
 {table(("symmetric / embedded", "least recall", "clean sentences that go"), grid)}
+"""
+
+
+def across_page(breaks: Sequence[Recall], clean: CleanDocuments) -> str:
+    """Copies that a break cuts, and what the search for them takes of clean documents."""
+    rows = [
+        (each.kind, f"{each.plants:,}", f"{each.gone_without / each.plants:.3f}", f"{each.gone / each.plants:.3f}")
+        for each in breaks
+    ]
+    losses = [(sentence[:60].replace("|", "/"), match[:90].replace("|", "/")) for sentence, match in clean.losses[:20]]
+    return f"""
+## Copies that a break cuts
+
+Benchmark sentences of {STREAM_LETTERS} letters or more between two sentences of petitions, cut by a line break anywhere, by "다." and a line break in their
+middle half, or into lines of {WRAPPED_AT} characters. Wholly gone is a copy of which no sentence with a letter of it is left.
+
+{table(("break", "plants", "wholly gone, in sentences alone", "wholly gone, across sentences"), rows)}
+
+Of {clean.documents:,} petitions {clean.flagged:,} lose a sentence to the search across sentences that the search in sentences leaves; the search
+reads {clean.megabytes_per_second:.1f} MB/s on one core (CPU time). What goes (the first 20):
+
+{table(("sentence", "match"), losses)}
 """
 
 

@@ -1,5 +1,6 @@
 """The measure itself: plants are what they say, and what stands in a text is told without the index."""
 
+import random
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.decontamination.__main__ import natural_page
+from benchmarks.decontamination.across import BREAKS, clean_losses, recall_of_breaks
 from benchmarks.decontamination.natural import BENCHMARKS, Natural, Result, found_in, letters
 from benchmarks.decontamination.plants import EDITS, Editor
 from benchmarks.decontamination.recall import Scores
@@ -94,3 +96,22 @@ def test_every_place_of_a_text_is_looked_at() -> None:
     text = letters(TEXT) * 3
     sought = {text[start:end] for start, end in pairwise(range(0, len(text), 13))}
     assert set(found_in(sought, [text])) == {each for each in sought if re.fullmatch(".{13}", each)}
+
+
+@pytest.mark.parametrize("kind", BREAKS)
+def test_breaks_keep_the_letters_and_cut_the_text(kind: str) -> None:
+    broken = BREAKS[kind](random.Random(3), TEXT)
+    assert "\n" in broken
+    assert letters(broken.replace("다.\n", "") if kind == "cut by a sentence end" else broken) == letters(TEXT)
+
+
+def test_wholly_gone_needs_the_search_across_sentences(tmp_path: Path) -> None:
+    texts = [TEXT + " 그래서 마을 사람들이 모두 좋아했다."]
+    build_index([BenchmarkText(text, "b", "1", "question") for text in texts], 2, 12, tmp_path, SentenceSplit())
+    index = Bm25Index.open(tmp_path)
+    found = recall_of_breaks(Decontamination(), index, [tuple(CARRIERS)], 1, seed=1)
+    assert [each.gone for each in found if "hard" in each.kind] == [1, 1]
+    assert [each.gone_without for each in found if "hard" in each.kind] == [0, 0]
+    cut = [CARRIERS[0], TEXT[:12], TEXT[12:], CARRIERS[1]]
+    losses = clean_losses(Decontamination(), index, [tuple(CARRIERS), tuple(cut)])
+    assert (losses.documents, losses.flagged) == (2, 1)
