@@ -131,8 +131,8 @@ class Decontamination:
     min_chars: int = number(12, AT_LEAST_ZERO)
     """Benchmark texts that are shorter, in letters and digits, remove only sentences that are the same."""
     across_sentences: bool = True
-    """Whether benchmark texts of 20 letters and digits or more are looked for in the letters of the whole document, too: those that a line or
-    sentence break cuts go with every sentence that they touch."""
+    """Whether benchmark texts of 12 letters and digits or more (below 20 only whole copies) are looked for in the letters of the whole
+    document, too: those that a line or sentence break cuts go with every sentence that they touch."""
     strict_short: bool = True
     """Whether short benchmark texts need more: below 16 letters and digits thresholds higher by 18 %; below 6 a document that is nothing else;
     titles of SQuAD-like files a sentence that is the same."""

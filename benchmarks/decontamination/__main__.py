@@ -21,7 +21,7 @@ from benchmarks.decontamination.texts import FILLER, SHORT, clean_documents, hal
 from benchmarks.results_page import table, write_page
 from data_pipeline.contract.errors import InputError, run_command
 from data_pipeline.corpus.steps.bm25 import Bm25Index
-from data_pipeline.corpus.steps.bm25_build import STREAM_LETTERS
+from data_pipeline.corpus.steps.bm25_copy_kernels import EDITED_LETTERS
 from data_pipeline.recipe import Decontamination
 
 MEMORY_DOCUMENTS = 500
@@ -130,7 +130,7 @@ def across_page(breaks: Sequence[Recall], clean: CleanDocuments) -> str:
     return f"""
 ## Copies that a break cuts
 
-Benchmark sentences of {STREAM_LETTERS} letters or more between two sentences of petitions, cut by a line break anywhere, by "다." and a line break in their
+Benchmark sentences of {EDITED_LETTERS} letters or more between two sentences of petitions, cut by a line break anywhere, by "다." and a line break in their
 middle half, or into lines of {WRAPPED_AT} characters. Wholly gone is a copy of which no sentence with a letter of it is left.
 
 {table(("break", "plants", "wholly gone, in sentences alone", "wholly gone, across sentences"), rows)}

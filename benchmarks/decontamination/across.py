@@ -11,7 +11,7 @@ from data_pipeline.corpus.document import Document
 from data_pipeline.corpus.stages.benchmarks import DOCUMENTS_PER_BATCH
 from data_pipeline.corpus.steps.benchmark_matches import across_matcher, matcher
 from data_pipeline.corpus.steps.bm25 import Bm25Index, letters_of
-from data_pipeline.corpus.steps.bm25_build import STREAM_LETTERS
+from data_pipeline.corpus.steps.bm25_copy_kernels import EDITED_LETTERS
 from data_pipeline.corpus.steps.removal import sentences_of
 from data_pipeline.corpus.steps.split_sentences import sentence_splitter
 from data_pipeline.recipe import Decontamination, SentenceSplit
@@ -71,7 +71,7 @@ def recall_of_breaks(
 ) -> list[Recall]:
     """Plants every kind of broken copy, as it is and with 6 % of its letters changed, between two sentences of a document."""
     texts = [text.text for text in map(index.text, range(len(index))) if text.benchmark != FILLER]
-    texts = [text for text in texts if len(letters_of(text)) >= STREAM_LETTERS and "\n" not in text]
+    texts = [text for text in texts if len(letters_of(text)) >= EDITED_LETTERS and "\n" not in text]
     rng = random.Random(seed)
     drawn = rng.sample(texts, min(plants, len(texts)))
     carriers = [sentence for document in documents for sentence in document if len(letters_of(sentence)) >= 12]

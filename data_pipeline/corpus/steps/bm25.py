@@ -199,8 +199,8 @@ class Bm25Index:
 
         A document's letters and digits are one stream. Where GRAM letters of it are those of a benchmark text that is looked for
         in streams (build_index), stream and text lie on a diagonal; MIN_GRAMS of one text on diagonals at most SHIFT apart make a
-        span, from where the text would begin to where it would end. It counts if one of its two scores (`closest`) reaches its threshold,
-        without what at its ends is not the text's.
+        span, from where the text would begin to where it would end. It counts if one of its two scores (`closest`) reaches its threshold, and
+        for a text below EDITED_LETTERS if it is whole, without what at its ends is not the text's.
         """
         sentences = [sentence for document in documents for sentence in document]
         letters, ends = symbols(sentences)

@@ -42,8 +42,8 @@ B = 0.75
 
 CHUNK = 8192
 
-STREAM_LETTERS = 20
-"""Letters and digits from which on texts are looked for across sentences: shorter ones are phrases that stand in any text."""
+STREAM_LETTERS = 12
+"""Letters and digits from which on texts are looked for across sentences."""
 STREAM_TEXTS = 40
 """Grams in more texts say nothing of one of them, and are not looked up."""
 BITS_A_GRAM = 16

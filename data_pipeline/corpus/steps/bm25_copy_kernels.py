@@ -19,6 +19,11 @@ BASE = 0x9E3779B97F4A7C15
 LEAVING = pow(BASE, GRAM, 2**64)
 """What a letter counts once it has left the gram."""
 
+EDITED_LETTERS = 20
+"""Letters and digits from which on edited copies count: half a shorter text is a phrase that stands in any text."""
+WHOLE = 0.99
+"""How much of a shorter text must stand in the span: all of it, but for rounding."""
+
 SHIFT = 4
 """Letters that may be missing or too many between the first and the last gram of a copy."""
 
@@ -205,7 +210,9 @@ def _copies(code: int) -> Callable[..., Any]:
                 self_score = self_score_of(codes[:length], index, norm)
                 symmetric = 2 * score / (self_score + index.self_scores[text])
                 embedded = score / index.self_scores[text]
-                if symmetric >= search.threshold or embedded >= search.embedded_threshold:
+                edited = index.text_letters[text] >= EDITED_LETTERS
+                counts = symmetric >= search.threshold or embedded >= search.embedded_threshold
+                if counts and (edited or embedded >= WHOLE):
                     # What is not the text's at the ends is its neighbour's: a copy need not be whole.
                     head, tail = 0, length - 1
                     while terms[head] < 0 or term_marks[terms[head]] != 2:

@@ -93,7 +93,12 @@ def test_what_is_found_does_not_depend_on_the_documents_around(index: Bm25Index)
 def test_clean_empty_and_short_text_stays(index: Bm25Index) -> None:
     half = TEXT[: len(TEXT) // 2]
     assert found(index) == found(index, "", "😀") == found(index, BEFORE, half, AFTER) == {}
-    assert found(index, BEFORE, BELOW[:7], BELOW[7:], AFTER) == {}  # of fewer than 20 letters: a phrase
+
+
+def test_of_texts_below_20_letters_only_whole_copies_count(index: Bm25Index) -> None:
+    assert found(index, BEFORE, BELOW[:7], BELOW[7:], AFTER) == {1: BELOW, 2: BELOW}
+    edited = BELOW.replace("말았", "말랐")
+    assert found(index, BEFORE, edited[:7], edited[7:], AFTER) == {}
 
 
 def test_addresses_of_one_host_are_not_copies(tmp_path: Path) -> None:
