@@ -1,6 +1,5 @@
 """The errors that a user sees. Everything else is a bug and keeps its traceback."""
 
-import _thread
 import errno
 import io
 import os
@@ -124,9 +123,13 @@ def run_command(command: Callable[[], None], *, resumes: bool = True) -> None:
 
 
 def _interrupt_again(passed_over: "sys.UnraisableHookArgs") -> None:
-    """A Ctrl-C during a callback of the garbage collector, as JAX has one, would be passed over."""
+    """A Ctrl-C during a callback of the garbage collector, as JAX has one, would be passed over. It comes once more, a moment after that."""
     if issubclass(passed_over.exc_type, KeyboardInterrupt):
-        _thread.interrupt_main()
+        main = threading.main_thread().ident
+        assert main is not None
+        again = threading.Timer(0.05, signal.pthread_kill, (main, signal.SIGINT))
+        again.daemon = True
+        again.start()
     else:
         sys.__unraisablehook__(passed_over)
 
