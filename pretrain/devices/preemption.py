@@ -1,9 +1,12 @@
 """What stops a run before its last step: a notice that the machine goes, a person, or the time that the recipe allows."""
 
+import errno
+import io
 import logging
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -24,6 +27,24 @@ INTERRUPTED = 128 + signal.SIGINT
 
 class _NothingToSave(BaseException):
     """A notice came before a step was trained. No Exception: libraries would take it for a failure of theirs."""
+
+
+class _Terminal(io.FileIO):
+    """A terminal that may be closed: between that and the notice of it a write would fail, and with it the saving."""
+
+    def write(self, content: Any, /) -> int:
+        try:
+            return super().write(content)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return len(content)
+
+
+def _terminal(number: int, encoding: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Terminal(number, "w", closefd=False)), encoding, "backslashreplace", line_buffering=True
+    )
 
 
 class Notice:
@@ -58,6 +79,9 @@ class Notice:
             signal.set_wakeup_fd(self._wakeup_before)
             self._writing.send(b"\0")
             self._watcher.join()
+            for stream in (sys.stdout, sys.stderr):
+                stream.flush()
+            sys.stdout, sys.stderr = self._streams_before
             self._reading.close()
             self._writing.close()
         if kind is _NothingToSave:
@@ -75,6 +99,11 @@ class Notice:
     def _handle(self) -> None:
         wanted = [signal.SIGINT, signal.SIGHUP, *([] if self._service else [signal.SIGTERM])]
         self._terminals = [stream for stream in (1, 2) if os.isatty(stream)]
+        self._streams_before = sys.stdout, sys.stderr
+        if 1 in self._terminals:
+            sys.stdout = _terminal(1, sys.stdout.encoding)
+        if 2 in self._terminals:
+            sys.stderr = _terminal(2, sys.stderr.encoding)
         self._reading, self._writing = socket.socketpair()
         self._writing.setblocking(False)
         # Python's own handlers wait for the main thread, which may be in a compiler for minutes: a thread is woken as well.
