@@ -218,7 +218,8 @@ def test_what_is_left_out_of_articles_is_counted_by_kind_in_bytes_of_the_file() 
         "올해 [age(1990-01-01)]세이다.[br]{{{#!syntax c\nint}}}[ruby(가, ruby=나)] [math(n)]",
     ]
     pages = [{"namespace": 0, "title": "섬", "text": text} for text in texts]
-    skipped = [each for each in read(json.dumps(pages).encode()) if isinstance(each, Skipped)]
+    found = read_namuwiki(io.BytesIO(json.dumps(pages).encode()), "a.json", Source("namuwiki", "", name="s"))
+    skipped = [each for each in found if isinstance(each, Skipped)]
     assert {each.count: (each.number, each.size) for each in skipped} == {
         "code and styles": (1, len("{{{#!syntax c\nint}}}")),
         "footnotes": (1, len("[* 각주이다.]".encode())),
