@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str, str]] = {
 }
 """Name -> what runs it, what it takes, what it is for."""
 RESUMING = ("prepare", "contaminated", "vocabulary")
-"""What goes on where it was, when the same command is run again after Ctrl-C."""
+"""Commands that continue where they were when run again after Ctrl-C."""
 
 
 def usage() -> str:

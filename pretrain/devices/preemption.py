@@ -16,13 +16,11 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from data_pipeline.contract.errors import UnfinishedError
+from data_pipeline.contract.errors import INTERRUPTED, UnfinishedError
 
 log = logging.getLogger("pretrain")
 NAMES = {signal.SIGTERM: "SIGTERM", signal.SIGINT: "Ctrl-C", signal.SIGHUP: "SIGHUP, as of a closed terminal,"}
 """What stops a run once it is saved, and what messages call it."""
-INTERRUPTED = 128 + signal.SIGINT
-"""The exit code of what a person has ended at once, as shells have it."""
 
 
 class _NothingToSave(BaseException):

@@ -41,7 +41,7 @@ class Skipped(Remark):
 
 
 def decoded_lines(stream: IO[bytes], file: str) -> Iterator[tuple[int, str] | Unreadable]:
-    """Numbered lines without their line end; a line that is not UTF-8 is Unreadable and reading goes on after it.
+    """Numbered lines without their line end; a line that is not UTF-8 is Unreadable, and reading continues behind it.
 
     A byte order mark at the start of a line goes: files that were put behind each other hold several.
     """

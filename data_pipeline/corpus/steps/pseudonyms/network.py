@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 
 from data_pipeline.corpus.steps.pseudonyms.hosts import names_nobody
-from data_pipeline.corpus.steps.pseudonyms.line import Found, Line, plain
+from data_pipeline.corpus.steps.pseudonyms.line import Found, Line
 
 # Top-level domains that Korean text holds; asked for where nothing else tells a host from words with full stops.
 TOP_LEVEL = "com|net|org|kr|edu|gov|info|biz|io|be|gl|ly|me|tv|at|gg|jp|cn|us|uk|eu|de|co|to|ai|app|dev|site|shop|xyz"
@@ -104,19 +104,6 @@ def urls(line: Line) -> Iterator[Found]:
     for start, end in _urls(line):
         if not _only_a_host_that_stays(line.text[start:end]):
             yield Found("url", start, end, start)
-
-
-def without_addresses(text: str) -> str:
-    """The text without URLs and e-mail addresses."""
-    if "/" not in text and "@" not in text and "www." not in text.lower():
-        return text
-    line = Line(plain(text), 0)
-    spans = sorted([*_urls(line), *((found.start, found.end) for found in emails(line))])
-    pieces, position = [], 0
-    for start, end in spans:
-        pieces.append(text[position : max(start, position)])
-        position = max(position, end)
-    return "".join((*pieces, text[position:]))
 
 
 def _urls(line: Line) -> Iterator[tuple[int, int]]:
